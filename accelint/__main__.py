@@ -1,0 +1,5 @@
+"""``python -m accelint``."""
+
+from accelint.analyzer.cli import main
+
+main()

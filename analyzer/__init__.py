@@ -1,0 +1,1 @@
+"""accelint.analyzer: graph, formats, check, partition, cost, convert, runtimes, parity, report, cli."""

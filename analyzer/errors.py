@@ -1,0 +1,89 @@
+"""Every error that accelint raises on purpose, in one file.
+
+A message says what is wrong, where, and what to do. ``exit_code`` is the exit status of the
+command line for the error: 2 wrong usage or configuration, 3 a model cannot be read,
+4 a runtime disagreed, crashed or is missing, 5 parity failed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class AccelintError(Exception):
+    """The base class; only its subclasses are raised."""
+
+    exit_code = 2
+    kind = "error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __reduce__(self) -> tuple[object, ...]:  # stays whole across worker processes
+        return (_rebuild, (type(self), self.message, self.__dict__.copy()))
+
+
+def _rebuild(cls: type[AccelintError], message: str, state: dict[str, object]) -> AccelintError:
+    error = cls.__new__(cls)
+    Exception.__init__(error, message)
+    error.__dict__.update(state)
+    return error
+
+
+class UsageError(AccelintError):
+    """A wrong option, target, configuration or request."""
+
+    kind = "usage"
+
+
+class MissingExtraError(AccelintError):
+    """An optional package is needed and not installed."""
+
+    exit_code = 4
+    kind = "missing-extra"
+
+    def __init__(self, package: str, extra: str, why: str) -> None:
+        super().__init__(f"{why} needs the package {package!r}: pip install 'accelint[{extra}]'")
+        self.package = package
+        self.extra = extra
+
+
+class ModelError(AccelintError):
+    """A model file cannot be read: about the file, never about what a target supports."""
+
+    exit_code = 3
+    kind = "unreadable"
+
+    def __init__(self, path: str | Path, problem: str, advice: str = "") -> None:
+        super().__init__(f"{path}: {problem}" + (f" ({advice})" if advice else ""))
+        self.path = str(path)
+        self.problem = problem
+        self.advice = advice
+
+
+class GraphError(AccelintError):
+    """An edit that would break the graph; nothing was changed."""
+
+    exit_code = 3
+    kind = "graph"
+
+
+class PackError(AccelintError):
+    """A rule pack is malformed; the message lists all problems of the file."""
+
+    kind = "pack"
+
+
+class RuntimeFailure(AccelintError):
+    """A runtime is missing, refused, hung or crashed where an answer was needed."""
+
+    exit_code = 4
+    kind = "runtime"
+
+
+class ParityError(AccelintError):
+    """Two runs of "the same" model disagree by more than was promised."""
+
+    exit_code = 5
+    kind = "parity"

@@ -1,0 +1,625 @@
+"""The graph: operators and tensors over one networkx index.
+
+A graph is written in one dialect (``onnx``, ``tflite``, ``tf``, ``mil``, ``nn``). The tuples in
+the payloads are the truth; the edges of ``Graph.nx`` are an index over them, kept by the methods
+of ``Graph``, the only way to edit. An edit checks first and changes after: one that would break
+the graph raises ``GraphError`` and leaves it as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+
+from .errors import GraphError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Dim = int | str | None
+"""A dimension: its size, the name of a symbol, or None when nothing is known."""
+Shape = tuple[Dim, ...] | None
+"""None when the rank is unknown."""
+
+EMPTY: Mapping[str, Any] = {}
+
+BITS: Mapping[str, int] = {
+    "bool": 8, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32,
+    "int64": 64, "uint64": 64, "float16": 16, "bfloat16": 16, "float32": 32, "float64": 64,
+    "complex64": 64, "complex128": 128, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
+    "float8e4m3fn": 8, "float8e4m3fnuz": 8, "float8e5m2": 8, "float8e5m2fnuz": 8,
+    "float8e8m0": 8, "float4e2m1": 4,
+}  # fmt: skip
+"""Bits of one element of every dtype that has a fixed size. ``string`` and ``unknown`` have none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Constant:
+    """The value of a constant tensor, read only when asked for.
+
+    ``length`` bytes at ``offset`` of ``file``, row-major and little-endian, 4-bit and 2-bit
+    elements packed low bits first. ``inline`` holds the bytes of a small constant, ``loader``
+    gives them where the storage is not plain bytes (compressed, sparse, lists of numbers).
+    """
+
+    dtype: str
+    shape: tuple[int, ...]
+    file: Path | None = None
+    offset: int = 0
+    length: int = 0
+    inline: bytes | None = field(default=None, repr=False)
+    loader: Callable[[], bytes] | None = field(default=None, repr=False)
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        count = 1
+        for dim in self.shape:
+            count *= dim
+        return count
+
+    def raw(self) -> bytes:
+        """The bytes. Raises GraphError when the file no longer holds them."""
+        if self.inline is not None:
+            return self.inline
+        if self.loader is not None:
+            return self.loader()
+        if self.file is None:
+            raise GraphError("a constant without a value was read")
+        with self.file.open("rb") as stream:
+            stream.seek(self.offset)
+            data = stream.read(self.length)
+        if len(data) != self.length:
+            raise GraphError(f"{self.file}: {self.length} bytes expected at offset {self.offset}, {len(data)} found")
+        return data
+
+    def read(self) -> NDArray[Any]:
+        """The value as an array in ``shape``; sub-byte elements are widened to int8 or uint8."""
+        from .arrays import to_array
+
+        return to_array(self.raw(), self.dtype, self.shape)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Quantization:
+    """Affine quantization: real = scale * (stored - zero_point), along ``axis`` when per channel."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+    block: int | None = None
+
+    @property
+    def scheme(self) -> str:
+        """``per-tensor``, ``per-channel`` or ``blockwise``."""
+        if self.block is not None:
+            return "blockwise"
+        return "per-channel" if len(self.scale) > 1 else "per-tensor"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tensor:
+    """One value of the graph.
+
+    ``attrs`` keeps what only the format knows (``shape_signature``, ``is_variable``, ...).
+    """
+
+    name: str
+    dtype: str = "unknown"
+    shape: Shape = None
+    const: Constant | None = None
+    quant: Quantization | None = None
+    attrs: Mapping[str, Any] = field(default=EMPTY, repr=False)
+
+    @property
+    def rank(self) -> int | None:
+        """Number of dimensions, None when unknown."""
+        return None if self.shape is None else len(self.shape)
+
+    @property
+    def static(self) -> bool:
+        """True when every dimension is a known number."""
+        return self.shape is not None and all(isinstance(dim, int) for dim in self.shape)
+
+    @property
+    def elements(self) -> int | None:
+        """Number of elements, None when the shape is not static."""
+        if self.shape is None:
+            return None
+        count = 1
+        for dim in self.shape:
+            if not isinstance(dim, int):
+                return None
+            count *= dim
+        return count
+
+    @property
+    def nbytes(self) -> int | None:
+        """Size in bytes, None when shape or dtype does not tell."""
+        bits, count = BITS.get(self.dtype), self.elements
+        return None if bits is None or count is None else (count * bits + 7) // 8
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where an operator comes from: the model file and, where the exporter said, the code."""
+
+    path: str = ""
+    code: str | None = None
+    """``file.py:line`` of the user's code that made the operator."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operator:
+    """One node. ``inputs`` and ``outputs`` are positional: an omitted one is None, never skipped.
+
+    ``id`` is the path and index in the stored model (``main/12``), ``name`` the stored name or the
+    first output when there is none. ``graphs`` holds bodies (If, Loop, While, composites, functions)
+    by attribute name.
+    """
+
+    id: str
+    type: str
+    inputs: tuple[str | None, ...] = ()
+    outputs: tuple[str | None, ...] = ()
+    attrs: Mapping[str, Any] = EMPTY
+    name: str = ""
+    domain: str = ""
+    version: int = 1
+    graphs: Mapping[str, Graph] = field(default=EMPTY, repr=False)
+    source: Source = field(default=Source(), repr=False)
+
+    @property
+    def label(self) -> str:
+        """What to call the operator in a message."""
+        return self.name or next((name for name in self.outputs if name), self.id)
+
+
+Key = tuple[str, str]
+
+
+class Graph:
+    """Operators and tensors of one dialect, with their index.
+
+    Args:
+        name: of the graph, also the first part of its operators' ids.
+        dialect: the operator vocabulary.
+        opsets: operator-set version by domain (ONNX), or of the specification.
+    """
+
+    def __init__(self, name: str, dialect: str, opsets: Mapping[str, int] = EMPTY, outer: Graph | None = None) -> None:
+        self.name = name
+        self.dialect = dialect
+        self.opsets = dict(opsets)
+        self.outer = outer
+        self.inputs: tuple[str, ...] = ()
+        self.outputs: tuple[str, ...] = ()
+        self.attrs: dict[str, Any] = {}
+        self._tensors: dict[str, Tensor] = {}
+        self._ops: dict[str, Operator] = {}
+        self._producer: dict[str, Operator] = {}
+        self._consumers: dict[str, tuple[Operator, ...]] = {}
+        self._order: tuple[Operator, ...] | None = None
+        self._fresh = 0
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    @property
+    def tensors(self) -> Mapping[str, Tensor]:
+        """Every tensor of this graph by name; outer graphs' tensors are not repeated."""
+        return self._tensors
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name here or in an outer graph; raises GraphError when there is none."""
+        found = self.find(name)
+        if found is None:
+            raise GraphError(f"graph {self.name!r} has no tensor {name!r}")
+        return found
+
+    def find(self, name: str) -> Tensor | None:
+        """The tensor of that name here or in an outer graph, or None."""
+        scope: Graph | None = self
+        while scope is not None:
+            found = scope._tensors.get(name)
+            if found is not None:
+                return found
+            scope = scope.outer
+        return None
+
+    def op(self, id: str) -> Operator:
+        """The operator with that id; raises GraphError when there is none."""
+        try:
+            return self._ops[id]
+        except KeyError:
+            raise GraphError(f"graph {self.name!r} has no operator {id!r}") from None
+
+    def __contains__(self, op: object) -> bool:
+        return isinstance(op, Operator) and self._ops.get(op.id) is op
+
+    def ops(self) -> tuple[Operator, ...]:
+        """Operators in execution order: the stored order where it is one, else the lexicographic topological order."""
+        if self._order is None:
+            stored = tuple(self._ops.values())
+            self._order = stored if self._is_topological(stored) else self._sorted(stored)
+        return self._order
+
+    def producer(self, name: str | None) -> Operator | None:
+        """The operator that writes the tensor, None for inputs, constants and outer tensors."""
+        return None if name is None else self._producer.get(name)
+
+    def consumers(self, name: str | None) -> tuple[Operator, ...]:
+        """The operators that read the tensor, once each; bodies that capture it count through their owner."""
+        return () if name is None else self._consumers.get(name, ())
+
+    def input_tensors(self, op: Operator) -> tuple[Tensor | None, ...]:
+        """The tensors an operator reads, None where an optional input is omitted."""
+        return tuple(None if name is None else self.find(name) for name in op.inputs)
+
+    def output_tensors(self, op: Operator) -> tuple[Tensor | None, ...]:
+        """The tensors an operator writes, None where an output is omitted."""
+        return tuple(None if name is None else self._tensors.get(name) for name in op.outputs)
+
+    @cached_property
+    def nx(self) -> nx.DiGraph[Key]:
+        """The bipartite index: keys ``("op", id)`` and ``("tensor", name)``, the payload in ``item``."""
+        index: nx.DiGraph[Key] = nx.DiGraph()
+        index.add_nodes_from((("tensor", name), {"item": tensor}) for name, tensor in self._tensors.items())
+        for op in self._ops.values():
+            self._index_op(index, op)
+        return index
+
+    def walk(self) -> Iterator[tuple[Graph, Operator]]:
+        """Every operator of this graph and of the bodies in it, with the graph that owns it."""
+        for op in self.ops():
+            yield self, op
+            for body in op.graphs.values():
+                yield from body.walk()
+
+    # ---- building and editing ------------------------------------------------------------
+
+    def add_tensor(self, tensor: Tensor) -> None:
+        """Add a tensor; raises GraphError when the name is taken."""
+        if tensor.name in self._tensors:
+            raise GraphError(f"graph {self.name!r} has two tensors named {tensor.name!r}")
+        self._tensors[tensor.name] = tensor
+        if "nx" in self.__dict__:
+            self.nx.add_node(("tensor", tensor.name), item=tensor)
+
+    def add_op(self, op: Operator) -> None:
+        """Add an operator whose tensors are there; raises GraphError on a dangling or twice written name."""
+        self._check_new(op, set())
+        self._insert(op)
+
+    def set_tensor(self, tensor: Tensor) -> None:
+        """Replace the tensor of the same name (new dtype, shape, value); raises GraphError when there is none.
+
+        A value is refused for a tensor that an operator writes.
+        """
+        if tensor.name not in self._tensors:
+            raise GraphError(f"graph {self.name!r} has no tensor {tensor.name!r} to replace")
+        if tensor.const is not None and tensor.name in self._producer:
+            raise GraphError(f"tensor {tensor.name!r} is written by {self._producer[tensor.name].label!r} and cannot be a constant")
+        self._tensors[tensor.name] = tensor
+        if "nx" in self.__dict__:
+            self.nx.nodes["tensor", tensor.name]["item"] = tensor
+
+    def set_interface(self, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Name the graph's inputs and outputs; raises GraphError on an unknown name."""
+        inputs, outputs = tuple(inputs), tuple(outputs)
+        for name in inputs:
+            if name not in self._tensors:
+                raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an input")
+        for name in outputs:
+            if self.find(name) is None:
+                raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an output")
+        self.inputs, self.outputs = inputs, outputs
+
+    def replace(self, old: Iterable[Operator], new: Iterable[Operator], tensors: Iterable[Tensor] = ()) -> None:
+        """Replace operators, in their place in the order, by others.
+
+        ``tensors`` are the new tensors that the new operators need. Tensors that only the old
+        operators wrote and that nobody reads afterwards are dropped. Raises GraphError, and
+        changes nothing, when a reader or an output would be left without its tensor, when a
+        name is taken or when the new operators would close a cycle.
+        """
+        old, new, tensors = tuple(old), tuple(new), tuple(tensors)
+        gone = {op.id for op in old}
+        self._check_replace(old, new, tensors, gone)
+        saved = (self._ops, dict(self._tensors), dict(self._producer), dict(self._consumers), self._order)
+        for op in old:
+            self._unlink(op)
+        for tensor in tensors:
+            self._tensors[tensor.name] = tensor
+        self._splice(gone, new)
+        self.__dict__.pop("nx", None)
+        self._order = None
+        try:
+            self.ops()
+        except GraphError:
+            self._ops, self._tensors, self._producer, self._consumers, self._order = saved
+            raise
+        written = {name for op in old for name in op.outputs if name}
+        self._drop_unused(written - set(self._producer))
+
+    def remove(self, op: Operator) -> None:
+        """Remove an operator that nobody needs; raises GraphError when a result of it is read."""
+        self.replace((op,), ())
+
+    def rewire(self, old: str, new: str, *, keep: Iterable[Operator] = ()) -> int:
+        """Let every reader of ``old`` read ``new`` instead; returns the number of changed operators.
+
+        Graph outputs are not changed: they are the interface. Bodies that capture ``old`` are
+        refused with GraphError, because a body's text belongs to its owner.
+        """
+        self.tensor(new)
+        kept = {op.id for op in keep}
+        readers = [op for op in self.consumers(old) if op.id not in kept]
+        for op in readers:
+            if old not in op.inputs:
+                raise GraphError(f"a body of {op.label!r} captures {old!r}")
+        for op in readers:
+            inputs = tuple(new if name == old else name for name in op.inputs)
+            self._swap(op, replace(op, inputs=inputs))
+        if self.producer(new) is not None:
+            self._order = None
+            self.ops()
+        return len(readers)
+
+    def update(self, op: Operator, **changes: Any) -> Operator:
+        """Change fields of one operator other than its id and what it writes; returns the new operator."""
+        if "id" in changes or "outputs" in changes:
+            raise GraphError("the id and the outputs of an operator change through replace()")
+        new = replace(op, **changes)
+        self._check_new(new, {op.id})
+        self._swap(op, new)
+        return new
+
+    def prune(self) -> int:
+        """Drop operators whose results nobody needs, then unread tensors; returns the number of operators dropped.
+
+        An operator with no outputs at all is kept: it is there for its effect.
+        """
+        dropped = 0
+        for op in reversed(self.ops()):
+            results = [name for name in op.outputs if name]
+            if results and not any(self._needed(name) for name in results):
+                self.replace((op,), ())
+                dropped += 1
+        self._drop_unused([name for name in self._tensors if name not in self._producer])
+        return dropped
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that nobody in this graph, an outer one or a body uses."""
+        taken = self._scope_names()
+        name, count = stem, 0
+        while name in taken:
+            count += 1
+            name = f"{stem}_{count}"
+        return name
+
+    def fresh_id(self) -> str:
+        """An operator id that the stored model does not use: ``main/+1``, ``main/+2``, ..."""
+        while True:
+            self._fresh += 1
+            candidate = f"{self.name}/+{self._fresh}"
+            if candidate not in self._ops:
+                return candidate
+
+    def copy(self) -> Graph:
+        """An independent copy that shares the immutable payloads; bodies are copied too."""
+        twin = Graph(self.name, self.dialect, self.opsets, self.outer)
+        twin.attrs = dict(self.attrs)
+        twin._tensors = dict(self._tensors)
+        twin._fresh = self._fresh
+        for op in self._ops.values():
+            if op.graphs:
+                bodies = {key: body.copy() for key, body in op.graphs.items()}
+                for body in bodies.values():
+                    body.outer = twin if body.outer is self else body.outer
+                op = replace(op, graphs=bodies)
+            twin._insert(op)
+        twin.inputs, twin.outputs = self.inputs, self.outputs
+        return twin
+
+    def validate(self) -> None:
+        """Raise GraphError with every problem found: dangling names, double writers, wrong index, cycles."""
+        problems = [f"input {name!r} is not a tensor" for name in self.inputs if name not in self._tensors]
+        problems += [f"output {name!r} is not a tensor" for name in self.outputs if self.find(name) is None]
+        writers: dict[str, str] = {}
+        for op in self._ops.values():
+            problems += [f"{op.label!r} reads the missing tensor {name!r}" for name in self._reads(op) if self.find(name) is None]
+            for name in filter(None, op.outputs):
+                if name in writers:
+                    problems.append(f"{name!r} is written by {writers[name]!r} and {op.id!r}")
+                writers[name] = op.id
+                if self._producer.get(name) is not op:
+                    problems.append(f"the index does not name {op.id!r} as the writer of {name!r}")
+        if problems:
+            raise GraphError("; ".join(problems))
+        self.ops()
+
+    # ---- the index -----------------------------------------------------------------------
+
+    def _reads(self, op: Operator) -> list[str]:
+        """Names an operator reads, its bodies' captures included, once each."""
+        names = dict.fromkeys(name for name in op.inputs if name)
+        for body in op.graphs.values():
+            if body.outer is not None:
+                names.update(dict.fromkeys(body.captures()))
+        return list(names)
+
+    def captures(self) -> list[str]:
+        """Names of outer tensors that this body reads."""
+        names: dict[str, None] = {}
+        for op in self._ops.values():
+            names.update((name, None) for name in self._reads(op) if name not in self._tensors)
+        names.update((name, None) for name in self.outputs if name not in self._tensors)
+        return list(names)
+
+    def _index_op(self, index: nx.DiGraph[Key], op: Operator) -> None:
+        key = ("op", op.id)
+        index.add_node(key, item=op)
+        index.add_edges_from((("tensor", name), key) for name in self._reads(op) if name in self._tensors)
+        index.add_edges_from((key, ("tensor", name)) for name in op.outputs if name)
+
+    def _insert(self, op: Operator) -> None:
+        self._ops[op.id] = op
+        self._link(op)
+        self._order = None
+        if "nx" in self.__dict__:
+            self._index_op(self.nx, op)
+
+    def _link(self, op: Operator) -> None:
+        for name in op.outputs:
+            if name:
+                self._producer[name] = op
+        for name in self._reads(op):
+            self._consumers[name] = (*self._consumers.get(name, ()), op)
+
+    def _unlink(self, op: Operator) -> None:
+        for name in op.outputs:
+            if name:
+                self._producer.pop(name, None)
+        for name in self._reads(op):
+            rest = tuple(reader for reader in self._consumers.get(name, ()) if reader is not op)
+            if rest:
+                self._consumers[name] = rest
+            else:
+                self._consumers.pop(name, None)
+
+    def _swap(self, old: Operator, new: Operator) -> None:
+        """Put ``new`` where ``old`` stands; both write the same tensors."""
+        for name in self._reads(old):
+            self._consumers[name] = tuple(reader for reader in self._consumers.get(name, ()) if reader is not old)
+        self._ops[new.id] = new
+        self._link(new)
+        self._order = None
+        self.__dict__.pop("nx", None)
+
+    def _splice(self, gone: set[str], new: tuple[Operator, ...]) -> None:
+        spliced: dict[str, Operator] = {}
+        last = [id for id in self._ops if id in gone][-1:]
+        for id, op in self._ops.items():
+            if id not in gone:
+                spliced[id] = op
+            elif id in last:
+                spliced.update((fresh.id, fresh) for fresh in new)
+        if not last:
+            spliced.update((fresh.id, fresh) for fresh in new)
+        self._ops = spliced
+        for op in new:
+            self._link(op)
+
+    def _check_new(self, op: Operator, gone: set[str]) -> None:
+        if op.id in self._ops and op.id not in gone:
+            raise GraphError(f"graph {self.name!r} has two operators with the id {op.id!r}")
+        for name in self._reads(op):
+            if self.find(name) is None:
+                raise GraphError(f"operator {op.label!r} ({op.type}) reads the tensor {name!r}, which does not exist")
+        for name in filter(None, op.outputs):
+            if name not in self._tensors:
+                raise GraphError(f"operator {op.label!r} ({op.type}) writes the tensor {name!r}, which does not exist")
+            writer = self._producer.get(name)
+            if writer is not None and writer.id not in gone:
+                raise GraphError(f"tensor {name!r} is written by both {writer.label!r} and {op.label!r}")
+            if self._tensors[name].const is not None:
+                raise GraphError(f"operator {op.label!r} ({op.type}) writes the constant {name!r}")
+            if name in self.inputs:
+                raise GraphError(f"operator {op.label!r} ({op.type}) writes the graph input {name!r}")
+        if len({*filter(None, op.outputs)}) != sum(1 for name in op.outputs if name):
+            raise GraphError(f"operator {op.label!r} ({op.type}) writes a tensor twice")
+
+    def _check_replace(self, old: tuple[Operator, ...], new: tuple[Operator, ...], tensors: tuple[Tensor, ...], gone: set[str]) -> None:
+        for op in old:
+            if op not in self:
+                raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
+        names = [tensor.name for tensor in tensors]
+        if len(set(names)) != len(names) or any(name in self._tensors for name in names):
+            raise GraphError(f"a new tensor's name is taken in graph {self.name!r}: {names}")
+        ids = [op.id for op in new]
+        if len(set(ids)) != len(ids):
+            raise GraphError(f"two new operators share an id: {ids}")
+        self._tensors.update((tensor.name, tensor) for tensor in tensors)
+        try:
+            for op in new:
+                self._check_new(op, gone)
+        finally:
+            for name in names:
+                del self._tensors[name]
+        written: set[str] = set()
+        for op in new:
+            results = {name for name in op.outputs if name}
+            if results & written:
+                raise GraphError(f"a tensor is written twice by the new operators: {sorted(results & written)}")
+            written |= results
+        lost = {name for op in old for name in op.outputs if name} - written
+        for name in lost:
+            readers = [reader for reader in self.consumers(name) if reader.id not in gone]
+            readers += [op for op in new if name in self._reads(op)]
+            if readers or name in self.outputs:
+                who = f"read by {readers[0].label!r}" if readers else "an output of the graph"
+                raise GraphError(f"tensor {name!r} is {who} and would have no writer")
+
+    def _needed(self, name: str) -> bool:
+        return name in self.outputs or bool(self._consumers.get(name))
+
+    def _drop_unused(self, names: Iterable[str]) -> None:
+        for name in names:
+            if name in self._tensors and name not in self.inputs and not self._needed(name):
+                del self._tensors[name]
+        self.__dict__.pop("nx", None)
+
+    def _scope_names(self) -> set[str]:
+        names: set[str] = set()
+        scope: Graph | None = self
+        while scope is not None:
+            names.update(scope._tensors)
+            scope = scope.outer
+        for op in self._ops.values():
+            for body in op.graphs.values():
+                names.update(body._scope_names_below())
+        return names
+
+    def _scope_names_below(self) -> set[str]:
+        names = set(self._tensors)
+        for op in self._ops.values():
+            for body in op.graphs.values():
+                names.update(body._scope_names_below())
+        return names
+
+    # ---- order ---------------------------------------------------------------------------
+
+    def _is_topological(self, ops: tuple[Operator, ...]) -> bool:
+        seen: set[str] = set()
+        producer = self._producer
+        for op in ops:
+            for name in self._reads(op):
+                writer = producer.get(name)
+                if writer is not None and writer.id not in seen:
+                    return False
+            seen.add(op.id)
+        return True
+
+    def _sorted(self, stored: tuple[Operator, ...]) -> tuple[Operator, ...]:
+        position = {op.id: index for index, op in enumerate(stored)}
+        order: nx.DiGraph[str] = nx.DiGraph()
+        order.add_nodes_from(position)
+        for op in stored:
+            for name in self._reads(op):
+                writer = self._producer.get(name)
+                if writer is not None:
+                    order.add_edge(writer.id, op.id)
+        try:
+            ids = list(nx.lexicographical_topological_sort(order, key=position.__getitem__))
+        except nx.NetworkXUnfeasible:
+            loop = " -> ".join(self._ops[edge[0]].label for edge in nx.find_cycle(order)[:8])
+            raise GraphError(f"graph {self.name!r} has a cycle: {loop}") from None
+        return tuple(self._ops[id] for id in ids)

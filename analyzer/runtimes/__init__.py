@@ -1,0 +1,1 @@
+"""The real runtimes, each asked in a process of its own."""

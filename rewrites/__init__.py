@@ -1,0 +1,1 @@
+"""accelint.rewrites: the rewrite engine and one module per rewrite family."""

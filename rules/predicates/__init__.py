@@ -1,0 +1,1 @@
+"""Named Python predicates for what the vocabulary cannot say."""
