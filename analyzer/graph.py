@@ -26,8 +26,6 @@ Dim = int | str | None
 Shape = tuple[Dim, ...] | None
 """None when the rank is unknown."""
 
-EMPTY: Mapping[str, Any] = {}
-
 BITS: Mapping[str, int] = {
     "bool": 8, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32,
     "int64": 64, "uint64": 64, "float16": 16, "bfloat16": 16, "float32": 32, "float64": 64,
@@ -114,7 +112,7 @@ class Tensor:
     shape: Shape = None
     const: Constant | None = None
     quant: Quantization | None = None
-    attrs: Mapping[str, Any] = field(default=EMPTY, repr=False)
+    attrs: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def rank(self) -> int | None:
@@ -167,11 +165,11 @@ class Operator:
     type: str
     inputs: tuple[str | None, ...] = ()
     outputs: tuple[str | None, ...] = ()
-    attrs: Mapping[str, Any] = EMPTY
+    attrs: Mapping[str, Any] = field(default_factory=dict)
     name: str = ""
     domain: str = ""
     version: int = 1
-    graphs: Mapping[str, Graph] = field(default=EMPTY, repr=False)
+    graphs: Mapping[str, Graph] = field(default_factory=dict, repr=False)
     source: Source = field(default=Source(), repr=False)
 
     @property
@@ -192,10 +190,10 @@ class Graph:
         opsets: operator-set version by domain (ONNX), or of the specification.
     """
 
-    def __init__(self, name: str, dialect: str, opsets: Mapping[str, int] = EMPTY, outer: Graph | None = None) -> None:
+    def __init__(self, name: str, dialect: str, opsets: Mapping[str, int] | None = None, outer: Graph | None = None) -> None:
         self.name = name
         self.dialect = dialect
-        self.opsets = dict(opsets)
+        self.opsets = dict(opsets or {})
         self.outer = outer
         self.inputs: tuple[str, ...] = ()
         self.outputs: tuple[str, ...] = ()
