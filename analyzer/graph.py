@@ -249,6 +249,20 @@ class Graph:
             self._order = stored if self._is_topological(stored) else self._sorted(stored)
         return self._order
 
+    def constant(self, name: str | None) -> Constant | None:
+        """The value of a tensor that never changes: an initializer, a buffer, or what a ``Constant`` node holds."""
+        tensor = None if name is None else self.find(name)
+        if tensor is None or tensor.const is not None:
+            return None if tensor is None else tensor.const
+        scope: Graph | None = self
+        while scope is not None and tensor.name not in scope._tensors:
+            scope = scope.outer
+        writer = None if scope is None else scope._producer.get(tensor.name)
+        if writer is None or writer.type not in ("Constant", "Const"):
+            return None
+        value = writer.attrs.get("value")
+        return value if isinstance(value, Constant) else None
+
     def producer(self, name: str | None) -> Operator | None:
         """The operator that writes the tensor, None for inputs, constants and outer tensors."""
         return None if name is None else self._producer.get(name)

@@ -1,1 +1,48 @@
-"""Named Python predicates for what the vocabulary cannot say."""
+"""Named Python predicates for what the vocabulary cannot say.
+
+A predicate has at most 20 lines and its own unit test, and is registered by decorator::
+
+    @predicate("resize_scale_is_2_4_8")
+    def resize_scale_is_2_4_8(graph: Graph, op: Operator, context: Context) -> Outcome:
+        \"\"\"H and W grow by the same factor, 2, 4 or 8.\"\"\"
+
+Modules here are imported only when a pack names them in ``predicates``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import TypeVar
+
+from ..conditions import Outcome
+from ..verdict import Answer
+
+Function = TypeVar("Function", bound=Callable[..., Outcome])
+REGISTRY: dict[str, Callable[..., Outcome]] = {}
+
+
+def predicate(name: str) -> Callable[[Function], Function]:
+    """Register a predicate under a name that packs ``call``."""
+
+    def register(function: Function) -> Function:
+        if name in REGISTRY and REGISTRY[name].__qualname__ != function.__qualname__:
+            raise ValueError(f"two predicates are named {name!r}")
+        REGISTRY[name] = function
+        return function
+
+    return register
+
+
+def load_predicates(modules: tuple[str, ...]) -> dict[str, Callable[..., Outcome]]:
+    """Import the named modules of this package; returns every predicate registered so far."""
+    for module in modules:
+        import_module(f".{module}", __name__)
+    return REGISTRY
+
+
+def holds_if(condition: bool | None, seen: str, limit: str) -> Outcome:
+    """The outcome of a yes/no question; None is unknown."""
+    if condition is None:
+        return Outcome(Answer.UNKNOWN, seen, limit)
+    return Outcome(Answer.HOLDS if condition else Answer.FAILS, seen, limit)

@@ -1,0 +1,252 @@
+"""The vocabulary of packs: conditions, compiled from TOML tables once and asked for many operators.
+
+A condition is one table: a subject (``attr``, ``input``, ``output``, ``op`` or ``call``) and one test, or
+``any_of`` with alternatives, each a condition or a list of conditions that must all hold. Nothing nests deeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..analyzer.graph import Graph, Operator
+from .subjects import (
+    ABSENT,
+    OPERATOR_FACTS,
+    TENSOR_FACTS,
+    UNKNOWN,
+    Subject,
+    Values,
+    attr_subject,
+    operator_subject,
+    tensor_subject,
+)
+from .verdict import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a condition may look at beside the graph and the operator: the pack's parameters for the chosen variant."""
+
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The answer of one condition, with the value seen and the limit, for the message."""
+
+    answer: Answer
+    seen: str = ""
+    limit: str = ""
+
+
+Check = Callable[[Graph, Operator, Context], Outcome]
+HOLDS = Outcome(Answer.HOLDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One compiled condition and the table it came from."""
+
+    check: Check
+    table: Mapping[str, Any]
+
+
+class ConditionError(ValueError):
+    """A condition's table is malformed."""
+
+
+SUBJECT_KEYS = ("attr", "input", "output", "op", "call", "any_of")
+Test = Callable[[Any, Any], bool]
+TESTS: Mapping[str, tuple[str, Test]] = {
+    "eq": ("{}", lambda value, limit: bool(value == limit)),
+    "not_eq": ("not {}", lambda value, limit: bool(value != limit)),
+    "one_of": ("one of {}", lambda value, limit: value in limit),
+    "none_of": ("none of {}", lambda value, limit: value not in limit),
+    "between": ("{}", lambda value, limit: bool(limit[0] <= value <= limit[1])),
+    "at_least": ("at least {}", lambda value, limit: bool(value >= limit)),
+    "at_most": ("at most {}", lambda value, limit: bool(value <= limit)),
+    "multiple_of": ("a multiple of {}", lambda value, limit: bool(limit) and value % limit == 0),
+    "same_as": ("the same as {}", lambda value, limit: bool(value == limit)),
+}
+RELATIONS = ("eq", "not_eq", "at_least", "at_most", "multiple_of", "same_as")
+"""Tests whose limit may be another subject."""
+_SUBJECT_OPTIONS = {
+    "attr": {"default", "index", "of", "absent"},
+    "input": {"of", "axis", "index", "absent"},
+    "output": {"of", "axis", "index", "absent"},
+    "op": set(),
+}
+
+
+def compile_condition(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
+    """Compile one table. Raises ConditionError saying what is wrong with it."""
+    subjects = [key for key in SUBJECT_KEYS if key in table]
+    if len(subjects) != 1:
+        raise ConditionError(f"a condition has exactly one of {', '.join(SUBJECT_KEYS)}: {dict(table)}")
+    if subjects == ["any_of"]:
+        return _any_of(table, predicates)
+    if subjects == ["call"]:
+        return _call(table, predicates)
+    return _plain(table)
+
+
+def _subject(table: Mapping[str, Any]) -> Subject:
+    of = table.get("of")
+    if "attr" in table:
+        if of not in (None, "length", "present"):
+            raise ConditionError(f"an attr has of = length or present, not {of!r}")
+        return attr_subject(table["attr"], table.get("default", ABSENT), table.get("index"), of)
+    if "op" in table:
+        if table["op"] not in OPERATOR_FACTS:
+            raise ConditionError(f"op is one of {', '.join(OPERATOR_FACTS)}, not {table['op']!r}")
+        return operator_subject(table["op"])
+    side = "input" if "input" in table else "output"
+    if of is None or (of != "present" and of not in TENSOR_FACTS):
+        raise ConditionError(f"{side} needs of = present or one of {', '.join(TENSOR_FACTS)}, not {of!r}")
+    return tensor_subject(side, table[side], of, table.get("axis"), table.get("index"))
+
+
+def _kind(table: Mapping[str, Any]) -> str:
+    return next(key for key in SUBJECT_KEYS if key in table)
+
+
+def _plain(table: Mapping[str, Any]) -> Condition:
+    tests = [key for key in TESTS if key in table]
+    if "present" in table and not tests:
+        table = {**table, "of": "present", "eq": table["present"]}
+        table.pop("present")  # type: ignore[attr-defined]
+        tests = ["eq"]
+    if len(tests) != 1:
+        raise ConditionError(f"a condition has exactly one test of {', '.join(TESTS)}, present: {dict(table)}")
+    test = tests[0]
+    allowed = {_kind(table), test, "some", "unknown", *_SUBJECT_OPTIONS[_kind(table)]}
+    extra = sorted(set(table) - allowed)
+    if extra:
+        raise ConditionError(f"unknown key {', '.join(extra)} in {dict(table)}")
+    if table.get("unknown", "fails") != "fails":
+        raise ConditionError('unknown may only be "fails": nothing unknown counts as supported')
+    if table.get("absent", "holds") not in ("holds", "fails", "unknown"):
+        raise ConditionError("absent is holds, fails or unknown")
+    return Condition(_comparison(table, test), table)
+
+
+def _comparison(table: Mapping[str, Any], test: str) -> Check:
+    subject = _subject(table)
+    words, compare = TESTS[test]
+    limit = table[test]
+    other: Subject | None = None
+    if isinstance(limit, Mapping):
+        if test not in RELATIONS:
+            raise ConditionError(f"the limit of {test} is a value, not a subject")
+        extra = sorted(set(limit) - {_kind(limit), *_SUBJECT_OPTIONS.get(_kind(limit), set())})
+        if extra:
+            raise ConditionError(f"unknown key {', '.join(extra)} in {dict(limit)}")
+        other = _subject(limit)
+    if test == "between" and (not isinstance(limit, list) or len(limit) != 2):
+        raise ConditionError(f"between has two limits: {limit!r}")
+    if test in ("one_of", "none_of") and not isinstance(limit, list):
+        raise ConditionError(f"{test} has a list: {limit!r}")
+    some = bool(table.get("some", False))
+    when_unknown = Answer.FAILS if table.get("unknown") == "fails" else Answer.UNKNOWN
+    absent = table.get("absent", "unknown" if subject.kind == "attr" else "holds")
+    when_absent = {"holds": Answer.HOLDS, "fails": Answer.FAILS, "unknown": Answer.UNKNOWN}[absent]
+
+    def one(value: Any, bound: Any) -> Answer:
+        if value is ABSENT:
+            return when_absent
+        if value is UNKNOWN or bound is UNKNOWN or bound is ABSENT:
+            return when_unknown
+        try:
+            return Answer.HOLDS if compare(value, bound) else Answer.FAILS
+        except TypeError:
+            return Answer.UNKNOWN
+
+    def check(graph: Graph, op: Operator, context: Context) -> Outcome:
+        values = subject.read(graph, op)
+        bounds = [limit] if other is None else other.read(graph, op)
+        if len(bounds) == 1:
+            pairs = [(value, bounds[0]) for value in values]
+        elif len(bounds) == len(values):
+            pairs = list(zip(values, bounds, strict=True))
+        else:
+            return Outcome(Answer.FAILS, _show(subject.text, values), words.format(_show_bound(other, bounds)))
+        answers = [one(value, bound) for value, bound in pairs]
+        answer = _some(answers) if some else _every(answers)
+        if answer is Answer.HOLDS:
+            return HOLDS
+        return Outcome(answer, _show(subject.text, values), words.format(_show_bound(other, bounds) if other else _limit(test, limit)))
+
+    return check
+
+
+def _every(answers: list[Answer]) -> Answer:
+    if Answer.FAILS in answers:
+        return Answer.FAILS
+    return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.HOLDS
+
+
+def _some(answers: list[Answer]) -> Answer:
+    if Answer.HOLDS in answers:
+        return Answer.HOLDS
+    return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.FAILS
+
+
+def _show(text: str, values: Values) -> str:
+    shown = [str(value) for value in values[:8]] + (["..."] if len(values) > 8 else [])
+    return f"{text} {shown[0] if len(shown) == 1 else '[' + ', '.join(shown) + ']'}" if shown else f"no {text}"
+
+
+def _show_bound(other: Subject | None, bounds: Values) -> str:
+    shown = bounds[0] if len(bounds) == 1 else bounds
+    return f"{shown}" if other is None else f"{other.text} ({shown})"
+
+
+def _limit(test: str, limit: Any) -> str:
+    if test == "between":
+        return f"{limit[0]}..{limit[1]}"
+    if isinstance(limit, list):
+        return ", ".join(str(item) for item in limit)
+    return str(limit).lower() if isinstance(limit, bool) else str(limit)
+
+
+def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
+    if set(table) != {"any_of"} or not isinstance(table["any_of"], list) or len(table["any_of"]) < 2:
+        raise ConditionError("any_of stands alone and lists at least two alternatives")
+    alternatives: list[tuple[Condition, ...]] = []
+    for item in table["any_of"]:
+        parts = item if isinstance(item, list) else [item]
+        if any("any_of" in part for part in parts):
+            raise ConditionError("any_of does not nest")
+        alternatives.append(tuple(compile_condition(part, predicates) for part in parts))
+
+    def check(graph: Graph, op: Operator, context: Context) -> Outcome:
+        failed: list[Outcome] = []
+        answers: list[Answer] = []
+        for alternative in alternatives:
+            outcomes = [condition.check(graph, op, context) for condition in alternative]
+            answers.append(_every([outcome.answer for outcome in outcomes]))
+            if answers[-1] is Answer.HOLDS:
+                return HOLDS
+            failed += [outcome for outcome in outcomes if outcome.answer is not Answer.HOLDS][:1]
+        seen = "; ".join(dict.fromkeys(outcome.seen for outcome in failed if outcome.seen))
+        limit = " or ".join(dict.fromkeys(outcome.limit for outcome in failed if outcome.limit))
+        return Outcome(_some(answers), seen, limit)
+
+    return Condition(check, table)
+
+
+def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
+    name = table["call"]
+    predicate = predicates.get(name)
+    if predicate is None:
+        raise ConditionError(f"no predicate is named {name!r}")
+    arguments = {key: value for key, value in table.items() if key != "call"}
+
+    def check(graph: Graph, op: Operator, context: Context) -> Outcome:
+        outcome: Outcome = predicate(graph, op, context, **arguments)
+        return outcome
+
+    return Condition(check, table)

@@ -1,0 +1,201 @@
+"""The subjects of the vocabulary: what of an operator a condition looks at.
+
+A subject gives the values found, one or several; ``UNKNOWN`` stands for a value that the graph
+does not tell and ``ABSENT`` for an attribute, input or output that is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ..analyzer.graph import Constant, Graph, Operator, Tensor
+
+
+class _Mark:
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+UNKNOWN: Final = _Mark("unknown")
+ABSENT: Final = _Mark("absent")
+
+Values = list[Any]
+Reader = Callable[[Graph, Operator], Values]
+
+MOST_VALUES = 65_536
+"""Elements of a constant that a condition reads; a larger constant's value is unknown to it."""
+
+
+def _dtype(graph: Graph, tensor: Tensor) -> Values:
+    return [UNKNOWN if tensor.dtype == "unknown" else tensor.dtype]
+
+
+def _rank(graph: Graph, tensor: Tensor) -> Values:
+    return [UNKNOWN if tensor.shape is None else len(tensor.shape)]
+
+
+def _static(graph: Graph, tensor: Tensor) -> Values:
+    return [UNKNOWN if tensor.shape is None else tensor.static]
+
+
+def _shape(graph: Graph, tensor: Tensor) -> Values:
+    if tensor.shape is None:
+        return [UNKNOWN]
+    return [dim if isinstance(dim, int) else UNKNOWN for dim in tensor.shape]
+
+
+def _count(value: int | None) -> Values:
+    return [UNKNOWN if value is None else value]
+
+
+def _producer(graph: Graph, tensor: Tensor) -> Values:
+    if graph.constant(tensor.name) is not None:
+        return ["constant"]
+    writer = graph.producer(tensor.name)
+    if writer is not None:
+        return [operator_key(writer)]
+    return ["input" if tensor.name in graph.inputs else "outer"]
+
+
+def constant_values(constant: Constant) -> Values:
+    """The elements of a constant in row-major order, as Python numbers; ``[UNKNOWN]`` when it is too large to read."""
+    if constant.elements > MOST_VALUES or constant.dtype in ("string", "unknown"):
+        return [UNKNOWN]
+    values: Values = constant.read().reshape(-1).tolist()
+    return values
+
+
+def _value(graph: Graph, tensor: Tensor) -> Values:
+    constant = graph.constant(tensor.name)
+    return [UNKNOWN] if constant is None else constant_values(constant)
+
+
+TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
+    "dtype": _dtype,
+    "rank": _rank,
+    "shape": _shape,
+    "dim": _shape,
+    "static": _static,
+    "const": lambda graph, tensor: [graph.constant(tensor.name) is not None],
+    "value": _value,
+    "elements": lambda graph, tensor: _count(tensor.elements),
+    "bytes": lambda graph, tensor: _count(tensor.nbytes),
+    "quant": lambda graph, tensor: ["none" if tensor.quant is None else tensor.quant.scheme],
+    "scale": lambda graph, tensor: [] if tensor.quant is None else list(tensor.quant.scale),
+    "zero_point": lambda graph, tensor: [] if tensor.quant is None else list(tensor.quant.zero_point),
+    "quant_axis": lambda graph, tensor: [UNKNOWN if tensor.quant is None or tensor.quant.axis is None else tensor.quant.axis],
+    "producer": _producer,
+    "graph_input": lambda graph, tensor: [tensor.name in graph.inputs],
+    "graph_output": lambda graph, tensor: [tensor.name in graph.outputs],
+    "consumers": lambda graph, tensor: [len(graph.consumers(tensor.name))],
+    "variable": lambda graph, tensor: [bool(tensor.attrs.get("is_variable"))],
+    "sparse": lambda graph, tensor: [bool(tensor.attrs.get("sparsity"))],
+}
+
+OPERATOR_FACTS: Mapping[str, Callable[[Graph, Operator], Any]] = {
+    "type": lambda graph, op: op.type,
+    "domain": lambda graph, op: op.domain,
+    "version": lambda graph, op: op.version,
+    "inputs": lambda graph, op: sum(1 for name in op.inputs if name),
+    "outputs": lambda graph, op: sum(1 for name in op.outputs if name),
+    "in_body": lambda graph, op: graph.outer is not None,
+}
+
+
+def operator_key(op: Operator) -> str:
+    """How packs name an operator type: ``Conv``, ``com.microsoft:Gelu``."""
+    return op.type if op.domain in ("", "ai.onnx", "custom") else f"{op.domain}:{op.type}"
+
+
+def plain(value: Any) -> Values:
+    """An attribute's value as a flat list of Python values."""
+    if isinstance(value, bytes):
+        return [value.decode("utf-8", "replace")]
+    if isinstance(value, Constant):
+        return constant_values(value)
+    if isinstance(value, (list, tuple)):
+        return [item for part in value for item in plain(part)]
+    return [value]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a condition looks at, compiled: ``read`` gives the values, ``text`` says it in a message."""
+
+    read: Reader
+    text: str
+    kind: str
+
+
+def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], which: Any, op: Operator, side: str) -> list[Any]:
+    """The chosen tensors; ABSENT for one that is omitted, UNKNOWN for one that the graph does not describe."""
+
+    def at(index: int) -> Any:
+        if not -len(names) <= index < len(names) or names[index] is None:
+            return ABSENT
+        return UNKNOWN if tensors[index] is None else tensors[index]
+
+    if which == "all":
+        return [at(index) for index in range(len(names)) if names[index] is not None]
+    if which == "rest":
+        return [at(index) for index in range(1, len(names)) if names[index] is not None]
+    if isinstance(which, str):
+        named = op.attrs.get(f"{side}_names", ())
+        return [at(list(named).index(which)) if which in named else ABSENT]
+    return [at(index) for index in (which if isinstance(which, list) else [which])]
+
+
+def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any) -> Subject:
+    """A subject about inputs or outputs of the operator."""
+    fact = TENSOR_FACTS.get(of)
+    text = f"{side} {which} {of}" + (f" {axis}" if axis is not None else "")
+
+    def read(graph: Graph, op: Operator) -> Values:
+        names = op.inputs if side == "input" else op.outputs
+        tensors = graph.input_tensors(op) if side == "input" else graph.output_tensors(op)
+        found: Values = []
+        for tensor in _pick(tensors, names, which, op, side):
+            if of == "present":
+                found.append(tensor is not ABSENT)
+            elif tensor is ABSENT or tensor is UNKNOWN:
+                found.append(tensor)
+            else:
+                assert fact is not None
+                values = fact(graph, tensor)
+                found.extend(_at(values, axis if axis is not None else index))
+        return found
+
+    return Subject(read, text, "tensor")
+
+
+def _at(values: Values, index: Any) -> Values:
+    if index is None or index == "all" or values == [UNKNOWN]:
+        return values
+    wanted = index if isinstance(index, list) else [index]
+    return [values[item] for item in wanted if -len(values) <= item < len(values)]
+
+
+def attr_subject(name: str, default: Any, index: Any, of: str | None) -> Subject:
+    """A subject about an attribute; ``of = "length"`` counts its items."""
+
+    def read(graph: Graph, op: Operator) -> Values:
+        value = op.attrs.get(name, default)
+        if of == "present":
+            return [name in op.attrs]
+        if value is None or value is ABSENT:
+            return [ABSENT]
+        values = plain(value)
+        return [len(values)] if of == "length" else _at(values, index)
+
+    return Subject(read, f"{name} count" if of == "length" else name, "attr")
+
+
+def operator_subject(fact: str) -> Subject:
+    """A subject about the operator itself: its version, domain, number of inputs."""
+    reader = OPERATOR_FACTS[fact]
+    return Subject(lambda graph, op: [reader(graph, op)], fact, "op")

@@ -1,0 +1,32 @@
+"""What becomes of an operator, and the three answers of a condition."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Verdict(str, Enum):
+    """What becomes of an operator on a target."""
+
+    ACCELERATED = "accelerated"
+    FALLBACK = "fallback"
+    FOLDED = "folded"
+    REJECTED = "rejected"
+    UNKNOWN = "unknown"
+
+    __str__ = str.__str__
+
+
+class Answer(Enum):
+    """Of a condition about one operator."""
+
+    HOLDS = "holds"
+    FAILS = "fails"
+    UNKNOWN = "unknown"
+
+
+EVIDENCE = ("measured", "source", "documented", "reported")
+"""Where a rule comes from, best first."""
+SEVERITIES = ("error", "warning", "note")
+EFFECTS = ("fallback", "rejected", "note")
+"""What a failing rule does: the operator runs elsewhere, the runtime refuses the model, or it runs and something is to be known."""
