@@ -1,0 +1,102 @@
+"""A rule's own cases: a line of TOML becomes a graph with one operator.
+
+A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
+with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
+per-tensor / per-channel quantization, ``input``, ``variable``, and ``-`` for an omitted one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from ..analyzer.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
+
+_TENSOR = re.compile(r"^(?P<flags>(?:[a-z:0-9]+ )*)(?P<dtype>[a-z0-9]+)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$")
+
+
+def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Graph, Operator]:
+    """The graph of a case and the operator that it is about. Raises ValueError on a malformed tensor."""
+    graph = Graph("main", dialect, {"": int(case.get("version", 1))})
+    inputs = [_add(graph, f"in{index}", text) for index, text in enumerate(case.get("in", ()))]
+    outputs = [_add(graph, f"out{index}", text) for index, text in enumerate(case.get("out", ["float32"]))]
+    domain, _, kind = str(case.get("type", default_type)).rpartition(":")
+    op = Operator(
+        id="main/0",
+        type=kind,
+        domain=case.get("domain", domain),
+        version=int(case.get("version", 1)),
+        name="case",
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        attrs={key: _attribute(value) for key, value in case.get("attrs", {}).items()},
+    )
+    graph.set_interface(
+        [name for name in inputs if name and graph.tensor(name).const is None],
+        [name for name in outputs if name],
+    )
+    graph.add_op(op)
+    return graph, op
+
+
+def _attribute(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _add(graph: Graph, name: str, text: str) -> str | None:
+    if text == "-":
+        return None
+    match = _TENSOR.match(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a tensor: write it like 'const float32[1,8,N,?]'")
+    flags = match["flags"].split()
+    shape = _shape(match["dims"])
+    const = _constant(match["dtype"], shape, match["values"]) if "const" in flags else None
+    attrs = {"is_variable": True} if "variable" in flags else {}
+    graph.add_tensor(Tensor(name, match["dtype"], shape, const, _quant(flags, shape), attrs))
+    return name
+
+
+def _shape(dims: str | None) -> Shape:
+    if dims is None:
+        return None
+    return tuple(_dim(text.strip()) for text in dims.split(",") if text.strip())
+
+
+def _dim(text: str) -> Dim:
+    if text == "?":
+        return None
+    return int(text) if text.lstrip("-").isdigit() else text
+
+
+def _quant(flags: list[str], shape: Shape) -> Quantization | None:
+    for flag in flags:
+        if flag == "quant":
+            return Quantization((0.5,), (0,))
+        if flag.startswith("quant:"):
+            axis = int(flag.partition(":")[2])
+            size = shape[axis] if shape and isinstance(shape[axis], int) else 2
+            return Quantization((0.5,) * int(size or 2), (0,) * int(size or 2), axis)
+    return None
+
+
+def _constant(dtype: str, shape: Shape, values: str | None) -> Constant:
+    from ..analyzer.arrays import to_bytes
+
+    import numpy as np
+
+    dims = tuple(dim if isinstance(dim, int) else 1 for dim in shape or ())
+    count = 1
+    for dim in dims:
+        count *= dim
+    numbers = [_number(text) for text in values.split(",")] if values else [0] * count
+    array = np.resize(np.array(numbers), count) if count else np.array([])
+    return Constant(dtype, dims, inline=to_bytes(array, dtype))
+
+
+def _number(text: str) -> float | int | bool:
+    text = text.strip()
+    if text in ("true", "false"):
+        return text == "true"
+    return float(text) if any(char in text for char in ".einf") else int(text)

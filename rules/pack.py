@@ -1,0 +1,199 @@
+"""A pack: the rules of one target, as data with sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ..analyzer.graph import Graph, Operator
+from .conditions import Condition, Context, Outcome
+from .subjects import operator_key
+from .verdict import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class SourceNote:
+    """Where facts come from: an address or package, its version, the date it was read and the class of evidence."""
+
+    name: str
+    url: str = ""
+    package: str = ""
+    version: str = ""
+    date: str = ""
+    evidence: str = "source"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One requirement that does not hold, or is not known to."""
+
+    answer: Answer
+    message: str
+    seen: str
+    limit: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rule:
+    """One unit of a pack: a set of operator types, when it applies, what it requires, and what failing does."""
+
+    code: str
+    name: str
+    ops: tuple[str, ...]
+    message: str
+    source: SourceNote
+    reason: str
+    when: tuple[Condition, ...] = ()
+    require: tuple[Condition, ...] = ()
+    refuse: bool = False
+    effect: str = "fallback"
+    scope: str = "operator"
+    severity: str = "warning"
+    evidence: str = "source"
+    since: str = ""
+    until: str = ""
+    variants: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    advice: str = ""
+    cases: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
+
+    def applies(self, graph: Graph, op: Operator, context: Context) -> Answer:
+        """Whether the rule speaks of this operator: every ``when`` holds."""
+        unknown = False
+        for condition in self.when:
+            answer = condition.check(graph, op, context).answer
+            if answer is Answer.FAILS:
+                return answer
+            unknown |= answer is Answer.UNKNOWN
+        return Answer.UNKNOWN if unknown else Answer.HOLDS
+
+    def failures(self, graph: Graph, op: Operator, context: Context) -> list[Failure]:
+        """Every requirement that fails or is unknown, with the value seen and the limit; empty when the rule is content."""
+        applies = self.applies(graph, op, context)
+        if applies is Answer.FAILS:
+            return []
+        outcomes = [Outcome(Answer.FAILS)] if self.refuse else [item.check(graph, op, context) for item in self.require]
+        bad = [outcome for outcome in outcomes if outcome.answer is not Answer.HOLDS]
+        return [self._failure(op, outcome, certain=applies is Answer.HOLDS) for outcome in bad]
+
+    def _failure(self, op: Operator, outcome: Outcome, *, certain: bool) -> Failure:
+        answer = outcome.answer if certain else Answer.UNKNOWN
+        words = {"type": op.type, "name": op.label, "seen": outcome.seen or "unknown", "limit": outcome.limit, "version": str(op.version)}
+        message = self.message.format_map(_Attributes(words, op))
+        return Failure(answer, message, outcome.seen, outcome.limit)
+
+
+class _Attributes(dict[str, str]):
+    """Lets a message name attributes: ``{kernel_shape}``."""
+
+    def __init__(self, words: Mapping[str, str], op: Operator) -> None:
+        super().__init__(words)
+        self._op = op
+
+    def __missing__(self, key: str) -> str:
+        return str(self._op.attrs.get(key, "unset"))
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """Operator types that the target knows; ``note`` says what is accepted where no rule limits it."""
+
+    ops: tuple[str, ...]
+    source: SourceNote
+    note: str = ""
+    variants: tuple[str, ...] = ()
+    since: str = ""
+    until: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Pack:
+    """The rules of one target.
+
+    ``target`` has no variant (``onnxruntime/qnn``); ``variants`` maps each to its parameters, the first is the default.
+    ``policy`` names the partition policy in ``analyzer/policies`` and ``policy_options`` its thresholds.
+    """
+
+    target: str
+    title: str
+    dialect: str
+    runtime: str
+    version: str
+    date: str
+    default: str
+    policy: str
+    sources: Mapping[str, SourceNote]
+    rules: tuple[Rule, ...]
+    supports: tuple[Support, ...]
+    policy_options: Mapping[str, Any] = field(default_factory=dict)
+    variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    runs_here: str = ""
+    precision: str = ""
+    notes: str = ""
+    conformance: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """Every operator type that the target knows in some configuration."""
+        return frozenset(name for support in self.supports for name in support.ops)
+
+    def chosen(self, variant: str = "", version: str = "") -> Chosen:
+        """The pack narrowed to a variant and a runtime version."""
+        return Chosen(self, variant or next(iter(self.variants), ""), version or self.version)
+
+
+class Chosen:
+    """A pack for one variant and version: what a check asks."""
+
+    def __init__(self, pack: Pack, variant: str, version: str) -> None:
+        self.pack = pack
+        self.variant = variant
+        self.version = version
+        self.context = Context(dict(pack.variants.get(variant, {})), version)
+        self.rules = tuple(rule for rule in pack.rules if self._in_force(rule))
+        self.known = frozenset(name for support in pack.supports if self._in_force(support) for name in support.ops)
+        self._by_type: dict[str, tuple[Rule, ...]] = {}
+
+    @property
+    def target(self) -> str:
+        """The target as the user writes it: ``onnxruntime/qnn:sm8650``."""
+        return f"{self.pack.target}:{self.variant}" if self.variant else self.pack.target
+
+    def rules_for(self, op: Operator) -> tuple[Rule, ...]:
+        """Rules that speak of the operator's type, in the pack's order."""
+        key = operator_key(op)
+        found = self._by_type.get(key)
+        if found is None:
+            found = tuple(rule for rule in self.rules if (key in rule.ops or "*" in rule.ops) and key not in rule.exclude)
+            self._by_type[key] = found
+        return found
+
+    def _in_force(self, item: Rule | Support) -> bool:
+        if item.variants and self.variant not in item.variants:
+            return False
+        if not item.since and not item.until:
+            return True
+        at = version_key(self.version)
+        return (not item.since or at >= version_key(item.since)) and (not item.until or at < version_key(item.until))
+
+
+def version_key(text: str) -> tuple[int, ...]:
+    """A version as numbers, for comparison: ``1.27.0rc1`` is (1, 27, 0)."""
+    parts: list[int] = []
+    for part in text.split("."):
+        digits = "".join(char for char in part if char.isdigit()) if part[:1].isdigit() else ""
+        if not digits:
+            break
+        parts.append(int("".join(_leading_digits(part))))
+    return tuple(parts)
+
+
+def _leading_digits(part: str) -> list[str]:
+    digits: list[str] = []
+    for char in part:
+        if not char.isdigit():
+            break
+        digits.append(char)
+    return digits

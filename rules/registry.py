@@ -1,0 +1,47 @@
+"""Which packs there are, and how a target is written: ``onnxruntime/qnn:sm8650@1.31.1``."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+
+from ..analyzer.errors import UsageError
+from .loader import read_pack
+from .pack import Chosen, Pack
+
+PACKS = Path(__file__).parent / "packs"
+
+
+@cache
+def pack_folders() -> dict[str, Path]:
+    """Target without variant -> its pack's folder. Told by the folder's name: ``litert_gpu`` is ``litert/gpu``."""
+    return {folder.name.replace("_", "/", 1).replace("_", "-"): folder for folder in sorted(PACKS.iterdir()) if (folder / "pack.toml").is_file()}
+
+
+@cache
+def load_pack(target: str) -> Pack:
+    """The pack of a target without variant. Raises UsageError with the nearest names when there is none."""
+    folder = pack_folders().get(target)
+    if folder is None:
+        raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
+    return read_pack(folder)
+
+
+def choose(target: str, pack_file: Path | None = None) -> Chosen:
+    """The pack for a target as a user writes it. Raises UsageError on an unknown target, variant or version."""
+    name, _, version = target.partition("@")
+    name, _, variant = name.partition(":")
+    pack = load_pack(name) if pack_file is None else read_pack(pack_file)
+    if variant and variant not in pack.variants:
+        known = [f"{name}:{item}" for item in pack.variants]
+        raise UsageError(f"{name} has no variant {variant!r}: {nearest(f'{name}:{variant}', known)}")
+    return pack.chosen(variant, version)
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """A hint: the names closest to a wrong one, or all of them."""
+    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
+    if close:
+        return "did you mean " + " or ".join(close) + "?"
+    return "there are " + ", ".join(known) if known else "there are none"
