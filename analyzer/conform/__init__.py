@@ -1,0 +1,1 @@
+"""Corpora and comparison: rules measured against the real runtimes."""
