@@ -1,0 +1,68 @@
+"""Local functions: their names, and the check that calling them ends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+
+MAX_EXPANDED = 1_000_000
+"""Operators after inlining beyond which nothing that inlines is started."""
+
+
+def function_key(proto: Any) -> str:
+    """``domain::name`` of a FunctionProto, with ``::overload`` where it has one."""
+    return "::".join(filter(None, (proto.domain, proto.name, proto.overload)))
+
+
+def _call_key(node: Any) -> str:
+    return "::".join(filter(None, (node.domain, node.op_type, node.overload)))
+
+
+def _calls(nodes: Any) -> list[str]:
+    """Keys of the operators in a list of nodes and in their bodies."""
+    found: list[str] = []
+    todo = [nodes]
+    while todo:
+        for node in todo.pop():
+            found.append(_call_key(node))
+            for attribute in node.attribute:
+                if attribute.HasField("g"):
+                    todo.append(attribute.g.node)
+                todo += [graph.node for graph in attribute.graphs]
+    return found
+
+
+def expanded(proto: Any) -> dict[str, int]:
+    """Operators that a call of each function stands for, calls in it expanded. Raises RecursionError on a cycle."""
+    calls = {function_key(function): _calls(function.node) for function in proto.functions}
+    sizes: dict[str, int] = {}
+    for root in calls:
+        stack, open_keys = [root], set[str]()
+        while stack:
+            key = stack[-1]
+            missing = [callee for callee in dict.fromkeys(calls[key]) if callee in calls and callee not in sizes]
+            if key not in sizes and missing:
+                open_keys.add(key)
+                if open_keys & set(missing):
+                    raise RecursionError(key)
+                stack += missing
+                continue
+            sizes[stack.pop()] = sum(sizes.get(callee, 1) for callee in calls[key])
+            open_keys.discard(key)
+    return sizes
+
+
+def check_functions(proto: Any, path: Path) -> None:
+    """Raise ModelError when two functions share a name or functions call each other in a cycle."""
+    keys = [function_key(function) for function in proto.functions]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise ModelError(path, f"two functions named {key!r}", "export it again")
+    if not keys:
+        return
+    try:
+        expanded(proto)
+    except RecursionError as error:
+        raise ModelError(path, f"the function {error} calls itself", "ONNX has no recursion: export it again") from error

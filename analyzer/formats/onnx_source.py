@@ -1,0 +1,27 @@
+"""Where in the user's code an ONNX operator was made, as the exporter recorded it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from ..graph import Source
+
+STACK_TRACE = "pkg.torch.onnx.stack_trace"
+_FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
+_LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|[/\\]torch[/\\](?:nn|onnx|export|fx|_dynamo|utils)[/\\]")
+
+
+def code_of(node: Any, path: Path) -> Source:
+    """The file of the model, and ``file.py:line`` of the innermost frame of the user's own code."""
+    plain = Source(str(path))
+    if not node.metadata_props:
+        return plain
+    trace = next((entry.value for entry in node.metadata_props if entry.key == STACK_TRACE), "")
+    frames = _FRAME.findall(trace)
+    if not frames:
+        return plain
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
+    file, line = (own or frames)[-1]
+    return Source(str(path), f"{file}:{line}")
