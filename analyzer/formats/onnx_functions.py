@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 MAX_EXPANDED = 1_000_000
 """Operators after inlining beyond which nothing that inlines is started."""

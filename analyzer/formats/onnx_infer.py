@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .onnx_functions import MAX_EXPANDED, expanded
 from .onnx_proto import infer_shapes, pb
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def infer_missing(proto: Any, data: bytes, path: Path) -> tuple[Any, str]:

@@ -8,11 +8,9 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
 from ..graph import BITS, Constant, Dim, Shape
@@ -20,6 +18,10 @@ from .onnx_external import ExternalFiles
 from .onnx_proto import DTYPES, pb
 from .onnx_wire import MARK, RAW_DATA, Span, encode, span_of, tag
 from .wire import WireError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 MAX_ELEMENTS = (1 << 63) - 1
 _TYPED = {
