@@ -8,6 +8,7 @@ the graph raises ``GraphError`` and leaves it as it was.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -178,6 +179,20 @@ class Operator:
         return self.name or next((name for name in self.outputs if name), self.id)
 
 
+_NUMBER_FORMS = {"value_int": ("int64", "q"), "value_ints": ("int64", "q"), "value_float": ("float32", "f"), "value_floats": ("float32", "f")}
+
+
+def _number_constant(attrs: Mapping[str, Any]) -> Constant | None:
+    """The value of an ONNX ``Constant`` node that holds plain numbers and no tensor."""
+    for form, (dtype, code) in _NUMBER_FORMS.items():
+        value = attrs.get(form)
+        if isinstance(value, int | float | tuple):
+            numbers = value if isinstance(value, tuple) else (value,)
+            data = struct.pack(f"<{len(numbers)}{code}", *numbers)
+            return Constant(dtype, (len(numbers),) if isinstance(value, tuple) else (), length=len(data), inline=data)
+    return None
+
+
 Key = tuple[str, str]
 
 
@@ -260,8 +275,8 @@ class Graph:
         writer = None if scope is None else scope._producer.get(tensor.name)
         if writer is None or writer.type not in ("Constant", "Const"):
             return None
-        value = writer.attrs.get("value")
-        return value if isinstance(value, Constant) else None
+        value = writer.attrs.get("value", writer.attrs.get("sparse_value"))
+        return value if isinstance(value, Constant) else _number_constant(writer.attrs)
 
     def producer(self, name: str | None) -> Operator | None:
         """The operator that writes the tensor, None for inputs, constants and outer tensors."""
