@@ -1,0 +1,254 @@
+"""check: every operator against the rules of a target, then the groups that the runtime would make of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..rules.pack import Chosen, Failure, Rule
+from ..rules.subjects import operator_key
+from ..rules.verdict import Answer, Verdict
+from .cost import boundary, macs
+from .graph import Graph, Operator
+from .model import Model
+from .policies import Dropped, Policy, policy_of
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one."""
+
+    code: str
+    rule: str
+    severity: str
+    operator: str
+    message: str
+    seen: str = ""
+    limit: str = ""
+    evidence: str = ""
+    source: str = ""
+    effect: str = "fallback"
+    fix: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorVerdict:
+    """What becomes of one operator; ``findings`` index into the coverage's findings."""
+
+    id: str
+    name: str
+    type: str
+    verdict: Verdict
+    findings: tuple[int, ...] = ()
+    macs: int | None = 0
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Operators that the accelerator runs as one piece, with the bytes that cross its boundary (None: unknown)."""
+
+    operators: tuple[str, ...]
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The answer of a check: verdicts, findings and partitions of one model on one target."""
+
+    target: str
+    runtime: str
+    operators: tuple[OperatorVerdict, ...]
+    findings: tuple[Finding, ...]
+    partitions: tuple[Partition, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def count(self, verdict: Verdict) -> int:
+        """Operators with that verdict."""
+        return sum(1 for op in self.operators if op.verdict is verdict)
+
+    @property
+    def running(self) -> int:
+        """Operators that run at all: all but the folded ones."""
+        return len(self.operators) - self.count(Verdict.FOLDED)
+
+    @property
+    def verdict(self) -> str:
+        """``full``, ``partial``, ``none``, ``rejected`` or ``unknown``, of the whole model."""
+        accelerated, unknown = self.count(Verdict.ACCELERATED), self.count(Verdict.UNKNOWN)
+        if self.count(Verdict.REJECTED):
+            return "rejected"
+        if accelerated == self.running:
+            return "full"
+        if accelerated:
+            return "partial"
+        return "unknown" if unknown else "none"
+
+    @property
+    def by_operators(self) -> float:
+        """Share of the running operators that is accelerated, 1.0 when none run."""
+        return self.count(Verdict.ACCELERATED) / self.running if self.running else 1.0
+
+    @property
+    def by_macs(self) -> float | None:
+        """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are none."""
+        counts = [(op.macs, op.verdict) for op in self.operators]
+        if any(count is None for count, _ in counts):
+            return None
+        total = sum(count or 0 for count, _ in counts)
+        return sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total if total else None
+
+    def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
+        """The same coverage, each finding naming the rewrite that answers its rule or code."""
+        findings = tuple(replace(item, fix=fixes.get(item.rule) or fixes.get(item.code)) for item in self.findings)
+        return replace(self, findings=findings)
+
+
+def check(model: Model | Graph, chosen: Chosen) -> Coverage:
+    """Predict what becomes of every operator of a model on a target. The pack's dialect must be the graph's."""
+    graphs = [model] if isinstance(model, Graph) else list(model.graphs.values()) or [model.graph]
+    state = _Check(chosen, policy_of(chosen.pack.policy))
+    for graph in graphs:
+        state.graph(graph, placed=True)
+    return state.coverage()
+
+
+class _Check:
+    """One check in progress."""
+
+    def __init__(self, chosen: Chosen, policy: Policy) -> None:
+        self.chosen = chosen
+        self.policy = policy
+        self.options = {**chosen.pack.policy_options, **chosen.context.parameters}
+        self.verdicts: dict[str, OperatorVerdict] = {}
+        self.findings: list[Finding] = []
+        self.partitions: list[Partition] = []
+        self.rejected = False
+        self.seen: set[int] = set()
+
+    def graph(self, graph: Graph, *, placed: bool) -> None:
+        """Check one graph and the bodies in it; operators of a graph that is not placed run on the host."""
+        if id(graph) in self.seen:
+            return
+        self.seen.add(id(graph))
+        folded = self.policy.folded(graph, self.options)
+        for op in graph.ops():
+            self._operator(graph, op, folded=op.id in folded, placed=placed)
+        if placed:
+            self._group(graph)
+        for op in graph.ops():
+            for body in op.graphs.values():
+                self.graph(body, placed=placed and self.policy.bodies)
+
+    def _operator(self, graph: Graph, op: Operator, *, folded: bool, placed: bool) -> None:
+        if folded:
+            self._record(graph, op, Verdict.FOLDED, [])
+        elif not placed:
+            words = f"{op.type} is inside a body, which the host runs"
+            self._record(graph, op, Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))])
+        else:
+            verdict, findings = judge(graph, op, self.chosen)
+            self.rejected |= verdict is Verdict.REJECTED
+            self._record(graph, op, verdict, findings)
+
+    def _record(self, graph: Graph, op: Operator, verdict: Verdict, findings: Iterable[Finding]) -> None:
+        start = len(self.findings)
+        self.findings += findings
+        cost = 0 if verdict is Verdict.FOLDED else macs(graph, op)
+        indexes = tuple(range(start, len(self.findings)))
+        self.verdicts[op.id] = OperatorVerdict(op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code)
+
+    def _group(self, graph: Graph) -> None:
+        taken = {op.id for op in graph.ops() if self.verdicts[op.id].verdict is Verdict.ACCELERATED}
+        grouping = self.policy.groups(graph, taken, self.options)
+        for id, why in grouping.dropped.items():
+            self.findings.append(self._made(graph.op(id), why))
+            old = self.verdicts[id]
+            self.verdicts[id] = replace(old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1))
+        for group in grouping.groups:
+            entering, leaving = boundary(graph, group)
+            self.partitions.append(Partition(group, entering, leaving, self._macs(group)))
+
+    def _macs(self, group: Iterable[str]) -> int | None:
+        counts = [self.verdicts[id].macs for id in group]
+        return None if None in counts else sum(count or 0 for count in counts)
+
+    def _made(self, op: Operator, why: Dropped) -> Finding:
+        return Finding(
+            why.code, why.rule, "warning", op.id, why.message,
+            evidence="source", source=self.chosen.pack.title, fingerprint=fingerprint(self.chosen.target, why.rule, op),
+        )  # fmt: skip
+
+    def coverage(self) -> Coverage:
+        """What was found; a rejection of any operator rejects every operator, since none of the model runs."""
+        operators = tuple(self.verdicts.values())
+        partitions = tuple(self.partitions)
+        if self.rejected:
+            operators = tuple(op if op.verdict is Verdict.FOLDED else replace(op, verdict=Verdict.REJECTED) for op in operators)
+            partitions = ()
+        pack = self.chosen.pack
+        return Coverage(self.chosen.target, f"{pack.runtime} {self.chosen.version}", operators, tuple(self.findings), partitions)
+
+
+def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:
+    """The verdict of one operator by the rules alone, with every failing reason."""
+    failures: list[tuple[Rule, Failure]] = []
+    for rule in chosen.rules_for(op):
+        failures += [(rule, failure) for failure in rule.failures(graph, op, chosen.context)]
+    findings = [_finding(op, rule, failure, chosen) for rule, failure in failures]
+    whole = [rule for rule, failure in failures if rule.scope == "model" and failure.answer is Answer.FAILS]
+    if any(rule.effect == "rejected" for rule in whole):
+        return Verdict.REJECTED, findings
+    if operator_key(op) not in chosen.known:
+        return Verdict(chosen.pack.default), [*findings, _unlisted(op, chosen)] if not findings else findings
+    return _weigh(failures), findings
+
+
+def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
+    """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator refuse."""
+    effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
+    if ("fallback", Answer.FAILS) in effects:
+        return Verdict.FALLBACK
+    if ("fallback", Answer.UNKNOWN) in effects or ("rejected", Answer.UNKNOWN) in effects:
+        return Verdict.UNKNOWN
+    if any(rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note" for rule, failure in failures):
+        return Verdict.UNKNOWN
+    return Verdict.REJECTED if ("rejected", Answer.FAILS) in effects else Verdict.ACCELERATED
+
+
+def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:
+    message = failure.message if failure.answer is Answer.FAILS else f"not known whether it holds: {failure.message}"
+    return Finding(
+        code=rule.code,
+        rule=rule.name,
+        severity=rule.severity,
+        operator=op.id,
+        message=message,
+        seen=failure.seen,
+        limit=failure.limit,
+        evidence=rule.evidence,
+        source=rule.source.url or f"{rule.source.package} {rule.source.version}",
+        effect=rule.effect,
+        fingerprint=fingerprint(chosen.target, rule.name, op),
+    )
+
+
+def _unlisted(op: Operator, chosen: Chosen) -> Finding:
+    custom = op.domain not in ("", "ai.onnx")
+    code, rule = ("ACL204", "custom-operator") if custom else ("ACL201", "operator-unsupported")
+    return Finding(
+        code, rule, "error" if chosen.pack.default == "rejected" else "warning", op.id,
+        f"{chosen.pack.title} has no {operator_key(op)}", evidence="source", source=chosen.pack.title,
+        effect=chosen.pack.default, fingerprint=fingerprint(chosen.target, rule, op),
+    )  # fmt: skip
+
+
+def fingerprint(target: str, rule: str, op: Operator) -> str:
+    """Names a finding across edits of the model: by target, rule and the operator's own words, never by its index."""
+    words: tuple[Any, ...] = (target, rule, op.type, op.label)
+    return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]

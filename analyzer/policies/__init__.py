@@ -1,0 +1,65 @@
+"""Partition policies: how each runtime groups the operators that its accelerator takes.
+
+A policy is one class in a module here. ``check`` asks it three things of a graph: which operators
+never run because the runtime folds them, whether the operators of bodies are placed at all, and which
+groups the accelerator runs as one piece. It is told which operators the rules take and answers with
+groups and with the operators that it takes but does not place, each with a reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+from ..errors import PackError
+from ..graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Why an operator that the rules take is not placed: a finding code, a rule name and a message."""
+
+    code: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Groups of operator ids, each run by the accelerator as one piece, and the operators left out of any."""
+
+    groups: tuple[tuple[str, ...], ...] = ()
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """What ``check`` asks of a runtime's way of partitioning."""
+
+    bodies: bool
+    """Whether operators inside bodies (If, Loop, While, ...) are placed like those of the main graph."""
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """Ids of operators that the runtime computes ahead of time or drops: they never run."""
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """Group the operators that the rules take (``taken``, none of them folded)."""
+
+
+_HOME = {
+    "waves": ("waves", "Waves"),
+    "litert-delegate": ("litert", "LiteRTDelegate"),
+    "ort-compile": ("ort", "OrtCompile"),
+    "ort-kernel": ("ort", "OrtKernel"),
+    "coreml": ("coreml", "CoreML"),
+    "ethos-u": ("waves", "Waves"),
+}
+
+
+def policy_of(name: str) -> Policy:
+    """The policy that a pack names. Raises PackError when there is none."""
+    home = _HOME.get(name)
+    if home is None:
+        raise PackError(f"no partition policy is named {name!r}: there are {', '.join(_HOME)}")
+    return cast("Policy", getattr(import_module(f".{home[0]}", __name__), home[1])())
