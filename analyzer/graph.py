@@ -179,7 +179,12 @@ class Operator:
         return self.name or next((name for name in self.outputs if name), self.id)
 
 
-_NUMBER_FORMS = {"value_int": ("int64", "q"), "value_ints": ("int64", "q"), "value_float": ("float32", "f"), "value_floats": ("float32", "f")}
+_NUMBER_FORMS = {
+    "value_int": ("int64", "q"),
+    "value_ints": ("int64", "q"),
+    "value_float": ("float32", "f"),
+    "value_floats": ("float32", "f"),
+}
 
 
 def _number_constant(attrs: Mapping[str, Any]) -> Constant | None:
