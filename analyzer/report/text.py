@@ -1,0 +1,133 @@
+"""The report for people: grouped by cause, the worst first."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
+
+_STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_VERDICT = {"full": "bold green", "partial": "yellow", "none": "bold red", "rejected": "bold red", "unknown": "magenta"}
+
+
+def render(document: dict[str, Any], form: str) -> str:
+    """The text, with colour when it goes to a terminal. Names from the model are never read as markup."""
+    stream = io.StringIO()
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    console = Console(
+        file=stream, force_terminal=colour, width=max(60, min(shutil.get_terminal_size((110, 24)).columns, 140)), highlight=False
+    )
+    for model in document["models"]:
+        _model(console, model)
+    return stream.getvalue()
+
+
+def _model(console: Console, model: Mapping[str, Any]) -> None:
+    if "error" in model:
+        console.print(Text.assemble((clean(model["path"]), "bold"), "  ", ("cannot be read", "bold red")))
+        console.print(Text("  " + clean(model["error"]["message"])))
+        return
+    console.print(Text.assemble((clean(model["path"]), "bold"), f"  {model['format']} · {model['operators']} operators"))
+    for target in model["targets"]:
+        _target(console, model, target)
+
+
+def _target(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+    console.print(headline(target))
+    for cause in causes(target):
+        _cause(console, model, target, cause)
+    for note in target["notes"]:
+        console.print(Text(f"    {clean(note)}", "dim"))
+    if "agreement" in target:
+        _verified(console, target)
+
+
+def headline(target: Mapping[str, Any]) -> Text:
+    """One line: the target, its verdict and what is covered."""
+    total = sum(target[key] for key in ("accelerated", "fallback", "rejected", "unknown"))
+    macs = target["coverage"]["macs"]
+    parts = len(target["partitions"])
+    line = Text.assemble("  ", (target["target"], "bold"), f" ({target['runtime']})  ", (target["verdict"], _VERDICT[target["verdict"]]))
+    line.append(f"  {target['accelerated']} of {total} operators accelerated ({target['coverage']['operators']:.0%})")
+    line.append(f", {macs:.0%} of MACs" if macs is not None else "")
+    line.append(f", {parts} partition{'' if parts == 1 else 's'}")
+    moved = [part["bytes_in"] + part["bytes_out"] for part in target["partitions"] if None not in (part["bytes_in"], part["bytes_out"])]
+    line.append(f", {size(sum(moved))} cross the boundary" if moved and len(moved) == parts else "")
+    return line
+
+
+def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any], cause: Cause) -> None:
+    count = len(cause.operators)
+    head = Text.assemble("    ", (f"{cause.severity} {cause.code}", _STYLE[cause.severity]), f" {cause.rule}  ")
+    head.append(f"{count} operator{'' if count == 1 else 's'}", "bold")
+    head.append(f"  {_types(cause)}", "dim")
+    console.print(head)
+    for message, times in sorted(cause.messages.items(), key=lambda item: -item[1])[:SHOWN]:
+        console.print(Text(f"      {clean(message)}" + (f"  (x{times})" if times > 1 else "")))
+    if len(cause.messages) > SHOWN:
+        console.print(Text(f"      ... and {len(cause.messages) - SHOWN} more reasons like these", "dim"))
+    where = ", ".join(_place(op) for op in cause.operators[:SHOWN])
+    console.print(Text(f"      at {where}" + (", ..." if count > SHOWN else ""), "dim"))
+    roots = dynamic_inputs(model) if cause.code == "ACL101" else []
+    if roots:
+        console.print(Text(f"      root: {clean(', '.join(roots))}"))
+        console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} {clean(freeze_hint(model))} -o OUT", "green"))
+    elif cause.fix:
+        console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} -o OUT  ({cause.fix})", "green"))
+
+
+def _types(cause: Cause) -> str:
+    counts: dict[str, int] = {}
+    for op in cause.operators:
+        counts[op["type"]] = counts.get(op["type"], 0) + 1
+    ranked = sorted(counts.items(), key=lambda item: -item[1])
+    return clean(", ".join(f"{name} x{count}" if count > 1 else name for name, count in ranked[:4])) + (", ..." if len(ranked) > 4 else "")
+
+
+def _place(op: Mapping[str, Any]) -> str:
+    place = f"{op['id']} {clean(op['name'])}"
+    return f"{place} ({clean(op['code'])})" if op.get("code") else place
+
+
+def _verified(console: Console, target: Mapping[str, Any]) -> None:
+    agreement = target["agreement"]
+    table = Table("predicted", "ran accelerated", "ran elsewhere", "not told", box=None, padding=(0, 2), title_justify="left")
+    for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown"):
+        row = [agreement.get(f"predicted_{verdict}_{ran}", 0) for ran in ("ran_accelerated", "ran_elsewhere", "not_told")]
+        if any(row):
+            table.add_row(verdict, *map(str, row))
+    console.print(Text("    predicted against what the runtime did", "bold"))
+    console.print(table)
+    parity = target.get("parity")
+    if parity:
+        verdict = "holds" if parity["ok"] else "FAILS"
+        console.print(Text(f"    parity {verdict}: {clean(parity['summary'])}", "green" if parity["ok"] else "bold red"))
+    latency = target.get("latency_ms")
+    if latency and latency.get("median") is not None:
+        console.print(Text(f"    latency: median {latency['median']:.2f} ms of {latency['runs']} runs", "dim"))
+    crash = target.get("crash")
+    if crash:
+        console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
+
+
+def clean(text: str) -> str:
+    """Text from a model file without control characters, so that a name cannot drive the terminal."""
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.2 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return ""
