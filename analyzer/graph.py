@@ -199,6 +199,8 @@ def _number_constant(attrs: Mapping[str, Any]) -> Constant | None:
 
 
 Key = tuple[str, str]
+Saved = tuple[dict[str, Operator], dict[str, Tensor], dict[str, Operator], dict[str, tuple[Operator, ...]], tuple[Operator, ...] | None]
+State = tuple[tuple["Graph", Saved, tuple[str, ...], tuple[str, ...], dict[str, Any], dict[str, int]], ...]
 
 
 class Graph:
@@ -224,6 +226,8 @@ class Graph:
         self._consumers: dict[str, tuple[Operator, ...]] = {}
         self._order: tuple[Operator, ...] | None = None
         self._fresh = 0
+        self._given: set[str] = set()
+        self._stale = False
 
     # ---- reading -------------------------------------------------------------------------
 
@@ -264,6 +268,7 @@ class Graph:
 
     def ops(self) -> tuple[Operator, ...]:
         """Operators in execution order: the stored order where it is one, else the lexicographic topological order."""
+        self._settle()
         if self._order is None:
             stored = tuple(self._ops.values())
             self._order = stored if self._is_topological(stored) else self._sorted(stored)
@@ -289,6 +294,7 @@ class Graph:
 
     def consumers(self, name: str | None) -> tuple[Operator, ...]:
         """The operators that read the tensor, once each; bodies that capture it count through their owner."""
+        self._settle()
         return () if name is None else self._consumers.get(name, ())
 
     def input_tensors(self, op: Operator) -> tuple[Tensor | None, ...]:
@@ -344,15 +350,18 @@ class Graph:
             self.nx.nodes["tensor", tensor.name]["item"] = tensor
 
     def set_interface(self, inputs: Iterable[str], outputs: Iterable[str]) -> None:
-        """Name the graph's inputs and outputs; raises GraphError on an unknown name."""
+        """Name the graph's inputs and outputs; raises GraphError on an unknown name or an input that an operator writes."""
         inputs, outputs = tuple(inputs), tuple(outputs)
         for name in inputs:
             if name not in self._tensors:
                 raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an input")
+            if name in self._producer:
+                raise GraphError(f"tensor {name!r} is written by {self._producer[name].label!r} and cannot be an input")
         for name in outputs:
             if self.find(name) is None:
                 raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an output")
         self.inputs, self.outputs = inputs, outputs
+        self._tell_outer()
 
     def replace(self, old: Iterable[Operator], new: Iterable[Operator], tensors: Iterable[Tensor] = ()) -> None:
         """Replace operators, in their place in the order, by others.
@@ -365,19 +374,13 @@ class Graph:
         old, new, tensors = tuple(old), tuple(new), tuple(tensors)
         gone = {op.id for op in old}
         self._check_replace(old, new, tensors, gone)
-        saved = (self._ops, dict(self._tensors), dict(self._producer), dict(self._consumers), self._order)
+        saved = self._saved()
         for op in old:
             self._unlink(op)
         for tensor in tensors:
             self._tensors[tensor.name] = tensor
         self._splice(gone, new)
-        self.__dict__.pop("nx", None)
-        self._order = None
-        try:
-            self.ops()
-        except GraphError:
-            self._ops, self._tensors, self._producer, self._consumers, self._order = saved
-            raise
+        self._check_order(saved)
         written = {name for op in old for name in op.outputs if name}
         self._drop_unused(written - set(self._producer))
 
@@ -388,53 +391,65 @@ class Graph:
     def rewire(self, old: str, new: str, *, keep: Iterable[Operator] = ()) -> int:
         """Let every reader of ``old`` read ``new`` instead; returns the number of changed operators.
 
-        Graph outputs are not changed: they are the interface. Bodies that capture ``old`` are
-        refused with GraphError, because a body's text belongs to its owner.
+        Graph outputs are not changed: they are the interface. Raises GraphError, and changes nothing,
+        when a body captures ``old`` (a body's text belongs to its owner) or a cycle would close.
         """
         self.tensor(new)
         kept = {op.id for op in keep}
         readers = [op for op in self.consumers(old) if op.id not in kept]
         for op in readers:
-            if old not in op.inputs:
+            if any(old in body.captures() for body in op.graphs.values() if body.outer is not None):
                 raise GraphError(f"a body of {op.label!r} captures {old!r}")
+        saved = self._saved()
         for op in readers:
             inputs = tuple(new if name == old else name for name in op.inputs)
             self._swap(op, replace(op, inputs=inputs))
-        if self.producer(new) is not None:
-            self._order = None
-            self.ops()
+        self._check_order(saved)
         return len(readers)
 
     def update(self, op: Operator, **changes: Any) -> Operator:
-        """Change fields of one operator other than its id and what it writes; returns the new operator."""
+        """Change fields of one operator other than its id and what it writes; returns the new operator.
+
+        Raises GraphError, and changes nothing, when the operator is not in the graph, reads what does not exist or would close a cycle.
+        """
         if "id" in changes or "outputs" in changes:
             raise GraphError("the id and the outputs of an operator change through replace()")
+        if op not in self:
+            raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
         new = replace(op, **changes)
         self._check_new(new, {op.id})
+        saved = self._saved()
         self._swap(op, new)
+        self._check_order(saved)
         return new
 
     def prune(self) -> int:
         """Drop operators whose results nobody needs, then unread tensors; returns the number of operators dropped.
 
-        An operator with no outputs at all is kept: it is there for its effect.
+        An operator with no outputs at all is kept: it is there for its effect. So are tensors that attributes name
+        (the ``intermediates`` of a quantized LSTM, the scales of a blockwise quantization).
         """
-        dropped = 0
+        self._settle()
+        needed = set(self.outputs)
+        dead: list[Operator] = []
         for op in reversed(self.ops()):
             results = [name for name in op.outputs if name]
-            if results and not any(self._needed(name) for name in results):
-                self.replace((op,), ())
-                dropped += 1
-        self._drop_unused([name for name in self._tensors if name not in self._producer])
-        return dropped
+            if results and needed.isdisjoint(results):
+                dead.append(op)
+            else:
+                needed.update(self._reads(op))
+        self.replace(dead, ())
+        held = self._named_by_attributes()
+        self._drop_unused([name for name in self._tensors if name not in self._producer and name not in held])
+        return len(dead)
 
     def fresh(self, stem: str) -> str:
-        """A tensor name that nobody in this graph, an outer one or a body uses."""
-        taken = self._scope_names()
+        """A tensor name that nobody in this graph, an outer one or a body uses, given only once."""
         name, count = stem, 0
-        while name in taken:
+        while name in self._given or self._taken(name):
             count += 1
             name = f"{stem}_{count}"
+        self._given.add(name)
         return name
 
     def fresh_id(self) -> str:
@@ -446,20 +461,42 @@ class Graph:
                 return candidate
 
     def copy(self) -> Graph:
-        """An independent copy that shares the immutable payloads; bodies are copied too."""
-        twin = Graph(self.name, self.dialect, self.opsets, self.outer)
+        """An independent copy that shares the immutable payloads; bodies are copied too, once each."""
+        return self._copy({})
+
+    def _copy(self, done: dict[int, Graph]) -> Graph:
+        if id(self) in done:
+            return done[id(self)]
+        twin = done[id(self)] = Graph(self.name, self.dialect, self.opsets, self.outer)
+        if self.outer is not None and id(self.outer) in done:
+            twin.outer = done[id(self.outer)]
         twin.attrs = dict(self.attrs)
         twin._tensors = dict(self._tensors)
-        twin._fresh = self._fresh
+        twin._fresh, twin._given = self._fresh, set(self._given)
         for op in self._ops.values():
-            if op.graphs:
-                bodies = {key: body.copy() for key, body in op.graphs.items()}
-                for body in bodies.values():
-                    body.outer = twin if body.outer is self else body.outer
-                op = replace(op, graphs=bodies)
-            twin._insert(op)
+            twin._insert(replace(op, graphs={key: body._copy(done) for key, body in op.graphs.items()}) if op.graphs else op)
         twin.inputs, twin.outputs = self.inputs, self.outputs
         return twin
+
+    def state(self) -> State:
+        """What ``restore`` brings back: this graph and its bodies as they are now, sharing the payloads."""
+        found: dict[int, Graph] = {}
+        todo = [self]
+        while todo:
+            graph = todo.pop()
+            if id(graph) not in found:
+                found[id(graph)] = graph
+                todo += [body for op in graph._ops.values() for body in op.graphs.values()]
+        return tuple(
+            (graph, graph._saved(), graph.inputs, graph.outputs, dict(graph.attrs), dict(graph.opsets)) for graph in found.values()
+        )
+
+    def restore(self, state: State) -> None:
+        """Undo every edit since ``state`` was taken, in this graph and in the bodies it had then."""
+        for graph, saved, inputs, outputs, attrs, opsets in state:
+            graph._put_back(saved)
+            graph.inputs, graph.outputs = inputs, outputs
+            graph.attrs, graph.opsets = dict(attrs), dict(opsets)
 
     def validate(self) -> None:
         """Raise GraphError with every problem found: dangling names, double writers, wrong index, cycles."""
@@ -468,7 +505,12 @@ class Graph:
         writers: dict[str, str] = {}
         for op in self._ops.values():
             problems += [f"{op.label!r} reads the missing tensor {name!r}" for name in self._reads(op) if self.find(name) is None]
+            problems += [
+                f"the index does not name {op.id!r} as a reader of {name!r}" for name in self._reads(op) if op not in self.consumers(name)
+            ]
             for name in filter(None, op.outputs):
+                if name not in self._tensors:
+                    problems.append(f"{op.label!r} writes the missing tensor {name!r}")
                 if name in writers:
                     problems.append(f"{name!r} is written by {writers[name]!r} and {op.id!r}")
                 writers[name] = op.id
@@ -496,6 +538,47 @@ class Graph:
         names.update((name, None) for name in self.outputs if name not in self._tensors)
         return list(names)
 
+    def _saved(self) -> Saved:
+        """The operators, tensors and index as they are; ``_put_back`` brings them back."""
+        self._settle()
+        return dict(self._ops), dict(self._tensors), dict(self._producer), dict(self._consumers), self._order
+
+    def _put_back(self, saved: Saved) -> None:
+        ops, tensors, producer, consumers, self._order = saved
+        self._ops, self._tensors, self._producer, self._consumers = dict(ops), dict(tensors), dict(producer), dict(consumers)
+        self._stale = False
+        self.__dict__.pop("nx", None)
+        self._tell_outer()
+
+    def _check_order(self, saved: Saved) -> None:
+        """Order the operators anew; on a cycle put everything back and raise GraphError."""
+        self.__dict__.pop("nx", None)
+        self._order = None
+        try:
+            self.ops()
+        except GraphError:
+            self._put_back(saved)
+            raise
+
+    def _tell_outer(self) -> None:
+        """What this body captures may have changed: the graphs around it index its owner again before they answer."""
+        scope = self.outer
+        while scope is not None and not scope._stale:
+            scope._stale = True
+            scope = scope.outer
+
+    def _settle(self) -> None:
+        """Index the readers again after a body was edited."""
+        if not self._stale:
+            return
+        self._stale = False
+        self._consumers = {}
+        for op in self._ops.values():
+            for name in self._reads(op):
+                self._consumers[name] = (*self._consumers.get(name, ()), op)
+        self._order = None
+        self.__dict__.pop("nx", None)
+
     def _index_op(self, index: nx.DiGraph[Key], op: Operator) -> None:
         key = ("op", op.id)
         index.add_node(key, item=op)
@@ -508,6 +591,7 @@ class Graph:
         self._order = None
         if "nx" in self.__dict__:
             self._index_op(self.nx, op)
+        self._tell_outer()
 
     def _link(self, op: Operator) -> None:
         for name in op.outputs:
@@ -529,12 +613,12 @@ class Graph:
 
     def _swap(self, old: Operator, new: Operator) -> None:
         """Put ``new`` where ``old`` stands; both write the same tensors."""
-        for name in self._reads(old):
-            self._consumers[name] = tuple(reader for reader in self._consumers.get(name, ()) if reader is not old)
+        self._unlink(old)
         self._ops[new.id] = new
         self._link(new)
         self._order = None
         self.__dict__.pop("nx", None)
+        self._tell_outer()
 
     def _splice(self, gone: set[str], new: tuple[Operator, ...]) -> None:
         spliced: dict[str, Operator] = {}
@@ -549,6 +633,7 @@ class Graph:
         self._ops = spliced
         for op in new:
             self._link(op)
+        self._tell_outer()
 
     def _check_new(self, op: Operator, gone: set[str]) -> None:
         if op.id in self._ops and op.id not in gone:
@@ -566,6 +651,8 @@ class Graph:
                 raise GraphError(f"operator {op.label!r} ({op.type}) writes the constant {name!r}")
             if name in self.inputs:
                 raise GraphError(f"operator {op.label!r} ({op.type}) writes the graph input {name!r}")
+            if name in op.inputs:
+                raise GraphError(f"operator {op.label!r} ({op.type}) reads what it writes, {name!r}: a cycle")
         if len({*filter(None, op.outputs)}) != sum(1 for name in op.outputs if name):
             raise GraphError(f"operator {op.label!r} ({op.type}) writes a tensor twice")
 
@@ -609,23 +696,19 @@ class Graph:
                 del self._tensors[name]
         self.__dict__.pop("nx", None)
 
-    def _scope_names(self) -> set[str]:
-        names: set[str] = set()
-        scope: Graph | None = self
-        while scope is not None:
-            names.update(scope._tensors)
-            scope = scope.outer
-        for op in self._ops.values():
-            for body in op.graphs.values():
-                names.update(body._scope_names_below())
+    def _named_by_attributes(self) -> set[str]:
+        names = {name for op in self._ops.values() for name in op.attrs.get("intermediates") or () if name}
+        for tensor in self._tensors.values():
+            _, details = tensor.attrs.get("quantization_details") or ("", {})
+            names.update(value for value in details.values() if isinstance(value, str))
         return names
 
-    def _scope_names_below(self) -> set[str]:
-        names = set(self._tensors)
-        for op in self._ops.values():
-            for body in op.graphs.values():
-                names.update(body._scope_names_below())
-        return names
+    def _taken(self, name: str) -> bool:
+        return self.find(name) is not None or self._taken_below(name)
+
+    def _taken_below(self, name: str) -> bool:
+        bodies = [body for op in self._ops.values() for body in op.graphs.values()]
+        return any(name in body._tensors or body._taken_below(name) for body in bodies)
 
     # ---- order ---------------------------------------------------------------------------
 
