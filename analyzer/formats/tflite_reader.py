@@ -3,13 +3,13 @@
 Dialect ``tflite``. An operator's type is its builtin name (``CONV_2D``), or its custom code with the domain ``custom``.
 Its attributes are all fields of its options table by schema name, enums as their names, and where the file has them
 ``custom_options`` (bytes, a ``Constant`` when large), ``intermediates`` (tensor names) and ``mutating_variable_inputs``.
-Operators that call subgraphs hold them in ``graphs`` by the option's name without ``_subgraph_index``.
+Where the options table is absent or another operator's, ``options`` holds None or its name. Operators that call subgraphs hold them in ``graphs`` by the option's name without ``_subgraph_index``.
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,13 +46,22 @@ class Stored:
 
     graphs: tuple[Graph, ...]
     version: int
-    buffers: int
-    signatures: tuple[Row, ...]
-    external_groups: tuple[Row, ...] = ()
-    external: tuple[Row, ...] = ()
-    metadata_buffer: tuple[int, ...] | None = None
-    tensors: dict[int, dict[str, Tensor]] = field(default_factory=dict)
-    codes: tuple[tuple[str, str, int], ...] = ()
+    codes: tuple[tuple[str, str, int], ...]
+    spans: tuple[tuple[int, int] | None, ...]
+    """Offset and length of each buffer."""
+    metadata: tuple[tuple[str, int], ...]
+    """Name and buffer of each metadata entry."""
+    metadata_buffer: tuple[int, ...] | None
+    external_groups: tuple[Row, ...]
+    external: tuple[Row, ...]
+    tensors: tuple[Mapping[str, Tensor], ...]
+    """The tensors of each subgraph as they were read."""
+    called: frozenset[int]
+    """Subgraphs that an operator calls."""
+    ranked: bool
+    """Whether the exporter knew the field ``has_rank``."""
+    apart: bool
+    """Whether buffers have their content outside of the FlatBuffer."""
 
 
 def read(path: str | Path) -> Model:
@@ -95,6 +104,7 @@ class _Reader:
         self.ranked = any(tensor["has_rank"] for row in self.rows for tensor in row["tensors"] or ())
         self.graphs: list[Graph] = []
         self.names: list[list[str]] = []
+        self.called: set[int] = set()
 
     def model(self) -> Model:
         if not self.rows:
@@ -110,7 +120,7 @@ class _Reader:
         signatures = [self._signature(row) for row in self.root["signature_defs"] or ()]
         entries = {self.graphs[0].name: self.graphs[0]}
         entries.update((graph.name, graph) for graph in (self.graphs[item["subgraph_index"]] for item in signatures))
-        return Model(self.path, "tflite", self.graphs[0], entries, metadata=self._metadata(signatures), stored=self._stored(signatures))
+        return Model(self.path, "tflite", self.graphs[0], entries, metadata=self._metadata(signatures), stored=self._stored())
 
     # ---- the file ------------------------------------------------------------------------
 
@@ -167,13 +177,21 @@ class _Reader:
         }
         return {"key": row["signature_key"] or "", "subgraph_index": index, **sides}
 
-    def _stored(self, signatures: list[Row]) -> Stored:
+    def _stored(self) -> Stored:
         return Stored(
-            graphs=tuple(self.graphs), version=self.root["version"], buffers=len(self.buffers), signatures=tuple(signatures),
-            external_groups=self.root["external_buffer_groups"] or (), external=self.root["external_buffers"] or (),
-            metadata_buffer=self.root["metadata_buffer"], codes=tuple(self.codes),
-            tensors={index: dict(graph.tensors) for index, graph in enumerate(self.graphs)},
-        )  # fmt: skip
+            graphs=tuple(self.graphs),
+            version=self.root["version"],
+            codes=tuple(self.codes),
+            spans=tuple(self.buffers),
+            metadata=tuple((row["name"] or "", row["buffer"]) for row in self.root["metadata"] or ()),
+            metadata_buffer=self.root["metadata_buffer"],
+            external_groups=self.root["external_buffer_groups"] or (),
+            external=self.root["external_buffers"] or (),
+            tensors=tuple(dict(graph.tensors) for graph in self.graphs),
+            called=frozenset(self.called),
+            ranked=self.ranked,
+            apart=any(row["offset"] > 1 for row in self.root["buffers"] or ()),
+        )
 
     # ---- subgraphs -----------------------------------------------------------------------
 
@@ -198,6 +216,7 @@ class _Reader:
     def _order(self) -> list[int]:
         """Subgraphs, called ones before their callers; raises when they call each other in a circle or too deep."""
         calls = [[index for op in row["operators"] or () for index in self._calls(op)] for row in self.rows]
+        self.called.update(index for row in calls for index in row)
         state = [0] * len(self.rows)
         depth, size = [1] * len(self.rows), [len(row["operators"] or ()) for row in self.rows]
         order: list[int] = []
@@ -307,6 +326,8 @@ class _Reader:
         union = row["builtin_options"] or row["builtin_options_2"]
         if union is None:
             attrs = {} if domain else schema().option_defaults(type_)
+            if attrs or schema().options.get(type_):
+                attrs["options"] = None
         else:
             attrs = union[1]
             if union[0] != schema().options.get(type_):

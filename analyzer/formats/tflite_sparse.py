@@ -66,21 +66,21 @@ def _compressed(item: dict[str, Any], rows: NDArray[Any]) -> tuple[NDArray[Any],
     """Which row each stored index belongs to, the index, and its position in the list of indices."""
     import numpy as np
 
-    segments, indices = (
-        np.asarray((item[key] or ("", {"values": ()}))[1]["values"] or (), dtype=np.int64) for key in ("array_segments", "array_indices")
-    )
-    if isinstance(item["array_segments"], tuple) and item["array_segments"][0] == "Uint8Vector":
-        segments = np.frombuffer(bytes(segments.astype(np.uint8)), np.uint8).astype(np.int64)
-    if (
-        len(segments) < int(rows.max(initial=-1)) + 2
-        or np.any(np.diff(segments) < 0)
-        or (len(segments) and int(segments[-1]) > len(indices))
-    ):
+    segments, indices = _index_vector(item["array_segments"]), _index_vector(item["array_indices"])
+    fits = len(segments) >= int(rows.max(initial=-1)) + 2 and segments[:1].min(initial=0) >= 0 and not np.any(np.diff(segments) < 0)
+    if not fits or int(segments[-1]) > len(indices):
         raise GraphError("a sparse constant whose segments do not fit its indices")
     counts = segments[rows + 1] - segments[rows]
     picks = np.repeat(np.arange(len(rows)), counts)
     positions = np.concatenate([np.arange(segments[row], segments[row + 1]) for row in rows]) if len(rows) else np.zeros(0, np.int64)
     return picks, indices[positions], positions
+
+
+def _index_vector(union: tuple[str, dict[str, Any]] | None) -> NDArray[Any]:
+    import numpy as np
+
+    values = None if union is None else union[1]["values"]
+    return np.asarray(list(values or ()), dtype=np.int64)
 
 
 def _unblocked(places: NDArray[Any], rank: int, block_map: tuple[int, ...], sizes: list[int]) -> NDArray[Any]:
