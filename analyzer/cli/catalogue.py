@@ -1,0 +1,68 @@
+"""``accelint targets``, ``rules``, ``explain`` and ``schema``: what the packs say, without a model."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command("targets")(targets)
+    app.command("rules")(rules)
+    app.command("explain")(explain)
+    app.command("schema")(schema)
+
+
+def targets(as_json: AsJson = False) -> None:
+    """List the targets: dialect, runtime, version of the data, number of rules."""
+    from ...rules.catalogue import target_rows
+
+    rows = target_rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    width = max((len(row["target"]) for row in rows), default=0)
+    for row in rows:
+        typer.echo(f"{row['target']:<{width}}  {row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here'] or ''}".rstrip())
+
+
+def rules(
+    target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target's.")] = None,
+    code: Annotated[str | None, typer.Option(help="Only rules with this code, or codes that start so: ACL5.")] = None,
+    operator: Annotated[str | None, typer.Option("--operator", help="Only rules about this operator type.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rules of the packs."""
+    from ...rules.catalogue import rule_rows
+
+    rows = rule_rows(target, code, operator)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        ops = ", ".join(row["ops"][:4]) + (", ..." if len(row["ops"]) > 4 else "")
+        typer.echo(f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}")
+
+
+def explain(
+    what: Annotated[str, typer.Argument(metavar="CODE|OPERATOR", help="A code like ACL503, a rule's name, or an operator type like Resize.")],
+    target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
+) -> None:
+    """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
+    from ...rules.catalogue import explanation
+    from ..fixes import fixes_by_finding
+
+    typer.echo(explanation(what, target, fixes_by_finding()), nl=False)
+
+
+def schema() -> None:
+    """Print the JSON Schema of the report."""
+    path = Path(__file__).parent.parent / "report" / "schema.json"
+    document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    typer.echo(json.dumps(document, indent=1))

@@ -1,0 +1,9 @@
+"""``accelint fix`` and ``accelint convert``."""
+
+from __future__ import annotations
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
