@@ -7,9 +7,14 @@ strings like ``sequence(float32)``, a parameter of the enclosing function is a `
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..errors import GraphError
+from ..graph import Constant
 from .onnx_tensors import Values, type_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE, SPARSES, TYPE, TYPES = range(1, 15)
 """``AttributeProto.AttributeType``, in the order of the enum."""
@@ -108,3 +113,68 @@ def _guess(proto: Any) -> int:
         if proto.HasField(name):
             return kind
     return next((kind for name, kind in _LISTS if len(getattr(proto, name))), 0)
+
+
+# ---- values to attributes --------------------------------------------------------------------
+
+
+def kind_of(value: Any) -> int:
+    """The attribute type that a plain value suggests, where no schema tells. Raises GraphError."""
+    if isinstance(value, Parameter):
+        return value.kind
+    if isinstance(value, tuple | list):
+        kinds = {_kind_of_one(item) for item in value} or {INT}
+        return FLOATS if kinds == {INT, FLOAT} else _LIST_OF[max(kinds)]
+    return _kind_of_one(value)
+
+
+def _kind_of_one(value: Any) -> int:
+    if isinstance(value, int):
+        return INT
+    if isinstance(value, float):
+        return FLOAT
+    if isinstance(value, str | bytes):
+        return STRING
+    if isinstance(value, Constant):
+        return TENSOR
+    raise GraphError(f"an attribute of {type(value).__name__} cannot be stored in ONNX")
+
+
+_LIST_OF = {INT: INTS, FLOAT: FLOATS, STRING: STRINGS, TENSOR: TENSORS}
+
+
+def fill_attribute(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], Any]) -> None:
+    """Store a value in an AttributeProto as ``kind``; ``tensor`` makes TensorProtos. Raises GraphError when it does not fit."""
+    proto.type = kind
+    if isinstance(value, Parameter):
+        proto.ref_attr_name = value.name
+        return
+    try:
+        _store(proto, value, kind, tensor)
+    except (TypeError, ValueError) as error:
+        raise GraphError(f"attribute {proto.name!r} cannot hold {value!r}: {error}") from error
+
+
+def _store(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], Any]) -> None:
+    if kind == FLOAT:
+        proto.f = value
+    elif kind == INT:
+        proto.i = value
+    elif kind == STRING:
+        proto.s = _data(value)
+    elif kind == TENSOR:
+        proto.t.CopyFrom(tensor("", value))
+    elif kind == FLOATS:
+        proto.floats.extend(value)
+    elif kind == INTS:
+        proto.ints.extend(value)
+    elif kind == STRINGS:
+        proto.strings.extend(_data(item) for item in value)
+    elif kind == TENSORS:
+        proto.tensors.extend(tensor("", item) for item in value)
+    else:
+        raise ValueError(f"attributes of type {kind} are only carried over from the stored model")
+
+
+def _data(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

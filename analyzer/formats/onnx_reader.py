@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,33 +15,12 @@ from .onnx_functions import check_functions, function_key
 from .onnx_infer import infer_missing
 from .onnx_proto import pb
 from .onnx_source import code_of
+from .onnx_stored import GraphRecord, Stored
 from .onnx_tensors import Values, type_of
-from .onnx_wire import Span, Stripped, strip
-from .wire import WireError
+from .onnx_wire import Stripped, strip
 
 MAX_MEMORY_MODEL = (1 << 31) - 1
 _DAMAGED = "the file is damaged or cut off: copy or export it again"
-
-
-@dataclass(slots=True)
-class GraphRecord:
-    """One graph as it was stored: its protobuf message, and what the reader made of each part."""
-
-    proto: Any
-    ops: dict[str, tuple[Operator, Any]] = field(default_factory=dict)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
-
-
-@dataclass(slots=True)
-class Stored:
-    """What the writer carries over: the stripped model, and the records of its graphs by graph name."""
-
-    proto: Any
-    file: Path | None
-    spans: list[Span]
-    graphs: dict[str, GraphRecord] = field(default_factory=dict)
 
 
 def read(path: Path) -> Model:
@@ -239,11 +218,15 @@ class _Reader:
         """dtype and shape by name, from everything in a graph that has a type; the interface wins."""
         return self.infos(proto.value_info) | self.infos(proto.output) | self.infos(proto.input)
 
+    def wrong_type(self, name: str, problem: str) -> ModelError:
+        """The error about the type of a tensor."""
+        return self.values.error(f"tensor {name!r} has {problem}")
+
     def infos(self, infos: Any) -> dict[str, tuple[str, Shape]]:
         types: dict[str, tuple[str, Shape]] = {}
         for info in infos:
             name = info.name
-            dtype, shape = types[name] = type_of(info.type, lambda problem, name=name: self.values.error(f"tensor {name!r} has {problem}"))
+            dtype, shape = types[name] = type_of(info.type, partial(self.wrong_type, name))
             if shape and len(shape) > 1:
                 self.values.nbytes(name, dtype, (dim for dim in shape if isinstance(dim, int)))
         return types
@@ -252,6 +235,3 @@ class _Reader:
 def _opsets(imports: Any) -> dict[str, int]:
     """Version by domain; the default domain is the empty string."""
     return {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in imports}
-
-
-__all__ = ["GraphRecord", "Stored", "WireError", "from_bytes", "read"]

@@ -10,8 +10,12 @@ operators and not the number of weights.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from .wire import Buffer, WireError, fields, varint
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEEP = 1024
 """Tensor data up to this many bytes stays in the stripped model."""
@@ -41,11 +45,12 @@ PACKED_DATA = frozenset({4, 5, 7, 10, 11})
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``length`` bytes at ``offset`` of the model file: the value of field ``number`` of a TensorProto."""
+    """``length`` bytes at ``offset`` of ``file`` (None: the model's own): the value of field ``number`` of a TensorProto."""
 
     number: int
     offset: int
     length: int
+    file: Path | None = None
 
 
 @dataclass(slots=True)
