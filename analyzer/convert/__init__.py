@@ -1,0 +1,1 @@
+"""Conversion between formats by the vendors' own converters, each in a process of its own."""
