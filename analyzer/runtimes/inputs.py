@@ -1,0 +1,167 @@
+"""Inputs to run a model with: random from a seed, boundary values, or the user's own; always within what the graph allows."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..graph import Graph, Operator
+
+_INTEGER_HIGH = 4
+"""Integers whose meaning is unknown stay below this: small enough for most axes, indices, lengths and class numbers."""
+_FLOAT = 1.0
+"""Floats lie in [-1, 1): the range of normalized images, embeddings and audio."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Lowest and highest value, both included, that an input may take, and why."""
+
+    low: float
+    high: float
+    reason: str = ""
+
+
+def draw(name: str, dtype: str, shape: Sequence[int], seed: int = 0, limits: Range | None = None) -> NDArray[Any]:
+    """Random values of one input: the same for the same name, dtype, shape and seed, whatever the other inputs are."""
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    kind = np.dtype(_NUMPY.get(dtype, dtype)) if dtype not in ("string", "str") else None
+    if kind is None:
+        return np.array([f"item {value}" for value in rng.integers(0, 10, int(np.prod(shape)))], dtype=np.str_).reshape(tuple(shape))
+    if kind.kind == "b":
+        return rng.integers(0, 2, tuple(shape)).astype(bool)
+    if kind.kind in "iu":
+        return rng.integers(*_integers(dtype, limits), tuple(shape), endpoint=True).astype(kind)
+    low, high = (-_FLOAT, _FLOAT) if limits is None else (limits.low, limits.high)
+    values = rng.uniform(low, high, tuple(shape))
+    if kind.kind == "c":
+        return (values + 1j * rng.uniform(low, high, tuple(shape))).astype(kind)
+    return values.astype(kind)
+
+
+_NUMPY = {"bfloat16": "float32", "int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
+
+
+def _integers(dtype: str, limits: Range | None) -> tuple[int, int]:
+    if limits is not None:
+        return int(limits.low), int(limits.high)
+    if dtype in ("int8", "uint8"):  # quantized data and pixels use their whole range
+        info = np.iinfo(dtype)
+        return int(info.min), int(info.max)
+    return 0, _INTEGER_HIGH - 1
+
+
+def for_graph(graph: Graph, *, seed: int = 0, boundary: bool = False, sizes: Mapping[str, int] | None = None) -> dict[str, NDArray[Any]]:
+    """One array per input of the graph.
+
+    Args:
+        graph: whose ``inputs`` are fed; constants among them (ONNX initializers listed as inputs) are left to the file.
+        seed: of the random values.
+        boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny and large ones, in turn.
+        sizes: of symbolic dimensions by name; others are 1.
+
+    Raises UsageError when an input's rank is unknown.
+    """
+    feeds: dict[str, NDArray[Any]] = {}
+    for name in graph.inputs:
+        tensor = graph.tensor(name)
+        if tensor.const is not None:
+            continue
+        if tensor.shape is None:
+            raise UsageError(f"input {name!r} has no known rank: give --inputs with an array for it")
+        shape = [dim if isinstance(dim, int) else (sizes or {}).get(dim or "", 1) for dim in tensor.shape]
+        limits = limit(graph, name)
+        make = _boundary if boundary else draw
+        feeds[name] = make(name, tensor.dtype, shape, seed, limits)
+    return feeds
+
+
+def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Range | None) -> NDArray[Any]:
+    count = int(np.prod(shape))
+    random = draw(name, dtype, shape, seed, limits)
+    if random.dtype.kind in "iu":
+        low, high = _integers(dtype, limits)
+        ends = [low, high, min(max(0, low), high)]
+    elif random.dtype.kind == "f":
+        low, high = (-_FLOAT, _FLOAT) if limits is None else (limits.low, limits.high)
+        ends = [low, high, min(max(0.0, low), high), 6e-5 * high, -6e-5 * abs(low) if low < 0 else low, 0.5 * high]
+    else:
+        return random
+    return np.resize(np.array(ends), count).astype(random.dtype).reshape(tuple(shape))
+
+
+def limit(graph: Graph, name: str) -> Range | None:
+    """The range that the graph allows an integer input, from the tables that it indexes; None when nothing bounds it.
+
+    Follows the value through operators that only move or convert it.
+    """
+    if graph.tensor(name).dtype not in ("int32", "int64", "int16", "int8", "uint8", "uint16", "uint32", "uint64"):
+        return None
+    found: Range | None = None
+    todo, seen = [name], {name}
+    while todo:
+        current = todo.pop()
+        for op in graph.consumers(current):
+            bound = _index_bound(graph, op, current)
+            if bound is not None and (found is None or bound < found.high):
+                found = Range(0, bound, f"indexes {op.type} {op.label!r}")
+            if op.type.upper().replace("_", "") in _MOVES and op.inputs and op.inputs[0] == current:
+                fresh = [item for item in op.outputs if item and item not in seen]
+                seen.update(fresh)
+                todo += fresh
+    return found
+
+
+_MOVES = {"CAST", "IDENTITY", "RESHAPE", "SQUEEZE", "UNSQUEEZE", "EXPANDDIMS", "TRANSPOSE", "FLATTEN", "SLICE", "STRIDEDSLICE"}
+_TABLES = {
+    # type: (position of the table, position of the indices, default axis)
+    "Gather": (0, 1, 0), "GatherElements": (0, 1, 0), "GATHER": (0, 1, 0), "EMBEDDING_LOOKUP": (1, 0, 0), "GatherV2": (0, 1, 0), "gather": (0, 1, 0),
+}  # fmt: skip
+
+
+def _index_bound(graph: Graph, op: Operator, name: str) -> int | None:
+    """Highest index that ``op`` accepts in ``name``, None when it does not index with it."""
+    if op.type in ("OneHot", "ONE_HOT") and op.inputs and op.inputs[0] == name and len(op.inputs) > 1 and op.inputs[1]:
+        depth = graph.tensor(op.inputs[1]).const
+        return None if depth is None else max(0, int(np.asarray(depth.read()).reshape(-1)[0]) - 1)
+    places = _TABLES.get(op.type)
+    if places is None or len(op.inputs) <= max(places[:2]) or op.inputs[places[1]] != name:
+        return None
+    table = op.inputs[places[0]]
+    shape = None if table is None else graph.tensor(table).shape
+    axis = op.attrs.get("axis", places[2])
+    if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+        return None
+    size = shape[axis]
+    return max(0, size - 1) if isinstance(size, int) else None
+
+
+def load(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
+    """The user's own inputs: an ``.npz`` with one array per name, or an ``.npy`` for a model with one input.
+
+    Raises UsageError when the file cannot be read or a name has no array.
+    """
+    from .tensors import read
+
+    try:
+        if path.suffix == ".npy":
+            if len(names) != 1:
+                raise UsageError(f"{path} holds one array, the model has {len(names)} inputs ({', '.join(names)}): give an .npz")
+            return {names[0]: np.load(path, allow_pickle=False)}
+        found = read(path)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez") from error
+    absent = [name for name in names if name not in found]
+    if absent:
+        raise UsageError(f"{path} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}")
+    return {name: found[name] for name in names}

@@ -1,0 +1,148 @@
+"""LiteRT on the CPU: the XNNPACK delegate (``litert/xnnpack``) and the built-in kernels without it (``litert/cpu``, the reference).
+
+``Interpreter._get_ops_details()`` lists the file's operators and, behind them, one ``DELEGATE`` operator per delegated piece
+with the tensors that it reads and writes; what lies between those tensors is the piece.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from . import tensors
+from .answers import Answer, Placed, Request
+from .tflite_file import Op, TfliteFile
+from .timing import measure
+
+
+class CpuWorker:
+    """Answers requests with an ``Interpreter``, one per request."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        from ai_edge_litert import interpreter
+
+        self.module = interpreter
+        self.folder = folder
+        self.delegate = name == "litert/xnnpack"
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Answer:
+        self.asked += 1
+        kept = tuple(request.options.get("keep", ()))
+        resolver = self.module.OpResolverType
+        try:
+            interpreter = self.module.Interpreter(
+                model_path=str(request.model), num_threads=int(request.options.get("threads", 1)),
+                experimental_op_resolver_type=resolver.AUTO if self.delegate else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_preserve_all_tensors=bool(kept),
+            )  # fmt: skip
+            feeds = _feeds(interpreter, request)
+            _resize(interpreter, feeds)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            return Answer("refused", reason=str(error)[:2000])
+        placement, partitions = self._placement(interpreter, request) if request.placement else ((), None)
+        ran = self._run(interpreter, request, feeds, kept)
+        return Answer(ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions)
+
+    def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int]:
+        file = TfliteFile(request.model)
+        details = interpreter._get_ops_details()[len(file.ops) :]
+        pieces = [_piece(file, [int(item) for item in each["inputs"]], [int(item) for item in each["outputs"]]) for each in details]
+        return tuple(_placed(file, op, pieces) for op in file.ops), len(pieces)
+
+    def _run(self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]) -> Answer:
+        if not request.outputs and not request.latency_runs:
+            return Answer("ok")
+        try:
+            for index, array in feeds.items():
+                interpreter.set_tensor(index, array)
+            interpreter.invoke()
+            found = [(item["name"], interpreter.get_tensor(item["index"])) for item in interpreter.get_output_details()]
+            found += _intermediate(interpreter, kept)
+            latency = measure(interpreter.invoke, request.latency_runs, int(request.options.get("threads", 1)))
+        except (ValueError, RuntimeError) as error:
+            return Answer("failed", reason=f"running the model: {str(error)[:2000]}")
+        path = self.folder / f"outputs-{self.asked}.npz"
+        return Answer("ok", outputs=tensors.write(path, found) if request.outputs else None, latency=latency)
+
+
+def open(name: str, folder: Path) -> CpuWorker:
+    """A worker for ``litert/cpu`` or ``litert/xnnpack``."""
+    return CpuWorker(name, folder)
+
+
+def _piece(file: TfliteFile, reads: list[int], writes: list[int]) -> set[int]:
+    """Indices of the operators on the way from what a delegate writes back to what it reads."""
+    stop = set(reads)
+    todo, found = [item for item in writes if item >= 0], set()
+    while todo:
+        op = file.producers.get(todo.pop())
+        if op is None or op.index in found:
+            continue
+        found.add(op.index)
+        todo += [item for item in op.inputs if item >= 0 and item not in stop]
+    return found
+
+
+def _placed(file: TfliteFile, op: Op, pieces: list[set[int]]) -> Placed:
+    for number, piece in enumerate(pieces):
+        if op.index in piece:
+            if file.unpacks(op):
+                return Placed(op.index, file.label(op), op.type, "folded", partition=number, reason="float16 constant, unpacked when loading")
+            return Placed(op.index, file.label(op), op.type, "accelerator", partition=number)
+    return Placed(op.index, file.label(op), op.type, "cpu", reason="not in any delegated piece" if pieces else "")
+
+
+def _feeds(interpreter: Any, request: Request) -> dict[int, Any]:
+    """Arrays by tensor index; by the tensor's name or its name in the signature."""
+    wanted = interpreter.get_input_details()
+    if request.inputs is None:
+        if not request.outputs and not request.latency_runs:
+            return {}
+        return {item["index"]: _drawn(item, int(request.options.get("seed", 0))) for item in wanted}
+    given = tensors.read(request.inputs)
+    aliases = _aliases(interpreter)
+    feeds = {}
+    for item in wanted:
+        name = next((each for each in (item["name"], aliases.get(item["index"], "")) if each in given), None)
+        if name is None:
+            raise KeyError(f"no array for input {item['name']!r}: given are {', '.join(given) or 'none'}")
+        feeds[item["index"]] = given[name]
+    return feeds
+
+
+def _drawn(item: dict[str, Any], seed: int) -> Any:
+    import numpy as np
+
+    from .inputs import draw
+
+    shape = [int(dim) if dim > 0 else 1 for dim in item["shape"]]
+    return draw(item["name"], np.dtype(item["dtype"]).name, shape, seed)
+
+
+def _aliases(interpreter: Any) -> dict[int, str]:
+    """Signature name by tensor index, of the first signature."""
+    signatures = interpreter._get_full_signature_list()
+    first = next(iter(signatures.values()), None)
+    return {} if first is None else {int(index): name for name, index in first.get("inputs", {}).items()}
+
+
+def _resize(interpreter: Any, feeds: dict[int, Any]) -> None:
+    for item in interpreter.get_input_details():
+        array = feeds.get(item["index"])
+        if array is not None and tuple(array.shape) != tuple(int(dim) for dim in item["shape"]):
+            interpreter.resize_tensor_input(item["index"], list(array.shape), strict=True)
+
+
+def _intermediate(interpreter: Any, kept: tuple[str, ...]) -> list[tuple[str, Any]]:
+    if not kept:
+        return []
+    by_name = {item["name"]: item["index"] for item in interpreter.get_tensor_details()}
+    found = []
+    for name in kept:
+        try:
+            found.append((name, interpreter.get_tensor(by_name[name])))
+        except (KeyError, ValueError):
+            continue  # never computed: folded into a delegated piece
+    return found

@@ -1,0 +1,222 @@
+"""Asking ONNX Runtime, whatever its execution provider: load, placement, outputs, latency. Runs in a worker.
+
+Placement comes from ``session.record_ep_graph_assignment_info`` (ONNX Runtime 1.24 or later), asked by default with graph
+optimization off, so that nodes meet the provider as they stand in the file; ``options={"optimize": "default"}`` asks what
+users will see, where fused nodes are ``unmapped``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from . import tensors
+from .answers import Answer, Placed, Request
+from .onnx_names import Marked, Node, mark
+from .timing import measure
+
+CPU = "CPUExecutionProvider"
+_LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "default": "ORT_ENABLE_ALL", "all": "ORT_ENABLE_ALL"}
+
+
+class OrtWorker:
+    """Answers requests with one execution provider.
+
+    Args:
+        folder: for outputs.
+        provider: the name by which the provider reports its nodes.
+        attach: adds the provider to session options, given the request's options.
+    """
+
+    def __init__(self, folder: Path, provider: str, attach: Callable[[Any, dict[str, Any]], None]) -> None:
+        import onnxruntime
+
+        self.ort = onnxruntime
+        self.folder = folder
+        self.provider = provider
+        self.attach = attach
+        self.asked = 0
+
+    def __call__(self, request: Request) -> Answer:
+        self.asked += 1
+        try:
+            marked = mark(request.model, tuple(request.options.get("keep", ())))
+        except Exception as error:  # protobuf raises its own kinds
+            return Answer("failed", reason=f"{request.model}: no ONNX model that can be parsed: {error}")
+        refusal = self._refuses_as_stored(request, marked)
+        if refusal is not None:
+            return refusal
+        session = self._load(request, marked.source)
+        if isinstance(session, Answer):
+            return session
+        placement, partitions, notes = self._placement(session, marked) if request.placement else ((), None, {})
+        ran = self._run(session, request, marked)
+        return Answer(
+            status=ran.status, reason=ran.reason, log=ran.log, outputs=ran.outputs, latency=ran.latency,
+            placement=placement, partitions=partitions, notes=notes,
+        )  # fmt: skip
+
+    def _refuses_as_stored(self, request: Request, marked: Marked) -> Answer | None:
+        """Providers that refuse repeated node names must see them before the copy hides them."""
+        if not marked.duplicates:
+            return None
+        found = self._load(request, request.model)
+        return found if isinstance(found, Answer) else None
+
+    def _options(self, request: Request) -> Any:
+        options = self.ort.SessionOptions()
+        level = request.options.get("optimize", "off")
+        options.graph_optimization_level = getattr(self.ort.GraphOptimizationLevel, _LEVELS[level])
+        options.intra_op_num_threads = int(request.options.get("threads", 1))
+        options.log_severity_level = int(request.options.get("log_severity", 2))
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        for key, value in dict(request.options.get("session", {})).items():
+            options.add_session_config_entry(key, str(value))
+        self.attach(options, dict(request.options))
+        return options
+
+    def _load(self, request: Request, source: Path | bytes) -> Any:
+        options = self._options(request)
+        if isinstance(source, bytes):
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(request.model.parent))
+        try:
+            return self.ort.InferenceSession(source if isinstance(source, bytes) else str(source), options)
+        except Exception as error:
+            return Answer("refused", reason=_words(error))
+
+    def _placement(self, session: Any, marked: Marked) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+        found: dict[str, list[tuple[str, int | None]]] = {}
+        anonymous: set[str] = set()
+        extra: list[str] = []
+        partitions = 0
+        for group in session.get_provider_graph_assignment_info():
+            mine = group.ep_name == self.provider
+            number = partitions if mine else None
+            partitions += mine
+            for item in group.get_nodes():
+                node = marked.find(item.name) if item.name else None
+                if node is not None:
+                    found.setdefault(node.place, []).append((group.ep_name, number))
+                elif not item.name:
+                    anonymous.add(group.ep_name)
+                else:
+                    extra.append(f"{group.ep_name}: {item.op_type} {item.name}")
+        mapper = _Mapper(marked, found, anonymous, self.provider)
+        notes = {"added": len(extra), "added_nodes": extra[:50]}
+        return tuple(mapper.placed(node) for node in marked.nodes), partitions, notes
+
+    def _run(self, session: Any, request: Request, marked: Marked) -> Answer:
+        if not request.outputs and not request.latency_runs:
+            return Answer("ok")
+        feeds = self._feeds(session, request)
+        names = [item.name for item in session.get_outputs()]
+        try:
+            values = session.run(names, feeds)
+            latency = measure(lambda: session.run(names, feeds), request.latency_runs, int(request.options.get("threads", 1)))
+        except Exception as error:
+            return Answer("failed", reason=f"running the model: {_words(error)}")
+        outputs = self.folder / f"outputs-{self.asked}.npz"
+        return Answer("ok", outputs=tensors.write(outputs, _flat(names, values)) if request.outputs else None, latency=latency)
+
+    def _feeds(self, session: Any, request: Request) -> dict[str, Any]:
+        wanted = {item.name: item for item in session.get_inputs()}
+        if request.inputs is not None:
+            given = tensors.read(request.inputs)
+            return {name: _cast(given[name], item.type) for name, item in wanted.items() if name in given}
+        from .inputs import draw
+
+        seed = int(request.options.get("seed", 0))
+        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) and dim > 0 else 1 for dim in item.shape], seed)
+                for name, item in wanted.items()}  # fmt: skip
+
+
+class _Mapper:
+    """From the runtime's node names back to one place per node of the file."""
+
+    def __init__(self, marked: Marked, found: dict[str, list[tuple[str, int | None]]], anonymous: set[str], provider: str) -> None:
+        self.found = found
+        self.anonymous = anonymous
+        self.provider = provider
+        self.nodes = {node.place: node for node in marked.nodes}
+        self.folded = _folded(marked)
+
+    def placed(self, node: Node) -> Placed:
+        device, partition, reason = self._where(node)
+        return Placed(node.index, node.label, node.type, device, node.graph, partition, reason)
+
+    def _where(self, node: Node) -> tuple[str, int | None, str]:
+        pieces = self.found.get(node.place)
+        if pieces:
+            return self._pieces(pieces)
+        if node.place in self.folded:
+            return "folded", None, "constant: computed when the model is loaded"
+        holder = self._holder(node)
+        if holder is not None:
+            return self._pieces(holder)
+        if len(self.anonymous) == 1:
+            (name,) = self.anonymous
+            return ("accelerator" if name == self.provider else "cpu"), None, f"decomposed into other operators, all on {name}"
+        return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
+
+    def _pieces(self, pieces: list[tuple[str, int | None]]) -> tuple[str, int | None, str]:
+        mine = [number for name, number in pieces if name == self.provider]
+        if len(mine) == len(pieces):
+            return "accelerator", mine[0], ""
+        others = ", ".join(sorted({name for name, _ in pieces if name != self.provider}))
+        return "cpu", None, f"on {others}" if not mine else f"{len(pieces) - len(mine)} of its {len(pieces)} operators on {others}"
+
+    def _holder(self, node: Node) -> list[tuple[str, int | None]] | None:
+        """A body that is not listed by itself runs where the accelerator took the node that holds it."""
+        while node.parent:
+            node = self.nodes[node.parent]
+            pieces = self.found.get(node.place)
+            if pieces:
+                return pieces if all(name == self.provider for name, _ in pieces) else None
+        return None
+
+
+def _folded(marked: Marked) -> set[str]:
+    """Places of the nodes whose result the file alone decides."""
+    known = set(marked.constants)
+    folded = set()
+    for node in marked.nodes:
+        if node.graph == "main" and all(item in known for item in node.inputs if item) and node.type not in _IMPURE:
+            folded.add(node.place)
+            known.update(node.outputs)
+        elif node.type == "Constant":
+            folded.add(node.place)
+    return folded
+
+
+_IMPURE = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "If", "Loop", "Scan"}
+_TYPES = {"float": "float32", "double": "float64"}
+
+
+def dtype_of(text: str) -> str:
+    """``float32`` for ``tensor(float)``."""
+    inner = text.partition("(")[2].rstrip(")")
+    return _TYPES.get(inner, inner)
+
+
+def _cast(array: Any, text: str) -> Any:
+    """Text back to the objects that ONNX Runtime wants for strings; everything else as it is."""
+    return array.astype(object) if "string" in text else array
+
+
+def _flat(names: Iterable[str], values: Iterable[Any]) -> list[tuple[str, Any]]:
+    """Tensors by name; a sequence as ``name[0]``, ``name[1]``, ...; an empty optional is left out."""
+    import numpy as np
+
+    result: list[tuple[str, Any]] = []
+    for name, value in zip(names, values, strict=True):
+        if isinstance(value, list):
+            result += [(f"{name}[{index}]", np.asarray(item)) for index, item in enumerate(value)]
+        elif value is not None:
+            result.append((name, np.asarray(value)))
+    return result
+
+
+def _words(error: Exception) -> str:
+    """The runtime's message without its prefix of numbers."""
+    return str(error).strip()[:2000]

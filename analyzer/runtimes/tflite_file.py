@@ -1,0 +1,219 @@
+"""The structure of a TFLite file as a worker needs it: which operators there are, which are alike, and one of them cut out alone.
+
+Reads the flatbuffer in place with the schema that ``ai-edge-litert`` ships, so that large weights are never unpacked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+_SMALL = 4096
+"""Constants up to this many bytes (shapes, axes, paddings, scalars) make a difference to what a delegate accepts; weights do not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operator: index in its subgraph, type as the runtime spells it, tensor indices (-1: omitted)."""
+
+    index: int
+    type: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+class TfliteFile:
+    """One file; ``subgraph`` selects which graph its operators are taken from."""
+
+    def __init__(self, path: Path, subgraph: int = 0) -> None:
+        from ai_edge_litert import schema_py_generated as schema
+
+        self.schema = schema
+        self.path = path
+        with path.open("rb") as stream:
+            self._data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        if bytes(self._data[4:8]) != b"TFL3":
+            raise ValueError(f"{path} is no TFLite file")
+        self._model = schema.Model.GetRootAs(self._data, 0)
+        self._graph = self._model.Subgraphs(subgraph)
+        self._names = {value: key for key, value in vars(schema.BuiltinOperator).items() if key.isupper()}
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """Operators in file order, which is the order of execution."""
+        result = []
+        for index in range(self._graph.OperatorsLength()):
+            item = self._graph.Operators(index)
+            result.append(Op(index, self._type(item.OpcodeIndex()), _ints(item.InputsAsNumpy()), _ints(item.OutputsAsNumpy())))
+        return tuple(result)
+
+    @property
+    def subgraphs(self) -> int:
+        """Number of graphs in the file."""
+        return int(self._model.SubgraphsLength())
+
+    @cached_property
+    def inputs(self) -> tuple[int, ...]:
+        """Tensor indices of the graph's inputs."""
+        return _ints(self._graph.InputsAsNumpy())
+
+    @cached_property
+    def outputs(self) -> tuple[int, ...]:
+        """Tensor indices of the graph's outputs."""
+        return _ints(self._graph.OutputsAsNumpy())
+
+    def name(self, tensor: int) -> str:
+        """Stored name of a tensor."""
+        raw = self._graph.Tensors(tensor).Name()
+        return raw.decode("utf-8", "replace") if raw else f"tensor:{tensor}"
+
+    def label(self, op: Op) -> str:
+        """What to call an operator: its first output."""
+        return next((self.name(item) for item in op.outputs if item >= 0), f"{op.type}:{op.index}")
+
+    def constant(self, tensor: int) -> bool:
+        """True when the file holds its value."""
+        if tensor < 0:
+            return True
+        buffer = self._model.Buffers(self._graph.Tensors(tensor).Buffer())
+        return bool(buffer is not None and (buffer.DataLength() or buffer.Size() > 1)) or self.external(tensor)
+
+    def external(self, tensor: int) -> bool:
+        """True when the value lies in another file."""
+        found = getattr(self._graph.Tensors(tensor), "ExternalBuffer", None)
+        return bool(found and found())
+
+    def dtype(self, tensor: int) -> int:
+        """The schema's ``TensorType``."""
+        return int(self._graph.Tensors(tensor).Type())
+
+    @cached_property
+    def producers(self) -> dict[int, Op]:
+        """By tensor index."""
+        return {item: op for op in self.ops for item in op.outputs if item >= 0}
+
+    def unpacks(self, op: Op) -> bool:
+        """True for a DEQUANTIZE of a float16 constant: delegates read the float16 weights themselves."""
+        return op.type == "DEQUANTIZE" and bool(op.inputs) and self.dtype(op.inputs[0]) == self.schema.TensorType.FLOAT16 and self.constant(op.inputs[0])
+
+    def key(self, op: Op) -> str:
+        """Equal for operators that a delegate cannot tell apart: type, version, options, and what is known of each tensor."""
+        item = self._graph.Operators(op.index)
+        code = self._model.OperatorCodes(item.OpcodeIndex())
+        parts = [op.type, str(code.Version()), _plain(self._unpacked(item))]
+        slots: dict[int, int] = {}
+        for tensor in (*op.inputs, -2, *op.outputs):
+            parts.append("/" if tensor == -2 else self._describe(tensor, slots))
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
+
+    def cut(self, op: Op) -> bytes:
+        """A model of that operator alone, with its constants, fed by its other inputs. Float16 unpacking of its inputs goes along."""
+        import flatbuffers
+
+        unpacking = [self.producers[item] for item in op.inputs if item in self.producers and self.unpacks(self.producers[item])]
+        model, graph = self._empty_model()
+        places: dict[int, int] = {}
+        codes: dict[int, int] = {}
+        for item in (*dict.fromkeys(unpacking), op):
+            graph.operators.append(self._moved(item, model, graph, places, codes))
+        made = {tensor for item in (*unpacking, op) for tensor in item.outputs}
+        graph.inputs = [places[item] for item in dict.fromkeys(op.inputs) if item >= 0 and item not in made and not self.constant(item)]
+        graph.outputs = [places[item] for item in op.outputs if item >= 0]
+        builder = flatbuffers.Builder(4096)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def _type(self, opcode: int) -> str:
+        code = self._model.OperatorCodes(opcode)
+        builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        if builtin == self.schema.BuiltinOperator.CUSTOM:
+            return "CUSTOM " + (code.CustomCode() or b"").decode("utf-8", "replace")
+        return self._names.get(builtin, f"BUILTIN_{builtin}")
+
+    def _empty_model(self) -> tuple[Any, Any]:
+        model, graph = self.schema.ModelT(), self.schema.SubGraphT()
+        model.version, model.subgraphs, model.operatorCodes = 3, [graph], []
+        model.buffers = [self.schema.BufferT()]
+        graph.name, graph.tensors, graph.operators = "main", [], []
+        return model, graph
+
+    def _moved(self, op: Op, model: Any, graph: Any, places: dict[int, int], codes: dict[int, int]) -> Any:
+        for tensor in (*op.inputs, *op.outputs):
+            if tensor >= 0 and tensor not in places:
+                places[tensor] = len(graph.tensors)
+                graph.tensors.append(self._tensor(tensor, model))
+        stored = self._graph.Operators(op.index)
+        item = self._unpacked(stored)
+        opcode = stored.OpcodeIndex()
+        if opcode not in codes:
+            codes[opcode] = len(model.operatorCodes)
+            model.operatorCodes.append(self.schema.OperatorCodeT.InitFromObj(self._model.OperatorCodes(opcode)))
+        item.opcodeIndex = codes[opcode]
+        item.inputs = [places.get(tensor, -1) for tensor in op.inputs]
+        item.outputs = [places.get(tensor, -1) for tensor in op.outputs]
+        item.intermediates = None
+        return item
+
+    def _unpacked(self, stored: Any) -> Any:
+        return self.schema.OperatorT.InitFromObj(stored)
+
+    def _tensor(self, tensor: int, model: Any) -> Any:
+        item = self.schema.TensorT.InitFromObj(self._graph.Tensors(tensor))
+        data = self.value(tensor)
+        item.buffer = 0
+        if data:
+            import numpy as np
+
+            buffer = self.schema.BufferT()
+            buffer.data = np.frombuffer(data, np.uint8)
+            item.buffer = len(model.buffers)
+            model.buffers.append(buffer)
+        return item
+
+    def value(self, tensor: int) -> bytes:
+        """The bytes of a constant, empty for others."""
+        buffer = self._model.Buffers(self._graph.Tensors(tensor).Buffer())
+        if buffer is None:
+            return b""
+        if buffer.DataLength():
+            return bytes(buffer.DataAsNumpy().tobytes())
+        if buffer.Size() > 1:
+            return bytes(self._data[buffer.Offset() : buffer.Offset() + buffer.Size()])
+        return b""
+
+    def _describe(self, tensor: int, slots: dict[int, int]) -> str:
+        if tensor < 0:
+            return "-"
+        if tensor in slots:
+            return f"={slots[tensor]}"
+        slots[tensor] = len(slots)
+        stored = self._graph.Tensors(tensor)
+        producer = self.producers.get(tensor)
+        source = producer.inputs[0] if producer is not None and self.unpacks(producer) else tensor
+        value = ""
+        if self.constant(source):
+            data = self.value(source)
+            value = hashlib.sha256(data).hexdigest() if len(data) <= _SMALL else "weights"
+        quantization = stored.Quantization()
+        shapes = f"{_ints(stored.ShapeAsNumpy())}{_ints(stored.ShapeSignatureAsNumpy())}"
+        quantized = _plain(self.schema.QuantizationParametersT.InitFromObj(quantization)) if quantization is not None else ""
+        return f"{stored.Type()} {self.dtype(source)} {shapes} {stored.IsVariable()} {stored.HasRank()} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
+
+
+def _ints(array: Any) -> tuple[int, ...]:
+    """Flatbuffers gives 0 for an absent vector."""
+    return () if isinstance(array, int) else tuple(int(item) for item in array)
+
+
+def _plain(item: Any) -> str:
+    """An unpacked flatbuffer table as text, without its tensor lists."""
+    if isinstance(item, (list, tuple)) or hasattr(item, "tolist"):
+        return repr([_plain(part) for part in item])
+    if not hasattr(item, "__dict__"):
+        return repr(item)
+    skipped = ("inputs", "outputs", "opcodeIndex", "intermediates")
+    return repr([(key, _plain(value)) for key, value in sorted(vars(item).items()) if key not in skipped])

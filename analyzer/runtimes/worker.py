@@ -1,0 +1,74 @@
+"""The process that asks one runtime. Run by path: ``python worker.py MODULE NAME FOLDER READ_FD WRITE_FD PARENT``.
+
+Requests and answers are JSON lines on two pipes of their own; standard output and error belong to the runtime.
+It is run by path and sets up the package names itself, so that an environment without accelint can run it, and so that
+no package's ``__init__`` is executed: a worker imports its runtime and little else.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+import types
+from pathlib import Path
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask the kernel to kill this process when the parent goes, however it goes (Linux; elsewhere the pipe's end does it)."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def _packages() -> None:
+    """``accelint.analyzer.runtimes`` and its parents as bare packages over the folders where this file lies."""
+    here = Path(__file__).resolve().parent
+    folders = {"accelint": [], "accelint.analyzer": [str(here.parent)], "accelint.analyzer.runtimes": [str(here)]}
+    for name, path in folders.items():
+        module = types.ModuleType(name)
+        module.__path__ = path
+        sys.modules[name] = module
+
+
+def main(module: str, name: str, folder: str, read_fd: int, write_fd: int, parent: int) -> None:
+    """Answer requests until the pipe ends. Exceptions of the runtime are answers, never the end."""
+    _die_with_parent(parent)
+    sys.path[0:1] = []  # this file's folder, whose module names would hide others
+    _packages()
+    from importlib import import_module
+
+    from accelint.analyzer.runtimes.answers import Answer, Request
+
+    with os.fdopen(write_fd, "w", buffering=1) as out, os.fdopen(read_fd) as requests:
+        try:
+            runtime = import_module(f"accelint.analyzer.runtimes.{module}").open(name, Path(folder))
+        except BaseException as error:
+            answer = Answer("missing", reason=_brief(error), log=traceback.format_exc())
+            print(json.dumps(answer.to_json()), file=out)
+            return
+        print(json.dumps({"ready": os.getpid()}), file=out)
+        for line in requests:
+            try:
+                answer = runtime(Request.from_json(json.loads(line)))
+            except MemoryError:
+                answer = Answer("exhausted", reason="out of memory")
+            except Exception as error:
+                answer = Answer("failed", reason=_brief(error), log=traceback.format_exc())
+            sys.stdout.flush()
+            sys.stderr.flush()
+            print(json.dumps(answer.to_json(), default=str), file=out)
+
+
+def _brief(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}".strip()[:2000]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6]))
