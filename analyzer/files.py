@@ -25,6 +25,13 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def total_size(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    if path.is_file():
+        return path.stat().st_size
+    return sum(item.stat().st_size for item in path.rglob("*") if item.is_file())
+
+
 def _feed(digest: hashlib._Hash, path: Path) -> None:
     with path.open("rb") as stream:
         while block := stream.read(1 << 20):

@@ -11,6 +11,7 @@ from typing import Any
 from .graph import Graph, Operator
 
 FORMATS = ("onnx", "tflite", "savedmodel", "keras", "mlmodel", "mlpackage")
+HASHED_UP_TO = 64 * 1024 * 1024
 DIALECTS = ("onnx", "tflite", "tf", "mil", "nn")
 
 
@@ -42,11 +43,14 @@ class Model:
         return self.graph.dialect
 
     @cached_property
-    def sha256(self) -> str:
-        """Of the file, or over the names and contents of a folder's files."""
-        from .files import sha256
+    def sha256(self) -> str | None:
+        """Of the file, or over the names and contents of a folder's files; None above ``HASHED_UP_TO`` bytes.
 
-        return sha256(self.path)
+        Hashing would read every weight, and a check reads none: its cost follows the structure.
+        """
+        from .files import sha256, total_size
+
+        return sha256(self.path) if total_size(self.path) <= HASHED_UP_TO else None
 
     def operators(self) -> Iterator[tuple[Graph, Operator]]:
         """Every operator of every entry graph, bodies included."""

@@ -117,7 +117,7 @@ def _plain(table: Mapping[str, Any]) -> Condition:
     tests = [key for key in TESTS if key in table]
     if "present" in table and not tests:
         table = {**table, "of": "present", "eq": table["present"]}
-        table.pop("present")  # type: ignore[attr-defined]
+        table.pop("present")
         tests = ["eq"]
     if len(tests) != 1:
         raise ConditionError(f"a condition has exactly one test of {', '.join(TESTS)}, present: {dict(table)}")

@@ -1,0 +1,42 @@
+# accelint: one command per habit. `make help` lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types bench conform clean
+
+help: ## List the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(STAMP) ## Make .venv with everything that development needs, at pinned versions
+
+$(STAMP): constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
+	$(BIN)/python fixtures/demo.py
+
+test: $(STAMP) ## Run the test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(STAMP) ## Lint and check the format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Check types strictly, in the package's installed layout
+	$(BIN)/python benchmarks/types_tree.py .work/types
+	MYPYPATH=.work/types $(BIN)/mypy --config-file pyproject.toml -p accelint
+
+bench: $(STAMP) ## Print the figures of docs/benchmarks.md
+	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
+
+conform: $(STAMP) ## Measure every pack against its runtime; writes docs/conformance
+	$(BIN)/python benchmarks/conform.py
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
