@@ -87,7 +87,8 @@ class GpuWorker:
             stream.seek(start)
             printed = stream.read().decode("utf-8", "replace")
         if isinstance(model, str):
-            return Answer("refused", reason=_refusal(printed, model))
+            reason = _refusal(printed, model)
+            return Answer("refused", reason=reason, notes={} if " | " in reason else {"unexplained": True})
         placement, partitions, notes = self._placement(request, printed) if request.placement else ((), None, {})
         if "probe" in notes:
             return Answer("ok", notes=notes)
@@ -96,9 +97,18 @@ class GpuWorker:
 
     def _load(self, request: Request) -> Any:
         try:
-            return self.compiled_model.CompiledModel.from_file(str(request.model), hardware_accel=self.accelerators, environment=self.environment)
+            return self.compiled_model.CompiledModel.from_file(str(request.model), environment=self.environment, options=self._options(request))
         except (RuntimeError, ValueError) as error:
             return str(error)
+
+    def _options(self, request: Request) -> Any:
+        """``enforce_f32``: compute in float32; by default the delegate may use float16."""
+        module = self.compiled_model
+        return module.Options(
+            hardware_accelerators=self.accelerators,
+            cpu_options=module.CpuOptions(num_threads=int(request.options.get("threads", 1))),
+            gpu_options=module.GpuOptions(enforce_f32=bool(request.options.get("enforce_f32", False))),
+        )
 
     def _placement(self, request: Request, printed: str) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
         file = TfliteFile(request.model)
@@ -151,8 +161,11 @@ def open(name: str, folder: Path) -> GpuWorker:
 
 
 def accepted(answer: Answer) -> bool:
-    """Whether the delegate took the operator of a one-operator model. A crash comes after the check, so it was taken."""
-    return _HEAD not in answer.log
+    """Whether the delegate took the operator of a one-operator model.
+
+    A kernel is made only for what the check let through, so a crash or an error while making it means that it was taken.
+    """
+    return _CREATED in answer.log and _HEAD not in answer.log
 
 
 def _whole(file: TfliteFile, *, created: bool) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:

@@ -48,6 +48,7 @@ class Session:
         self._folder: Path | None = None
         self._identity = ""
         self._known: dict[str, bool] = {}
+        self._asked = 0
 
     def __enter__(self) -> Session:
         return self
@@ -59,6 +60,9 @@ class Session:
         """One answer, always. Interrupting (Ctrl-C) kills the worker and goes on upwards."""
         try:
             answer = self._ask(request)
+            if answer.notes.get("unexplained") and self._asked > 1:  # some reasons are printed once per process
+                self._drop()
+                answer = self._ask(request)
             return self._probed(request, answer) if "probe" in answer.notes else answer
         except BaseException:
             self._drop()
@@ -97,6 +101,7 @@ class Session:
             process, problem = self._start()
             if problem is not None:
                 return problem
+        self._asked += 1
         since = process.mark()
         answer = self._answer(process, json.dumps(request.to_json()), since)
         if answer.status in ("crashed", "hung", "exhausted", "garbage"):
@@ -119,6 +124,7 @@ class Session:
         python = catalog.python_of(self.runtime)
         command = [str(python), str(worker), self._module, self._full_name, str(self._folder)]
         process = self._process = Process(command, self._folder, self._environment())
+        self._asked = 0
         self.starts += 1
         since = {"stdout": 0, "stderr": 0} if self.starts == 1 else process.mark()
         hello = self._line(process, START_SECONDS, since)

@@ -18,12 +18,17 @@ _SMALL = 4096
 
 @dataclass(frozen=True, slots=True)
 class Op:
-    """One operator: index in its subgraph, type as the runtime spells it, tensor indices (-1: omitted)."""
+    """One operator: index in its subgraph, type as the runtime spells it, tensor indices (-1: omitted).
+
+    ``effects``: it touches a resource or runs another graph, so it keeps its order among its like
+    (``OpMightHaveSideEffect`` in LiteRT's ``tflite/core/subgraph.cc``).
+    """
 
     index: int
     type: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    effects: bool = False
 
 
 class TfliteFile:
@@ -48,7 +53,9 @@ class TfliteFile:
         result = []
         for index in range(self._graph.OperatorsLength()):
             item = self._graph.Operators(index)
-            result.append(Op(index, self._type(item.OpcodeIndex()), _ints(item.InputsAsNumpy()), _ints(item.OutputsAsNumpy())))
+            type_, reads, writes = self._type(item.OpcodeIndex()), _ints(item.InputsAsNumpy()), _ints(item.OutputsAsNumpy())
+            touches = any(self.dtype(each) == self.schema.TensorType.RESOURCE for each in (*reads, *writes) if each >= 0)
+            result.append(Op(index, type_, reads, writes, touches or type_ in ("IF", "WHILE", "CALL_ONCE")))
         return tuple(result)
 
     @property

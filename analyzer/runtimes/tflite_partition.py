@@ -11,12 +11,6 @@ from collections.abc import Collection, Sequence
 
 from .tflite_file import Op
 
-_STATEFUL = frozenset(
-    {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE", "HASHTABLE", "HASHTABLE_IMPORT", "HASHTABLE_FIND", "HASHTABLE_SIZE",
-     "WHILE", "IF", "CALL"}
-)  # fmt: skip
-"""Operators that may have side effects keep their order among each other (``might_have_side_effect``)."""
-
 
 def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:
     """The accepted subsets of operators, each run as one piece, in the order in which they become ready.
@@ -61,7 +55,7 @@ def _order_of_effects(ops: Sequence[Op]) -> dict[int, int]:
     found: dict[int, int] = {}
     last = -1
     for position, op in enumerate(ops):
-        if op.type in _STATEFUL:
+        if op.effects:
             found[position] = last
             last = position
     return found
