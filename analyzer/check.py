@@ -13,7 +13,7 @@ from ..rules.verdict import Answer, Verdict
 from .cost import boundary, macs
 from .graph import Graph, Operator
 from .model import Model
-from .policies import Dropped, Policy, policy_of
+from .policies import Dropped, Policy, Viewing, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,9 @@ class _Check:
             return
         self.seen.add(id(graph))
         folded = self.policy.folded(graph, self.options)
-        for op in graph.ops():
-            self._operator(graph, op, folded=op.id in folded, placed=placed)
+        seen = self.policy.view(graph, self.options) if isinstance(self.policy, Viewing) else graph
+        for op in seen.ops():
+            self._operator(seen, op, folded=op.id in folded, placed=placed)
         if placed:
             self._group(graph)
         for op in graph.ops():

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from ..errors import PackError
 from ..graph import Graph
@@ -45,6 +45,14 @@ class Policy(Protocol):
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """Group the operators that the rules take (``taken``, none of them folded)."""
+
+
+@runtime_checkable
+class Viewing(Protocol):
+    """A policy whose runtime asks its accelerator about a changed graph."""
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime has them."""
 
 
 _HOME = {

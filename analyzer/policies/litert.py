@@ -1,0 +1,192 @@
+"""LiteRT's delegates: what they see of a graph, and how the operators that they take become partitions.
+
+Ported from google-ai-edge/LiteRT, commit f67457790c9c: ``PartitionGraphIntoIndependentNodeSubsets`` in
+``tflite/graph_info.cc`` (greedy, control edges between operators with side effects), ``GraphPartitionHelper`` and
+``FP16GraphPartitionHelper`` in ``tflite/delegates/utils.cc`` (the GPU delegate), ``Delegate::PrepareOpsToDelegate`` in
+``tflite/delegates/xnnpack/xnnpack_delegate.cc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from ..graph import Graph, Operator, Tensor
+from . import Dropped, Grouping
+
+_SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
+
+
+class LiteRTDelegate:
+    """Partitions of a LiteRT delegate.
+
+    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``fp16`` (``remap``: the GPU delegate reads
+    float16 constants through their DEQUANTIZE; ``unpack``: XNNPACK unpacks constants when it is applied).
+    """
+
+    bodies = True
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """None: the interpreter folds nothing before it asks a delegate."""
+        return frozenset()
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """The graph as the delegate sees it: stored sizes for unknown ones, float16 constants in place of their DEQUANTIZE."""
+        tensors = {name: _stored(tensor) for name, tensor in graph.tensors.items()}
+        remapped = half_constants(graph) if options.get("fp16") == "remap" else {}
+        if not remapped and all(tensor is graph.tensors[name] for name, tensor in tensors.items()):
+            return graph
+        seen = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+        seen.attrs.update(graph.attrs)
+        for tensor in tensors.values():
+            seen.add_tensor(tensor)
+        for op in graph.ops():
+            seen.add_op(_remapped(op, remapped))
+        seen.set_interface(graph.inputs, graph.outputs)
+        return seen
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """The delegate's partitions, with what it leaves out and why."""
+        most = int(options.get("max_groups", 0))
+        if options.get("fp16") == "unpack":
+            kept, dropped = _with_unpacked(graph, taken)
+            return Grouping(tuple(partitions(graph, kept)), dropped)
+        return _largest(graph, taken, most)
+
+
+def _stored(tensor: Tensor) -> Tensor:
+    """The tensor with the sizes that the file stores for unknown ones; an unknown rank is stored as no dimensions."""
+    if tensor.static:
+        return tensor
+    shape = tuple(tensor.attrs.get("stored_shape", tensor.shape) or ())
+    return replace(tensor, shape=tuple(dim if isinstance(dim, int) and dim >= 0 else 1 for dim in shape))
+
+
+def half_constants(graph: Graph) -> dict[str, str]:
+    """Results of DEQUANTIZE of a float16 constant -> the constant."""
+    found: dict[str, str] = {}
+    for op in graph.ops():
+        source = op.inputs[0] if op.type == "DEQUANTIZE" and op.inputs else None
+        tensor = None if source is None else graph.find(source)
+        if source and tensor is not None and tensor.dtype == "float16" and tensor.const is not None and op.outputs[0]:
+            found[op.outputs[0]] = source
+    return found
+
+
+def _remapped(op: Operator, constants: Mapping[str, str]) -> Operator:
+    if not any(name in constants for name in op.inputs if name):
+        return op
+    return replace(op, inputs=tuple(constants.get(name, name) if name else name for name in op.inputs))
+
+
+# ---- partitions ------------------------------------------------------------------------------
+
+
+def partitions(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
+    """Groups of operators that become one delegate kernel each, in execution order.
+
+    Epochs of one kind each: the first ready operator sets the kind, the plan is walked again until an epoch grows no more.
+    """
+    plan = graph.ops()
+    writer = {name: op.id for op in plan for name in op.outputs if name}
+    waiting = {op.id: {writer[name] for name in op.inputs if name and name in writer} - {op.id} for op in plan}
+    for earlier, later in _side_effect_chain(graph, plan):
+        waiting[later].add(earlier)
+    readers: dict[str, list[int]] = {}
+    for index, op in enumerate(plan):
+        for id in waiting[op.id]:
+            readers.setdefault(id, []).append(index)
+    groups: list[tuple[str, ...]] = []
+    ready = {index for index, op in enumerate(plan) if not waiting[op.id]}
+    while ready:
+        kind = plan[min(ready)].id in taken
+        epoch = _epoch(plan, taken, kind, ready, waiting, readers)
+        if kind:
+            groups.append(tuple(epoch))
+    return groups
+
+
+def _epoch(
+    plan: tuple[Operator, ...],
+    taken: Set[str],
+    kind: bool,
+    ready: set[int],
+    waiting: Mapping[str, set[str]],
+    readers: Mapping[str, list[int]],
+) -> list[str]:
+    """Take every operator of a kind that is ready or becomes so; the others stay in ``ready``."""
+    members: list[int] = []
+    todo = [index for index in ready if (plan[index].id in taken) is kind]
+    while todo:
+        index = todo.pop()
+        ready.discard(index)
+        members.append(index)
+        for reader in readers.get(plan[index].id, ()):
+            waits = waiting[plan[reader].id]
+            waits.discard(plan[index].id)
+            if not waits:
+                ready.add(reader)
+                if (plan[reader].id in taken) is kind:
+                    todo.append(reader)
+    return [plan[index].id for index in sorted(members)]
+
+
+def _side_effect_chain(graph: Graph, plan: Iterable[Operator]) -> list[tuple[str, str]]:
+    """Operators with side effects keep their order: control flow, and whatever reads or writes a resource."""
+    chained = [op.id for op in plan if op.type in _SIDE_EFFECTS or _touches_resource(graph, op)]
+    return list(pairwise(chained))
+
+
+def _touches_resource(graph: Graph, op: Operator) -> bool:
+    tensors = (*graph.input_tensors(op), *graph.output_tensors(op))
+    return any(tensor is not None and tensor.dtype == "resource" for tensor in tensors)
+
+
+def _largest(graph: Graph, taken: Set[str], most: int) -> Grouping:
+    """The GPU delegate: the whole graph, or the largest partitions without the DEQUANTIZE of float16 constants."""
+    halves = set(half_constants(graph))
+    constants = {op.id for op in graph.ops() if op.outputs and op.outputs[0] in halves and op.type == "DEQUANTIZE"}
+    if all(op.id in taken or op.id in constants for op in graph.ops()):
+        everything = tuple(op.id for op in graph.ops())
+        return Grouping((everything,) if everything else ())
+    found = partitions(graph, taken - constants)
+    ranked = sorted(found, key=len, reverse=True)
+    kept = ranked[:most] if most else ranked
+    words = "the host unpacks float16 constants unless the delegate takes every operator"
+    dropped = {id: Dropped("ACL604", "half-constants-on-the-host", words) for id in constants & taken}
+    for group in ranked[len(kept) :]:
+        words = f"its partition of {len(group)} operators is not among the {most} largest of {len(ranked)}"
+        dropped.update((id, Dropped("ACL602", "too-many-partitions", words)) for id in group)
+    inside = {id for group in kept for id in group}
+    return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
+
+
+def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, Dropped]]:
+    """XNNPACK: a constant unpacked for a reader that stays on the host is unpacked there, by its own operator."""
+    dropped: dict[str, Dropped] = {}
+    kept = set(taken)
+    for op in graph.ops():
+        if op.id not in taken or op.type not in ("DEQUANTIZE", "DENSIFY") or not unpacks_constant(graph, op):
+            continue
+        host = next((reader for reader in graph.consumers(op.outputs[0]) if reader.id not in taken), None)
+        if host is not None:
+            words = f"{host.type} reads the unpacked constant and stays on the host"
+            dropped[op.id] = Dropped("ACL604", "unpacked-for-the-host", words)
+            kept.discard(op.id)
+    return kept, dropped
+
+
+def unpacks_constant(graph: Graph, op: Operator) -> bool:
+    """DEQUANTIZE or DENSIFY that XNNPACK computes when it is applied: of a constant, or of what such an operator gives."""
+    while True:
+        source = op.inputs[0] if op.inputs else None
+        if source is None:
+            return False
+        if graph.constant(source) is not None:
+            return True
+        writer = graph.producer(source)
+        if writer is None or writer.type not in ("DEQUANTIZE", "DENSIFY"):
+            return False
+        op = writer
