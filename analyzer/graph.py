@@ -524,11 +524,11 @@ class Graph:
 
     def _reads(self, op: Operator) -> list[str]:
         """Names an operator reads, its bodies' captures included, once each."""
-        names = dict.fromkeys(name for name in op.inputs if name)
+        names: dict[str | None, None] = dict.fromkeys(op.inputs)
         for body in op.graphs.values():
             if body.outer is not None:
                 names.update(dict.fromkeys(body.captures()))
-        return list(names)
+        return [name for name in names if name]
 
     def captures(self) -> list[str]:
         """Names of outer tensors that this body reads."""

@@ -35,7 +35,11 @@ def fields(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int, int, int
     """Each field between ``at`` and ``end``: number, wire type, start of the tag, start and end of the value."""
     while at < end:
         tag_at = at
-        tag, at = varint(data, at, end)
+        tag = data[at]
+        if tag < 0x80:
+            at += 1
+        else:
+            tag, at = varint(data, at, end)
         number, kind = tag >> 3, tag & 7
         if number == 0:
             raise WireError(f"field number 0 at byte {tag_at}")
