@@ -39,7 +39,8 @@ class DebugInfo:
         frames = [self._proto.frames_by_id[key] for key in trace.frame_id if key in self._proto.frames_by_id]
         places = [place for place in map(self._place, frames or trace.file_line_cols) if place]
         own = [place for place in places if not any(part in place for part in _LIBRARIES)]
-        return (own or places or [None])[-1]
+        best = own or places
+        return best[-1] if best else None
 
     def _place(self, frame: Any) -> str | None:
         if not 0 <= frame.file_index < len(self._proto.files):

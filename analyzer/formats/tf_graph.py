@@ -402,7 +402,7 @@ def _argument_shape(definition: Any, index: int) -> Shape:
         return None
     attrs = definition.arg_attr[index].attr
     stored = attrs["_output_shapes"].list.shape if "_output_shapes" in attrs else ()
-    return shape(stored[0]) if len(stored) else None
+    return next(map(shape, stored), None)
 
 
 def _declared(node: Any) -> Shape:

@@ -24,7 +24,8 @@ DTYPES = {
 """tensorflow.DataType by number (types.proto); 100 more is the reference type of the same element."""
 
 _ENUM = {
-    "DT_INVALID": 0, "DT_FLOAT": 1, "DT_DOUBLE": 2, "DT_INT32": 3, "DT_UINT8": 4, "DT_INT16": 5, "DT_INT8": 6, "DT_STRING": 7, "DT_COMPLEX64": 8,
+    "DT_INVALID": 0, "DT_FLOAT": 1, "DT_DOUBLE": 2, "DT_INT32": 3, "DT_UINT8": 4, "DT_INT16": 5, "DT_INT8": 6, "DT_STRING": 7,
+    "DT_COMPLEX64": 8,
     "DT_INT64": 9, "DT_BOOL": 10, "DT_QINT8": 11, "DT_QUINT8": 12, "DT_QINT32": 13, "DT_BFLOAT16": 14, "DT_QINT16": 15, "DT_QUINT16": 16,
     "DT_UINT16": 17, "DT_COMPLEX128": 18, "DT_HALF": 19, "DT_RESOURCE": 20, "DT_VARIANT": 21, "DT_UINT32": 22, "DT_UINT64": 23,
     "DT_FLOAT_REF": 101, "DT_DOUBLE_REF": 102, "DT_INT32_REF": 103, "DT_STRING_REF": 107, "DT_INT64_REF": 109, "DT_BOOL_REF": 110,
@@ -63,7 +64,8 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "NameAttrList": ("1 string name", "2 map<string,AttrValue> attr"),
     "TensorProto": (
         "1 DataType dtype", "2 TensorShapeProto tensor_shape", "4 bytes tensor_content", "13 *int32 half_val", "5 *float float_val",
-        "6 *double double_val", "7 *int32 int_val", "8 *bytes string_val", "9 *float scomplex_val", "10 *int64 int64_val", "11 *bool bool_val",
+        "6 *double double_val", "7 *int32 int_val", "8 *bytes string_val", "9 *float scomplex_val", "10 *int64 int64_val",
+        "11 *bool bool_val",
         "12 *double dcomplex_val", "16 *uint32 uint32_val", "17 *uint64 uint64_val", "18 bytes float8_val",
         f"{SKIPPED_OFFSET} uint64 file_offset", f"{SKIPPED_LENGTH} uint64 file_length",
     ),

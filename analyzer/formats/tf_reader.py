@@ -241,7 +241,7 @@ def _graph_def(path: Path, file: Path, graph: Any) -> Model:
 
 def _placeholder(node: Any) -> Tensor:
     stored = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
-    dims = shape(stored[0]) if len(stored) else shape(node.attr["shape"].shape) if "shape" in node.attr else None
+    dims = next(map(shape, stored), shape(node.attr["shape"].shape) if "shape" in node.attr else None)
     return Tensor(f"{node.name}:0", dtype(node.attr["dtype"].type) if "dtype" in node.attr else "unknown", dims)
 
 

@@ -142,10 +142,8 @@ def _listed(proto: Any, kind: str, dims: tuple[int, ...]) -> bytes:
     field = _LISTS.get(kind)
     if field is None or count > MAX_ELEMENTS:
         raise GraphError(f"a {kind} constant of shape {dims} has no plain bytes")
-    if proto.tensor_content:  # sub-byte elements: TensorFlow stores one per byte
-        values = np.frombuffer(proto.tensor_content, np.int8)
-    else:
-        values = np.asarray(list(getattr(proto, field)))
+    # Sub-byte elements come as content, one per byte.
+    values = np.frombuffer(proto.tensor_content, np.int8) if proto.tensor_content else np.asarray(list(getattr(proto, field)))
     if kind in ("complex64", "complex128"):
         values = values[0::2] + 1j * values[1::2]
     values = values[:count]

@@ -70,7 +70,7 @@ class Checkpoint:
         if dtype(entry.dtype) != kind or (dims and stored != dims):
             raise ModelError(
                 self._bundle.file,
-                f"the variable {node.name!r} is {kind}{list(dims)} in the graph and {dtype(entry.dtype)}{list(stored or ())} in the checkpoint",
+                f"the variable {node.name!r} is {kind}{list(dims)}, the checkpoint holds {dtype(entry.dtype)}{list(stored or ())}",
                 "export the model again",
             )
         file = self._bundle.shard(entry)
