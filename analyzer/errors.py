@@ -82,6 +82,16 @@ class RuntimeFailure(AccelintError):
     kind = "runtime"
 
 
+class JobRefused(RuntimeFailure):
+    """A worker answered with an error of its own; ``details`` is what it told."""
+
+    kind = "refused"
+
+    def __init__(self, message: str, details: dict[str, object]) -> None:
+        super().__init__(message)
+        self.details = details
+
+
 class ParityError(AccelintError):
     """Two runs of "the same" model disagree by more than was promised."""
 
