@@ -15,11 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
-
 from .errors import GraphError
 
 if TYPE_CHECKING:
+    import networkx
     from numpy.typing import NDArray
 
 Dim = int | str | None
@@ -225,6 +224,7 @@ class Graph:
         self._producer: dict[str, Operator] = {}
         self._consumers: dict[str, tuple[Operator, ...]] = {}
         self._order: tuple[Operator, ...] | None = None
+        self._at: dict[str, int] | None = None
         self._fresh = 0
         self._given: set[str] = set()
         self._stale = False
@@ -271,7 +271,8 @@ class Graph:
         self._settle()
         if self._order is None:
             stored = tuple(self._ops.values())
-            self._order = stored if self._is_topological(stored) else self._sorted(stored)
+            known = self._at is not None or self._is_topological(stored)
+            self._order = stored if known else self._sorted(stored)
         return self._order
 
     def constant(self, name: str | None) -> Constant | None:
@@ -306,9 +307,11 @@ class Graph:
         return tuple(None if name is None else self._tensors.get(name) for name in op.outputs)
 
     @cached_property
-    def nx(self) -> nx.DiGraph[Key]:
+    def nx(self) -> networkx.DiGraph[Key]:
         """The bipartite index: keys ``("op", id)`` and ``("tensor", name)``, the payload in ``item``."""
-        index: nx.DiGraph[Key] = nx.DiGraph()
+        import networkx  # a fifth of a second, and most checks never ask for the index
+
+        index: networkx.DiGraph[Key] = networkx.DiGraph()
         index.add_nodes_from((("tensor", name), {"item": tensor}) for name, tensor in self._tensors.items())
         for op in self._ops.values():
             self._index_op(index, op)
@@ -400,12 +403,33 @@ class Graph:
         for op in readers:
             if any(old in body.captures() for body in op.graphs.values() if body.outer is not None):
                 raise GraphError(f"a body of {op.label!r} captures {old!r}")
-        saved = self._saved()
-        for op in readers:
-            inputs = tuple(new if name == old else name for name in op.inputs)
-            self._swap(op, replace(op, inputs=inputs))
-        self._check_order(saved)
+        self._swap_all([(op, replace(op, inputs=tuple(new if name == old else name for name in op.inputs))) for op in readers])
         return len(readers)
+
+    def fold(self, op: Operator, values: Mapping[str, Constant]) -> None:
+        """Replace an operator by the constants that it computes, under the names of its results.
+
+        Raises GraphError, and changes nothing, when a result that somebody reads has no value, or is an output of the graph.
+        """
+        if op not in self:
+            raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
+        results = [name for name in op.outputs if name]
+        for name in results:
+            if name in self.outputs:
+                raise GraphError(f"tensor {name!r} is an output of the graph and stays computed")
+            if name not in values and self.consumers(name):
+                raise GraphError(f"tensor {name!r} is read and would have no value")
+        self._unlink(op)
+        del self._ops[op.id]
+        for name in results:
+            const = values.get(name)
+            if const is None:
+                del self._tensors[name]
+            else:
+                self._tensors[name] = replace(self._tensors[name], dtype=const.dtype, shape=const.shape, const=const)
+        self._order = None
+        self.__dict__.pop("nx", None)
+        self._tell_outer()
 
     def update(self, op: Operator, **changes: Any) -> Operator:
         """Change fields of one operator other than its id and what it writes; returns the new operator.
@@ -418,9 +442,7 @@ class Graph:
             raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
         new = replace(op, **changes)
         self._check_new(new, {op.id})
-        saved = self._saved()
-        self._swap(op, new)
-        self._check_order(saved)
+        self._swap_all([(op, new)])
         return new
 
     def prune(self) -> int:
@@ -547,13 +569,14 @@ class Graph:
         ops, tensors, producer, consumers, self._order = saved
         self._ops, self._tensors, self._producer, self._consumers = dict(ops), dict(tensors), dict(producer), dict(consumers)
         self._stale = False
+        self._at = None
         self.__dict__.pop("nx", None)
         self._tell_outer()
 
     def _check_order(self, saved: Saved) -> None:
         """Order the operators anew; on a cycle put everything back and raise GraphError."""
         self.__dict__.pop("nx", None)
-        self._order = None
+        self._order = self._at = None
         try:
             self.ops()
         except GraphError:
@@ -576,10 +599,10 @@ class Graph:
         for op in self._ops.values():
             for name in self._reads(op):
                 self._consumers[name] = (*self._consumers.get(name, ()), op)
-        self._order = None
+        self._order = self._at = None
         self.__dict__.pop("nx", None)
 
-    def _index_op(self, index: nx.DiGraph[Key], op: Operator) -> None:
+    def _index_op(self, index: networkx.DiGraph[Key], op: Operator) -> None:
         key = ("op", op.id)
         index.add_node(key, item=op)
         index.add_edges_from((("tensor", name), key) for name in self._reads(op) if name in self._tensors)
@@ -588,7 +611,7 @@ class Graph:
     def _insert(self, op: Operator) -> None:
         self._ops[op.id] = op
         self._link(op)
-        self._order = None
+        self._order = self._at = None
         if "nx" in self.__dict__:
             self._index_op(self.nx, op)
         self._tell_outer()
@@ -610,6 +633,31 @@ class Graph:
                 self._consumers[name] = rest
             else:
                 self._consumers.pop(name, None)
+
+    def _swap_all(self, pairs: list[tuple[Operator, Operator]]) -> None:
+        """Put new operators, which write the same, where the old ones stand; on a cycle nothing changes and GraphError is raised.
+
+        Nothing is copied and ordered anew when every new operator reads only what is written before it.
+        """
+        if self._in_order([new for _, new in pairs]):
+            for old, new in pairs:
+                self._swap(old, new)
+            return
+        saved = self._saved()
+        for old, new in pairs:
+            self._swap(old, new)
+        self._check_order(saved)
+
+    def _in_order(self, ops: list[Operator]) -> bool:
+        """True when the stored order is one of execution, and stays one with these operators in it."""
+        at = self._at
+        if at is None:
+            stored = tuple(self._ops.values())
+            if self.ops() != stored:
+                return False
+            at = self._at = {op.id: index for index, op in enumerate(stored)}
+        writers = ((op, self._producer.get(name)) for op in ops for name in self._reads(op))
+        return all(writer is None or at[writer.id] < at[op.id] for op, writer in writers)
 
     def _swap(self, old: Operator, new: Operator) -> None:
         """Put ``new`` where ``old`` stands; both write the same tensors."""
@@ -725,7 +773,9 @@ class Graph:
 
     def _sorted(self, stored: tuple[Operator, ...]) -> tuple[Operator, ...]:
         position = {op.id: index for index, op in enumerate(stored)}
-        order: nx.DiGraph[str] = nx.DiGraph()
+        import networkx
+
+        order: networkx.DiGraph[str] = networkx.DiGraph()
         order.add_nodes_from(position)
         for op in stored:
             for name in self._reads(op):
@@ -733,8 +783,8 @@ class Graph:
                 if writer is not None:
                     order.add_edge(writer.id, op.id)
         try:
-            ids = list(nx.lexicographical_topological_sort(order, key=position.__getitem__))
-        except nx.NetworkXUnfeasible:
-            loop = " -> ".join(self._ops[edge[0]].label for edge in nx.find_cycle(order)[:8])
+            ids = list(networkx.lexicographical_topological_sort(order, key=position.__getitem__))
+        except networkx.NetworkXUnfeasible:
+            loop = " -> ".join(self._ops[edge[0]].label for edge in networkx.find_cycle(order)[:8])
             raise GraphError(f"graph {self.name!r} has a cycle: {loop}") from None
         return tuple(self._ops[id] for id in ids)
