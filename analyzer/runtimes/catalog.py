@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib.metadata
 import platform
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,8 @@ def every() -> tuple[Runtime, ...]:
         Runtime("litert/gpu", "litert_gpu", "tflite", litert, "pip install 'accelint[litert]'",
                 "LiteRT's GPU accelerator (ML Drift, WebGPU backend)", extra_check=_vulkan),
         Runtime("litert/intel-npu", "intel_npu", "tflite", ("openvino", "ai-edge-litert"), "accelint runtimes add litert/intel-npu",
-                "Intel NPU partitioning by LiteRT's compiler plug-in", variants=("ptl", "lnl"), isolated=("ai-edge-litert==2.3.0", "openvino==2026.3.1"),
-                extra_check=_linux_x86),
+                "Intel NPU partitioning by LiteRT's compiler plug-in", variants=("ptl", "lnl"),
+                isolated=("ai-edge-litert==2.3.0", "openvino==2026.3.1"), extra_check=_linux_x86),
         Runtime("litert/ethos-u", "vela", "tflite", ("ethos-u-vela",), "pip install 'accelint[ethos-u]'",
                 "Vela, the compiler of the Arm Ethos-U NPUs", variants=("u55", "u65", "u85")),
         Runtime("onnxruntime/cpu", "ort_cpu", "onnx", ("onnxruntime",), "pip install 'accelint[onnxruntime]'",
@@ -96,9 +99,11 @@ def every() -> tuple[Runtime, ...]:
         Runtime("onnxruntime/qnn", "ort_qnn", "onnx", ("onnxruntime-qnn", "onnxruntime"), "pip install 'accelint[qnn]'",
                 "Qualcomm HTP by ONNX Runtime's QNN plug-in (x86-64 simulation)", variants=_socs(), extra_check=_linux_x86),
         Runtime("onnxruntime/openvino", "ort_openvino", "onnx", ("onnxruntime-openvino",), "accelint runtimes add onnxruntime/openvino",
-                "Intel OpenVINO as an execution provider", variants=("cpu",), isolated=("onnxruntime-openvino==1.24.1", "onnx==1.23.2", "numpy")),
+                "Intel OpenVINO as an execution provider", variants=("cpu",),
+                isolated=("onnxruntime-openvino==1.24.1", "onnx==1.23.2", "numpy")),
         Runtime("onnxruntime/webgpu", "ort_webgpu", "onnx", ("onnxruntime-webgpu",), "accelint runtimes add onnxruntime/webgpu",
-                "ONNX Runtime's WebGPU execution provider", isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"), extra_check=_vulkan),
+                "ONNX Runtime's WebGPU execution provider",
+                isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"), extra_check=_vulkan),
         Runtime("coreml", "coreml", "mil", ("coremltools",), "pip install 'accelint[coreml]'",
                 "Core ML's compute plan and prediction", variants=("all", "cpu", "cpu-gpu", "cpu-ane"), extra_check=_macos),
     )  # fmt: skip

@@ -6,11 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.metadata import distributions
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import RuntimeFailure, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _STAMP = "accelint.json"
 

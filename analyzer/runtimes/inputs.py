@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,9 @@ import numpy as np
 from ..errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from ..graph import Graph, Operator
@@ -89,9 +90,10 @@ def for_graph(graph: Graph, *, seed: int = 0, boundary: bool = False, sizes: Map
 def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Range | None) -> NDArray[Any]:
     count = int(np.prod(shape))
     random = draw(name, dtype, shape, seed, limits)
+    ends: list[float]
     if random.dtype.kind in "iu":
-        low, high = _integers(dtype, limits)
-        ends = [low, high, min(max(0, low), high)]
+        first, last = _integers(dtype, limits)
+        ends = [first, last, min(max(0, first), last)]
     elif random.dtype.kind == "f":
         low, high = (-_FLOAT, _FLOAT) if limits is None else (limits.low, limits.high)
         ends = [low, high, min(max(0.0, low), high), 6e-5 * high, -6e-5 * abs(low) if low < 0 else low, 0.5 * high]
@@ -125,7 +127,8 @@ def limit(graph: Graph, name: str) -> Range | None:
 _MOVES = {"CAST", "IDENTITY", "RESHAPE", "SQUEEZE", "UNSQUEEZE", "EXPANDDIMS", "TRANSPOSE", "FLATTEN", "SLICE", "STRIDEDSLICE"}
 _TABLES = {
     # type: (position of the table, position of the indices, default axis)
-    "Gather": (0, 1, 0), "GatherElements": (0, 1, 0), "GATHER": (0, 1, 0), "EMBEDDING_LOOKUP": (1, 0, 0), "GatherV2": (0, 1, 0), "gather": (0, 1, 0),
+    "Gather": (0, 1, 0), "GatherElements": (0, 1, 0), "GATHER": (0, 1, 0), "EMBEDDING_LOOKUP": (1, 0, 0),
+    "GatherV2": (0, 1, 0), "gather": (0, 1, 0),
 }  # fmt: skip
 
 

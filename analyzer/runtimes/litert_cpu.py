@@ -6,13 +6,15 @@ with the tensors that it reads and writes; what lies between those tensors is th
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile
 from .timing import measure
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class CpuWorker:
@@ -27,6 +29,7 @@ class CpuWorker:
         self.asked = 0
 
     def __call__(self, request: Request) -> Answer:
+        """One answer."""
         self.asked += 1
         kept = tuple(request.options.get("keep", ()))
         resolver = self.module.OpResolverType
@@ -89,7 +92,9 @@ def _placed(file: TfliteFile, op: Op, pieces: list[set[int]]) -> Placed:
     for number, piece in enumerate(pieces):
         if op.index in piece:
             if file.unpacks(op):
-                return Placed(op.index, file.label(op), op.type, "folded", partition=number, reason="float16 constant, unpacked when loading")
+                return Placed(
+                    op.index, file.label(op), op.type, "folded", partition=number, reason="float16 constant, unpacked when loading"
+                )
             return Placed(op.index, file.label(op), op.type, "accelerator", partition=number)
     return Placed(op.index, file.label(op), op.type, "cpu", reason="not in any delegated piece" if pieces else "")
 

@@ -9,10 +9,9 @@ cannot be built may take the process down, and by replaying the partitioner; the
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
@@ -20,11 +19,15 @@ from .tflite_file import Op, TfliteFile
 from .tflite_partition import largest, subsets
 from .timing import measure
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 PARTITIONS = 1
 """Pieces that the delegate takes: the largest one. Source: delegate_webgpu.cc, ``max_delegated_partitions=1``."""
 _HEAD = "Following operations are not supported by GPU delegate:"
 _COUNTS = re.compile(
-    r"(?:(?P<gpu>\d+) operations will run on the GPU, and the remaining (?P<rest>\d+)|No operations will run on the GPU, and all (?P<all>\d+))"
+    r"(?:(?P<gpu>\d+) operations will run on the GPU, and the remaining (?P<rest>\d+)"
+    r"|No operations will run on the GPU, and all (?P<all>\d+))"
     r" operations will run on the CPU\."
 )
 _CREATED = "API from graph"
@@ -79,6 +82,7 @@ class GpuWorker:
         self.asked = 0
 
     def __call__(self, request: Request) -> Answer:
+        """One answer; with ``notes["probe"]`` when small models must be asked about first."""
         self.asked += 1
         log = self.folder / "stderr"
         start = log.stat().st_size
@@ -93,11 +97,15 @@ class GpuWorker:
         if "probe" in notes:
             return Answer("ok", notes=notes)
         ran = self._run(model, request)
-        return Answer(ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions, notes=notes)
+        return Answer(
+            ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions, notes=notes
+        )
 
     def _load(self, request: Request) -> Any:
         try:
-            return self.compiled_model.CompiledModel.from_file(str(request.model), environment=self.environment, options=self._options(request))
+            return self.compiled_model.CompiledModel.from_file(
+                str(request.model), environment=self.environment, options=self._options(request)
+            )
         except (RuntimeError, ValueError) as error:
             return str(error)
 
@@ -188,14 +196,20 @@ def _split(file: TfliteFile, block: Block, known: Mapping[str, bool]) -> tuple[t
     groups = subsets(file.ops, taken)
     chosen = largest(groups, PARTITIONS)
     gpu = {index for group in chosen for index in group}
-    notes: dict[str, Any] = {"counts": {"gpu": block.gpu, "cpu": block.cpu}, "reasons": block.reasons, "pieces": [len(item) for item in groups]}
+    notes: dict[str, Any] = {
+        "counts": {"gpu": block.gpu, "cpu": block.cpu},
+        "reasons": block.reasons,
+        "pieces": [len(item) for item in groups],
+    }
     agrees = len(gpu) == block.gpu
     if not agrees:
         notes["disagreement"] = f"{len(gpu)} operators found, {block.gpu} counted by the runtime"
     placed = []
     for op in file.ops:
         device = "cpu" if op.index not in gpu else "accelerator"
-        reason = refused[op.index] or ("" if op.index in gpu else f"supported, but the delegate takes only the largest of {len(groups)} pieces")
+        reason = refused[op.index] or (
+            "" if op.index in gpu else f"supported, but the delegate takes only the largest of {len(groups)} pieces"
+        )
         if not agrees and op.index in taken:
             device, reason = "unmapped", notes["disagreement"]
         placed.append(Placed(op.index, file.label(op), op.type, device, partition=0 if device == "accelerator" else None, reason=reason))

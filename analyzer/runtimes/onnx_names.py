@@ -7,10 +7,12 @@ it inlines a function. So each node gets a name that spells its place in the fil
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 _MARK = "acl@"
 _PLACE = re.compile(r"acl@([^@]*)@")
@@ -81,7 +83,7 @@ def mark(path: Path, keep: tuple[str, ...] = ()) -> Marked:
     usable = not duplicates and all(names) and not any(_RENAMED.search(name) for name in names)
     constants = {item.name for item in model.graph.initializer} | {item.values.name for item in model.graph.sparse_initializer}
     if usable and not keep and not model.functions:
-        return Marked(path, [node for node, _ in ((n, p) for n, p in nodes)], {node.name: node for node, _ in nodes}, [], constants)
+        return Marked(path, [node for node, _ in nodes], {node.name: node for node, _ in nodes}, [], constants)
     for node, proto in nodes:
         proto.name = f"{_MARK}{node.place}@"
     if model.functions:
@@ -118,6 +120,8 @@ def _split_functions(model: Any, nodes: list[tuple[Node, Any]]) -> None:
         copy = type(body)()
         copy.CopyFrom(body)
         copy.name = f"{body.name}{_MARK}{node.place}@"
+        for index, inner in enumerate(copy.node):
+            inner.name = f"{inner.name or inner.op_type}.{index}"
         proto.op_type = copy.name
         calls[node.place] = copy
     if calls:

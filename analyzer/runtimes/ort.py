@@ -7,17 +7,25 @@ users will see, where fused nodes are ``unmapped``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
 from .onnx_names import Marked, Node, mark
 from .timing import measure
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
 CPU = "CPUExecutionProvider"
-_LEVELS = {"off": "ORT_DISABLE_ALL", "basic": "ORT_ENABLE_BASIC", "extended": "ORT_ENABLE_EXTENDED", "default": "ORT_ENABLE_ALL", "all": "ORT_ENABLE_ALL"}
+_LEVELS = {
+    "off": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "default": "ORT_ENABLE_ALL",
+    "all": "ORT_ENABLE_ALL",
+}
 
 
 class OrtWorker:
@@ -27,18 +35,21 @@ class OrtWorker:
         folder: for outputs.
         provider: the name by which the provider reports its nodes.
         attach: adds the provider to session options, given the request's options.
+        compiles: the provider compiles groups of nodes (QNN, OpenVINO), each of which is a partition; one with kernels has none.
     """
 
-    def __init__(self, folder: Path, provider: str, attach: Callable[[Any, dict[str, Any]], None]) -> None:
+    def __init__(self, folder: Path, provider: str, attach: Callable[[Any, dict[str, Any]], None], *, compiles: bool = True) -> None:
         import onnxruntime
 
         self.ort = onnxruntime
         self.folder = folder
         self.provider = provider
         self.attach = attach
+        self.compiles = compiles
         self.asked = 0
 
     def __call__(self, request: Request) -> Answer:
+        """One answer."""
         self.asked += 1
         try:
             marked = mark(request.model, tuple(request.options.get("keep", ())))
@@ -92,7 +103,7 @@ class OrtWorker:
         partitions = 0
         for group in session.get_provider_graph_assignment_info():
             mine = group.ep_name == self.provider
-            number = partitions if mine else None
+            number = partitions if mine and self.compiles else None
             partitions += mine
             for item in group.get_nodes():
                 node = marked.find(item.name) if item.name else None
@@ -104,7 +115,7 @@ class OrtWorker:
                     extra.append(f"{group.ep_name}: {item.op_type} {item.name}")
         mapper = _Mapper(marked, found, anonymous, self.provider)
         notes = {"added": len(extra), "added_nodes": extra[:50]}
-        return tuple(mapper.placed(node) for node in marked.nodes), partitions, notes
+        return tuple(mapper.placed(node) for node in marked.nodes), partitions if self.compiles else None, notes
 
     def _run(self, session: Any, request: Request, marked: Marked) -> Answer:
         if not request.outputs and not request.latency_runs:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .ort import CPU, OrtWorker
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def open(name: str, folder: Path) -> OrtWorker:
     """A worker for ``onnxruntime/cpu``."""
-    return OrtWorker(folder, CPU, lambda options, asked: None)
+    return OrtWorker(folder, CPU, lambda options, asked: None, compiles=False)

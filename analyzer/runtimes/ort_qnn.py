@@ -6,11 +6,13 @@ Options: ``provider`` overrides provider options (``{"htp_graph_finalization_opt
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .ort import OrtWorker
 from .socs import SOCS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def open(name: str, folder: Path) -> OrtWorker:
@@ -26,6 +28,8 @@ def open(name: str, folder: Path) -> OrtWorker:
         raise RuntimeError("the QNN plug-in lists no device on this machine")
 
     def attach(options: Any, asked: dict[str, Any]) -> None:
-        options.add_provider_for_devices(devices, {**defaults, **{key: str(value) for key, value in dict(asked.get("provider", {})).items()}})
+        options.add_provider_for_devices(
+            devices, {**defaults, **{key: str(value) for key, value in dict(asked.get("provider", {})).items()}}
+        )
 
     return OrtWorker(folder, "QNN", attach)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import selectors
 import signal
@@ -10,9 +11,12 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
 _POLL = 0.1
 """Seconds between two looks at the memory of a worker that is being waited for."""
@@ -100,20 +104,16 @@ class Process:
 
     def kill(self) -> None:
         """End the whole group now; harmless when it has ended."""
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
         self._popen.wait()
 
     def close(self) -> None:
         """Kill it and release the pipes."""
         self.kill()
         for fd in (self._read, self._write):
-            try:
+            with contextlib.suppress(OSError):
                 os.close(fd)
-            except OSError:
-                pass
         self._read = self._write = -1
         _alive.discard(self)
 

@@ -8,11 +8,14 @@ import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
+from typing import TYPE_CHECKING
 
 from . import catalog
 from .answers import Answer, Request
 from .process import Process, signal_name
+
+if TYPE_CHECKING:
+    from types import TracebackType
 
 START_SECONDS = 120.0
 """How long a runtime may take to import."""
@@ -29,7 +32,7 @@ class Session:
         name: a runtime with or without a variant, ``onnxruntime/qnn:sm8650``.
         timeout: seconds for one request.
         memory: bytes of resident memory of the worker and its children.
-        module: a worker module other than the runtime's own (its full behaviour is replaced; for tests).
+        module: a Python file to run as the worker in place of the runtime's own module.
 
     Raises UsageError for an unknown name. A missing package is an answer (``missing``), not an error.
 

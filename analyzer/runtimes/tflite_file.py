@@ -9,8 +9,10 @@ import hashlib
 import mmap
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _SMALL = 4096
 """Constants up to this many bytes (shapes, axes, paddings, scalars) make a difference to what a delegate accepts; weights do not."""
@@ -105,7 +107,12 @@ class TfliteFile:
 
     def unpacks(self, op: Op) -> bool:
         """True for a DEQUANTIZE of a float16 constant: delegates read the float16 weights themselves."""
-        return op.type == "DEQUANTIZE" and bool(op.inputs) and self.dtype(op.inputs[0]) == self.schema.TensorType.FLOAT16 and self.constant(op.inputs[0])
+        return (
+            op.type == "DEQUANTIZE"
+            and bool(op.inputs)
+            and self.dtype(op.inputs[0]) == self.schema.TensorType.FLOAT16
+            and self.constant(op.inputs[0])
+        )
 
     def key(self, op: Op) -> str:
         """Equal for operators that a delegate cannot tell apart: type, version, options, and what is known of each tensor."""
@@ -139,7 +146,7 @@ class TfliteFile:
         builtin = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         if builtin == self.schema.BuiltinOperator.CUSTOM:
             return "CUSTOM " + (code.CustomCode() or b"").decode("utf-8", "replace")
-        return self._names.get(builtin, f"BUILTIN_{builtin}")
+        return str(self._names.get(builtin, f"BUILTIN_{builtin}"))
 
     def _empty_model(self) -> tuple[Any, Any]:
         model, graph = self.schema.ModelT(), self.schema.SubGraphT()
@@ -208,7 +215,8 @@ class TfliteFile:
         quantization = stored.Quantization()
         shapes = f"{_ints(stored.ShapeAsNumpy())}{_ints(stored.ShapeSignatureAsNumpy())}"
         quantized = _plain(self.schema.QuantizationParametersT.InitFromObj(quantization)) if quantization is not None else ""
-        return f"{stored.Type()} {self.dtype(source)} {shapes} {stored.IsVariable()} {stored.HasRank()} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
+        flags = f"{stored.Type()} {self.dtype(source)} {stored.IsVariable()} {stored.HasRank()}"
+        return f"{flags} {shapes} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
 
 
 def _ints(array: Any) -> tuple[int, ...]:

@@ -7,9 +7,12 @@ Sources: LiteRT ``tflite/graph_info.cc`` (PartitionGraphIntoIndependentNodeSubse
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING
 
-from .tflite_file import Op
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from .tflite_file import Op
 
 
 def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:

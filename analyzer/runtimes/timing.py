@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from .answers import Latency
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 WARMUP = 3
 """Unmeasured runs first: caches, lazy compilation, clock ramp-up."""

@@ -14,6 +14,7 @@ import sys
 import traceback
 import types
 from pathlib import Path
+from typing import Any
 
 
 def _die_with_parent(parent: int) -> None:
@@ -42,13 +43,11 @@ def main(module: str, name: str, folder: str, read_fd: int, write_fd: int, paren
     _die_with_parent(parent)
     sys.path[0:1] = []  # this file's folder, whose module names would hide others
     _packages()
-    from importlib import import_module
-
-    from accelint.analyzer.runtimes.answers import Answer, Request
+    from accelint.analyzer.runtimes.answers import Answer, Request  # type: ignore[import-not-found, unused-ignore]
 
     with os.fdopen(write_fd, "w", buffering=1) as out, os.fdopen(read_fd) as requests:
         try:
-            runtime = import_module(f"accelint.analyzer.runtimes.{module}").open(name, Path(folder))
+            runtime = _module(module).open(name, Path(folder))
         except BaseException as error:
             answer = Answer("missing", reason=_brief(error), log=traceback.format_exc())
             print(json.dumps(answer.to_json()), file=out)
@@ -64,6 +63,20 @@ def main(module: str, name: str, folder: str, read_fd: int, write_fd: int, paren
             sys.stdout.flush()
             sys.stderr.flush()
             print(json.dumps(answer.to_json(), default=str), file=out)
+
+
+def _module(name: str) -> Any:
+    """A module of this package, or a file of its own by path."""
+    from importlib import import_module, util
+
+    if not name.endswith(".py"):
+        return import_module(f"accelint.analyzer.runtimes.{name}")
+    spec = util.spec_from_file_location("accelint_runtime", name)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{name} is no Python file")
+    module = util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def _brief(error: BaseException) -> str:
