@@ -64,18 +64,8 @@ class Scope:
         return None
 
 
-def functions(program: Any, description: Any, place: Place, names: Mapping[str, str]) -> dict[str, Graph]:
-    """Every function of the program as a graph, by the graph name in ``names``.
-
-    Raises ModelError or GraphError for a program that is not whole.
-    """
-    if not program.functions:
-        raise ModelError(place.path, "an ML Program without functions", "export it again")
-    described = {item.name: item for item in description.functions}
-    return {graph: _function(graph, program.functions[name], described.get(name, description), place) for name, graph in names.items()}
-
-
-def _function(name: str, function: Any, description: Any, place: Place) -> Graph:
+def function_graph(name: str, function: Any, description: Any, place: Place) -> Graph:
+    """A function of a program as a graph. Raises ModelError or GraphError when it is not whole."""
     block = specialization(name, function, place)
     graph = Graph(name, "mil", {"ios": OPSETS.get(function.opset, 0)})
     graph.attrs["opset"] = function.opset
@@ -89,13 +79,17 @@ def _function(name: str, function: Any, description: Any, place: Place) -> Graph
 
 def specialization(name: str, function: Any, place: Place) -> Any:
     """The block of a function for the opset it was written for, or its only one. Raises ModelError."""
-    blocks = function.block_specializations
-    if function.opset in blocks:
-        return blocks[function.opset]
-    if len(blocks) == 1:
-        return next(iter(blocks.values()))
-    problem = f"function {name!r} has no block for its opset {function.opset!r}" if blocks else f"function {name!r} has no block"
+    key = specialization_name(function)
+    if key in function.block_specializations:
+        return function.block_specializations[key]
+    problem = f"function {name!r} has no block for its opset {function.opset!r}"
     raise ModelError(place.path, problem, "export it again")
+
+
+def specialization_name(function: Any) -> str:
+    """The opset whose block stands for the function: its own, or that of its only block."""
+    blocks = function.block_specializations
+    return next(iter(blocks)) if len(blocks) == 1 else str(function.opset)
 
 
 def _fill(scope: Scope, block: Any, place: Place) -> None:

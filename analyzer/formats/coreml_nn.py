@@ -128,7 +128,7 @@ def _dims(tensor: Any) -> Shape:
     if tensor.rank > 64 or len(tensor.dimValue) not in (0, tensor.rank):
         return None
     if not tensor.dimValue:
-        return (None,) * tensor.rank
+        return (None,) * int(tensor.rank)
     return tuple(int(size) if size >= 0 else None for size in tensor.dimValue)
 
 

@@ -9,6 +9,7 @@ from ..errors import GraphError, ModelError
 from ..graph import Graph, Operator, Source, Tensor
 from ..model import Model
 from . import coreml_mil, coreml_nn
+from .coreml_edit import Snapshot, snapshot
 from .coreml_mil import Place
 from .coreml_package import Blobs, root_model
 from .coreml_schema import message
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
 PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
-_MAX_STAGES = 1024
 
 
 @dataclass(eq=False)
@@ -30,15 +30,13 @@ class Stored:
         spec: the specification, its large values replaced by their places in ``file``.
         file: the specification file.
         package: the ``.mlpackage`` folder, None for an ``.mlmodel``.
-        parts: by graph name, the ``MILSpec.Function`` or NeuralNetwork message that holds it.
         original: by graph name, the graph as it was read.
     """
 
     spec: Any
     file: Path
     package: Path | None
-    parts: dict[str, Any] = field(default_factory=dict)
-    original: dict[str, Graph] = field(default_factory=dict)
+    original: dict[str, Snapshot] = field(default_factory=dict)
 
 
 def read(path: Path) -> Model:
@@ -48,10 +46,10 @@ def read(path: Path) -> Model:
     spec = _parse(path, file)
     stored = Stored(spec, file, package)
     try:
-        graphs = _graphs(spec, "", stored, Place(path, file, Blobs(file, path)))
+        graphs = _graphs(spec, Place(path, file, Blobs(file, path)))
     except GraphError as error:
         raise ModelError(path, error.message, "the file is damaged: export it again") from error
-    stored.original = {name: graph.copy() for name, graph in graphs.items()}
+    stored.original = {name: snapshot(graph) for name, graph in graphs.items()}
     return Model(path, "mlpackage" if package else "mlmodel", _main(spec, graphs), graphs, {}, _metadata(spec), stored)
 
 
@@ -66,31 +64,22 @@ def _parse(path: Path, file: Path) -> Any:
         raise ModelError(path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again") from error
 
 
-def _graphs(spec: Any, prefix: str, stored: Stored, place: Place) -> dict[str, Graph]:
-    """The entry graphs of a model, those of a pipeline's stages included. Raises ModelError when there are none."""
+def parts(spec: Any, prefix: str) -> dict[str, tuple[Any, Any]]:
+    """By graph name, the ``MILSpec.Function`` or NeuralNetwork message that holds the graph, and its description.
+
+    Empty when the model has no operators. ``prefix`` is the name of the pipeline's stage.
+    """
     kind = spec.WhichOneof("Type")
     if kind == "mlProgram":
-        return _program(spec, prefix, stored, place)
+        functions, described = spec.mlProgram.functions, {item.name: item for item in spec.description.functions}
+        alone = len(functions) == 1
+        return {_join(prefix, name, alone=alone): (functions[name], described.get(name, spec.description)) for name in sorted(functions)}
     if kind in NETWORKS:
-        net = getattr(spec, kind)
-        name = prefix or "main"
-        stored.parts[name] = net
-        return {name: coreml_nn.network(name, net, spec.description, place)}
-    if kind in PIPELINES:
-        return _stages(spec, kind, prefix, stored, place)
-    if kind is None:
-        problem = "no model in the specification, or one of a kind that is newer than accelint"
-        raise ModelError(place.path, problem, "update accelint, or export it again")
-    problem = f"a {kind} model has no operators to place"
-    raise ModelError(place.path, problem, "give a neural network, an ML Program or a pipeline with one")
-
-
-def _program(spec: Any, prefix: str, stored: Stored, place: Place) -> dict[str, Graph]:
-    functions = spec.mlProgram.functions
-    names = {name: _join(prefix, name, alone=len(functions) == 1) for name in sorted(functions)}
-    graphs = coreml_mil.functions(spec.mlProgram, spec.description, place, names)
-    stored.parts.update((names[name], functions[name]) for name in names)
-    return graphs
+        return {prefix or "main": (getattr(spec, kind), spec.description)}
+    found: dict[str, tuple[Any, Any]] = {}
+    for name, stage in stages(spec, prefix).items():
+        found.update(parts(stage, name))
+    return found
 
 
 def _join(prefix: str, name: str, *, alone: bool) -> str:
@@ -100,28 +89,61 @@ def _join(prefix: str, name: str, *, alone: bool) -> str:
     return prefix if alone else f"{prefix}.{name}"
 
 
-def _stages(spec: Any, kind: str, prefix: str, stored: Stored, place: Place) -> dict[str, Graph]:
-    """The graphs of a pipeline; a stage without operators (NonMaximumSuppression, ...) is one operator of its kind."""
+def stages(spec: Any, prefix: str) -> dict[str, Any]:
+    """The models of a pipeline by name, empty for other models."""
+    kind = spec.WhichOneof("Type")
+    if kind not in PIPELINES:
+        return {}
     pipeline = getattr(spec, kind)
     pipeline = pipeline if kind == "pipeline" else pipeline.pipeline
-    if len(pipeline.models) > _MAX_STAGES:
-        raise ModelError(place.path, f"a pipeline of {len(pipeline.models)} stages", "the file is damaged")
-    graphs: dict[str, Graph] = {}
+    found: dict[str, Any] = {}
     for index, stage in enumerate(pipeline.models):
         given = pipeline.names[index] if index < len(pipeline.names) else ""
         name = _join(prefix, given or f"stage{index}", alone=False)
-        while name in graphs:
-            name += f"#{index}"
-        inner = stage.WhichOneof("Type")
-        opaque = inner not in (*NETWORKS, *PIPELINES, "mlProgram")
-        graphs.update({name: _opaque(name, stage, place)} if opaque else _graphs(stage, name, stored, place))
-    if not any(name in stored.parts for name in graphs):
-        raise ModelError(place.path, "a pipeline whose stages have no operators to place", "give a model with a neural network in it")
-    return graphs
+        found[name if name not in found else f"{name}#{index}"] = stage
+    return found
+
+
+def _graphs(spec: Any, place: Place) -> dict[str, Graph]:
+    """The entry graphs of a model, those of a pipeline's stages included. Raises ModelError when there are none."""
+    kind = spec.WhichOneof("Type")
+    if kind is None:
+        problem = "no model in the specification, or one of a kind that is newer than accelint"
+        raise ModelError(place.path, problem, "update accelint, or export it again")
+    if kind == "mlProgram" and not spec.mlProgram.functions:
+        raise ModelError(place.path, "an ML Program without functions", "export it again")
+    held = parts(spec, "")
+    if not held:
+        what = f"a {kind} whose stages have" if kind in PIPELINES else f"a {kind} model has"
+        raise ModelError(place.path, f"{what} no operators to place", "give a neural network, an ML Program or a pipeline with one")
+    graphs = {name: _graph(name, part, description, place) for name, (part, description) in held.items()}
+    steps = {name: _opaque(name, stage, place) for name, stage in _opaque_stages(spec).items()}
+    return {**graphs, **steps}
+
+
+def _graph(name: str, part: Any, description: Any, place: Place) -> Graph:
+    if part.DESCRIPTOR.name == "Function":
+        return coreml_mil.function_graph(name, part, description, place)
+    return coreml_nn.network(name, part, description, place)
+
+
+def _opaque_stages(spec: Any) -> dict[str, Any]:
+    """Pipeline stages without operators (NonMaximumSuppression, ...), by name."""
+    found: dict[str, Any] = {}
+    waiting = [("", spec)]
+    while waiting:
+        prefix, current = waiting.pop()
+        for name, stage in stages(current, prefix).items():
+            kind = stage.WhichOneof("Type")
+            if kind in PIPELINES:
+                waiting.append((name, stage))
+            elif kind not in (*NETWORKS, "mlProgram"):
+                found[name] = stage
+    return found
 
 
 def _opaque(name: str, stage: Any, place: Place) -> Graph:
-    """A stage that is one step of its own."""
+    """The graph of a stage that is one step: a single operator of its kind."""
     kind = stage.WhichOneof("Type") or "unknown"
     graph = Graph(name, "nn")
     reads = list(dict.fromkeys(item.name for item in stage.description.input))
