@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
 from ..graph import Constant
+from .onnx_proto import text
 from .onnx_tensors import Values, type_of
 
 if TYPE_CHECKING:
@@ -46,14 +47,14 @@ class Attributes:
         attrs: dict[str, Any] = {}
         bodies: dict[str, Any] = {}
         for proto in node.attribute:
-            name, kind = proto.name, proto.type
+            name, kind = text(proto.name), proto.type
             if not name or name in attrs or name in bodies:
                 problem = f"two attributes {name!r}" if name else "an attribute without a name"
                 raise self.values.error(f"operator {op_id} ({node.op_type}) has {problem}")
             if kind == 0:
                 kind = _guess(proto) if ir_version < 2 else 0
             if proto.ref_attr_name:
-                attrs[name] = Parameter(proto.ref_attr_name, kind)
+                attrs[name] = Parameter(text(proto.ref_attr_name), kind)
             elif kind == INT:
                 attrs[name] = proto.i
             elif kind == INTS:

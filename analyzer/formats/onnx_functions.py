@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
+from .onnx_proto import text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,11 +16,11 @@ MAX_EXPANDED = 1_000_000
 
 def function_key(proto: Any) -> str:
     """``domain::name`` of a FunctionProto, with ``::overload`` where it has one."""
-    return "::".join(filter(None, (proto.domain, proto.name, proto.overload)))
+    return "::".join(filter(None, map(text, (proto.domain, proto.name, proto.overload))))
 
 
 def _call_key(node: Any) -> str:
-    return "::".join(filter(None, (node.domain, node.op_type, node.overload)))
+    return "::".join(filter(None, map(text, (node.domain, node.op_type, node.overload))))
 
 
 def _calls(nodes: Any) -> list[str]:

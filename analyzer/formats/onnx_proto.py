@@ -14,7 +14,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import MissingExtraError
+from ..errors import GraphError, MissingExtraError
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -73,6 +73,18 @@ def infer_shapes(model: bytes) -> bytes:
     inferred = native().shape_inference.infer_shapes(model, False, False, True)
     assert isinstance(inferred, bytes)
     return inferred
+
+
+def text(value: str | bytes) -> str:
+    """A name. Raises GraphError when it is not UTF-8, for which protobuf gives bytes."""
+    if isinstance(value, bytes):
+        raise GraphError(f"the name {value[:40]!r} is not UTF-8")
+    return value
+
+
+def prose(value: str | bytes) -> str:
+    """Text that nothing refers to, whatever its encoding."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
 
 
 def attribute_type(op_type: str, domain: str, version: int, attribute: str) -> int | None:

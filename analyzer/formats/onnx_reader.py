@@ -13,7 +13,7 @@ from ..model import Model
 from .onnx_attributes import Attributes
 from .onnx_functions import check_functions, function_key
 from .onnx_infer import infer_missing
-from .onnx_proto import pb
+from .onnx_proto import pb, prose, text
 from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
 from .onnx_tensors import Values, type_of
@@ -94,12 +94,12 @@ class _Reader:
         proto = self.proto
         found = {
             "ir_version": self.ir_version,
-            "producer": " ".join(part for part in (proto.producer_name, proto.producer_version) if part),
-            "domain": proto.domain,
+            "producer": " ".join(prose(part) for part in (proto.producer_name, proto.producer_version) if part),
+            "domain": prose(proto.domain),
             "model_version": proto.model_version,
-            "doc": proto.doc_string,
+            "doc": prose(proto.doc_string),
             "opsets": dict(opsets),
-            "properties": {entry.key: entry.value for entry in proto.metadata_props},
+            "properties": {prose(entry.key): prose(entry.value) for entry in proto.metadata_props},
         }
         return {key: value for key, value in found.items() if value}
 
@@ -109,10 +109,10 @@ class _Reader:
         """Fill a graph from its GraphProto; ``inferred`` is its twin that has the inferred types."""
         record = self.stored.graphs[graph.name] = GraphRecord(proto)
         types = self.types_of(inferred)
-        interface = [info.name for info in proto.input]
+        interface = [text(info.name) for info in proto.input]
         inputs = self.add_inputs(graph, proto, types, interface)
         self.add_results(graph, proto.node, types)
-        outputs = [info.name for info in proto.output]
+        outputs = [text(info.name) for info in proto.output]
         for name in outputs:
             if not name:
                 raise GraphError(f"an output of graph {graph.name!r} has no name")
@@ -132,26 +132,26 @@ class _Reader:
         self.add_results(graph, proto.node, types)
         self.add_ops(graph, proto.node, proto.node, record)
         graph.set_interface(proto.input, proto.output)
-        graph.attrs["parameters"] = (*proto.attribute, *(attribute.name for attribute in proto.attribute_proto))
+        graph.attrs["parameters"] = (*map(text, proto.attribute), *(text(attribute.name) for attribute in proto.attribute_proto))
         graph.ops()
         record.tensors = dict(graph.tensors)
         record.inputs, record.outputs = graph.inputs, graph.outputs
 
     def note(self, graph: Graph, proto: Any) -> None:
-        graph.attrs["name"] = proto.name
+        graph.attrs["name"] = text(proto.name)
         if proto.doc_string:
-            graph.attrs["doc"] = proto.doc_string
+            graph.attrs["doc"] = prose(proto.doc_string)
         if proto.quantization_annotation:
             graph.attrs["quantization_annotation"] = {
-                note.tensor_name: {entry.key: entry.value for entry in note.quant_parameter_tensor_names}
+                text(note.tensor_name): {text(entry.key): text(entry.value) for entry in note.quant_parameter_tensor_names}
                 for note in proto.quantization_annotation
             }
 
     def add_inputs(self, graph: Graph, proto: Any, types: dict[str, tuple[str, Shape]], interface: list[str]) -> list[str]:
         """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""
         listed = set(interface)
-        constants = {tensor.name: self.values.constant(tensor) for tensor in proto.initializer}
-        sparse = {tensor.values.name: self.values.sparse(tensor) for tensor in proto.sparse_initializer}
+        constants = {text(tensor.name): self.values.constant(tensor) for tensor in proto.initializer}
+        sparse = {text(tensor.values.name): self.values.sparse(tensor) for tensor in proto.sparse_initializer}
         overridable = listed if self.ir_version >= 4 or graph.outer is not None else set()
         for name in interface:
             default = constants.get(name)
@@ -168,7 +168,7 @@ class _Reader:
     def add(self, graph: Graph, name: str, types: dict[str, tuple[str, Shape]], attrs: dict[str, Any]) -> None:
         if not name:
             raise GraphError(f"an input of graph {graph.name!r} has no name")
-        dtype, shape = types.get(name, ("unknown", None))
+        dtype, shape = types.get(text(name), ("unknown", None))
         graph.add_tensor(Tensor(name, dtype, shape, attrs=attrs))
 
     def add_results(self, graph: Graph, nodes: Any, types: dict[str, tuple[str, Shape]]) -> None:
@@ -176,7 +176,7 @@ class _Reader:
         for node in nodes:
             for name in node.output:
                 if name and name not in tensors:
-                    dtype, shape = types.get(name, unknown)
+                    dtype, shape = types.get(text(name), unknown)
                     graph.add_tensor(Tensor(name, dtype, shape))
 
     def add_ops(self, graph: Graph, nodes: Any, inferred: Any, record: GraphRecord) -> None:
@@ -187,9 +187,11 @@ class _Reader:
 
     def operator(self, graph: Graph, index: int, node: Any, inferred: Any) -> Operator:
         op_id = f"{graph.name}/{index}"
-        if not node.op_type:
+        kind, domain, name = text(node.op_type), text(node.domain), text(node.name)
+        if not kind:
             raise GraphError(f"operator {op_id} has no type")
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        if domain == "ai.onnx":
+            domain = ""
         attrs: dict[str, Any] = {}
         bodies: dict[str, Graph] = {}
         if node.attribute:
@@ -201,11 +203,11 @@ class _Reader:
         outputs = tuple([name or None for name in node.output])
         return Operator(
             id=op_id,
-            type=node.op_type,
+            type=kind,
             inputs=tuple([name or None for name in node.input]),
             outputs=outputs,
             attrs=attrs,
-            name=node.name or next((name for name in outputs if name), op_id),
+            name=name or next((name for name in outputs if name), op_id),
             domain=domain,
             version=graph.opsets.get(domain, 1),
             graphs=bodies,
@@ -234,4 +236,4 @@ class _Reader:
 
 def _opsets(imports: Any) -> dict[str, int]:
     """Version by domain; the default domain is the empty string."""
-    return {"" if entry.domain == "ai.onnx" else entry.domain: entry.version for entry in imports}
+    return {"" if entry.domain == "ai.onnx" else text(entry.domain): entry.version for entry in imports}

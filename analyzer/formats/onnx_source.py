@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..graph import Source
+from .onnx_proto import prose
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ def code_of(node: Any, path: Path) -> Source:
     if not node.metadata_props:
         return plain
     trace = next((entry.value for entry in node.metadata_props if entry.key == STACK_TRACE), "")
-    frames = _FRAME.findall(trace)
+    frames = _FRAME.findall(prose(trace))
     if not frames:
         return plain
     own = [frame for frame in frames if not _LIBRARY.search(frame[0])]

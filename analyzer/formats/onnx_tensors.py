@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ModelError
 from ..graph import BITS, Constant, Dim, Shape
 from .onnx_external import ExternalFiles
-from .onnx_proto import DTYPES, pb
+from .onnx_proto import DTYPES, pb, text
 from .onnx_wire import MARK, RAW_DATA, Span, encode, span_of, tag
 from .wire import WireError
 
@@ -105,7 +105,7 @@ class Values:
             raise self.error(f"tensor {proto.name!r} holds a number that {dtype} cannot: {error}") from error
 
     def _elsewhere(self, proto: Any, dtype: str, dims: tuple[int, ...], need: int | None) -> Constant:
-        entries = {entry.key: entry.value for entry in proto.external_data}
+        entries = {text(entry.key): text(entry.value) for entry in proto.external_data}
         if MARK in entries:
             return self._in_file(proto, entries[MARK], dtype, dims, need)
         if need is None or dtype == "string":
@@ -210,7 +210,7 @@ def _dim(dim: Any, fail: Callable[[str], ModelError]) -> Dim:
         raise fail(f"the negative dimension {size}")
     if size == 0 and dim.HasField("dim_value"):
         return 0
-    return dim.dim_param or None  # -1 is how some exporters write "not known", as ONNX Runtime reads it
+    return text(dim.dim_param) or None  # -1 is how some exporters write "not known", as ONNX Runtime reads it
 
 
 def _wrapped(proto: Any, kind: str, fail: Callable[[str], ModelError], depth: int) -> str:
@@ -220,7 +220,7 @@ def _wrapped(proto: Any, kind: str, fail: Callable[[str], ModelError], depth: in
     if kind == "map_type":
         return f"map({_dtype(inner.key_type, fail)},{_element(inner.value_type, fail, depth)})"
     if kind == "opaque_type":
-        return f"opaque({inner.domain},{inner.name})"
+        return f"opaque({text(inner.domain)},{text(inner.name)})"
     return f"{kind.removesuffix('_type')}({_element(inner.elem_type, fail, depth)})"
 
 
