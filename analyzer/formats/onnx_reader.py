@@ -12,7 +12,7 @@ from ..graph import Graph, Operator, Shape, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
 from .onnx_functions import check_functions, function_key
-from .onnx_infer import infer_missing
+from .onnx_infer import INVENTED, infer_missing
 from .onnx_proto import pb, prose, text
 from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
@@ -108,7 +108,9 @@ class _Reader:
     def fill(self, graph: Graph, proto: Any, inferred: Any) -> None:
         """Fill a graph from its GraphProto; ``inferred`` is its twin that has the inferred types."""
         record = self.stored.graphs[graph.name] = GraphRecord(proto)
-        types = self.types_of(inferred)
+        types = self.types_of(proto)
+        if inferred is not proto:
+            types |= self.inferred_types(inferred, types)
         interface = [text(info.name) for info in proto.input]
         inputs = self.add_inputs(graph, proto, types, interface)
         self.add_results(graph, proto.node, types)
@@ -220,6 +222,21 @@ class _Reader:
         """dtype and shape by name, from everything in a graph that has a type; the interface wins."""
         return self.infos(proto.value_info) | self.infos(proto.output) | self.infos(proto.input)
 
+    def inferred_types(self, proto: Any, stored: dict[str, tuple[str, Shape]]) -> dict[str, tuple[str, Shape]]:
+        """Inferred types that add to the stored ones; the symbols that onnx invents are unknown dimensions."""
+        types: dict[str, tuple[str, Shape]] = {}
+        for info in (*proto.value_info, *proto.output):
+            name = info.name
+            try:
+                dtype, shape = type_of(info.type, partial(self.wrong_type, name))
+            except ModelError:  # a result of inference, not of the file
+                continue
+            if shape is not None:
+                shape = tuple([None if isinstance(dim, str) and dim.startswith(INVENTED) else dim for dim in shape])
+            if name not in stored or (shape is not None and not _all_numbers(stored[name][1])):
+                types[name] = (dtype, shape)
+        return types
+
     def wrong_type(self, name: str, problem: str) -> ModelError:
         """The error about the type of a tensor."""
         return self.values.error(f"tensor {name!r} has {problem}")
@@ -232,6 +249,10 @@ class _Reader:
             if shape and len(shape) > 1:
                 self.values.nbytes(name, dtype, (dim for dim in shape if isinstance(dim, int)))
         return types
+
+
+def _all_numbers(shape: Shape) -> bool:
+    return shape is not None and all(isinstance(dim, int) for dim in shape)
 
 
 def _opsets(imports: Any) -> dict[str, int]:
