@@ -170,6 +170,19 @@ class Edits(RuleBasedStateMachine):
         done = self.attempt(lambda: self.graph.set_tensor(replace(old, shape=(6,), const=const)))
         assert done == (not constant or self.graph.producer(old.name) is None)
 
+    @precondition(lambda self: len(self.graph) > 0)
+    @rule(pick=PICK, forget=st.booleans())
+    def fold(self, pick: int, forget: bool) -> None:
+        op = self.operator(pick)
+        results = [name for name in op.outputs if name]
+        values = {name: Constant("float32", (1,), inline=b"\0\0\0\0") for name in results[forget:]}
+        lost = any(self.graph.consumers(name) for name in results[:forget])
+        possible = not lost and not set(results) & set(self.graph.outputs)
+        assert self.attempt(lambda: self.graph.fold(op, values)) == possible
+        if possible:
+            assert op not in self.graph
+            assert all(self.graph.tensor(name).const is const for name, const in values.items())
+
     @rule()
     def prune(self) -> None:
         count = len(self.graph)
@@ -228,7 +241,7 @@ def descendants(graph: Graph, name: str) -> set[str]:
 
 
 Edits.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=120, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 TestEdits = Edits.TestCase
 

@@ -1,0 +1,123 @@
+"""New operators and tensors of one edit, collected before anything changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from ..analyzer.graph import Constant, Graph, Operator, Quantization, Shape, Tensor
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LARGEST_INLINE = 1 << 28
+"""Bytes of a constant that an edit may make."""
+
+
+def constant_of(array: NDArray[Any] | np.generic, dtype: str | None = None) -> Constant:
+    """The array as a constant that holds its own bytes."""
+    import numpy as np
+
+    from ..analyzer.arrays import to_bytes
+
+    values = np.asarray(array)
+    name = dtype or str(values.dtype)
+    return Constant(name, tuple(values.shape), inline=to_bytes(values, name), length=values.nbytes)
+
+
+class Draft:
+    """Collects the replacement for some operators; ``commit`` puts it in, in one edit.
+
+    New operators take their source and the stem of their names from ``like``, the operator that they replace.
+    """
+
+    def __init__(self, graph: Graph, like: Operator) -> None:
+        self.graph = graph
+        self.like = like
+        self.ops: list[Operator] = []
+        self.tensors: dict[str, Tensor] = {}
+
+    def find(self, name: str) -> Tensor:
+        """A tensor of the draft or of the graph."""
+        found = self.tensors.get(name)
+        return self.graph.tensor(name) if found is None else found
+
+    def tensor(self, dtype: str, shape: Shape, quant: Quantization | None = None, stem: str = "") -> str:
+        """A new tensor's name."""
+        name = self.graph.fresh(f"{self.like.label}/{stem or 'value'}")
+        self.tensors[name] = Tensor(name, dtype, shape, quant=quant)
+        return name
+
+    def constant(self, array: NDArray[Any] | np.generic, dtype: str | None = None, stem: str = "const") -> str:
+        """A new constant's name."""
+        const = constant_of(array, dtype)
+        name = self.graph.fresh(f"{self.like.label}/{stem}")
+        self.tensors[name] = Tensor(name, const.dtype, const.shape, const)
+        return name
+
+    def op(
+        self,
+        type: str,
+        inputs: Sequence[str | None],
+        outputs: Sequence[str | None],
+        attrs: Mapping[str, Any] | None = None,
+        *,
+        domain: str = "",
+        version: int | None = None,
+    ) -> Operator:
+        """A new operator that writes the named tensors; the attributes that its dialect always stores are filled in."""
+        op = Operator(
+            id=self.graph.fresh_id(),
+            type=type,
+            inputs=tuple(inputs),
+            outputs=tuple(outputs),
+            attrs=self._attributes(type, attrs or {}),
+            name=self._name(type),
+            domain=domain,
+            version=version if version is not None else self._version(domain),
+            source=self.like.source,
+        )
+        self.ops.append(op)
+        return op
+
+    def value(
+        self,
+        type: str,
+        inputs: Sequence[str | None],
+        dtype: str,
+        shape: Shape,
+        attrs: Mapping[str, Any] | None = None,
+        *,
+        quant: Quantization | None = None,
+        version: int | None = None,
+        to: str | None = None,
+    ) -> str:
+        """A new operator with one result, whose name is given back; ``to`` writes an existing tensor instead of a new one."""
+        name = to or self.tensor(dtype, shape, quant, type.lower())
+        self.op(type, inputs, (name,), attrs, version=version)
+        return name
+
+    def keep(self, op: Operator, **changes: Any) -> Operator:
+        """An operator of the graph with changes, its id included in the replacement."""
+        kept = replace(op, **changes)
+        self.ops.append(kept)
+        return kept
+
+    def commit(self, old: Iterable[Operator]) -> None:
+        """Replace the operators by what was collected. Raises GraphError, and changes nothing, when that breaks the graph."""
+        self.graph.replace(old, self.ops, self.tensors.values())
+
+    def _name(self, type: str) -> str:
+        return f"{self.like.label}/{type}" if not self.ops else f"{self.like.label}/{type}_{len(self.ops)}"
+
+    def _version(self, domain: str) -> int:
+        return self.graph.opsets.get(domain, 1) if self.graph.dialect == "onnx" else 1
+
+    def _attributes(self, type: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
+        if self.graph.dialect != "tflite":
+            return dict(attrs)
+        from ..analyzer.formats.tflite_schema import schema
+
+        return {**schema().option_defaults(type), **attrs}

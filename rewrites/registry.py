@@ -1,0 +1,61 @@
+"""Which rewrites there are. A family is a module that lists its own in ``REWRITES``."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from ..analyzer.errors import UsageError
+from ..rules.registry import nearest
+from .engine import LEVELS, AnyRewrite, ordered
+
+if TYPE_CHECKING:
+    from ..analyzer.check import Coverage, Finding
+    from ..analyzer.graph import Graph
+
+FAMILIES = ("fold_onnx", "fold_tflite", "clean_onnx", "clean_tflite")
+
+
+@cache
+def rewrites(dialect: str | None = None) -> tuple[AnyRewrite, ...]:
+    """Every rewrite of a dialect, or of all, in their declared order."""
+    found = [rewrite for family in FAMILIES for rewrite in import_module(f".{family}", __package__).REWRITES]
+    return tuple(rewrite for rewrite in ordered(found) if dialect in (None, rewrite.dialect))
+
+
+def rewrite(id: str) -> AnyRewrite:
+    """The rewrite with that id. Raises UsageError with the nearest ids."""
+    for item in rewrites():
+        if item.id == id:
+            return item
+    raise UsageError(f"no rewrite is named {id!r}: {nearest(id, [item.id for item in rewrites()])}")
+
+
+def allowed(dialect: str, level: str) -> tuple[AnyRewrite, ...]:
+    """The rewrites that ``--fix-level`` allows: ``safe`` the bit-exact and rounding ones, ``unsafe`` all."""
+    if level not in LEVELS:
+        raise UsageError(f"no fix level is named {level!r}: there are {', '.join(LEVELS)}")
+    return tuple(item for item in rewrites(dialect) if level == "unsafe" or item.parity.safe)
+
+
+def answering(finding: Finding, candidates: tuple[AnyRewrite, ...]) -> tuple[AnyRewrite, ...]:
+    """The rewrites that say they repair this kind of finding."""
+    return tuple(item for item in candidates if finding.code in item.answers or finding.rule in item.answers)
+
+
+def repairs(graph: Graph, coverage: Coverage) -> dict[str, str]:
+    """Finding fingerprint -> the id of the first rewrite that matches at its operator: what "fixable" means."""
+    from .engine import Miss
+
+    by_id = {op.id: (owner, op) for owner, op in graph.walk()}
+    found: dict[str, str] = {}
+    for finding in coverage.findings:
+        owner, op = by_id.get(finding.operator, (None, None))
+        if owner is None or op is None:
+            continue
+        for item in answering(finding, rewrites(graph.dialect)):
+            if item.speaks_of(op) and not isinstance(item.match(owner, op), Miss):
+                found.setdefault(finding.fingerprint, item.id)
+                break
+    return found
