@@ -1,9 +1,113 @@
-"""``accelint verify``, ``accelint conform`` and ``accelint runtimes``."""
+"""``accelint verify`` and ``accelint runtimes``."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
 import typer
+
+from .check import FailOn, Format, Output, PackFile, exit_code, write_report
+
+if TYPE_CHECKING:
+    from ..verify import Options
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
+    app.command("verify")(verify)
+    group = typer.Typer(help="The real runtimes: which are here, what is missing.", invoke_without_command=True, rich_markup_mode=None)
+    group.callback()(runtimes)
+    group.command("add")(add)
+    group.command("remove")(remove)
+    app.add_typer(group, name="runtimes")
+
+
+def verify(
+    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")],
+    against: Annotated[Path | None, typer.Option(help="The reference model; without it the model itself on the reference runtime.")] = None,
+    inputs: Annotated[Path | None, typer.Option(help="Input arrays, .npz (or .npy for one input); without it random ones.")] = None,
+    tolerance: Annotated[str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    size: Annotated[list[str] | None, typer.Option("--size", help="Size of a symbolic dimension for the inputs: batch=2.")] = None,
+    latency: Annotated[int, typer.Option(help="Timed runs; 0 for none.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
+    form: Format = "text",
+    output: Output = None,
+    pack: PackFile = None,
+) -> None:
+    """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
+    from ...rules.registry import choose
+    from ..pipeline import check_file
+    from ..verify import verify as ask
+
+    options = _options(against, inputs, tolerance, seed, size or [], latency, timeout)
+    chosen = choose(target, pack)
+    entry = check_file(model, [chosen])
+    if entry.error is not None or entry.model is None:
+        write_report([entry], form, output)
+        raise typer.Exit(exit_code([entry], FailOn.NEVER, False))
+    if entry.model.dialect != chosen.pack.dialect:
+        from ..errors import UsageError
+
+        raise UsageError(f"verify runs the model that it is given: convert {model} to {chosen.pack.dialect} first (accelint convert)")
+    verified = ask(entry.model, chosen, entry.coverages[0], options)
+    entry.extra[chosen.target] = verified.to_json()
+    write_report([entry], form, output)
+    for line in verified.contradictions[:20]:
+        typer.echo(f"accelint: {line}", err=True)
+    raise typer.Exit(verified.exit_code)
+
+
+def _options(
+    against: Path | None, inputs: Path | None, tolerance: str | None, seed: int, size: list[str], latency: int, timeout: float
+) -> Options:
+    from ..errors import UsageError
+    from ..verify import Options
+
+    bounds: Any = None
+    try:
+        if tolerance is not None:
+            from ..parity import Tolerance
+
+            parts = [float(part) for part in tolerance.split(",")]
+            bounds = Tolerance(parts[0], parts[1] if len(parts) > 1 else parts[0])
+        sizes = {name: int(value) for name, _, value in (item.partition("=") for item in size)}
+    except ValueError as error:
+        raise UsageError(f"--tolerance is RELATIVE or RELATIVE,ABSOLUTE and --size is NAME=NUMBER: {error}") from error
+    return Options(against, inputs, bounds, seed=seed, sizes=sizes, latency_runs=latency, timeout=timeout)
+
+
+def runtimes(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the runtimes: version, availability, what is missing and the command that brings it."""
+    if context.invoked_subcommand is not None:
+        return
+    import json
+    from dataclasses import asdict
+
+    from ..runtimes import runtimes as every
+
+    rows = every()
+    if as_json:
+        typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    width = max(len(row.name) for row in rows)
+    for row in rows:
+        state = f"ready {row.version}" if row.available else f"missing {row.missing}" + (f": {row.command}" if row.command else "")
+        typer.echo(f"{row.name:<{width}}  {state}  ({row.about})")
+
+
+def add(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
+    """Build the isolated environment of a runtime whose packages collide with others."""
+    from ..runtimes import environments
+
+    typer.echo(f"{name}: {environments.add(name)}")
+
+
+def remove(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
+    """Remove the isolated environment of a runtime."""
+    from ..runtimes import environments
+
+    environments.remove(name)
+    typer.echo(f"{name}: removed")
