@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..errors import GraphError
 from ..graph import Constant
 from .onnx_proto import text
-from .onnx_tensors import Values, type_of
+from .onnx_types import type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from .onnx_tensors import Values
 
 FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE, SPARSES, TYPE, TYPES = range(1, 15)
 """``AttributeProto.AttributeType``, in the order of the enum."""

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .onnx_functions import MAX_EXPANDED, expanded
 from .onnx_proto import infer_shapes, pb
 
-INVENTED = "unk__"
-"""What the symbols start with that onnx invents while it infers."""
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-
-def infer_missing(proto: Any, data: bytes, path: Path) -> tuple[Any, str]:
+def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
     """The model with inferred types, and the problem when inference failed (then the model as it is).
 
     Inference runs when the file leaves the shape of a result open, as ONNX Runtime does: it often
@@ -48,6 +42,6 @@ def _closed(proto: Any) -> bool:
     if not proto.HasField("tensor_type"):
         return proto.WhichOneof("value") is not None
     tensor = proto.tensor_type
-    return (
-        bool(tensor.elem_type) and tensor.HasField("shape") and all(dim.dim_value or dim.HasField("dim_value") for dim in tensor.shape.dim)
-    )
+    if not tensor.elem_type or not tensor.HasField("shape"):
+        return False
+    return all(dim.dim_value or dim.HasField("dim_value") for dim in tensor.shape.dim)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import mmap
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Graph, Operator, Shape, Tensor
+from ..graph import Graph, Operator, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
 from .onnx_functions import check_functions, function_key
-from .onnx_infer import INVENTED, infer_missing
+from .onnx_infer import infer_missing
 from .onnx_proto import pb, prose, text
 from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
-from .onnx_tensors import Values, type_of
+from .onnx_tensors import Values
+from .onnx_types import Type, Types
 from .onnx_wire import Stripped, strip
 
 MAX_MEMORY_MODEL = (1 << 31) - 1
@@ -60,7 +60,7 @@ class _Reader:
         self.attributes = Attributes(self.values)
         self.stored = Stored(self.proto, file, stripped.spans)
         self.ir_version: int = self.proto.ir_version
-        self.types: dict[str, tuple[str, Shape]] = {}
+        self.types = Types(self.values)
 
     def _parse(self, data: bytes) -> Any:
         from google.protobuf.message import DecodeError
@@ -77,7 +77,7 @@ class _Reader:
         proto = self.proto
         check_functions(proto, self.path)
         opsets = _opsets(proto.opset_import)
-        inferred, problem = infer_missing(proto, self.data, self.path)
+        inferred, problem = infer_missing(proto, self.data)
         graph = Graph("main", "onnx", opsets)
         self.fill(graph, proto.graph, inferred.graph)
         functions: dict[str, Graph] = {}
@@ -108,9 +108,7 @@ class _Reader:
     def fill(self, graph: Graph, proto: Any, inferred: Any) -> None:
         """Fill a graph from its GraphProto; ``inferred`` is its twin that has the inferred types."""
         record = self.stored.graphs[graph.name] = GraphRecord(proto)
-        types = self.types_of(proto)
-        if inferred is not proto:
-            types |= self.inferred_types(inferred, types)
+        types = self.types.of_graph(proto, inferred)
         interface = [text(info.name) for info in proto.input]
         inputs = self.add_inputs(graph, proto, types, interface)
         self.add_results(graph, proto.node, types)
@@ -128,7 +126,7 @@ class _Reader:
     def fill_function(self, graph: Graph, proto: Any) -> None:
         """Fill the body of a local function; its inputs have no types of their own."""
         record = self.stored.graphs[graph.name] = GraphRecord(proto)
-        types = self.infos(proto.value_info)
+        types = self.types.stored(proto.value_info)
         for name in proto.input:
             self.add(graph, name, types, {})
         self.add_results(graph, proto.node, types)
@@ -149,7 +147,7 @@ class _Reader:
                 for note in proto.quantization_annotation
             }
 
-    def add_inputs(self, graph: Graph, proto: Any, types: dict[str, tuple[str, Shape]], interface: list[str]) -> list[str]:
+    def add_inputs(self, graph: Graph, proto: Any, types: dict[str, Type], interface: list[str]) -> list[str]:
         """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""
         listed = set(interface)
         constants = {text(tensor.name): self.values.constant(tensor) for tensor in proto.initializer}
@@ -167,13 +165,13 @@ class _Reader:
                 graph.add_tensor(Tensor(name, const.dtype, const.shape, const, attrs=attrs))
         return [name for name in interface if name in overridable or name not in constants]
 
-    def add(self, graph: Graph, name: str, types: dict[str, tuple[str, Shape]], attrs: dict[str, Any]) -> None:
+    def add(self, graph: Graph, name: str, types: dict[str, Type], attrs: dict[str, Any]) -> None:
         if not name:
             raise GraphError(f"an input of graph {graph.name!r} has no name")
         dtype, shape = types.get(text(name), ("unknown", None))
         graph.add_tensor(Tensor(name, dtype, shape, attrs=attrs))
 
-    def add_results(self, graph: Graph, nodes: Any, types: dict[str, tuple[str, Shape]]) -> None:
+    def add_results(self, graph: Graph, nodes: Any, types: dict[str, Type]) -> None:
         tensors, unknown = graph.tensors, ("unknown", None)
         for node in nodes:
             for name in node.output:
@@ -215,44 +213,6 @@ class _Reader:
             graphs=bodies,
             source=code_of(node, self.path),
         )
-
-    # ---- types -----------------------------------------------------------------------------
-
-    def types_of(self, proto: Any) -> dict[str, tuple[str, Shape]]:
-        """dtype and shape by name, from everything in a graph that has a type; the interface wins."""
-        return self.infos(proto.value_info) | self.infos(proto.output) | self.infos(proto.input)
-
-    def inferred_types(self, proto: Any, stored: dict[str, tuple[str, Shape]]) -> dict[str, tuple[str, Shape]]:
-        """Inferred types that add to the stored ones; the symbols that onnx invents are unknown dimensions."""
-        types: dict[str, tuple[str, Shape]] = {}
-        for info in (*proto.value_info, *proto.output):
-            name = info.name
-            try:
-                dtype, shape = type_of(info.type, partial(self.wrong_type, name))
-            except ModelError:  # a result of inference, not of the file
-                continue
-            if shape is not None:
-                shape = tuple([None if isinstance(dim, str) and dim.startswith(INVENTED) else dim for dim in shape])
-            if name not in stored or (shape is not None and not _all_numbers(stored[name][1])):
-                types[name] = (dtype, shape)
-        return types
-
-    def wrong_type(self, name: str, problem: str) -> ModelError:
-        """The error about the type of a tensor."""
-        return self.values.error(f"tensor {name!r} has {problem}")
-
-    def infos(self, infos: Any) -> dict[str, tuple[str, Shape]]:
-        types: dict[str, tuple[str, Shape]] = {}
-        for info in infos:
-            name = info.name
-            dtype, shape = types[name] = type_of(info.type, partial(self.wrong_type, name))
-            if shape and len(shape) > 1:
-                self.values.nbytes(name, dtype, (dim for dim in shape if isinstance(dim, int)))
-        return types
-
-
-def _all_numbers(shape: Shape) -> bool:
-    return shape is not None and all(isinstance(dim, int) for dim in shape)
 
 
 def _opsets(imports: Any) -> dict[str, int]:

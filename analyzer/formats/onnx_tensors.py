@@ -1,4 +1,4 @@
-"""ONNX tensors and types: TensorProto to Constant, TypeProto to dtype and shape.
+"""ONNX tensors: TensorProto to Constant.
 
 Large data is never read: the Constant says where it lies, in the model file or in an external file.
 """
@@ -13,14 +13,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
-from ..graph import BITS, Constant, Dim, Shape
+from ..graph import BITS, Constant
 from .onnx_external import ExternalFiles
 from .onnx_proto import DTYPES, pb, text
 from .onnx_wire import MARK, RAW_DATA, Span, encode, span_of, tag
 from .wire import WireError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from pathlib import Path
 
 MAX_ELEMENTS = (1 << 63) - 1
@@ -171,63 +171,3 @@ def _dense(values: Constant, indices: Constant, dims: tuple[int, ...]) -> bytes:
     else:
         dense[tuple(where.T)] = stored
     return to_bytes(dense, values.dtype)
-
-
-# ---- types -----------------------------------------------------------------------------------
-
-
-def type_of(proto: Any, fail: Callable[[str], ModelError]) -> tuple[str, Shape]:
-    """dtype and shape of a TypeProto; other kinds have a dtype like ``sequence(float32)`` and no shape."""
-    kind = proto.WhichOneof("value")
-    if kind == "tensor_type":
-        return _tensor_type(proto.tensor_type, fail)
-    if kind is None:
-        return "unknown", None
-    return _wrapped(proto, kind, fail, 0), None
-
-
-def _tensor_type(tensor: Any, fail: Callable[[str], ModelError]) -> tuple[str, Shape]:
-    dtype = _dtype(tensor.elem_type, fail)
-    if not tensor.HasField("shape"):
-        return dtype, None
-    return dtype, tuple([_dim(dim, fail) for dim in tensor.shape.dim])
-
-
-def _dtype(number: int, fail: Callable[[str], ModelError]) -> str:
-    if number == 0:
-        return "unknown"
-    dtype = DTYPES.get(number)
-    if dtype is None:
-        raise fail(f"the data type {number}, which ONNX does not define")
-    return dtype
-
-
-def _dim(dim: Any, fail: Callable[[str], ModelError]) -> Dim:
-    size: int = dim.dim_value
-    if size > 0:
-        return size
-    if size < -1:
-        raise fail(f"the negative dimension {size}")
-    if size == 0 and dim.HasField("dim_value"):
-        return 0
-    return text(dim.dim_param) or None  # -1 is how some exporters write "not known", as ONNX Runtime reads it
-
-
-def _wrapped(proto: Any, kind: str, fail: Callable[[str], ModelError], depth: int) -> str:
-    inner = getattr(proto, kind)
-    if kind == "sparse_tensor_type":
-        return f"sparse_tensor({_dtype(inner.elem_type, fail)})"
-    if kind == "map_type":
-        return f"map({_dtype(inner.key_type, fail)},{_element(inner.value_type, fail, depth)})"
-    if kind == "opaque_type":
-        return f"opaque({text(inner.domain)},{text(inner.name)})"
-    return f"{kind.removesuffix('_type')}({_element(inner.elem_type, fail, depth)})"
-
-
-def _element(proto: Any, fail: Callable[[str], ModelError], depth: int) -> str:
-    kind = proto.WhichOneof("value")
-    if kind is None:
-        return "unknown"
-    if kind == "tensor_type":
-        return _dtype(proto.tensor_type.elem_type, fail)
-    return _wrapped(proto, kind, fail, depth + 1)
