@@ -82,9 +82,9 @@ def _quant(flags: list[str], shape: Shape) -> Quantization | None:
 
 
 def _constant(dtype: str, shape: Shape, values: str | None) -> Constant:
-    from ..analyzer.arrays import to_bytes
-
     import numpy as np
+
+    from ..analyzer.arrays import to_bytes
 
     dims = tuple(dim if isinstance(dim, int) else 1 for dim in shape or ())
     count = 1

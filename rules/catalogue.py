@@ -108,7 +108,9 @@ def _explain_operator(operator: str, pack: Pack, fixes: Mapping[str, str]) -> st
 def _say(table: Any) -> str:
     """A condition's table in words, close to how it is written."""
     if "any_of" in table:
-        return "any of: " + "; or ".join(" and ".join(map(_say, item)) if isinstance(item, list) else _say(item) for item in table["any_of"])
+        return "any of: " + "; or ".join(
+            " and ".join(map(_say, item)) if isinstance(item, list) else _say(item) for item in table["any_of"]
+        )
     words = []
     for key, value in table.items():
         shown = ", ".join(map(str, value)) if isinstance(value, list) else _say(value) if isinstance(value, dict) else value

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from ..errors import AccelintError
-from . import catalogue, check, fix, verify
+from . import catalogue, check, conform, fix, verify
 
 app = typer.Typer(
     name="accelint",
@@ -21,7 +21,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine; 1 findings at or above --fail-on, or a gate missed; 2 wrong usage; "
     "3 a model cannot be read; 4 the runtime disagrees, crashed or is missing; 5 parity failed.",
 )
-for module in (check, fix, verify, catalogue):
+for module in (check, fix, verify, conform, catalogue):
     module.register(app)
 
 

@@ -29,7 +29,9 @@ def targets(as_json: AsJson = False) -> None:
         return
     width = max((len(row["target"]) for row in rows), default=0)
     for row in rows:
-        typer.echo(f"{row['target']:<{width}}  {row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here'] or ''}".rstrip())
+        typer.echo(
+            f"{row['target']:<{width}}  {row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here'] or ''}".rstrip()
+        )
 
 
 def rules(
@@ -51,7 +53,9 @@ def rules(
 
 
 def explain(
-    what: Annotated[str, typer.Argument(metavar="CODE|OPERATOR", help="A code like ACL503, a rule's name, or an operator type like Resize.")],
+    what: Annotated[
+        str, typer.Argument(metavar="CODE|OPERATOR", help="A code like ACL503, a rule's name, or an operator type like Resize.")
+    ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""

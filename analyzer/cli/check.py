@@ -110,7 +110,9 @@ def _gates(entry: Entry, least: float | None, by: By, most: int | None, full: bo
     for coverage in entry.coverages:
         share = coverage.by_macs if by is By.MACS else coverage.by_operators
         if least is not None and (share is None or share < least):
-            missed.append(f"{coverage.target}: coverage by {by.value} is {'unknown' if share is None else f'{share:.1%}'}, asked for {least:.1%}")
+            missed.append(
+                f"{coverage.target}: coverage by {by.value} is {'unknown' if share is None else f'{share:.1%}'}, asked for {least:.1%}"
+            )
         if most is not None and len(coverage.partitions) > most:
             missed.append(f"{coverage.target}: {len(coverage.partitions)} partitions, at most {most} asked for")
         if full and coverage.verdict != "full":

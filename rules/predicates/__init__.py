@@ -13,8 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TypeVar
 
+from ...analyzer.errors import PackError
 from ..conditions import Outcome
 from ..verdict import Answer
 
@@ -35,8 +37,13 @@ def predicate(name: str) -> Callable[[Function], Function]:
 
 
 def load_predicates(modules: tuple[str, ...]) -> dict[str, Callable[..., Outcome]]:
-    """Import the named modules of this package; returns every predicate registered so far."""
+    """Import the named modules of this package; returns every predicate registered so far.
+
+    Raises PackError for a name that is no module here: a pack cannot bring code of its own.
+    """
     for module in modules:
+        if not module.isidentifier() or find_spec(f"{__name__}.{module}") is None:
+            raise PackError(f"there are no predicates {module!r}: a pack calls what accelint.rules.predicates has, it brings no code")
         import_module(f".{module}", __name__)
     return REGISTRY
 

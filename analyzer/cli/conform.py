@@ -1,0 +1,131 @@
+"""``accelint conform``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .check import PackFile
+
+if TYPE_CHECKING:
+    from ...rules.pack import Chosen
+
+QUICK = 60
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the application."""
+    app.command("conform")(conform)
+
+
+def conform(
+    target: Annotated[str, typer.Argument(help="A target whose runtime is here.")],
+    corpus: Annotated[list[str] | None, typer.Option(help="generated, backend, or a folder of models; may be repeated.")] = None,
+    limit: Annotated[int | None, typer.Option(help="At most this many models of each corpus, an even sample.")] = None,
+    ops: Annotated[str | None, typer.Option(help="Only these operator types, with commas, of a generated corpus.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the generated corpus.")] = 0,
+    jobs: Annotated[int, typer.Option(help="Worker processes; 0 for one a core.")] = 0,
+    timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets for one model.")] = 60.0,
+    quick: Annotated[
+        bool, typer.Option("--quick", help=f"A sample of {QUICK} models, and whether the rules are older than the runtime.")
+    ] = False,
+    cache: Annotated[Path | None, typer.Option(help="Folder for the runtime's answers, so that a run can be resumed.")] = None,
+    output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the figures as a Markdown page.")] = None,
+    pack: PackFile = None,
+) -> None:
+    """Hold a target's rules against the installed runtime over a corpus."""
+    from ...rules.registry import choose
+    from ..conform.corpora import GENERATED
+    from ..conform.figures import page as as_page
+    from ..files import atomic
+
+    chosen = choose(target, pack)
+    version = _runtime_version(chosen)
+    stale = _stale(chosen, version)
+    runs: dict[str, Any] = {}
+    for name in corpus or GENERATED.get(chosen.pack.dialect, ()):
+        runs[name] = _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
+        _print(name, runs[name])
+    facts = _facts(chosen, version, seed)
+    if output is not None:
+        with atomic(output) as draft:
+            draft.write_text(json.dumps({"target": chosen.target, **facts, "corpora": runs}, indent=1) + "\n", encoding="utf-8")
+    if page is not None:
+        with atomic(page) as draft:
+            draft.write_text(as_page(f"{chosen.target}: predicted against actual", runs, facts), encoding="utf-8")
+    if stale:
+        typer.echo(stale, err=True)
+
+
+def _run(
+    chosen: Chosen, name: str, version: str, limit: int | None, ops: str | None, seed: int, jobs: int, timeout: float, cache: Path | None
+) -> dict[str, Any]:
+    from rich.progress import Progress
+
+    from ..conform.corpora import corpus
+    from ..conform.engine import run
+    from ..conform.figures import figures
+
+    folder = cache or _cache_folder()
+    file = folder / f"{chosen.target.replace('/', '_').replace(':', '_')}-{version}.jsonl"
+    items = list(corpus(chosen.pack.dialect, name, seed, limit, frozenset(ops.split(",")) if ops else None))
+    with Progress(transient=True, disable=None) as bar:
+        task = bar.add_task(f"{chosen.target} on {name}", total=len(items))
+        return figures(run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task)))
+
+
+def _cache_folder() -> Path:
+    from platformdirs import user_cache_path
+
+    return user_cache_path("accelint") / "conform"
+
+
+def _runtime_version(chosen: Chosen) -> str:
+    from ..errors import RuntimeFailure
+    from ..runtimes import find
+    from ..runtimes.catalog import info
+
+    found = info(find(chosen.target)[0])
+    if not found.available:
+        raise RuntimeFailure(f"{chosen.target} is not here: {found.missing}" + (f": {found.command}" if found.command else ""))
+    return found.version or "unknown"
+
+
+def _stale(chosen: Chosen, version: str) -> str:
+    if version == chosen.pack.version:
+        return ""
+    return (
+        f"warning ACL901 stale-data: the rules of {chosen.pack.target} were measured on {chosen.pack.runtime} {chosen.pack.version} "
+        f"({chosen.pack.date}), the installed one is {version}"
+    )
+
+
+def _facts(chosen: Chosen, version: str, seed: int) -> dict[str, str]:
+    from datetime import date
+
+    from accelint import __version__
+
+    return {
+        "runtime": f"{chosen.pack.runtime} {version}", "rules verified for": chosen.pack.version, "accelint": __version__,
+        "date": str(date.today()), "seed": str(seed), "command": f"accelint conform {chosen.target}",
+    }  # fmt: skip
+
+
+def _print(name: str, run: dict[str, Any]) -> None:
+    typer.echo(
+        f"{name}: {sum(run['models'].values())} models ({', '.join(f'{count} {status}' for status, count in sorted(run['models'].items()))}), "
+        f"{run['operators']} operators: agreement {run['agreement']:.2%}, false accelerated {run['false_accelerated']:.2%}, "
+        f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted {run['refusals']['refused_predicted']} of "
+        f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of {run['refusals']['loaded']}; "
+        f"partition count right {run['partitions']['right']} of {run['partitions']['told']}"
+    )
+    for predicted, row in run["confusion"].items():
+        typer.echo(f"  predicted {predicted:<12}" + "".join(f" {actual} {count}" for actual, count in sorted(row.items())))
+    worst = sorted(run["by_type"].items(), key=lambda entry: (entry[1]["agreement"] - 1) * entry[1]["operators"])
+    for kind, row in [entry for entry in worst if entry[1]["agreement"] < 1][:25]:
+        table = "; ".join(f"{p}->{a} {c}" for p, actual in row["confusion"].items() for a, c in actual.items() if p != a)
+        typer.echo(f"  {kind}: {row['agreement']:.1%} of {row['operators']}: {table}")

@@ -1,0 +1,225 @@
+"""conform: a pack held against its runtime over a corpus.
+
+The runtime is slow and does not change between two edits of a pack, so its answers are kept, by
+the digest of the model and the version of the runtime, and only the predictions are made anew. An
+interrupted run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from ...rules.pack import Chosen
+from ...rules.verdict import Verdict
+from ..check import Coverage, check
+from ..errors import AccelintError
+from ..formats import load
+from ..runtimes import Request, Session
+from ..verify import REFERENCES
+from .corpora import Item
+
+ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
+REFUSALS = ("refused", "crashed", "exhausted", "hung")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One operator: predicted against actual, with the rule's reason beside the runtime's."""
+
+    model: str
+    id: str
+    type: str
+    predicted: str
+    actual: str
+    rule: str = ""
+    said: str = ""
+
+    @property
+    def right(self) -> bool:
+        """An unknown prediction is never right; a constant operator may be folded or run once on the host."""
+        return self.predicted == self.actual or {self.predicted, self.actual} == {"folded", "fallback"}
+
+
+@dataclass
+class Outcome:
+    """One model: its operators, and what the runtime did with the whole."""
+
+    name: str
+    status: str
+    predicted: str = ""
+    operators: list[Judged] = field(default_factory=list)
+    partitions: tuple[int, int | None] = (0, None)
+    reason: str = ""
+    unmapped: int = 0
+
+
+class Answers:
+    """The runtime's answers so far: one line of JSON a model, appended as they come."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._known: dict[str, dict[str, Any]] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    row = json.loads(line)
+                    self._known[row["model"]] = row
+                except (ValueError, KeyError, TypeError):
+                    continue  # the line that was being written when the last run was cut off
+        self._stream: TextIO = path.open("a", encoding="utf-8")
+
+    def get(self, digest: str) -> dict[str, Any] | None:
+        """The kept answer."""
+        return self._known.get(digest)
+
+    def put(self, digest: str, row: Mapping[str, Any]) -> None:
+        """Keep an answer."""
+        with self._lock:
+            self._known[digest] = {"model": digest, **row}
+            self._stream.write(json.dumps(self._known[digest]) + "\n")
+            self._stream.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+class Asker:
+    """Asks the runtime from several threads, each with a worker process of its own that lives from model to model."""
+
+    def __init__(self, target: str, dialect: str, answers: Answers, timeout: float, options: Mapping[str, Any]) -> None:
+        self.target = target
+        self.reference = REFERENCES.get(dialect)
+        self.answers = answers
+        self.timeout = timeout
+        self.options = dict(options)
+        self._local = threading.local()
+        self._sessions: list[Session] = []
+        self._lock = threading.Lock()
+
+    def ask(self, digest: str, path: Path) -> dict[str, Any]:
+        """What the runtime says of a model file: status, placement rows, partitions. Kept answers are not asked again."""
+        known = self.answers.get(digest)
+        if known is not None:
+            return known
+        answer = self._session(self.target).ask(Request(path, options=self.options))
+        row: dict[str, Any] = {
+            "status": answer.status,
+            "reason": (answer.reason or answer.signal or "")[:400],
+            "partitions": answer.partitions,
+            "placement": [[item.id, item.type, item.device, item.reason[:200]] for item in answer.placement],
+        }
+        if answer.status in REFUSALS and not self._loads_at_all(path):
+            row["status"] = "invalid"
+        if answer.status not in ("missing", "failed", "garbage"):
+            self.answers.put(digest, row)
+        return row
+
+    def _loads_at_all(self, path: Path) -> bool:
+        """Whether the reference runtime takes the model: one that it refuses says nothing about the target."""
+        if self.reference is None or self.reference == self.target:
+            return True
+        return self._session(self.reference).ask(Request(path, placement=False)).ok
+
+    def _session(self, name: str) -> Session:
+        sessions: dict[str, Session] = self._local.__dict__.setdefault("sessions", {})
+        if name not in sessions:
+            sessions[name] = Session(name, timeout=self.timeout)
+            with self._lock:
+                self._sessions.append(sessions[name])
+        return sessions[name]
+
+    def close(self) -> None:
+        """End every worker."""
+        for session in self._sessions:
+            session.close()
+
+
+def run(
+    chosen: Chosen,
+    items: Iterable[Item],
+    cache: Path,
+    *,
+    jobs: int = 0,
+    timeout: float = 60.0,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[Outcome], None] = lambda outcome: None,
+) -> list[Outcome]:
+    """Hold a pack against its runtime on every model, in the order given."""
+    answers = Answers(cache)
+    asker = Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {})
+    try:
+        with tempfile.TemporaryDirectory(prefix="accelint-") as folder, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+            outcomes: list[Outcome] = []
+            for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, Path(folder)), items):
+                progress(outcome)
+                outcomes.append(outcome)
+            return outcomes
+    finally:
+        asker.close()
+        answers.close()
+
+
+def _bounded(pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+    """Results in order, with few models in memory at a time."""
+    waiting: list[Any] = []
+    for item in items:
+        waiting.append(pool.submit(work, item))
+        if len(waiting) >= 64:
+            yield waiting.pop(0).result()
+    while waiting:
+        yield waiting.pop(0).result()
+
+
+def _one(chosen: Chosen, item: Item, asker: Asker, folder: Path) -> Outcome:
+    suffix = {"onnx": ".onnx", "tflite": ".tflite"}.get(chosen.pack.dialect, "")
+    data = item.data if item.data is not None else None
+    digest = hashlib.sha256(data).hexdigest() if data is not None else _file_digest(item.path)
+    path = item.path or folder / f"{digest[:32]}-{threading.get_ident()}{suffix}"
+    try:
+        if data is not None:
+            path.write_bytes(data)
+        coverage = check(load(path), chosen)
+        return compare(item.name, coverage, asker.ask(digest, path))
+    except AccelintError as error:
+        return Outcome(item.name, "unreadable", reason=error.message)
+    finally:
+        if data is not None:
+            path.unlink(missing_ok=True)
+
+
+def _file_digest(path: Path | None) -> str:
+    from ..files import sha256
+
+    assert path is not None
+    return sha256(path)
+
+
+def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
+    """One model's prediction against one kept answer."""
+    outcome = Outcome(name, row["status"], coverage.verdict, reason=row["reason"], partitions=(len(coverage.partitions), row["partitions"]))
+    if row["status"] not in ("ok", *REFUSALS):
+        return outcome
+    placed = {id: (device, said) for id, _, device, said in row["placement"]}
+    for op in coverage.operators:
+        device, said = placed.get(op.id, ("unmapped", ""))
+        actual = "rejected" if row["status"] != "ok" else ACTUAL.get(device)
+        if op.verdict is Verdict.FOLDED and actual == "rejected":
+            continue
+        if actual is None:
+            outcome.unmapped += 1
+            continue
+        rules = ", ".join(dict.fromkeys(coverage.findings[index].rule for index in op.findings))
+        outcome.operators.append(Judged(name, op.id, op.type, op.verdict.value, actual, rules, said or row["reason"]))
+    return outcome
