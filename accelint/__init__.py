@@ -29,14 +29,19 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from .analyzer.check import Coverage, Finding, check
-    from .analyzer.errors import AccelintError
-    from .analyzer.formats import emit, load
-    from .analyzer.graph import Graph, Operator, Tensor
-    from .analyzer.model import Model
-    from .rules.pack import Pack
-    from .rules.registry import load_pack
-    from .rules.verdict import Verdict
+    from .analyzer.check import Coverage as Coverage
+    from .analyzer.check import Finding as Finding
+    from .analyzer.check import check as check
+    from .analyzer.errors import AccelintError as AccelintError
+    from .analyzer.formats import emit as emit
+    from .analyzer.formats import load as load
+    from .analyzer.graph import Graph as Graph
+    from .analyzer.graph import Operator as Operator
+    from .analyzer.graph import Tensor as Tensor
+    from .analyzer.model import Model as Model
+    from .rules.pack import Pack as Pack
+    from .rules.registry import load_pack as load_pack
+    from .rules.verdict import Verdict as Verdict
 
 
 def __getattr__(name: str) -> Any:

@@ -206,7 +206,7 @@ def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Fin
     if any(rule.effect == "rejected" for rule in whole):
         return Verdict.REJECTED, findings
     if operator_key(op) not in chosen.known:
-        return Verdict(chosen.pack.default), [*findings, _unlisted(op, chosen)] if not findings else findings
+        return Verdict(chosen.pack.default), findings or [_unlisted(op, chosen)]
     return _weigh(failures), findings
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -44,7 +43,7 @@ def atomic(target: Path, *, source: Path | None = None, folder: bool = False) ->
 
     Raises UsageError when ``target`` is ``source`` (outputs are never written over the input) or its folder is missing.
     """
-    if source is not None and target.exists() and source.exists() and os.path.samefile(source, target):
+    if source is not None and target.exists() and source.exists() and source.samefile(target):
         raise UsageError(f"{target} is the input: give another output path")
     parent = target.absolute().parent
     if not parent.is_dir():
@@ -57,6 +56,6 @@ def atomic(target: Path, *, source: Path | None = None, folder: bool = False) ->
         yield draft
         if folder and target.is_dir():
             shutil.rmtree(target)
-        os.replace(draft, target)
+        draft.replace(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -60,7 +60,8 @@ class Verified:
         answer = self.answer
         added: dict[str, Any] = {
             "placement": [
-                {"id": item.id, "name": item.name, "type": item.type, "device": item.device, "reason": item.reason} for item in answer.placement
+                {"id": item.id, "name": item.name, "type": item.type, "device": item.device, "reason": item.reason}
+                for item in answer.placement
             ],
             "runtime_status": answer.status,
             "runtime_reason": answer.reason,
@@ -207,7 +208,9 @@ def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int]
         agreement[key] = agreement.get(key, 0) + 1
     if coverage.verdict == "rejected":
         return agreement, ()
-    return agreement, (f"the model was predicted {coverage.verdict} and the runtime {answer.status}: {answer.reason or answer.signal or ''}".rstrip(": "),)
+    return agreement, (
+        f"the model was predicted {coverage.verdict} and the runtime {answer.status}: {answer.reason or answer.signal or ''}".rstrip(": "),
+    )
 
 
 def summary(parity: Parity) -> str:

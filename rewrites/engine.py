@@ -7,19 +7,22 @@ told why a model was left as it is.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, ClassVar, Generic, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..analyzer.errors import GraphError
-from ..analyzer.graph import Graph, Operator
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from ..analyzer.graph import Graph, Operator
 
 EDITS_PER_OPERATOR = 16
 """More edits than this for each operator of a graph mean that rewrites undo each other."""
 
 
-class Parity(str, Enum):
+class Parity(StrEnum):
     """What a rewrite promises about the numbers."""
 
     BIT_EXACT = "bit-exact"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..analyzer.check import Coverage, Finding
     from ..analyzer.graph import Graph
 
-FAMILIES = ("fold_onnx", "fold_tflite", "clean_onnx", "clean_tflite")
+FAMILIES = ("fold_onnx", "clean_onnx")
 
 
 @cache

@@ -2,7 +2,8 @@
 
 A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
 with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
-per-tensor / per-channel quantization, ``input``, ``variable``, and ``-`` for an omitted one.
+per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor parameters,
+``variable``, and ``-`` for an omitted one.
 """
 
 from __future__ import annotations
@@ -71,6 +72,9 @@ def _dim(text: str) -> Dim:
 
 
 def _quant(flags: list[str], shape: Shape) -> Quantization | None:
+    values = {flag.partition(":")[0]: flag.partition(":")[2] for flag in flags if ":" in flag}
+    if "scale" in values or "zero" in values:
+        return Quantization((float(values.get("scale", 0.5)),), (int(values.get("zero", 0)),))
     for flag in flags:
         if flag == "quant":
             return Quantization((0.5,), (0,))

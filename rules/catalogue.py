@@ -52,7 +52,10 @@ def _packs(target: str | None) -> list[Pack]:
 
 
 def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
-    """The text of ``explain``; ``fixes`` maps codes and rule names to the rewrites that answer them. Raises UsageError with the nearest names when nothing is called so."""
+    """The text of ``explain``; ``fixes`` maps codes and rule names to the rewrites that answer them.
+
+    Raises UsageError with the nearest names when nothing is called so.
+    """
     codes = read_codes()
     if what.upper() in codes:
         return _explain_code(what.upper(), codes[what.upper()], target, fixes)

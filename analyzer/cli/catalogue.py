@@ -29,9 +29,8 @@ def targets(as_json: AsJson = False) -> None:
         return
     width = max((len(row["target"]) for row in rows), default=0)
     for row in rows:
-        typer.echo(
-            f"{row['target']:<{width}}  {row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here'] or ''}".rstrip()
-        )
+        data = f"{row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here']}"
+        typer.echo(f"{row['target']:<{width}}  {data}".rstrip())
 
 
 def rules(

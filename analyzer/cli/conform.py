@@ -116,8 +116,9 @@ def _facts(chosen: Chosen, version: str, seed: int) -> dict[str, str]:
 
 
 def _print(name: str, run: dict[str, Any]) -> None:
+    models = ", ".join(f"{count} {status}" for status, count in sorted(run["models"].items()))
     typer.echo(
-        f"{name}: {sum(run['models'].values())} models ({', '.join(f'{count} {status}' for status, count in sorted(run['models'].items()))}), "
+        f"{name}: {sum(run['models'].values())} models ({models}), "
         f"{run['operators']} operators: agreement {run['agreement']:.2%}, false accelerated {run['false_accelerated']:.2%}, "
         f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted {run['refusals']['refused_predicted']} of "
         f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of {run['refusals']['loaded']}; "

@@ -109,9 +109,8 @@ def _section(name: str, run: dict[str, Any]) -> list[str]:
         lines += ["", "| operator | predicted | actual | count | rule | runtime's words | example |", "|---|---|---|---|---|---|---|"]
     for (kind, predicted, actual), items in sorted(wrong.items(), key=lambda entry: -len(entry[1])):
         first = items[0]
-        lines.append(
-            f"| {kind} | {predicted} | {actual} | {len(items)} | {first['rule']} | {_cell(first['said'])} | {_cell(first['model'])} |"
-        )
+        words = " | ".join(_cell(first[key]) for key in ("rule", "said", "model"))
+        lines.append(f"| {kind} | {predicted} | {actual} | {len(items)} | {words} |")
     return lines
 
 

@@ -65,7 +65,10 @@ def _target(coverage: Coverage) -> dict[str, Any]:
         "target": coverage.target,
         "runtime": coverage.runtime,
         "verdict": coverage.verdict,
-        "coverage": {"operators": round(coverage.by_operators, 6), "macs": None if coverage.by_macs is None else round(coverage.by_macs, 6)},
+        "coverage": {
+            "operators": round(coverage.by_operators, 6),
+            "macs": None if coverage.by_macs is None else round(coverage.by_macs, 6),
+        },
         **{verdict: verdicts.count(verdict) for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown")},
         "partitions": [
             {"operators": list(part.operators), "bytes_in": part.bytes_in, "bytes_out": part.bytes_out, "macs": part.macs}

@@ -80,7 +80,9 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
     roots = dynamic_inputs(model) if cause.code == "ACL101" else []
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
-        console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} {clean(freeze_hint(model))} -o OUT", "green"))
+        console.print(
+            Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} {clean(freeze_hint(model))} -o OUT", "green")
+        )
     elif cause.fix:
         console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} -o OUT  ({cause.fix})", "green"))
 

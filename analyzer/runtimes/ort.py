@@ -7,6 +7,7 @@ users will see, where fused nodes are ``unmapped``.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from . import tensors
@@ -98,7 +99,7 @@ class OrtWorker:
 
     def _placement(self, session: Any, marked: Marked) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
         found: dict[str, list[tuple[str, int | None]]] = {}
-        anonymous: set[str] = set()
+        anonymous: list[tuple[str, str]] = []
         extra: list[str] = []
         partitions = 0
         for group in session.get_provider_graph_assignment_info():
@@ -110,7 +111,7 @@ class OrtWorker:
                 if node is not None:
                     found.setdefault(node.place, []).append((group.ep_name, number))
                 elif not item.name:
-                    anonymous.add(group.ep_name)
+                    anonymous.append((item.op_type, group.ep_name))
                 else:
                     extra.append(f"{group.ep_name}: {item.op_type} {item.name}")
         mapper = _Mapper(marked, found, anonymous, self.provider)
@@ -143,32 +144,52 @@ class OrtWorker:
 
 
 class _Mapper:
-    """From the runtime's node names back to one place per node of the file."""
+    """From the runtime's node names back to one place per node of the file.
 
-    def __init__(self, marked: Marked, found: dict[str, list[tuple[str, int | None]]], anonymous: set[str], provider: str) -> None:
+    Args:
+        found: provider and partition of each listed node, by place in the file.
+        anonymous: type and provider of the nodes without a name: ONNX Runtime makes them when it decomposes an operator
+            that no kernel takes into the body that the ONNX standard gives it.
+    """
+
+    def __init__(
+        self, marked: Marked, found: dict[str, list[tuple[str, int | None]]], anonymous: list[tuple[str, str]], provider: str
+    ) -> None:
         self.found = found
         self.anonymous = anonymous
         self.provider = provider
         self.nodes = {node.place: node for node in marked.nodes}
         self.folded = _folded(marked)
+        self.missing = [node for node in marked.nodes if self._listed(node) is None and _has_body(node.type)]
 
     def placed(self, node: Node) -> Placed:
+        """One node of the file and where it ran."""
         device, partition, reason = self._where(node)
         return Placed(node.index, node.label, node.type, device, node.graph, partition, reason)
 
     def _where(self, node: Node) -> tuple[str, int | None, str]:
-        pieces = self.found.get(node.place)
-        if pieces:
-            return self._pieces(pieces)
+        listed = self._listed(node)
+        if listed is not None:
+            return self._pieces(listed)
         if node.place in self.folded:
             return "folded", None, "constant: computed when the model is loaded"
-        holder = self._holder(node)
-        if holder is not None:
-            return self._pieces(holder)
-        if len(self.anonymous) == 1:
-            (name,) = self.anonymous
-            return ("accelerator" if name == self.provider else "cpu"), None, f"decomposed into other operators, all on {name}"
-        return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
+        body = self._decomposed(node)
+        if not body:
+            return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
+        if len(set(body)) > 1 and len(self.missing) > 1:
+            return "unmapped", None, f"decomposed into other operators, some on {self.provider} and some not"
+        device, _, reason = self._pieces([(name, None) for name in body])
+        return device, None, f"decomposed into {len(body)} operators {reason}".rstrip() if len(self.missing) == 1 else "decomposed"
+
+    def _listed(self, node: Node) -> list[tuple[str, int | None]] | None:
+        return self.found.get(node.place) or self._holder(node)
+
+    def _decomposed(self, node: Node) -> list[str]:
+        """Providers of the nameless nodes that this node can have become."""
+        if node not in self.missing:
+            return []
+        types = _BODIES.get(node.type)
+        return [name for type_, name in self.anonymous if types is None or type_ in types]
 
     def _pieces(self, pieces: list[tuple[str, int | None]]) -> tuple[str, int | None, str]:
         mine = [number for name, number in pieces if name == self.provider]
@@ -187,6 +208,18 @@ class _Mapper:
         return None
 
 
+@cache
+def _has_body(type_: str) -> bool:
+    """True when the ONNX standard defines the operator by others."""
+    from onnx import defs
+
+    try:
+        schema = defs.get_schema(type_)
+    except defs.SchemaError:
+        return False
+    return bool(schema.has_function or schema.has_context_dependent_function)
+
+
 def _folded(marked: Marked) -> set[str]:
     """Places of the nodes whose result the file alone decides."""
     known = set(marked.constants)
@@ -200,6 +233,8 @@ def _folded(marked: Marked) -> set[str]:
     return folded
 
 
+_BODIES = {"CastLike": {"Cast"}}
+"""Types in the standard body of operators that occur several times in one model; others are taken to become any nameless node."""
 _IMPURE = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "If", "Loop", "Scan"}
 _TYPES = {"float": "float32", "double": "float64"}
 
