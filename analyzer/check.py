@@ -104,8 +104,12 @@ class Coverage:
         return sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total if total else None
 
     def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
-        """The same coverage, each finding naming the rewrite that answers its rule or code."""
-        findings = tuple(replace(item, fix=fixes.get(item.rule) or fixes.get(item.code)) for item in self.findings)
+        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of its type (``rule:TYPE``)."""
+        types = {op.id: op.type for op in self.operators}
+        keys = [(f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}") for item in self.findings]
+        findings = tuple(
+            replace(item, fix=fixes.get(rule) or fixes.get(code)) for item, (rule, code) in zip(self.findings, keys, strict=True)
+        )
         return replace(self, findings=findings)
 
 

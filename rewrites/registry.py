@@ -44,6 +44,16 @@ def answering(finding: Finding, candidates: tuple[AnyRewrite, ...]) -> tuple[Any
     return tuple(item for item in candidates if finding.code in item.answers or finding.rule in item.answers)
 
 
+def answers() -> dict[str, str]:
+    """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding at operators of that type."""
+    found: dict[str, str] = {}
+    for item in rewrites():
+        for answer in item.answers:
+            for type in item.root:
+                found.setdefault(f"{answer}:{type}", item.id)
+    return found
+
+
 def repairs(graph: Graph, coverage: Coverage) -> dict[str, str]:
     """Finding fingerprint -> the id of the first rewrite that matches at its operator: what "fixable" means."""
     from .engine import Miss

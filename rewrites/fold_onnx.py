@@ -1,0 +1,335 @@
+"""Constant folding in ONNX: what is known before the model runs is computed once.
+
+Only operators whose result is exact are evaluated, by onnx's own reference implementation in the operator-set version of
+the graph. Nothing random is folded, no DequantizeLinear (accelerators want to see it), and nothing that would bloat the file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from ..analyzer.errors import GraphError
+from ..analyzer.graph import BITS, Constant, Graph, Operator, Tensor
+from .draft import Draft, constant_of
+from .engine import Miss, Parity, Rewrite
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+GROWTH = 1 << 20
+"""Bytes that the results of a folded operator may have beyond its inputs."""
+LARGEST = 1 << 26
+"""Bytes of inputs beyond which an operator is left to the runtime's own folding."""
+
+MOVES = (
+    "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND",
+    "Expand", "Tile", "Identity", "ConstantOfShape", "Range", "Where", "Pad", "Trilu", "ScatterElements", "ScatterND", "OneHot",
+    "EyeLike", "NonZero", "Shape", "Size", "Compress", "TopK", "ReverseSequence", "SpaceToDepth", "DepthToSpace",
+)  # fmt: skip
+EXACT = (
+    "Add", "Sub", "Mul", "Div", "Neg", "Abs", "Min", "Max", "Floor", "Ceil", "Round", "Sqrt", "Sign", "Clip", "Cast", "CastLike", "Mod",
+    "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf", "Relu",
+    "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot",
+)  # fmt: skip
+INTEGERS = ("ReduceProd", "ReduceSum", "CumSum", "Pow", "Sum", "MatMul")
+"""Exact on integers only: on floats the order of the additions shows."""
+PLAIN = (
+    frozenset(BITS) - {"bfloat16", "int4", "uint4", "int2", "uint2", "float4e2m1"} - {name for name in BITS if name.startswith("float8")}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An operator and the values of its inputs."""
+
+    op: Operator
+    inputs: tuple[Constant | None, ...]
+
+
+class FoldConstants(Rewrite[Known]):
+    """An operator whose inputs are all constants becomes the constants that it computes."""
+
+    id: ClassVar[str] = "fold-constants"
+    title: ClassVar[str] = "An operator whose inputs are all constants becomes its result"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = (*MOVES, *EXACT, *INTEGERS)
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+
+    def match(self, graph: Graph, op: Operator) -> Known | Miss:
+        """All inputs are constants of plain dtypes and of a size worth folding."""
+        if any(name in graph.outputs for name in op.outputs):
+            return Miss("its result is an output of the graph")
+        constants = tuple(None if name is None else graph.constant(name) for name in op.inputs)
+        for name, const in zip(op.inputs, constants, strict=True):
+            if name is not None and const is None:
+                return Miss(f"its input {name!r} is computed when the model runs")
+            if const is not None and const.dtype not in PLAIN:
+                return Miss(f"values of {const.dtype} are not folded")
+        if op.type in INTEGERS and any(const is not None and const.dtype.startswith("float") for const in constants):
+            return Miss("a sum or power of floats depends on how it is computed")
+        if sum(_nbytes(const) for const in constants) > LARGEST:
+            return Miss(f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it loads the model")
+        promised = sum(_promised(graph, op, constants))
+        if promised > sum(_nbytes(const) for const in constants) + GROWTH:
+            return Miss(f"the result would have {promised >> 20} MB, which the file would have to carry")
+        return Known(op, constants)
+
+    def apply(self, graph: Graph, found: Known) -> None:
+        """Evaluate and fold."""
+        graph.fold(found.op, evaluate(graph, found.op, found.inputs))
+
+
+def _nbytes(const: Constant | None) -> int:
+    return 0 if const is None else (const.elements * BITS.get(const.dtype, 8) + 7) // 8
+
+
+def _promised(graph: Graph, op: Operator, constants: tuple[Constant | None, ...]) -> list[int]:
+    """Bytes of each result, as far as they can be told before it is computed."""
+    sizes = [tensor.nbytes for tensor in graph.output_tensors(op) if tensor is not None]
+    if None not in sizes:
+        return [size or 0 for size in sizes]
+    if op.type in ("ConstantOfShape", "Expand", "Tile", "Range", "Pad", "OneHot"):
+        return [_result_size(op, constants)]
+    return []
+
+
+def _result_size(op: Operator, constants: tuple[Constant | None, ...]) -> int:
+    """Bytes that an operator that makes large results from small inputs would give."""
+    from math import prod
+
+    arrays = [None if const is None else const.read() for const in constants]
+    first, second = arrays[0], arrays[1] if len(arrays) > 1 else None
+    if first is None:
+        return 0
+    width = max((BITS[const.dtype] // 8 for const in constants if const is not None), default=8)
+    if op.type == "ConstantOfShape":
+        return prod(int(dim) for dim in first.reshape(-1)) * 8
+    if op.type == "Range" and len(arrays) == 3 and second is not None and arrays[2] is not None and float(arrays[2]):
+        return max(0, int((float(second) - float(first)) / float(arrays[2]))) * 8
+    if op.type in ("Expand", "Tile") and second is not None:
+        return max(first.size, 1) * prod(max(int(dim), 1) for dim in second.reshape(-1)) * width
+    if op.type == "Pad" and second is not None:
+        return (first.size + int(abs(second).sum()) * max(first.size, 1)) * width
+    if op.type == "OneHot" and second is not None:
+        return first.size * int(second.reshape(-1)[0]) * width
+    return 0
+
+
+def evaluate(graph: Graph, op: Operator, inputs: tuple[Constant | None, ...]) -> dict[str, Constant]:
+    """The results of one operator by onnx's reference implementation. Raises GraphError when it cannot compute them."""
+    import numpy as np
+
+    feeds = {f"i{index}": const.read().astype(const.dtype, copy=False) for index, const in enumerate(inputs) if const is not None}
+    for array in feeds.values():
+        array.flags.writeable = False
+    try:
+        with np.errstate(all="ignore"):
+            results = _reference(graph, op, feeds)
+    except Exception as error:  # the reference implementation raises whatever numpy does
+        raise GraphError(f"{op.type} cannot be evaluated: {type(error).__name__}: {error}") from error
+    values: dict[str, Constant] = {}
+    for name, result in zip([name for name in op.outputs if name], results, strict=True):
+        array = np.asarray(result)
+        expected = graph.tensor(name)
+        if str(array.dtype) not in PLAIN or expected.dtype not in ("unknown", str(array.dtype)):
+            raise GraphError(f"{op.type} gave {array.dtype} where the model says {expected.dtype}")
+        if not _fits(expected, array):
+            raise GraphError(f"{op.type} gave the shape {array.shape} where the model says {expected.shape}")
+        values[name] = constant_of(array)
+    return values
+
+
+def _fits(expected: Tensor, array: NDArray[Any]) -> bool:
+    if expected.shape is None:
+        return True
+    if len(expected.shape) != array.ndim:
+        return False
+    return all(not isinstance(dim, int) or dim == size for dim, size in zip(expected.shape, array.shape, strict=True))
+
+
+def _reference(graph: Graph, op: Operator, feeds: dict[str, NDArray[Any]]) -> list[Any]:
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    names = iter(feeds)
+    inputs = ["" if name is None else next(names) for name in op.inputs]
+    outputs = [name or "" for name in op.outputs]
+    node = helper.make_node(op.type, inputs, outputs, **{key: _attribute(value) for key, value in op.attrs.items()})
+    body = helper.make_graph(
+        [node],
+        "fold",
+        [helper.make_empty_tensor_value_info(name) for name in feeds],
+        [helper.make_empty_tensor_value_info(name) for name in outputs if name],
+    )
+    opset = graph.opsets.get("", op.version)
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", opset)])
+    results: list[Any] = ReferenceEvaluator(model).run(None, feeds)
+    return results
+
+
+def _attribute(value: Any) -> Any:
+    if not isinstance(value, Constant):
+        return value
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(value.read().astype(value.dtype))
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The operator to fold and what it gives."""
+
+    op: Operator
+    value: tuple[int, ...]
+    scalar: bool = False
+
+
+class FoldShape(Rewrite[Sizes]):
+    """Shape or Size of a tensor whose sizes are known becomes a constant."""
+
+    id: ClassVar[str] = "fold-shape"
+    title: ClassVar[str] = "Shape and Size of a tensor with known sizes become constants"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("Shape", "Size")
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+
+    def match(self, graph: Graph, op: Operator) -> Sizes | Miss:
+        """Every dimension that is asked for is a number."""
+        if any(name in graph.outputs for name in op.outputs):
+            return Miss("its result is an output of the graph")
+        tensor = graph.find(op.inputs[0] or "") if op.inputs else None
+        if tensor is None or tensor.shape is None:
+            return Miss("the rank of its input is not known")
+        dims = tensor.shape[_asked(op, len(tensor.shape))]
+        numbers = tuple(dim for dim in dims if isinstance(dim, int))
+        if len(numbers) != len(dims):
+            return Miss(f"the sizes {dims} of its input are not all known")
+        if op.type == "Shape":
+            return Sizes(op, numbers)
+        count = 1
+        for dim in numbers:
+            count *= dim
+        return Sizes(op, (count,), scalar=True)
+
+    def apply(self, graph: Graph, found: Sizes) -> None:
+        """Fold into an int64 constant."""
+        import numpy as np
+
+        value = np.array(found.value[0] if found.scalar else found.value, np.int64)
+        graph.fold(found.op, {found.op.outputs[0] or "": constant_of(value)})
+
+
+def _asked(op: Operator, rank: int) -> slice:
+    """The dimensions that a Shape gives: ``start`` and ``end``, clamped, from operator set 15 on."""
+    if op.type == "Size":
+        return slice(None)
+    return slice(*slice(op.attrs.get("start", 0), op.attrs.get("end", rank)).indices(rank)[:2])
+
+
+class FoldPartOfShape(Rewrite[Sizes]):
+    """Gather or Slice of known sizes from a Shape whose other sizes stay unknown becomes a constant."""
+
+    id: ClassVar[str] = "fold-part-of-shape"
+    title: ClassVar[str] = "The known part that is picked from a Shape becomes a constant"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("Gather", "Slice")
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    after: ClassVar[tuple[str, ...]] = ("fold-shape",)
+
+    def match(self, graph: Graph, op: Operator) -> Sizes | Miss:
+        """The data is the result of a Shape, the positions are constants and the sizes there are numbers."""
+        import numpy as np
+
+        writer = graph.producer(op.inputs[0]) if op.inputs else None
+        if writer is None or writer.type != "Shape":
+            return Miss("its data is not the result of a Shape")
+        if any(name in graph.outputs for name in op.outputs):
+            return Miss("its result is an output of the graph")
+        tensor = graph.find(writer.inputs[0] or "")
+        if tensor is None or tensor.shape is None:
+            return Miss("the rank of the tensor is not known")
+        dims = tensor.shape[_asked(writer, len(tensor.shape))]
+        picked = _picked(graph, op, len(dims))
+        if isinstance(picked, Miss):
+            return picked
+        chosen = [dims[index] for index in picked.reshape(-1)]
+        numbers = tuple(dim for dim in chosen if isinstance(dim, int))
+        if len(numbers) != len(chosen):
+            return Miss(f"the sizes {tuple(chosen)} are not all known")
+        return Sizes(op, numbers, scalar=np.ndim(picked) == 0)
+
+    def apply(self, graph: Graph, found: Sizes) -> None:
+        """Fold into an int64 constant."""
+        import numpy as np
+
+        value = np.array(found.value[0] if found.scalar else found.value, np.int64)
+        graph.fold(found.op, {found.op.outputs[0] or "": constant_of(value)})
+
+
+def _picked(graph: Graph, op: Operator, length: int) -> NDArray[Any] | Miss:
+    """The positions of a list of ``length`` that a Gather or Slice takes."""
+    import numpy as np
+
+    constants = [graph.constant(name) for name in op.inputs[1:]]
+    if any(const is None and name is not None for const, name in zip(constants, op.inputs[1:], strict=True)):
+        return Miss("the positions are computed when the model runs")
+    values = [None if const is None else const.read() for const in constants]
+    if op.type == "Gather":
+        index = values[0]
+        if index is None or index.ndim > 1 or (index.size and not (-length <= index.min() and index.max() < length)):
+            return Miss("the positions are outside the shape")
+        return np.arange(length)[index]
+    if not values:
+        starts, ends, steps = op.attrs.get("starts", ()), op.attrs.get("ends", ()), ()
+    else:
+        starts, ends = values[0], values[1]
+        steps = values[3] if len(values) > 3 and values[3] is not None else ()
+    if starts is None or ends is None or len(starts) != 1 or len(ends) != 1:
+        return Miss("it does not slice one axis")
+    step = int(steps[0]) if len(steps) else 1
+    return np.arange(length)[int(starts[0]) : int(ends[0]) : step] if step > 0 else Miss("it slices backwards")
+
+
+class InlineBranch(Rewrite[Operator]):
+    """An If with a constant condition becomes the branch that is taken."""
+
+    id: ClassVar[str] = "inline-constant-if"
+    title: ClassVar[str] = "An If whose condition is a constant becomes the branch that is taken"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("If",)
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """The condition is constant and the branch computes what it gives."""
+        const = graph.constant(op.inputs[0])
+        if const is None:
+            return Miss("its condition is computed when the model runs")
+        branch = op.graphs.get("then_branch" if bool(const.read().reshape(-1)[0]) else "else_branch")
+        if branch is None:
+            return Miss("the branch is missing")
+        if any(branch.producer(name) is None for name in branch.outputs) or len(set(branch.outputs)) != len(branch.outputs):
+            return Miss("a result of the branch is not computed in it")
+        if any(inner.graphs for inner in branch.ops()):
+            return Miss("the branch has bodies of its own")
+        return op
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """Move the branch's operators into the graph under fresh names."""
+        const = graph.constant(found.inputs[0])
+        assert const is not None
+        branch = found.graphs["then_branch" if bool(const.read().reshape(-1)[0]) else "else_branch"]
+        draft = Draft(graph, found)
+        names: dict[str, str] = dict(zip(branch.outputs, (name or "" for name in found.outputs), strict=True))
+        for name, tensor in branch.tensors.items():
+            if not names.get(name):
+                names[name] = graph.fresh(name)
+                draft.tensors[names[name]] = Tensor(names[name], tensor.dtype, tensor.shape, tensor.const, tensor.quant, tensor.attrs)
+        for op in branch.ops():
+            inputs = tuple(None if name is None else names.get(name, name) for name in op.inputs)
+            outputs = tuple(None if name is None else names[name] for name in op.outputs)
+            draft.keep(op, id=graph.fresh_id(), inputs=inputs, outputs=outputs)
+        draft.commit((found,))
+
+
+REWRITES = (FoldShape(), FoldPartOfShape(), FoldConstants(), InlineBranch())

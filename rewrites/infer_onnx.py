@@ -1,0 +1,61 @@
+"""Shape inference after an edit, by onnx's own inference on the model without its weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .freeze import learn
+
+if TYPE_CHECKING:
+    from ..analyzer.graph import Graph, Shape
+    from ..analyzer.model import Model
+
+
+def infer_onnx(model: Model) -> None:
+    """Write what onnx can tell about every tensor into the graph and its bodies.
+
+    Types that the file states stay where inference knows less; a failed inference changes nothing.
+    """
+    from ..analyzer.formats.onnx_build import Builder
+    from ..analyzer.formats.onnx_proto import infer_shapes, pb
+
+    proto = Builder(model).model()
+    _forget_open(proto.graph)
+    try:
+        inferred = pb().ModelProto.FromString(infer_shapes(proto.SerializeToString()))
+    except Exception:  # the extension raises classes of its own; types stay as they are
+        return
+    todo: list[tuple[Graph, Any]] = [(model.graph, inferred.graph)]
+    while todo:
+        graph, twin = todo.pop()
+        for info in (*twin.value_info, *twin.output, *twin.input):
+            dtype, shape = _type(info)
+            learn(graph, info.name, dtype, shape)
+        for op, node in zip(graph.ops(), twin.node, strict=True):
+            bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")} if op.graphs else {}
+            todo += [(body, bodies[key]) for key, body in op.graphs.items() if key in bodies]
+
+
+def _forget_open(graph: Any) -> None:
+    """Drop stated shapes with open sizes: their symbols date from before the freeze, and inference would keep them."""
+    closed = [info for info in graph.value_info if _is_closed(info)]
+    copies = [type(info).FromString(info.SerializeToString()) for info in closed]
+    del graph.value_info[:]
+    graph.value_info.extend(copies)
+
+
+def _is_closed(info: Any) -> bool:
+    kind = info.type.tensor_type
+    return info.type.HasField("tensor_type") and kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim)
+
+
+def _type(info: Any) -> tuple[str, Shape]:
+    from ..analyzer.formats.onnx_proto import DTYPES
+
+    if not info.type.HasField("tensor_type"):
+        return "unknown", None
+    kind = info.type.tensor_type
+    dtype = DTYPES.get(kind.elem_type, "unknown")
+    if not kind.HasField("shape"):
+        return dtype, None
+    return dtype, tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in kind.shape.dim)

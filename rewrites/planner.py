@@ -1,0 +1,249 @@
+"""The planner: which rewrites a target's findings ask for, kept only where they help and the proof holds.
+
+It is handed the check of a target and a prover, so it knows neither targets nor runtimes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..rules.verdict import Verdict
+from .engine import AnyRewrite, Parity, run
+from .registry import answering
+
+if TYPE_CHECKING:
+    from ..analyzer.check import Coverage
+    from ..analyzer.graph import Graph, Operator
+
+ROUNDS = 16
+FOLLOW_UPS = 4
+"""How often rewrites are tried on the operators that another rewrite has just made, before the score decides."""
+SINGLES = 24
+"""When all places of a rewrite together do not help, as many are tried one by one."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Score:
+    """How well a model fits a target; smaller is better, the first difference decides."""
+
+    refused: int
+    findings: int
+    partitions: int
+    crossing: float
+    accelerated_macs: int
+
+    @property
+    def text(self) -> str:
+        """In words, for a report."""
+        if self.refused:
+            return f"the whole model refused, {self.findings} findings"
+        crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
+        return f"{self.findings} findings, {self.partitions} partitions, {crossing} bytes across, {-self.accelerated_macs} MACs accelerated"
+
+
+def score(coverage: Coverage) -> Score:
+    """The score of a coverage; notes do not count, a boundary of unknown size is the worst."""
+    sizes = [part.bytes_in for part in coverage.partitions] + [part.bytes_out for part in coverage.partitions]
+    crossing = float("inf") if None in sizes else float(sum(size or 0 for size in sizes))
+    return Score(
+        refused=int(coverage.verdict == "rejected"),
+        findings=sum(1 for item in coverage.findings if item.effect != "note"),
+        partitions=len(coverage.partitions),
+        crossing=crossing,
+        accelerated_macs=-sum(op.macs or 0 for op in coverage.operators if op.verdict is Verdict.ACCELERATED),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """What came of comparing the changed model with the original on a reference runtime."""
+
+    status: str
+    """``proved``, ``failed`` or ``not proved``."""
+    words: str
+
+    @property
+    def text(self) -> str:
+        """``proved: ...``"""
+        return f"{self.status}: {self.words}" if self.words else self.status
+
+
+Check = Callable[[], "Coverage"]
+Prover = Callable[[Parity], Proof]
+"""Compares the model as it is now with the original, within what the weakest kept promise allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One rewrite that was tried: where, whether it was kept, why, and its proof."""
+
+    rewrite: str
+    title: str
+    parity: Parity
+    places: tuple[str, ...]
+    kept: bool
+    reason: str
+    before: Score
+    after: Score
+    proof: Proof | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A place where a rewrite was asked for and did not apply."""
+
+    rewrite: str
+    operator: str
+    reason: str
+
+
+@dataclass
+class Plan:
+    """What the planner did, in order, and what did not apply."""
+
+    steps: list[Step] = field(default_factory=list)
+    passed: list[Passed] = field(default_factory=list)
+
+    @property
+    def kept(self) -> tuple[Step, ...]:
+        """The steps that are in the model now."""
+        return tuple(step for step in self.steps if step.kept)
+
+
+def not_asked(parity: Parity) -> Proof:
+    """The prover for callers that want none."""
+    return Proof("not proved", "no prover was given")
+
+
+def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover = not_asked) -> Plan:
+    """Improve the graph for the target behind ``check``, in place; every step that does not help or is not proved is undone."""
+    return _Planner(graph, rewrites, check, prove).plan()
+
+
+def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
+    """Run the clean-ups (rewrites that answer no finding) to the end and drop what is dead; edits by rewrite."""
+    edits = run(graph, [item for item in rewrites if not item.answers])
+    dead = graph.prune()
+    return {**edits, "dead-operators": dead} if dead else edits
+
+
+class _Planner:
+    def __init__(self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover) -> None:
+        self.graph = graph
+        self.all = tuple(rewrites)
+        self.asked = tuple(item for item in rewrites if item.answers)
+        self.check = check
+        self.prove = prove
+        self.plan_ = Plan()
+        self.coverage = check()
+        self.promise = Parity.BIT_EXACT
+        self.tried: set[tuple[str, str]] = set()
+
+    def plan(self) -> Plan:
+        self.clean()
+        for _ in range(ROUNDS):
+            if not any([self.improve(rewrite) for rewrite in self.asked]):
+                break
+        return self.plan_
+
+    def clean(self) -> None:
+        """The clean-ups stay unless they make something worse: other rewrites build on them."""
+        state = self.graph.state()
+        before = score(self.coverage)
+        edits = tidy(self.graph, self.all)
+        if not edits:
+            return
+        places = tuple(f"{id} x{count}" for id, count in edits.items())
+        coverage = self.check()
+        worse = score(coverage) > before
+        self.settle("clean-up", "constants are folded, idle and dead operators removed", Parity.BIT_EXACT, places, state, coverage,
+                    "it would make things worse" if worse else "")  # fmt: skip
+
+    def improve(self, rewrite: AnyRewrite) -> bool:
+        """Try a rewrite everywhere it is asked for, then, when that does not help, place by place."""
+        places = self.places(rewrite)
+        if not places:
+            return False
+        if self.attempt(rewrite, places):
+            return True
+        singles = places[:SINGLES] if len(places) > 1 else []
+        return any([self.attempt(rewrite, [place]) for place in singles])
+
+    def places(self, rewrite: AnyRewrite) -> list[tuple[Graph, Operator]]:
+        wanted = {item.operator for item in self.coverage.findings if answering(item, (rewrite,))}
+        found = [(owner, op) for owner, op in self.graph.walk() if op.id in wanted and rewrite.speaks_of(op)]
+        return [(owner, op) for owner, op in found if (rewrite.id, op.id) not in self.tried]
+
+    def attempt(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]]) -> bool:
+        """Apply at the places that are still there; keep what improves the score and is proved."""
+        state = self.graph.state()
+        known = {op.id for _, op in self.graph.walk()}
+        done = self.apply(rewrite, places)
+        if not done:
+            return False
+        tidy(self.graph, self.all)
+        coverage = self.check()
+        parity = self.follow(known, coverage, rewrite.parity)
+        coverage = self.check()
+        better = score(coverage) < score(self.coverage)
+        if not better and len(places) == 1:
+            self.tried.update((rewrite.id, op.id) for _, op in places)
+        return self.settle(rewrite.id, rewrite.title, parity, done, state, coverage, "" if better else "it does not improve the placement")
+
+    def apply(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]]) -> tuple[str, ...]:
+        done: list[str] = []
+        for owner, op in places:
+            if op not in owner:
+                continue
+            miss = rewrite.attempt(owner, op)
+            if miss is None:
+                done.append(op.label)
+            else:
+                self.tried.add((rewrite.id, op.id))
+                self.plan_.passed.append(Passed(rewrite.id, op.label, miss.reason))
+        return tuple(done)
+
+    def follow(self, known: set[str], coverage: Coverage, parity: Parity) -> Parity:
+        """Repair what a rewrite has just made, so that it is judged by where it leads; the weakest promise of the chain."""
+        for _ in range(FOLLOW_UPS):
+            edits = 0
+            for rewrite in self.asked:
+                wanted = {item.operator for item in coverage.findings if item.operator not in known and answering(item, (rewrite,))}
+                for owner, op in [pair for pair in self.graph.walk() if pair[1].id in wanted and rewrite.speaks_of(pair[1])]:
+                    if op in owner and rewrite.attempt(owner, op) is None:
+                        edits += 1
+                        parity = weakest(parity, rewrite.parity)
+            if not edits:
+                break
+            tidy(self.graph, self.all)
+            coverage = self.check()
+        return parity
+
+    def settle(
+        self, id: str, title: str, parity: Parity, places: tuple[str, ...], state: object, coverage: Coverage, objection: str
+    ) -> bool:
+        """Keep what was just done, or put the state back; either way it is recorded. Returns whether it was kept."""
+        before, after = score(self.coverage), score(coverage)
+        promise = weakest(self.promise, parity)
+        proof = None if objection else self.prove(promise)
+        if proof is not None and proof.status == "failed":
+            objection = f"the numbers changed: {proof.words}"
+            self.tried.update((id, op.id) for _, op in self.graph.walk())
+        kept = not objection
+        if kept:
+            self.coverage, self.promise = coverage, promise
+        else:
+            self.graph.restore(state)  # type: ignore[arg-type]
+        reason = objection or f"{before.text} -> {after.text}"
+        self.plan_.steps.append(Step(id, title, parity, places, kept, reason, before, after, proof))
+        return kept
+
+
+_ORDER = (Parity.BIT_EXACT, Parity.ROUNDING, Parity.APPROXIMATE, Parity.CONTRACT)
+
+
+def weakest(one: Parity, other: Parity) -> Parity:
+    """The promise that two changes together can keep."""
+    return max(one, other, key=_ORDER.index)
