@@ -3,7 +3,7 @@
 A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
 with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
 per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor parameters,
-``variable``, and ``-`` for an omitted one.
+``variable``, ``by:VAR_HANDLE`` for one that an operator of that type computes, and ``-`` for an omitted one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..analyzer.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
 
-_TENSOR = re.compile(r"^(?P<flags>(?:[a-z:0-9]+ )*)(?P<dtype>[a-z0-9]+)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$")
+_TENSOR = re.compile(r"^(?P<flags>(?:[A-Za-z_:0-9]+ )*)(?P<dtype>[a-z0-9]+)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$")
 
 
 def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Graph, Operator]:
@@ -33,8 +33,11 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         outputs=tuple(outputs),
         attrs={key: _attribute(value) for key, value in case.get("attrs", {}).items()},
     )
+    for name, text in zip(inputs, case.get("in", ()), strict=True):
+        if name and (maker := re.search(r"(?:^| )by:(\w+) ", text)):
+            graph.add_op(Operator(f"main/{name}", maker[1], outputs=(name,)))
     graph.set_interface(
-        [name for name in inputs if name and graph.tensor(name).const is None],
+        [name for name in inputs if name and graph.tensor(name).const is None and graph.producer(name) is None],
         [name for name in outputs if name],
     )
     graph.add_op(op)

@@ -168,6 +168,9 @@ def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, D
     dropped: dict[str, Dropped] = {}
     kept = set(taken)
     for op in graph.ops():
+        if op.id in taken and op.type == "VAR_HANDLE" and not any(reader.id in taken for reader in graph.consumers(op.outputs[0])):
+            dropped[op.id] = Dropped("ACL604", "handle-of-a-host-variable", "nothing that the delegate takes reads or writes the variable")
+            kept.discard(op.id)
         if op.id not in taken or op.type not in ("DEQUANTIZE", "DENSIFY") or not unpacks_constant(graph, op):
             continue
         host = next((reader for reader in graph.consumers(op.outputs[0]) if reader.id not in taken), None)
