@@ -1,0 +1,210 @@
+"""LiteRT on the CPU, with XNNPACK and on the GPU: the real runtime says where each operator of a real file ran."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import tflite_models as tflite
+from accelint.analyzer.runtimes import Answer, Request, Session, tensors
+from accelint.analyzer.runtimes.vulkan import icd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytest.importorskip("ai_edge_litert", reason="pip install 'accelint[litert]'")
+needs_vulkan = pytest.mark.skipif(icd() is None, reason="needs software Vulkan: apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def xnnpack() -> Iterator[Session]:
+    with Session("litert/xnnpack", timeout=60) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def reference() -> Iterator[Session]:
+    with Session("litert/cpu", timeout=60) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def gpu() -> Iterator[Session]:
+    with Session("litert/gpu", timeout=60) as session:
+        yield session
+
+
+def devices(answer: Answer) -> list[str]:
+    return [item.device for item in answer.placement]
+
+
+def feed(folder: Path, **arrays: np.ndarray) -> Path:
+    return tensors.write(folder / "in.npz", arrays)
+
+
+RAMP = np.linspace(-2, 3, 60, dtype=np.float32).reshape(1, 4, 5, 3)
+
+
+def test_xnnpack_names_its_operators_and_pieces(xnnpack: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "LOG_SOFTMAX", "CEIL", "TANH", "SQUARE"])
+    answer = xnnpack.ask(Request(model))
+    assert answer.ok, answer
+    assert devices(answer) == ["accelerator", "accelerator", "cpu", "accelerator", "accelerator", "accelerator"]
+    assert [item.partition for item in answer.placement] == [0, 0, None, 1, 1, 1]
+    assert answer.partitions == 2
+    assert [item.id for item in answer.placement] == [f"main/{index}" for index in range(6)]
+    assert [item.name for item in answer.placement] == ["t1", "t2", "t3", "t4", "t5", "t6"]
+    assert answer.runtime.startswith("ai-edge-litert ")
+
+
+def test_xnnpack_of_branches(xnnpack: Session, tmp_path: Path) -> None:
+    """Two delegated branches around an operator that only the CPU has, joined again: one walk per piece, none too far."""
+    names = dict.fromkeys(("x", "a", "b", "c", "d", "y"), (tflite.F32, (1, 4)))
+    ops = [("ABS", ["x"], ["a"]), ("LOG_SOFTMAX", ["a"], ["b"]), ("NEG", ["a"], ["c"]), ("ADD", ["b", "c"], ["d"], "AddOptions", {}),
+           ("SQRT", ["d"], ["y"])]  # fmt: skip
+    answer = xnnpack.ask(Request(tflite.write(tmp_path / "m.tflite", names, ops, ["x"], ["y"])))
+    assert devices(answer) == ["accelerator", "cpu", "accelerator", "accelerator", "accelerator"]
+    assert answer.partitions == 2
+    first, second = answer.placement[0].partition, answer.placement[3].partition
+    assert first != second
+    assert answer.placement[2].partition in (first, second)
+
+
+def test_the_reference_delegates_nothing_and_computes_right(reference: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG"])
+    answer = reference.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, latency_runs=5))
+    assert devices(answer) == ["cpu", "cpu"]
+    np.testing.assert_array_equal(answer.tensors()["t2"], -np.abs(RAMP))
+    assert answer.latency is not None
+    assert 0 < answer.latency.low <= answer.latency.median <= answer.latency.high
+    assert (answer.latency.runs, answer.latency.threads) == (5, 1)
+
+
+def test_intermediate_tensors_are_kept_on_request(reference: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "ABS"])
+    answer = reference.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, options={"keep": ["t1", "t2"]}))
+    found = answer.tensors()
+    assert list(found) == ["t3", "t1", "t2"]
+    np.testing.assert_array_equal(found["t2"], -np.abs(RAMP))
+
+
+def test_a_model_that_litert_refuses(reference: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["REAL"])
+    answer = reference.ask(Request(model))
+    assert answer.status == "refused"
+    assert "complex" in answer.reason.lower()
+
+
+def test_a_dynamic_batch_follows_the_input(reference: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["ABS"], shape=(-1, 3))
+    data = np.arange(12, dtype=np.float32).reshape(4, 3) - 6
+    answer = reference.ask(Request(model, feed(tmp_path, t0=data), outputs=True))
+    np.testing.assert_array_equal(answer.tensors()["t1"], np.abs(data))
+
+
+def test_a_missing_input_is_told(reference: Session, tmp_path: Path) -> None:
+    model = tflite.chain(tmp_path / "m.tflite", ["ABS"])
+    answer = reference.ask(Request(model, feed(tmp_path, other=RAMP), outputs=True))
+    assert answer.status == "failed"
+    assert "t0" in answer.reason
+    assert "other" in answer.reason
+
+
+def test_a_file_that_is_no_model(reference: Session, tmp_path: Path) -> None:
+    path = tmp_path / "m.tflite"
+    path.write_bytes(b"not a flatbuffer at all")
+    assert reference.ask(Request(path)).status == "refused"
+
+
+@needs_vulkan
+@pytest.mark.vulkan
+class TestGpu:
+    def test_everything_on_the_gpu(self, gpu: Session, tmp_path: Path) -> None:
+        model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "TANH"])
+        answer = gpu.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, options={"enforce_f32": True}))
+        assert answer.ok, answer
+        assert devices(answer) == ["accelerator"] * 3
+        assert answer.partitions == 1
+        np.testing.assert_allclose(answer.tensors()["t3"], np.tanh(-np.abs(RAMP)), rtol=1e-5, atol=1e-6)
+
+    def test_only_the_largest_piece_is_taken(self, gpu: Session, tmp_path: Path) -> None:
+        """``is_fully_accelerated()`` is true for this model: XNNPACK takes the rest."""
+        model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "LOG_SOFTMAX", "CEIL", "TANH", "SQUARE"])
+        answer = gpu.ask(Request(model))
+        assert devices(answer) == ["cpu", "cpu", "cpu", "accelerator", "accelerator", "accelerator"]
+        assert answer.partitions == 1
+        assert answer.placement[2].reason == "Operation is not supported."
+        assert "largest of 2 pieces" in answer.placement[0].reason
+        assert answer.notes["counts"] == {"gpu": 3, "cpu": 3}
+
+    def test_nothing_on_the_gpu(self, gpu: Session, tmp_path: Path) -> None:
+        answer = gpu.ask(Request(tflite.chain(tmp_path / "m.tflite", ["LOG_SOFTMAX", "ZEROS_LIKE"])))
+        assert devices(answer) == ["cpu", "cpu"]
+        assert answer.partitions == 0
+
+    def test_operators_of_one_type_are_told_apart(self, gpu: Session, tmp_path: Path) -> None:
+        """The report names only the type and the reason; which of the four is meant takes asking each kind alone."""
+        names = dict.fromkeys(("f0", "f1", "f2", "f3", "g0", "g1"), (tflite.F32, (1, 6))) | dict.fromkeys(
+            ("d0", "d1"), (tflite.I64, (1, 6))
+        )
+        square = [
+            ("MUL", [source, source], [target], "MulOptions", {})
+            for source, target in (("d0", "d1"), ("f0", "f1"), ("f1", "f2"), ("g0", "g1"))
+        ]
+        ops = [*square[:3], ("NEG", ["f2"], ["f3"]), square[3]]
+        model = tflite.write(tmp_path / "m.tflite", names, ops, ["f0", "d0", "g0"], ["f3", "d1", "g1"])
+        answer = gpu.ask(Request(model))
+        assert answer.ok, answer
+        assert devices(answer) == ["cpu", "accelerator", "accelerator", "accelerator", "accelerator"], answer.notes
+        assert "disagreement" not in answer.notes
+
+    def test_one_dynamic_tensor_refuses_the_whole_model_each_time_with_the_reason(self, gpu: Session, tmp_path: Path) -> None:
+        """The runtime prints the reason once per process."""
+        names = {"x": (tflite.F32, (2, 3)), "shape": (tflite.I32, (2,)), "y": (tflite.F32, ()), "z": (tflite.F32, ())}
+        ops = [("RESHAPE", ["x", "shape"], ["y"], "ReshapeOptions", {}), ("ABS", ["y"], ["z"])]
+        model = tflite.write(tmp_path / "m.tflite", names, ops, ["x", "shape"], ["z"])
+        for _ in range(2):
+            answer = gpu.ask(Request(model))
+            assert answer.status == "refused"
+            assert "static-sized tensors" in answer.reason
+
+
+def test_the_partitioner_replays_litert() -> None:
+    """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready together."""
+    from accelint.analyzer.runtimes.tflite_file import Op
+    from accelint.analyzer.runtimes.tflite_partition import largest, subsets
+
+    ops = [Op(0, "A", (0,), (1,)), Op(1, "B", (1,), (2,)), Op(2, "A", (3,), (4,)), Op(3, "A", (2, 4), (5,))]
+    assert subsets(ops, {0, 2, 3}) == [[0, 2], [3]]
+    assert subsets(ops, {1}) == [[1]]
+    assert subsets(ops, set()) == []
+    assert subsets(ops, {0, 1, 2, 3}) == [[0, 1, 2, 3]]
+    assert largest([[0], [1, 2], [3, 4]], 1) == [[1, 2]]
+
+
+def test_the_partitioner_keeps_the_order_of_effects() -> None:
+    from accelint.analyzer.runtimes.tflite_file import Op
+    from accelint.analyzer.runtimes.tflite_partition import subsets
+
+    ops = [Op(0, "READ_VARIABLE", (0,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "READ_VARIABLE", (3,), (4,), True)]
+    assert subsets(ops, {2}) == [[2]]
+    ops = [Op(0, "READ_VARIABLE", (9,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "ASSIGN_VARIABLE", (2,), (), True),
+           Op(3, "READ_VARIABLE", (9,), (4,), True)]  # fmt: skip
+    assert subsets(ops, {0, 3}) == [[0], [3]]
+
+
+def test_the_report_of_several_subgraphs_is_split() -> None:
+    from accelint.analyzer.runtimes.litert_gpu import blocks
+
+    log = (
+        "ERROR: Following operations are not supported by GPU delegate:\nCAST: Not allowed\nsecond line\nCAST: other\nCUSTOM Foo: no\n"
+        "3 operations will run on the GPU, and the remaining 2 operations will run on the CPU.\nI0000 chatter\n"
+        "ERROR: Following operations are not supported by GPU delegate:\nWHILE: \n"
+        "No operations will run on the GPU, and all 1 operations will run on the CPU.\n"
+    )
+    first, second = blocks(log, {"CAST", "CUSTOM Foo", "WHILE"})
+    assert first.reasons == {"CAST": ["Not allowed second line", "other"], "CUSTOM Foo": ["no"]}
+    assert (first.gpu, first.cpu) == (3, 2)
+    assert (second.reasons, second.gpu, second.cpu) == ({"WHILE": [""]}, 0, 1)
