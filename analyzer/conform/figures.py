@@ -72,7 +72,8 @@ def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> 
     """A Markdown page of one target: a table of totals, then each corpus with its confusion and disagreements."""
     lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in facts.items()), ""]
     lines += [
-        "| corpus | models | operators | agreement | false accelerated | unknown | unmapped | refusals predicted | false alarms | partitions right |"
+        "| corpus | models | operators | agreement | false accelerated | unknown | unmapped "
+        "| refusals predicted | false alarms | partitions right |"
     ]
     lines += ["|---|---|---|---|---|---|---|---|---|---|"]
     for name, run in runs.items():
