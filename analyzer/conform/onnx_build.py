@@ -74,7 +74,13 @@ def element_type(dtype: str) -> int:
     """The number that ONNX gives the dtype. Raises InvalidCase for one that it has not."""
     from onnx import TensorProto
 
-    words = {"float32": "FLOAT", "float64": "DOUBLE", "float8e4m3fn": "FLOAT8E4M3FN", "float8e5m2": "FLOAT8E5M2", "float4e2m1": "FLOAT4E2M1"}
+    words = {
+        "float32": "FLOAT",
+        "float64": "DOUBLE",
+        "float8e4m3fn": "FLOAT8E4M3FN",
+        "float8e5m2": "FLOAT8E5M2",
+        "float4e2m1": "FLOAT4E2M1",
+    }
     number = getattr(TensorProto, words.get(dtype, dtype.upper()), None)
     if not isinstance(number, int):
         raise InvalidCase(f"ONNX has no dtype {dtype}")
@@ -103,6 +109,8 @@ def initializer(name: str, array: NDArray[Any], dtype: str) -> onnx.TensorProto:
     from onnx import helper
 
     number = element_type(dtype)
+    if dtype.startswith("u"):
+        array = abs(array)
     flat = array.reshape(-1).tolist()
     if dtype == "string":
         flat = [str(item).encode() for item in flat]
@@ -141,7 +149,7 @@ def finish(model: onnx.ModelProto, *, check: bool = True) -> bytes:
         inferred = onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=check, data_prop=True)
         if check:
             onnx.checker.check_model(inferred)
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError) as error:
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, OverflowError) as error:
         raise InvalidCase(str(error).splitlines()[0]) from error
     if any(not output.type.WhichOneof("value") for output in inferred.graph.output):
         raise InvalidCase("onnx does not infer the output's type")

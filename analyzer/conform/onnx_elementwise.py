@@ -13,7 +13,7 @@ UNARY: dict[str, tuple[dict[str, Any], ...]] = {
     for name in (
         "Abs", "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Ceil", "Cos", "Cosh", "Erf", "Exp", "Floor", "HardSwish", "Identity",
         "IsNaN", "Log", "Mish", "Neg", "Reciprocal", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Sinh", "Softplus", "Softsign", "Sqrt",
-        "Tan", "Tanh", "NonZero", "Size", "Shape", "BitwiseNot", "Not", "Det", "GlobalAveragePool", "GlobalMaxPool", "Swish",
+        "Tan", "Tanh", "NonZero", "Size", "Shape", "BitwiseNot", "Not", "Det", "GlobalAveragePool", "GlobalMaxPool",
     )
 } | {
     "Celu": ({}, {"alpha": 2.0}),
@@ -48,7 +48,18 @@ UNARY: dict[str, tuple[dict[str, Any], ...]] = {
 }  # fmt: skip
 """Operators of one input and their attribute settings, the first the base."""
 
-SHAPES: tuple[Dims, ...] = ((2, 8, 4, 4), (), (8,), (4, 8), (2, 4, 8), (1, 8, 4, 4), (1, 2, 4, 4, 4), (1, 2, 2, 2, 4, 4), (1, 2, 2, 2, 2, 2, 2), (0, 4))
+SHAPES: tuple[Dims, ...] = (
+    (2, 8, 4, 4),
+    (),
+    (8,),
+    (4, 8),
+    (2, 4, 8),
+    (1, 8, 4, 4),
+    (1, 2, 4, 4, 4),
+    (1, 2, 2, 2, 4, 4),
+    (1, 2, 2, 2, 2, 2, 2),
+    (0, 4),
+)
 
 BINARY = (
     "Add", "Sub", "Mul", "Div", "Pow", "Mod", "PRelu", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor",
@@ -105,7 +116,9 @@ def binary() -> Iterator[Spec]:
 
 def select() -> Iterator[Spec]:
     """Where, Clip, Dropout with its inputs, CumSum, Trilu."""
-    for index, shapes in enumerate((((2, 8, 4, 4),) * 3, ((2, 8, 4, 4), (), ()), ((4,), (2, 8, 4, 4), (1,)), ((8,),) * 3, ((1, 2, 2, 2, 4, 4),) * 3)):
+    for index, shapes in enumerate(
+        (((2, 8, 4, 4),) * 3, ((2, 8, 4, 4), (), ()), ((4,), (2, 8, 4, 4), (1,)), ((8,),) * 3, ((1, 2, 2, 2, 4, 4),) * 3)
+    ):
         condition, *values = shapes
         yield Spec("Where", (Arg(condition, "bool"), Arg(values[0]), Arg(values[1])), {}, f"shapes{index}" if index else "base")
         yield Spec("Where", (Arg(condition, "bool", const=True), Arg(values[0]), Arg(values[1])), {}, f"shapes{index}-const0")

@@ -67,7 +67,12 @@ def pool() -> Iterator[Spec]:
         note = f"{dims}d-{_note(attrs)}"
         base = dims == 2 and attrs is POOL_ATTRS[0]
         for kernel in (2, 3):
-            yield Spec(op, (Arg((1, 4) + (9,) * dims),), {**settings, "kernel_shape": [kernel] * dims}, "base" if base and kernel == 2 else f"{note}-k{kernel}")
+            yield Spec(
+                op,
+                (Arg((1, 4) + (9,) * dims),),
+                {**settings, "kernel_shape": [kernel] * dims},
+                "base" if base and kernel == 2 else f"{note}-k{kernel}",
+            )
         if op == "MaxPool":
             yield Spec(op, (Arg((1, 4) + (9,) * dims),), {**settings, "kernel_shape": [2] * dims}, f"{note}-indices", outputs=2)
     yield Spec("MaxRoiPool", (Arg((1, 4, 8, 8)), Arg((2, 5))), {"pooled_shape": [2, 2]})
@@ -75,7 +80,13 @@ def pool() -> Iterator[Spec]:
     rois = (Arg((1, 4, 8, 8)), Arg((2, 4)), Arg((2,), "int64"))
     for mode, coordinate in product(("avg", "max"), ("half_pixel", "output_half_pixel")):
         for ratio in (0, 2):
-            attrs = {"mode": mode, "output_height": 2, "output_width": 2, "coordinate_transformation_mode": coordinate, "sampling_ratio": ratio}
+            attrs = {
+                "mode": mode,
+                "output_height": 2,
+                "output_width": 2,
+                "coordinate_transformation_mode": coordinate,
+                "sampling_ratio": ratio,
+            }
             yield Spec("RoiAlign", rois, attrs, f"{mode}-{coordinate}-{ratio}")
     yield Spec("Col2Im", (Arg((1, 9, 4)), Arg((2,), "int64", [4, 4], True), Arg((2,), "int64", [3, 3], True)), {})
 
@@ -101,8 +112,16 @@ def norm() -> Iterator[Spec]:
                     yield Spec(op, (Arg(shape), Arg(rest), Arg(rest)), {"axis": axis}, f"{note}-axis{axis}-computed", opset=opset)
                     yield Spec(op, (Arg(shape), scale, scale), {"axis": axis}, f"{note}-axis{axis}-mean", outputs=3, opset=opset)
         for groups in (1, 2, 8):
-            yield Spec("GroupNormalization", (Arg(shape), channel, channel), {"num_groups": groups}, f"{note}-{groups}")
-            yield Spec("GroupNormalization", (Arg(shape), Arg((8,)), Arg((8,))), {"num_groups": groups}, f"{note}-{groups}-computed")
+            yield Spec(
+                "GroupNormalization", (Arg(shape), channel, channel), {"num_groups": groups}, f"{note}-{groups}", results=((None, shape),)
+            )
+            yield Spec(
+                "GroupNormalization",
+                (Arg(shape), Arg((8,)), Arg((8,))),
+                {"num_groups": groups},
+                f"{note}-{groups}-computed",
+                results=((None, shape),),
+            )
     train = (Arg((2, 8, 4, 4)),) + (Arg((8,)),) * 4
     yield Spec("BatchNormalization", train, {"training_mode": 1}, "training", outputs=3)
 
@@ -110,7 +129,9 @@ def norm() -> Iterator[Spec]:
 def resize() -> Iterator[Spec]:
     """Resize and Upsample: modes, sizes against scales, growing and shrinking; GridSample and AffineGrid."""
     coordinates = ("half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel", "half_pixel_symmetric", "tf_crop_and_resize")
-    for mode, coordinate, nearest in product(("nearest", "linear", "cubic"), coordinates, ("round_prefer_floor", "floor", "ceil", "round_prefer_ceil")):
+    for mode, coordinate, nearest in product(
+        ("nearest", "linear", "cubic"), coordinates, ("round_prefer_floor", "floor", "ceil", "round_prefer_ceil")
+    ):
         if mode != "nearest" and nearest != "round_prefer_floor":
             continue
         attrs = {"mode": mode, "coordinate_transformation_mode": coordinate, "nearest_mode": nearest}
@@ -122,22 +143,41 @@ def resize() -> Iterator[Spec]:
         sizes = Arg((4,), "int64", [1, 4, 16, 16], True)
         yield Spec("Resize", (Arg((1, 4, 8, 8)), roi, None, sizes), attrs, f"{mode}-{coordinate}-{nearest}-sizes")
     plain = {"mode": "linear", "coordinate_transformation_mode": "half_pixel"}
-    for shape, factors in (((1, 4, 8), [1, 1, 2]), ((1, 2, 4, 4, 4), [1, 1, 2, 2, 2]), ((4, 8), [2, 2]), ((1, 8, 8, 4), [1, 2, 2, 1]), ((2, 4, 8, 8), [1, 2, 2, 2])):
+    for shape, factors in (
+        ((1, 4, 8), [1, 1, 2]),
+        ((1, 2, 4, 4, 4), [1, 1, 2, 2, 2]),
+        ((4, 8), [2, 2]),
+        ((1, 8, 8, 4), [1, 2, 2, 1]),
+        ((2, 4, 8, 8), [1, 2, 2, 2]),
+    ):
         for mode in ("nearest", "linear"):
             scales = Arg((len(shape),), "float32", factors, True)
             yield Spec("Resize", (Arg(shape), None, scales), {**plain, "mode": mode}, f"rank{len(shape)}-{mode}-{factors}".replace(" ", ""))
             yield Spec("Upsample", (Arg(shape), scales), {"mode": mode}, f"rank{len(shape)}-{mode}-{factors}".replace(" ", ""), opset=9)
     yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32", [1, 1, 2, 2], True)), plain)
     yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32")), plain, "scales-dynamic")
-    for attrs in ({"antialias": 1}, {"exclude_outside": 1, "mode": "cubic"}, {"extrapolation_value": 1.0}, {"cubic_coeff_a": -0.5, "mode": "cubic"}):
+    for attrs in (
+        {"antialias": 1},
+        {"exclude_outside": 1, "mode": "cubic"},
+        {"extrapolation_value": 1.0},
+        {"cubic_coeff_a": -0.5, "mode": "cubic"},
+    ):
         yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32", [1, 1, 0.5, 0.5], True)), {**plain, **attrs}, _note(attrs))
     for keep in ("stretch", "not_larger", "not_smaller"):
         inputs = (Arg((1, 4, 8, 8)), None, None, Arg((2,), "int64", [16, 20], True))
         yield Spec("Resize", inputs, {**plain, "axes": [2, 3], "keep_aspect_ratio_policy": keep}, keep)
     for scales in ([1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.5, 3.0]):
         for mode in ("nearest", "linear"):
-            yield Spec("Upsample", (Arg((1, 4, 8, 8)), Arg((4,), "float32", scales, True)), {"mode": mode}, f"{mode}-{scales}".replace(" ", ""), opset=9)
-            yield Spec("Upsample", (Arg((1, 4, 8, 8)),), {"mode": mode, "scales": scales}, f"{mode}-{scales}-attr".replace(" ", ""), opset=7)
+            yield Spec(
+                "Upsample",
+                (Arg((1, 4, 8, 8)), Arg((4,), "float32", scales, True)),
+                {"mode": mode},
+                f"{mode}-{scales}".replace(" ", ""),
+                opset=9,
+            )
+            yield Spec(
+                "Upsample", (Arg((1, 4, 8, 8)),), {"mode": mode, "scales": scales}, f"{mode}-{scales}-attr".replace(" ", ""), opset=7
+            )
     for mode, padding, corners in product(("linear", "nearest", "cubic"), ("zeros", "border", "reflection"), (0, 1)):
         attrs = {"mode": mode, "padding_mode": padding, "align_corners": corners}
         yield Spec("GridSample", (Arg((1, 4, 8, 8)), Arg((1, 6, 6, 2))), attrs, f"{mode}-{padding}-{corners}")
