@@ -1,0 +1,157 @@
+"""Which TensorFlow nodes a TFLite operator came from, told by the names the converter leaves.
+
+The converter names a tensor after the nodes that it was made from, joined by ``;`` when it fused them, and appends
+a number without a separator when a name is taken (``probs/MatMul2``). A model's outputs are renamed to the exported
+signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by the names of what it writes:
+
+- ``name``: a written tensor carries names of nodes of the source model;
+- ``output``: it writes a model output, whose node the source model's signature tells;
+- ``inserted``: quantization operators without names of their own stand for no node;
+- else it is unmapped, and counted as such.
+
+Nodes that no name mentions went into the operator that their result leads to (``absorbed``) or were computed
+during conversion (``folded``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from ..graph import Graph, Operator
+from ..model import Model
+
+_INSERTED = ("QUANTIZE", "DEQUANTIZE", "CAST", "DENSIFY")
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where one TFLite operator comes from."""
+
+    nodes: tuple[str, ...]
+    how: str
+    """``name``, ``output``, ``inserted`` or ``unmapped``."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpMap:
+    """Both directions of the mapping; operators by id, nodes by name.
+
+    Attributes:
+        origins: every operator of the converted model.
+        absorbed: unnamed nodes, with the operators that their result leads to; none when it is ``folded``.
+        sources: the operator of the source model by node name.
+    """
+
+    origins: Mapping[str, Origin]
+    absorbed: Mapping[str, tuple[str, ...]]
+    sources: Mapping[str, Operator]
+
+    def source(self, id: str) -> Operator | None:
+        """The source operator that an operator mostly is: the first named one."""
+        origin = self.origins.get(id)
+        return next((self.sources[node] for node in origin.nodes if node in self.sources), None) if origin else None
+
+    @property
+    def unmapped(self) -> tuple[str, ...]:
+        """Ids of the operators whose origin is unknown."""
+        return tuple(id for id, origin in self.origins.items() if origin.how == "unmapped")
+
+    def counts(self) -> dict[str, int]:
+        """Operators by how they were mapped, nodes absorbed and folded."""
+        found: dict[str, int] = {}
+        for origin in self.origins.values():
+            found[origin.how] = found.get(origin.how, 0) + 1
+        found["absorbed"] = sum(1 for ids in self.absorbed.values() if ids)
+        found["folded"] = sum(1 for ids in self.absorbed.values() if not ids)
+        return found
+
+
+def op_map(source: Graph, converted: Model) -> OpMap:
+    """Map the operators of a converted model to the nodes of the graph that it was converted from."""
+    sources = {op.name: op for _, op in source.walk()}
+    known = set(sources) | {str(tensor.attrs["node"]) for tensor in source.tensors.values() if "node" in tensor.attrs}
+    results = _results(source, converted)
+    origins = {op.id: _origin(op, known, results) for _, op in converted.operators()}
+    return OpMap(origins, _absorbed(source, origins), sources)
+
+
+def _results(source: Graph, converted: Model) -> dict[str, str]:
+    """The source node by output tensor of the converted main graph, through the signature's output names."""
+    writers = [source.producer(name) for name in source.outputs]
+    by_key = dict(zip(source.attrs.get("signature_outputs", source.outputs), writers, strict=False))
+    keys = signature_outputs(converted)
+    found = {tensor: by_key[key] for key, tensor in keys.items() if key in by_key}
+    return {tensor: op.name for tensor, op in found.items() if op is not None}
+
+
+def signature_outputs(converted: Model) -> dict[str, str]:
+    """Output tensor by signature name of the converted model's main signature."""
+    for signature in converted.metadata.get("signatures", ()):
+        outputs = signature.get("outputs") if isinstance(signature, Mapping) else None
+        if isinstance(outputs, Mapping):
+            return dict(outputs)
+    return {}
+
+
+def _origin(op: Operator, known: set[str], results: Mapping[str, str]) -> Origin:
+    names = [name for name in op.outputs if name]
+    nodes = dict.fromkeys(node for name in names for node in _named(name, known))
+    if nodes:
+        return Origin(tuple(nodes), "name")
+    written = dict.fromkeys(results[name] for name in names if name in results)
+    if written:
+        return Origin(tuple(written), "output")
+    return Origin((), "inserted" if op.type in _INSERTED else "unmapped")
+
+
+def _named(tensor: str, known: set[str]) -> list[str]:
+    return [node for part in tensor.split(";") if (node := _node(part, known)) is not None]
+
+
+def _node(part: str, known: set[str]) -> str | None:
+    """The known node that a name means, without its output index and the converter's number; the longest one that fits."""
+    name = part.strip()
+    stem, _, index = name.rpartition(":")
+    if stem and index.isdigit():
+        name = stem
+    while name not in known:
+        if not name or not name[-1].isdigit():
+            return None
+        name = name[:-1]
+    return name
+
+
+def _absorbed(source: Graph, origins: Mapping[str, Origin]) -> dict[str, tuple[str, ...]]:
+    """Where every node that no operator names went: into the operators of the nodes that read it."""
+    homes: dict[str, set[str]] = {}
+    for id, origin in origins.items():
+        for node in origin.nodes:
+            homes.setdefault(node, set()).add(id)
+    found: dict[str, tuple[str, ...]] = {}
+    for op in reversed(source.ops()):
+        if op.name in homes:
+            continue
+        below = _readers(source, op)
+        ids = set().union(*(homes.get(reader.name, set()) for reader in below)) if below else set()
+        homes[op.name] = ids if _computed(source, op) else set()
+        found[op.name] = tuple(sorted(homes[op.name]))
+    return found
+
+
+def _readers(graph: Graph, op: Operator) -> list[Operator]:
+    return [reader for name in op.outputs for reader in graph.consumers(name)]
+
+
+def _computed(graph: Graph, op: Operator) -> bool:
+    """False when every input is constant, so that the converter computes the operator once and for all."""
+    return any(tensor is None or tensor.const is None for tensor in graph.input_tensors(op)) or not op.inputs
+
+
+def mapped_share(maps: Iterable[OpMap]) -> float:
+    """Share of operators with a known origin, inserted ones included; 1.0 without operators."""
+    total = unmapped = 0
+    for found in maps:
+        total += len(found.origins)
+        unmapped += len(found.unmapped)
+    return 1.0 if not total else 1 - unmapped / total
