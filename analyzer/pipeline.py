@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..rewrites.registry import answers
 from ..rules.pack import Chosen
 from .check import check
 from .errors import AccelintError, UsageError
-from .fixes import fixes_by_finding
 from .formats import load
 from .model import Model
 from .report.document import Entry
@@ -19,7 +19,7 @@ def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
     entry = Entry(path)
     try:
         entry.model = load(path)
-        fixes = fixes_by_finding()
+        fixes = answers()
         for chosen in packs:
             entry.coverages.append(_check(entry.model, chosen).with_fixes(fixes))
     except AccelintError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..analyzer.errors import UsageError
@@ -52,7 +52,7 @@ def _packs(target: str | None) -> list[Pack]:
 
 
 def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
-    """The text of ``explain``; ``fixes`` maps codes and rule names to the rewrites that answer them.
+    """The text of ``explain``; ``fixes`` maps ``code:TYPE`` and ``rule:TYPE`` to the rewrites that answer them.
 
     Raises UsageError with the nearest names when nothing is called so.
     """
@@ -72,8 +72,7 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
 
 def _explain_code(code: str, entry: dict[str, str], target: str | None, fixes: Mapping[str, str]) -> str:
     lines = [f"{code} {entry['name']}: {entry['title']}", "", f"Why it matters: {entry['why']}", f"What to change: {entry['change']}"]
-    if code in fixes:
-        lines.append(f"Rewrite that repairs it: {fixes[code]}")
+    lines += [f"Rewrite that repairs it: {line}" for line in _repairs(code, (), fixes)]
     for pack in _packs(target):
         found = [rule for rule in pack.rules if rule.code == code]
         if found:
@@ -92,8 +91,7 @@ def _explain_rule(pack: Pack, rule: Rule, fixes: Mapping[str, str]) -> str:
     lines.append(f"  source: {rule.source.url or rule.source.package} {rule.source.version}")
     if rule.advice:
         lines.append(f"  what to change: {rule.advice}")
-    if rule.name in fixes or rule.code in fixes:
-        lines.append(f"  rewrite that repairs it: {fixes.get(rule.name) or fixes[rule.code]}")
+    lines += [f"  rewrite that repairs it: {line}" for line in _repairs(rule.name, rule.ops, fixes) or _repairs(rule.code, rule.ops, fixes)]
     return "\n".join(lines) + "\n"
 
 
@@ -119,3 +117,13 @@ def _say(table: Any) -> str:
         shown = ", ".join(map(str, value)) if isinstance(value, list) else _say(value) if isinstance(value, dict) else value
         words.append(f"{key.replace('_', ' ')} {shown}")
     return " ".join(words)
+
+
+def _repairs(answer: str, ops: Sequence[str], fixes: Mapping[str, str]) -> list[str]:
+    """``rewrite (TYPE, TYPE)`` for each rewrite that answers a code or rule at the given types, or at any."""
+    found: dict[str, list[str]] = {}
+    for key, rewrite in fixes.items():
+        name, _, type = key.partition(":")
+        if name == answer and (not ops or type in ops or "*" in ops):
+            found.setdefault(rewrite, []).append(type)
+    return [f"{rewrite} ({', '.join(types)})" for rewrite, types in found.items()]

@@ -16,7 +16,7 @@ LAYERS = [
     {"analyzer/formats", "rules"},
     {"analyzer/policies", "analyzer/cost", "analyzer/check"},
     {"rewrites"},
-    {"analyzer/fixes", "analyzer/convert", "analyzer/runtimes", "analyzer/parity", "analyzer/conform", "analyzer/fix", "analyzer/verify"},
+    {"analyzer/jobs", "analyzer/convert", "analyzer/runtimes", "analyzer/parity", "analyzer/conform", "analyzer/fix", "analyzer/verify"},
     {"analyzer/report"},
     {"analyzer/pipeline"},
     {"analyzer/cli"},

@@ -58,10 +58,10 @@ def explain(
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
+    from ...rewrites.registry import answers
     from ...rules.catalogue import explanation
-    from ..fixes import fixes_by_finding
 
-    typer.echo(explanation(what, target, fixes_by_finding()), nl=False)
+    typer.echo(explanation(what, target, answers()), nl=False)
 
 
 def schema() -> None:
