@@ -266,11 +266,18 @@ def _broadcast_args(net: Net, p: Any) -> None:
 family("BROADCAST_ARGS", _broadcast_args, mixes=4, kind=("i32", "i64"), case=(((2, 3), (1, 3)), ((3,), (2, 1))), const=(False, True))
 
 
+def _indices(net: Net, shape: Size, p: Any) -> str:
+    """Indices that are in range everywhere: 0 and 1."""
+    import numpy as np
+
+    return net.const(np.arange(int(np.prod(shape))).reshape(shape) % 2, p.index) if p.const else net.input(shape, p.index)
+
+
 def _gather(net: Net, p: Any) -> None:
     shape, places, axis, batch = p.case
     real = axis % len(shape)
     out = (*shape[:real], *places[batch:], *shape[real + 1 :])
-    index = net.weights(places, p.index) if p.const else net.input(places, p.index)
+    index = _indices(net, places, p)
     data = net.operand(shape, p.kind, const=p.table)
     net.op("GATHER", [data, index], [net.result(out, p.kind)], {"axis": axis, "batch_dims": batch})
 
@@ -283,7 +290,7 @@ def _gather_nd(net: Net, p: Any) -> None:
     shape, places = p.case
     depth = places[-1]
     out = (*places[:-1], *shape[depth:])
-    index = net.weights(places, p.index) if p.const else net.input(places, p.index)
+    index = _indices(net, places, p)
     net.op("GATHER_ND", [net.input(shape, p.kind), index], [net.result(out, p.kind)])
 
 
@@ -531,13 +538,18 @@ family("RFFT2D", _fourier, mixes=4, shape=((4, 8), (2, 4, 8)), length=((4, 8), (
 def _densify(net: Net, p: Any) -> None:
     from dataclasses import replace
 
+    from ..formats.tflite_sparse import dense_constant
+
     name = net.const([1.0, 2.0, 3.0, 4.0] if p.kind == "f32" else [1, 2, 3, 4], p.kind)
     tensor = net.graph.tensor(name)
     dense = {"format": "DENSE", "dense_size": 4, "array_segments": None, "array_indices": None}
     rows = ("Int32Vector", {"values": (0, 1, 2, 3, 4)}), ("Int32Vector", {"values": (1, 0, 3, 2)})
     sparse = {"format": "SPARSE_CSR", "dense_size": 0, "array_segments": rows[0], "array_indices": rows[1]}
     sparsity = {"traversal_order": (0, 1), "block_map": (), "dim_metadata": (dense, sparse)}
-    net.graph.set_tensor(replace(tensor, shape=(4, 4), attrs={"sparsity": sparsity}))
+    stored = replace(tensor.const, shape=(4, 4)) if tensor.const else None
+    if stored is not None:
+        attrs = {"sparsity": sparsity, "sparse_data": stored}
+        net.graph.set_tensor(replace(tensor, shape=(4, 4), const=dense_constant(stored, sparsity), attrs=attrs))
     out = net.result((4, 4), p.kind, static=True)
     net.op("DENSIFY", [name], [out])
     if p.use:

@@ -3,7 +3,8 @@
 Dialect ``tflite``. An operator's type is its builtin name (``CONV_2D``), or its custom code with the domain ``custom``.
 Its attributes are all fields of its options table by schema name, enums as their names, and where the file has them
 ``custom_options`` (bytes, a ``Constant`` when large), ``intermediates`` (tensor names) and ``mutating_variable_inputs``.
-Where the options table is absent or another operator's, ``options`` holds None or its name. Operators that call subgraphs hold them in ``graphs`` by the option's name without ``_subgraph_index``.
+Where the options table is absent or another operator's,
+``options`` holds None or its name. Operators that call subgraphs hold them in ``graphs`` by the option's name without ``_subgraph_index``.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..graph import Constant, Graph, Operator, Quantization, Source, Tensor
 from ..model import Model
 from .tflite_flat import Broken, Buffer, Flat, Row
 from .tflite_schema import CUSTOM_DOMAIN, DTYPES, schema
+from .tflite_sparse import dense_constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -281,7 +283,7 @@ class _Reader:
             attrs["sparsity"] = row["sparsity"]
             if const is not None:
                 attrs["sparse_data"] = const
-                const = _dense(const, row["sparsity"])
+                const = dense_constant(const, row["sparsity"])
         quant = None if row["quantization"] is None else _quantization(row["quantization"], attrs, names)
         return Tensor(name, dtype, self._shape(row, stored, attrs, const), const, quant, attrs)
 
@@ -429,14 +431,3 @@ def _named(details: Row, names: list[str]) -> Row:
         if key in named:
             named[key] = None if named[key] < 0 else names[_within(named[key], names, f"tensor of {key}")]
     return named
-
-
-def _dense(stored: Constant, sparsity: Row) -> Constant:
-    """A sparse constant as its dense value."""
-
-    def load() -> bytes:
-        from .tflite_sparse import densify
-
-        return densify(stored.raw(), stored.dtype, stored.shape, sparsity)
-
-    return Constant(stored.dtype, stored.shape, loader=load)

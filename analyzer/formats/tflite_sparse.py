@@ -10,9 +10,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from ..graph import Constant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+def dense_constant(stored: Constant, sparsity: dict[str, Any]) -> Constant:
+    """The dense value of a constant whose stored bytes are its non-zero values."""
+
+    def load() -> bytes:
+        return densify(stored.raw(), stored.dtype, stored.shape, sparsity)
+
+    return Constant(stored.dtype, stored.shape, loader=load)
 
 
 def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str, Any]) -> bytes:
