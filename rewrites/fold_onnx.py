@@ -279,16 +279,16 @@ def _picked(graph: Graph, op: Operator, length: int) -> NDArray[Any] | Miss:
         index = values[0]
         if index is None or index.ndim > 1 or (index.size and not (-length <= index.min() and index.max() < length)):
             return Miss("the positions are outside the shape")
-        return np.arange(length)[index]
-    if not values:
-        starts, ends, steps = op.attrs.get("starts", ()), op.attrs.get("ends", ()), ()
-    else:
-        starts, ends = values[0], values[1]
-        steps = values[3] if len(values) > 3 and values[3] is not None else ()
-    if starts is None or ends is None or len(starts) != 1 or len(ends) != 1:
+        return np.asarray(np.arange(length)[index])
+    bounds = [list(op.attrs.get(name, ())) for name in ("starts", "ends")] if not values else [_listed(value) for value in values]
+    if len(bounds[0]) != 1 or len(bounds[1]) != 1:
         return Miss("it does not slice one axis")
-    step = int(steps[0]) if len(steps) else 1
-    return np.arange(length)[int(starts[0]) : int(ends[0]) : step] if step > 0 else Miss("it slices backwards")
+    step = int(bounds[3][0]) if len(bounds) > 3 and bounds[3] else 1
+    return np.arange(length)[int(bounds[0][0]) : int(bounds[1][0]) : step] if step > 0 else Miss("it slices backwards")
+
+
+def _listed(value: NDArray[Any] | None) -> list[Any]:
+    return [] if value is None else list(value.reshape(-1).tolist())
 
 
 class InlineBranch(Rewrite[Operator]):

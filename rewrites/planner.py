@@ -144,7 +144,7 @@ class _Planner:
     def plan(self) -> Plan:
         self.clean()
         for _ in range(ROUNDS):
-            if not any([self.improve(rewrite) for rewrite in self.asked]):
+            if not sum(self.improve(rewrite) for rewrite in self.asked):
                 break
         return self.plan_
 
@@ -169,7 +169,7 @@ class _Planner:
         if self.attempt(rewrite, places):
             return True
         singles = places[:SINGLES] if len(places) > 1 else []
-        return any([self.attempt(rewrite, [place]) for place in singles])
+        return sum(self.attempt(rewrite, [place]) for place in singles) > 0
 
     def places(self, rewrite: AnyRewrite) -> list[tuple[Graph, Operator]]:
         wanted = {item.operator for item in self.coverage.findings if answering(item, (rewrite,))}
