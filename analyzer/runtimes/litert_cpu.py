@@ -91,12 +91,18 @@ def _piece(file: TfliteFile, reads: list[int], writes: list[int]) -> set[int]:
 def _placed(file: TfliteFile, op: Op, pieces: list[set[int]]) -> Placed:
     for number, piece in enumerate(pieces):
         if op.index in piece:
-            if file.unpacks(op):
-                return Placed(
-                    op.index, file.label(op), op.type, "folded", partition=number, reason="float16 constant, unpacked when loading"
-                )
+            if _unpacks(file, op):
+                return Placed(op.index, file.label(op), op.type, "folded", partition=number, reason="constant, unpacked when loading")
             return Placed(op.index, file.label(op), op.type, "accelerator", partition=number)
     return Placed(op.index, file.label(op), op.type, "cpu", reason="not in any delegated piece" if pieces else "")
+
+
+def _unpacks(file: TfliteFile, op: Op) -> bool:
+    """XNNPACK unpacks float16, int8 and sparse constants once, when it is applied (``Delegate::PrepareOpsToDelegate``)."""
+    if file.unpacks(op):
+        return True
+    stored = bool(op.inputs) and op.type in ("DEQUANTIZE", "DENSIFY") and file.constant(op.inputs[0])
+    return stored and (op.type == "DENSIFY" or file.dtype(op.inputs[0]) == file.schema.TensorType.INT8)
 
 
 def _feeds(interpreter: Any, request: Request) -> dict[int, Any]:
