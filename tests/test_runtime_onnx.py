@@ -169,9 +169,12 @@ class TestQnn:
         assert "same node name" in answer.reason
 
     def test_stft_crashes_the_runtime_and_the_next_model_is_answered(self, qnn: Session, tmp_path: Path) -> None:
-        """With a frame length that is no constant."""
+        """With sizes that are no constants but an output whose shape is known."""
         sizes = [info(name, onnx.TensorProto.INT64, []) for name in ("step", "length")]
         stft = save(tmp_path / "stft.onnx", [node("STFT", ["x", "step", "", "length"], ["y"])], [1, 128, 1], ["y"], opset=17, inputs=sizes)
+        model = onnx.load(stft)
+        model.graph.output[0].CopyFrom(info("y", onnx.TensorProto.FLOAT, [1, 15, 9, 2]))
+        onnx.save(model, stft)
         answer = qnn.ask(Request(stft))
         assert (answer.status, answer.signal) == ("crashed", "SIGSEGV")
         assert qnn.ask(Request(save(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [2, 3], ["y"]))).ok
