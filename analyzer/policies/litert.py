@@ -29,8 +29,11 @@ class LiteRTDelegate:
     bodies = True
 
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
-        """None: the interpreter folds nothing before it asks a delegate."""
-        return frozenset()
+        """Unpacking of stored constants, which the delegate does once when it is applied."""
+        if options.get("fp16") == "unpack":
+            return unpacked(graph)
+        halves = half_constants(graph)
+        return {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
         """The graph as the delegate sees it: stored sizes for unknown ones, float16 constants in place of their DEQUANTIZE."""
@@ -146,16 +149,15 @@ def _touches_resource(graph: Graph, op: Operator) -> bool:
 
 def _largest(graph: Graph, taken: Set[str], most: int) -> Grouping:
     """The GPU delegate: the whole graph, or the largest partitions without the DEQUANTIZE of float16 constants."""
-    halves = set(half_constants(graph))
-    constants = {op.id for op in graph.ops() if op.outputs and op.outputs[0] in halves and op.type == "DEQUANTIZE"}
+    halves = half_constants(graph)
+    constants = {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
     if all(op.id in taken or op.id in constants for op in graph.ops()):
         everything = tuple(op.id for op in graph.ops())
         return Grouping((everything,) if everything else ())
     found = partitions(graph, taken - constants)
     ranked = sorted(found, key=len, reverse=True)
     kept = ranked[:most] if most else ranked
-    words = "the host unpacks float16 constants unless the delegate takes every operator"
-    dropped = {id: Dropped("ACL604", "half-constants-on-the-host", words) for id in constants & taken}
+    dropped: dict[str, Dropped] = {}
     for group in ranked[len(kept) :]:
         words = f"its partition of {len(group)} operators is not among the {most} largest of {len(ranked)}"
         dropped.update((id, Dropped("ACL602", "too-many-partitions", words)) for id in group)
@@ -163,33 +165,38 @@ def _largest(graph: Graph, taken: Set[str], most: int) -> Grouping:
     return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
 
 
+def unpacked(graph: Graph) -> set[str]:
+    """Ids of DEQUANTIZE and DENSIFY that XNNPACK computes when it is applied: of a stored constant, or of what such an operator gives."""
+    values: set[str] = set()
+    found: set[str] = set()
+    for op in graph.ops():
+        source, result = _first(graph, op.inputs), _first(graph, op.outputs)
+        if source is None or result is None or not (graph.constant(source.name) is not None or source.name in values):
+            continue
+        sparse = bool(source.attrs.get("sparsity"))
+        quantized = source.dtype == "int8" and source.quant is not None
+        dequantized = op.type == "DEQUANTIZE" and not sparse and (source.dtype == "float16" or quantized) and result.dtype == "float32"
+        densified = op.type == "DENSIFY" and sparse and source.dtype in ("float32", "float16", "int8")
+        if dequantized or densified:
+            found.add(op.id)
+            values.add(result.name)
+    return found
+
+
+def _first(graph: Graph, names: tuple[str | None, ...]) -> Tensor | None:
+    return graph.find(names[0]) if names and names[0] else None
+
+
 def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, Dropped]]:
-    """XNNPACK: a constant unpacked for a reader that stays on the host is unpacked there, by its own operator."""
+    """XNNPACK: constants unpacked for operators that it takes belong to it, a variable's handle only with a reader or writer."""
     dropped: dict[str, Dropped] = {}
     kept = set(taken)
     for op in graph.ops():
         if op.id in taken and op.type == "VAR_HANDLE" and not any(reader.id in taken for reader in graph.consumers(op.outputs[0])):
             dropped[op.id] = Dropped("ACL604", "handle-of-a-host-variable", "nothing that the delegate takes reads or writes the variable")
             kept.discard(op.id)
-        if op.id not in taken or op.type not in ("DEQUANTIZE", "DENSIFY") or not unpacks_constant(graph, op):
-            continue
-        host = next((reader for reader in graph.consumers(op.outputs[0]) if reader.id not in taken), None)
-        if host is not None:
-            words = f"{host.type} reads the unpacked constant and stays on the host"
-            dropped[op.id] = Dropped("ACL604", "unpacked-for-the-host", words)
-            kept.discard(op.id)
+    free = unpacked(graph)
+    for op in graph.ops():
+        if op.id in free and all(reader.id in taken or reader.id in free for reader in graph.consumers(op.outputs[0])):
+            kept.add(op.id)
     return kept, dropped
-
-
-def unpacks_constant(graph: Graph, op: Operator) -> bool:
-    """DEQUANTIZE or DENSIFY that XNNPACK computes when it is applied: of a constant, or of what such an operator gives."""
-    while True:
-        source = op.inputs[0] if op.inputs else None
-        if source is None:
-            return False
-        if graph.constant(source) is not None:
-            return True
-        writer = graph.producer(source)
-        if writer is None or writer.type not in ("DEQUANTIZE", "DENSIFY"):
-            return False
-        op = writer
