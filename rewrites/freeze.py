@@ -141,9 +141,9 @@ def _decide(graph: Graph, requests: Sequence[Request]) -> tuple[dict[str, Shape]
 
 
 def free_symbols(graph: Graph) -> list[str]:
-    """Names of the symbolic dimensions of the graph's inputs, then of its other tensors, in order."""
-    tensors = [graph.tensor(name) for name in graph.inputs] + list(graph.tensors.values())
-    return list(dict.fromkeys(dim for tensor in tensors for dim in tensor.shape or () if isinstance(dim, str)))
+    """Names of the symbolic dimensions of the graph's inputs, in order. Others depend on these, or on data."""
+    shapes = [graph.tensor(name).shape or () for name in graph.inputs]
+    return list(dict.fromkeys(dim for shape in shapes for dim in shape if isinstance(dim, str)))
 
 
 def _names(graph: Graph, symbols: Sequence[str], word: str) -> str:
