@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..errors import GraphError, ModelError
 from ..graph import BITS, Constant
 from .onnx_external import ExternalFiles
 from .onnx_proto import DTYPES, pb, text
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_ELEMENTS = (1 << 63) - 1
+MAX_DENSE = (1 << 31) - 1
+"""Bytes of the largest sparse tensor that can be read, the limit of a tensor that is stored dense."""
 _TYPED = {
     "float32": ("float_data", "f"), "complex64": ("float_data", "f"),
     "float64": ("double_data", "d"), "complex128": ("double_data", "d"),
@@ -74,10 +76,10 @@ class Values:
         values = self.constant(proto.values)
         dims = tuple(proto.dims)
         need = self.nbytes(proto.values.name, values.dtype, dims)
-        if need is None or BITS[values.dtype] < 8:
-            raise self.error(f"the sparse tensor {proto.values.name!r} is of {values.dtype}")
+        if need is None or BITS[values.dtype] < 8 or need > MAX_DENSE:
+            raise self.error(f"the sparse tensor {proto.values.name!r} ({values.dtype}, shape {list(dims)}) cannot be made dense")
         indices = self.constant(proto.indices)
-        if indices.dtype != "int64" or indices.shape[:1] != values.shape or len(indices.shape) not in (1, 2):
+        if indices.dtype != "int64" or indices.shape not in (values.shape, (*values.shape, len(dims))):
             raise self.error(f"the indices of the sparse tensor {proto.values.name!r} do not fit its values")
         return Constant(values.dtype, dims, length=need, loader=partial(_dense, values, indices, dims))
 
@@ -166,6 +168,8 @@ def _dense(values: Constant, indices: Constant, dims: tuple[int, ...]) -> bytes:
     stored = values.read()
     dense = np.zeros(dims, stored.dtype)
     where = indices.read()
+    if where.size and (where.min() < 0 or (where >= (dims if where.ndim == 2 else dense.size)).any()):
+        raise GraphError(f"a sparse tensor of shape {dims} has a value outside of it")
     if where.ndim == 1:
         dense.reshape(-1)[where] = stored
     else:
