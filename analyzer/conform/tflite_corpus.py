@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
-from . import tflite_arrange, tflite_elementwise, tflite_spatial, tflite_stateful  # noqa: F401
+from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_spatial, tflite_stateful  # noqa: F401
 from .tflite_family import FAMILIES, Case
 from .tflite_net import seeded
 

@@ -27,7 +27,7 @@ UNIT_16 = {"q16": Kind("q16", "int16", 1 / 4096, 0)}
 UNARY: Mapping[str, tuple[str, ...]] = {
     "ABS": ("f32", "i32", "i16", "q8", "q16", "f16", "i64"), "CEIL": ("f32", "f16"), "FLOOR": ("f32", "f16"), "ROUND": ("f32", "f16"),
     "NEG": ("f32", "i32", "i64", "f16", "q8"), "SIN": ("f32", "f16"), "COS": ("f32", "f16"), "LOG": ("f32", "q8", "q16"),
-    "EXP": ("f32", "q8", "q16"), "SQRT": ("f32", "q8", "q16"), "RSQRT": ("f32", "q8", "q16"), "SQUARE": ("f32", "q8"),
+    "EXP": ("f32", "q8", "q16"), "SQRT": ("f32", "q8", "q16"), "RSQRT": ("f32", "q8", "q16"), "SQUARE": ("f32",),
     "LOGICAL_NOT": ("bool",), "ELU": ("f32", "q8"), "GELU": ("f32", "q8", "qu8", "f16"), "HARD_SWISH": ("f32", "q8", "qu8"),
     "RELU": ("f32", "q8", "qu8", "q16", "f16"), "RELU6": ("f32", "q8", "qu8", "q16"), "RELU_N1_TO_1": ("f32", "q8", "qu8"),
     "RELU_0_TO_1": ("f32", "q8", "qu8"), "LOGISTIC": ("f32", "q8", "qu8", "q16"), "TANH": ("f32", "q8", "qu8", "q16"),
@@ -92,6 +92,8 @@ def _binary(op: str) -> None:
         first, second = p.shapes
         if op == "PRELU" and broadcast(first, second) != first:
             raise Skip("the slope is wider than the input")
+        if op == "ATAN2" and first != second:
+            raise Skip("the kernel does not broadcast")
         names = [
             net.operand(first, p.kind, const=p.const == "first"),
             net.operand(second, p.kind, const=p.const == "second", factor=p.rescale),

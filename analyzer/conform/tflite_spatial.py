@@ -285,7 +285,7 @@ def _normalise(net: Net, p: Any) -> None:
     net.op("L2_NORMALIZATION", [net.input(p.shape, kind)], [net.result(p.shape, result)], {"fused_activation_function": p.act})
 
 
-family("L2_NORMALIZATION", _normalise, mixes=12, kind=("f32", "q8", "qu8"), shape=((1, 4, 5, 8), (2, 4, 5, 8), (3, 8), (2, 3, 8), (8,)), act=("NONE", "RELU", "RELU6"), dyn=DYN)
+family("L2_NORMALIZATION", _normalise, mixes=6, kind=("f32", "q8", "qu8"), shape=((1, 4, 5, 8), (2, 4, 5, 8), (3, 8), (2, 3, 8), (8,)), act=("NONE", "RELU"), dyn=DYN)
 
 
 def _local_response(net: Net, p: Any) -> None:

@@ -228,25 +228,26 @@ family("ASSIGN_VARIABLE", _assign, mixes=0, shape=((2, 3), (4,)), kind=("f32", "
 
 def _table(net: Net, p: Any) -> None:
     types = {"i64": "INT64", "str": "STRING"}
-    values = {"i64": lambda: net.const((1, 2, 3), "i64"), "str": lambda: net.strings((b"a", b"b", b"c"), (3,))}
+    key, value = p.types
+    contents = {"i64": lambda: net.const((1, 2, 3), "i64"), "str": lambda: net.strings((b"a", b"b", b"c"), (3,))}
     handle = _resource(net)
-    net.op("HASHTABLE", [], [handle], {"table_id": 7, "key_dtype": types[p.key], "value_dtype": types[p.value]})
-    net.op("HASHTABLE_IMPORT", [handle, values[p.key](), values[p.value]()], [])
+    net.op("HASHTABLE", [], [handle], {"table_id": 7, "key_dtype": types[key], "value_dtype": types[value]})
+    net.op("HASHTABLE_IMPORT", [handle, contents[key](), contents[value]()], [])
     if p.op == "HASHTABLE_SIZE":
         net.op("HASHTABLE_SIZE", [handle], [net.result((1,), "i64", static=True)])
         return
-    default = net.const((0,), "i64") if p.value == "i64" else net.strings((b"?",), (1,))
-    net.op("HASHTABLE_FIND", [handle, net.input((2,), p.key), default], [net.result((2,), p.value)])
+    default = net.const((0,), "i64") if value == "i64" else net.strings((b"?",), (1,))
+    net.op("HASHTABLE_FIND", [handle, net.input((2,), key), default], [net.result((2,), value)])
 
 
 for _op in ("HASHTABLE", "HASHTABLE_FIND", "HASHTABLE_IMPORT", "HASHTABLE_SIZE"):
-    family(_op, _table, mixes=1, op=(_op,), key=("i64", "str"), value=("str", "i64"))
+    family(_op, _table, mixes=0, op=(_op,), types=(("i64", "str"), ("str", "i64")))
 
 
 def _strings(net: Net, p: Any) -> None:
     x = net.input((2, 3), "str")
     if p.op == "GATHER":
-        net.op("GATHER", [x, net.const((1, 0))], [net.result((2, 3), "str")])
+        net.op("GATHER", [net.input((3,), "str"), net.const((1, 0))], [net.result((2,), "str")])
     elif p.op in ("EQUAL", "NOT_EQUAL"):
         net.op(p.op, [x, net.input((2, 3), "str")], [net.result((2, 3), "bool")])
     elif p.op == "RESHAPE":
@@ -351,7 +352,7 @@ family("STABLEHLO_REDUCE_WINDOW", _hlo_window, mixes=2, kind=("f32", "i32"), str
 
 
 def _window(net: Net, p: Any) -> None:
-    names = [net.input((4, 5), p.kind), net.weights((), p.kind), *(net.const(value, "i64") for value in ((2, 2), (p.stride, 1), (1, 1), (1, 1)))]
+    names = [net.input((4, 5), p.kind), net.weights((), p.kind), *(net.const(value, "i64") for value in ((2, 2), (p.stride, 1), (1, 1)))]
     net.op("REDUCE_WINDOW", names, [net.result(((4 - 2) // p.stride + 1, 4), p.kind)], {"reduce_function": p.function})
 
 
