@@ -199,3 +199,18 @@ def test_every_chip_has_a_number_and_an_architecture() -> None:
     assert (SOCS["sm8650"].model, SOCS["sm8650"].arch) == (57, 75)
     assert all(name == name.lower() and soc.arch in (68, 69, 73, 75, 79, 81) and soc.model > 0 for name, soc in SOCS.items())
     assert len({(soc.model) for soc in SOCS.values()}) == len(SOCS)
+
+
+def test_the_first_operator_that_differs_is_located(cpu: Session, tmp_path: Path) -> None:
+    """The other model computes its second operator with another constant; everything after it differs too."""
+    from accelint.analyzer.formats import load
+    from accelint.analyzer.runtimes.locate import locate
+
+    nodes = [node("Abs", ["x"], ["a"]), node("Mul", ["a", "k"], ["b"]), node("Neg", ["b"], ["c"]), node("Exp", ["c"], ["y"])]
+    models = [save(tmp_path / f"{value}.onnx", nodes, [2, 3, 3], ["y"], {"k": np.array(value, np.float32)}) for value in (1.0, 1.5)]
+    feed = tensors.write(tmp_path / "in.npz", {"x": RAMP})
+    found = locate(load(models[0]).graph, (cpu, models[0]), (cpu, models[1]), feed)
+    assert found is not None
+    assert (found.operator.id, found.operator.type) == ("main/1", "Mul")
+    assert found.difference.max_rel == pytest.approx(0.5)
+    assert locate(load(models[0]).graph, (cpu, models[0]), (cpu, models[0]), feed) is None

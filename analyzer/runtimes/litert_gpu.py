@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
+from .printed import Printed
 from .tflite_file import Op, TfliteFile
 from .tflite_partition import largest, subsets
 from .timing import measure
@@ -84,12 +85,9 @@ class GpuWorker:
     def __call__(self, request: Request) -> Answer:
         """One answer; with ``notes["probe"]`` when small models must be asked about first."""
         self.asked += 1
-        log = self.folder / "stderr"
-        start = log.stat().st_size
+        log = Printed(self.folder)
         model = self._load(request)
-        with log.open("rb") as stream:
-            stream.seek(start)
-            printed = stream.read().decode("utf-8", "replace")
+        printed = log.text()
         if isinstance(model, str):
             reason = _refusal(printed, model)
             return Answer("refused", reason=reason, notes={} if " | " in reason else {"unexplained": True})

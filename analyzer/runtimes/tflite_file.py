@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -41,6 +42,7 @@ class TfliteFile:
 
         self.schema = schema
         self.path = path
+        self.subgraph = subgraph
         with path.open("rb") as stream:
             self._data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         if bytes(self._data[4:8]) != b"TFL3":
@@ -138,6 +140,23 @@ class TfliteFile:
         graph.inputs = [places[item] for item in dict.fromkeys(op.inputs) if item >= 0 and item not in made and not self.constant(item)]
         graph.outputs = [places[item] for item in op.outputs if item >= 0]
         builder = flatbuffers.Builder(4096)
+        builder.Finish(model.Pack(builder), b"TFL3")
+        return bytes(builder.Output())
+
+    def renamed(self, names: Mapping[int, str]) -> bytes:
+        """The whole model with other tensor names in this graph. Unpacks everything; weights outside the flatbuffer are taken in."""
+        import flatbuffers
+        import numpy as np
+
+        model = self.schema.ModelT.InitFromPackedBuf(self._data[:], 0)
+        graph = model.subgraphs[self.subgraph]
+        for tensor, name in names.items():
+            graph.tensors[tensor].name = name
+        for buffer in model.buffers:
+            if getattr(buffer, "size", 0) > 1 and buffer.data is None:
+                buffer.data = np.frombuffer(self._data[buffer.offset : buffer.offset + buffer.size], np.uint8)
+                buffer.offset = buffer.size = 0
+        builder = flatbuffers.Builder(1 << 16)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 

@@ -1,0 +1,149 @@
+"""Vela, the compiler of Arm's Ethos-U NPUs: its output file holds one ``ethos-u`` operator per compiled piece and what it left to the CPU.
+
+Operators are followed by the tensors that they write, whose names Vela keeps. The reasons are printed per operator
+(``Warning (supported operators) operator: CUMSUM, ofm: 'name'`` and ``Reason: ...``); only the output file decides, as
+some operators with a printed reason are compiled all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .answers import Answer, Placed, Request
+from .printed import Printed
+from .tflite_file import Op, TfliteFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONFIG = {"u55": "ethos-u55-256", "u65": "ethos-u65-256", "u85": "ethos-u85-256"}
+"""The accelerator configurations that Vela itself takes by default; ``options={"accelerator": ...}`` names another."""
+_WARNING = re.compile(r"^Warning \((?P<kind>[^)]*)\) operator: (?P<type>\S+), ofm: '(?P<name>.*)'$")
+_NPU = "CUSTOM ethos-u"
+
+
+class VelaWorker:
+    """Compiles in this process; a crash of the compiler's core takes the worker, not accelint."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        from ethosu.vela import vela
+
+        self.vela = vela
+        self.root = folder
+        self.folder = folder / "vela"
+        self.config = _CONFIG[name.partition(":")[2]]
+
+    def __call__(self, request: Request) -> Answer:
+        """One answer. Vela compiles and does not run: outputs and latency are never given."""
+        try:
+            file = TfliteFile(request.model)
+        except (ValueError, OSError) as error:
+            return Answer("refused", reason=str(error))
+        source, names = _uniquely_named(file, self.folder)
+        config = str(request.options.get("accelerator", self.config))
+        printed, problem = self._compile(source, config, list(request.options.get("arguments", ())))
+        compiled = self.folder / f"{source.stem}_vela.tflite"
+        if problem or not compiled.is_file():
+            return Answer("refused", reason=problem or "Vela wrote no model")
+        result = TfliteFile(compiled)
+        placement, partitions, notes = _placement(file, names, result, reasons(printed))
+        compiled.unlink()
+        return Answer("ok", placement=placement, partitions=partitions, notes={**notes, "accelerator": config})
+
+    def _compile(self, source: Path, config: str, arguments: list[str]) -> tuple[str, str]:
+        """What Vela printed, and why it failed (empty when it did not)."""
+        self.folder.mkdir(exist_ok=True)
+        log = Printed(self.root)
+        command = [str(source), "--accelerator-config", config, "--output-dir", str(self.folder), *arguments]
+        code: object
+        try:
+            code, problem = self.vela.main(command), ""
+        except SystemExit as end:
+            code, problem = end.code, ""
+        except Exception as error:
+            code, problem = 1, f"{type(error).__name__}: {error}"[:2000]
+        printed = log.text()
+        return printed, (problem or f"exit status {code}: {_last(printed)}") if code else ""
+
+
+def open(name: str, folder: Path) -> VelaWorker:
+    """A worker for ``litert/ethos-u:<u55|u65|u85>``."""
+    return VelaWorker(name, folder)
+
+
+def reasons(printed: str) -> dict[str, str]:
+    """Vela's words by the name of the tensor that the operator writes; several are joined."""
+    found: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in printed.splitlines():
+        match = _WARNING.match(line)
+        if match:
+            current = found.setdefault(match["name"], [])
+            current.append("")
+        elif not line.strip():
+            current = None
+        elif current is not None:
+            current[-1] = f"{current[-1]} {line.removeprefix('Reason:').strip()}".strip()
+    return {name: " / ".join(dict.fromkeys(item for item in texts if item)) for name, texts in found.items()}
+
+
+def _placement(
+    file: TfliteFile, names: dict[int, str], result: TfliteFile, words: dict[str, str]
+) -> tuple[tuple[Placed, ...], int, dict[str, object]]:
+    pieces = [op for op in result.ops if op.type == _NPU]
+    on_cpu = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
+    by_name = {name: tensor for tensor, name in names.items()}
+    inside: dict[int, int] = {}
+    for number, piece in enumerate(pieces):
+        reads = {by_name[name] for name in map(result.name, (item for item in piece.inputs if item >= 0)) if name in by_name}
+        writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
+        for index in _between(file, reads, writes):
+            inside.setdefault(index, number)
+    placed = tuple(_placed(file, op, names, on_cpu, inside, words) for op in file.ops)
+    known = {names[item] for op in file.ops for item in op.outputs if item >= 0}
+    return placed, len(pieces), {"added": len(on_cpu - known)}
+
+
+def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], inside: dict[int, int], words: dict[str, str]) -> Placed:
+    written = [names[item] for item in op.outputs if item >= 0]
+    reason = " / ".join(words[name] for name in written if name in words)
+    label = file.label(op)
+    if any(name in on_cpu for name in written):
+        return Placed(op.index, label, op.type, "cpu", reason=reason or "left to the CPU without a reason")
+    if op.index in inside:
+        return Placed(op.index, label, op.type, "accelerator", partition=inside[op.index])
+    if op.inputs and all(file.constant(item) for item in op.inputs):
+        return Placed(op.index, label, op.type, "folded", reason="constant: computed when compiling")
+    return Placed(op.index, label, op.type, "unmapped", reason="what it writes is not in the compiled model and no piece needs it")
+
+
+def _between(file: TfliteFile, reads: set[int], writes: list[int]) -> set[int]:
+    """Operators on the way from the tensors that a piece writes back to those that it reads."""
+    todo, found = list(writes), set()
+    while todo:
+        op = file.producers.get(todo.pop())
+        if op is None or op.index in found:
+            continue
+        found.add(op.index)
+        todo += [item for item in op.inputs if item >= 0 and item not in reads]
+    return found
+
+
+def _uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:
+    """The file itself when its tensor names are distinct, else a copy in which they are; with the name of each tensor."""
+    used = sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
+    names = {tensor: file.name(tensor) for tensor in used}
+    if file.subgraphs == 1 and max(Counter(names.values()).values(), default=1) == 1:
+        return file.path, names
+    fresh = {tensor: f"acl:{tensor}" for tensor in used}
+    folder.mkdir(exist_ok=True)
+    path = folder / "named.tflite"
+    path.write_bytes(file.renamed(fresh))
+    return path, fresh
+
+
+def _last(printed: str) -> str:
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return next((line for line in reversed(lines) if "rror" in line), lines[-1] if lines else "")[:1000]
