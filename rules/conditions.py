@@ -75,7 +75,7 @@ RELATIONS = ("eq", "not_eq", "at_least", "at_most", "multiple_of", "same_as")
 """Tests whose limit may be another subject."""
 _SUBJECT_OPTIONS = {
     "attr": {"default", "index", "of", "absent"},
-    "input": {"of", "axis", "index", "absent"},
+    "input": {"of", "axis", "index", "absent", "only"},
     "output": {"of", "axis", "index", "absent"},
     "op": set(),
 }
@@ -106,7 +106,9 @@ def _subject(table: Mapping[str, Any]) -> Subject:
     side = "input" if "input" in table else "output"
     if of is None or (of != "present" and of not in TENSOR_FACTS):
         raise ConditionError(f"{side} needs of = present or one of {', '.join(TENSOR_FACTS)}, not {of!r}")
-    return tensor_subject(side, table[side], of, table.get("axis"), table.get("index"))
+    if table.get("only") not in (None, "computed", "stored"):
+        raise ConditionError(f"only is computed or stored, not {table['only']!r}")
+    return tensor_subject(side, table[side], of, table.get("axis"), table.get("index"), table.get("only"))
 
 
 def _kind(table: Mapping[str, Any]) -> str:

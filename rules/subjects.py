@@ -103,6 +103,8 @@ OPERATOR_FACTS: Mapping[str, Callable[[Graph, Operator], Any]] = {
     "version": lambda graph, op: op.version,
     "inputs": lambda graph, op: sum(1 for name in op.inputs if name),
     "outputs": lambda graph, op: sum(1 for name in op.outputs if name),
+    "computed_inputs": lambda graph, op: sum(1 for name in op.inputs if name and graph.constant(name) is None),
+    "stored_inputs": lambda graph, op: sum(1 for name in op.inputs if name and graph.constant(name) is not None),
     "in_body": lambda graph, op: graph.outer is not None,
 }
 
@@ -150,8 +152,8 @@ def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], whi
     return [at(index) for index in (which if isinstance(which, list) else [which])]
 
 
-def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any) -> Subject:
-    """A subject about inputs or outputs of the operator."""
+def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: str | None = None) -> Subject:
+    """A subject about inputs or outputs of the operator; ``only`` is ``computed`` or ``stored`` (constants)."""
     fact = TENSOR_FACTS.get(of)
     text = f"{side} {which} {of}" + (f" {axis}" if axis is not None else "")
 
@@ -160,6 +162,8 @@ def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any) -> Sub
         tensors = graph.input_tensors(op) if side == "input" else graph.output_tensors(op)
         found: Values = []
         for tensor in _pick(tensors, names, which, op, side):
+            if only is not None and isinstance(tensor, Tensor) and (graph.constant(tensor.name) is not None) is (only == "computed"):
+                continue
             if of == "present":
                 found.append(tensor is not ABSENT)
             elif tensor is ABSENT or tensor is UNKNOWN:
