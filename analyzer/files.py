@@ -37,13 +37,18 @@ def _feed(digest: hashlib._Hash, path: Path) -> None:
             digest.update(block)
 
 
+def same_file(left: Path, right: Path) -> bool:
+    """Whether two paths name one existing file or folder."""
+    return left.exists() and right.exists() and left.samefile(right)
+
+
 @contextmanager
 def atomic(target: Path, *, source: Path | None = None, folder: bool = False) -> Iterator[Path]:
     """Give a path beside ``target`` to write to; it becomes ``target`` only when the block ends well.
 
     Raises UsageError when ``target`` is ``source`` (outputs are never written over the input) or its folder is missing.
     """
-    if source is not None and target.exists() and source.exists() and source.samefile(target):
+    if source is not None and same_file(source, target):
         raise UsageError(f"{target} is the input: give another output path")
     parent = target.absolute().parent
     if not parent.is_dir():

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..rewrites.registry import answers
 from ..rules.pack import Chosen
-from .check import check
+from ..rules.verdict import Verdict
+from .check import Coverage, Finding, OperatorVerdict, check, fingerprint
 from .errors import AccelintError, UsageError
 from .formats import load
+from .graph import Operator
 from .model import Model
 from .report.document import Entry
 
+if TYPE_CHECKING:
+    from .convert import Converted
+    from .convert.refusals import Refusal
+
+_CONVERTERS = {("tf", "tflite")}
+"""Source and target dialects that a vendor's converter connects."""
+
 
 def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
-    """Check one file for several targets; an error of the file becomes the entry's error."""
+    """Check one file for several targets; an error of the file becomes the entry's error.
+
+    Raises UsageError for a target that takes another dialect, to which nothing converts.
+    """
     entry = Entry(path)
     try:
         entry.model = load(path)
-        fixes = answers()
-        for chosen in packs:
-            entry.coverages.append(_check(entry.model, chosen).with_fixes(fixes))
+        entry.coverages = _coverages(entry.model, list(packs))
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -29,7 +41,84 @@ def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
     return entry
 
 
-def _check(model: Model, chosen: Chosen):  # type: ignore[no-untyped-def]
-    if model.dialect == chosen.pack.dialect:
-        return check(model, chosen)
-    raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")
+def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
+    fixes = answers()
+    converted: Converted | None = None
+    coverages = []
+    for chosen in packs:
+        if model.dialect == chosen.pack.dialect:
+            coverages.append(check(model, chosen).with_fixes(fixes))
+            continue
+        if (model.dialect, chosen.pack.dialect) not in _CONVERTERS:
+            raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")
+        if converted is None:
+            from .convert.tflite import to_tflite
+
+            converted = to_tflite(model)
+        coverages.append(of_converted(model, converted, chosen))
+    return coverages
+
+
+def of_converted(model: Model, made: Converted, chosen: Chosen) -> Coverage:
+    """The coverage of a converted model, told in the words of the model that it was converted from."""
+    if made.model is None or made.op_map is None:
+        return _refused(model, made, chosen)
+    coverage = check(made.model, chosen).with_fixes(answers())
+    sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
+    names = {op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else "" for op in coverage.operators}
+    operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)
+    findings = tuple(_told(item, names[item.operator], sources[item.operator], chosen) for item in coverage.findings)
+    unmapped = len(made.op_map.unmapped)
+    notes = (
+        f"converted by TensorFlow {made.versions.get('tensorflow', '')}: operators are those of the TFLite model, "
+        f"named after the nodes that they came from" + (f"; {unmapped} could not be traced" if unmapped else ""),
+        *((f"only the signature {made.signature!r} was converted, not {', '.join(made.others)}",) if made.others else ()),
+    )
+    return replace(coverage, operators=operators, findings=findings, notes=notes)
+
+
+def _renamed(op: OperatorVerdict, name: str, source: Operator | None) -> OperatorVerdict:
+    return replace(op, name=name or op.name, code=source.source.code if source else op.code)
+
+
+def _told(finding: Finding, name: str, source: Operator | None, chosen: Chosen) -> Finding:
+    if source is None:
+        return finding
+    where = f", {source.source.code}" if source.source.code else ""
+    message = f"{finding.message} (TensorFlow {source.type} {name!r}{where})"
+    return replace(finding, message=message, fingerprint=fingerprint(chosen.target, finding.rule, source))
+
+
+def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
+    """Nothing runs: the converter refuses, and each of its reasons is a finding about a TensorFlow operator."""
+    graph = model.graphs.get(made.signature, model.graph)
+    by_id = {op.id: op for _, op in graph.walk()}
+    findings = []
+    rows: dict[str, list[int]] = {}
+    for refusal in made.refusals:
+        op = by_id.get(refusal.operator or "")
+        rows.setdefault(op.id if op else "", []).append(len(findings))
+        findings.append(_refusal(refusal, op, made, chosen))
+    operators = tuple(
+        OperatorVerdict(op.id, op.label, op.type, Verdict.REJECTED, tuple(rows.get(op.id, ())), code=op.source.code)
+        for op in by_id.values()
+    )
+    runtime = f"{chosen.pack.runtime} {chosen.version}"
+    return Coverage(chosen.target, runtime, operators, tuple(findings), (), ("TensorFlow's converter refuses the model",))
+
+
+def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
+    named = op or Operator("", refusal.type, name=refusal.node)
+    return Finding(
+        code="ACL801",
+        rule=f"not-convertible-{refusal.needs}",
+        severity="error",
+        operator=op.id if op else made.signature,
+        message=refusal.text,
+        seen=refusal.type,
+        limit="operators that TensorFlow's converter knows",
+        evidence="measured",
+        source=f"tensorflow {made.versions.get('tensorflow', '')}",
+        effect="rejected",
+        fingerprint=fingerprint(chosen.target, "not-convertible", named),
+    )

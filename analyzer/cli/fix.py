@@ -2,8 +2,123 @@
 
 from __future__ import annotations
 
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
+
+from .check import PackFile
+
+if TYPE_CHECKING:
+    from ..fix import FixResult
+
+
+class Level(str, Enum):
+    """Which rewrites are applied."""
+
+    SAFE = "safe"
+    UNSAFE = "unsafe"
+
+
+class Optimize(str, Enum):
+    """What a conversion does to the weights."""
+
+    NONE = "none"
+    FP16 = "fp16"
+    DYNAMIC = "dynamic"
+    INT8 = "int8"
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
+    app.command("fix")(fix)
+    app.command("convert")(convert)
+
+
+def fix(
+    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
+    target: Annotated[str, typer.Option("--target", "-t", help="The target that the model is fixed for.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the fixed model goes; never over the input.")] = None,
+    freeze: Annotated[
+        list[str] | None,
+        typer.Option(help="Fix sizes: input=1x3x224x224, a symbolic dimension batch=1, or batch=1 for every open first dimension."),
+    ] = None,
+    fix_level: Annotated[
+        Level, typer.Option(help="safe: same bits or rounding; unsafe: approximations and interface changes too.")
+    ] = Level.SAFE,
+    diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    pack: PackFile = None,
+) -> None:
+    """Change a model so that more of it runs on the target; each change is proved against the original."""
+    import json
+
+    from ...rules.registry import choose
+    from ..errors import UsageError
+    from ..files import same_file
+    from ..fix import fix as apply
+    from ..formats import emit, load
+
+    if output is None and not diff and not as_json:
+        raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
+    if output is not None and same_file(model, output):
+        raise UsageError(f"{output} is the input: give another output path")
+    chosen = choose(target, pack)
+    result = apply(load(model), chosen, freeze or [], fix_level.value)
+    if output is not None:
+        emit(result.model, output)
+    if as_json:
+        written = {"output": None if output is None else str(output)}
+        typer.echo(json.dumps({"model": str(model), "target": chosen.target, **written, **result.to_json()}, indent=1))
+    else:
+        _show(result, output, diff)
+    raise typer.Exit(5 if any(step.proof is not None and step.proof.status == "failed" for step in result.kept) else 0)
+
+
+def _show(result: FixResult, output: Path | None, diff: bool) -> None:
+    from ..report.text import clean
+
+    if diff and result.diff:
+        typer.echo(clean_lines(result.diff))
+    for step in result.steps:
+        mark = "kept  " if step.kept else "undone"
+        places = f" at {clean(', '.join(step.places[:3]))}" + (", ..." if len(step.places) > 3 else "") if step.rewrite != "freeze" else ""
+        typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{places}: {clean(step.title)}")
+        typer.echo(f"       {clean(step.reason)}")
+        if step.proof is not None:
+            typer.echo(f"       {clean(step.proof.text)}")
+    before, after = result.scores
+    typer.echo(f"{result.after.target}: {before.text} -> {after.text}")
+    shares = [f"{coverage.verdict} {coverage.by_operators:.0%}" for coverage in (result.before, result.after)]
+    typer.echo(f"coverage: {' -> '.join(shares)} of operators")
+    if output is not None:
+        typer.echo(f"written: {output}" + ("" if result.changed else " (nothing was changed)"))
+
+
+def clean_lines(text: str) -> str:
+    """Text of several lines without control characters."""
+    from ..report.text import clean
+
+    return "\n".join(clean(line) for line in text.splitlines())
+
+
+def convert(
+    model: Annotated[Path, typer.Argument(help="A SavedModel folder, a GraphDef or a .keras file.")],
+    to: Annotated[str, typer.Option("--to", help="The format: tflite.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
+    batch: Annotated[int | None, typer.Option(help="Fix the first dimension of every input that leaves it open.")] = None,
+    select_tf_ops: Annotated[bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")] = False,
+    optimize: Annotated[Optimize, typer.Option(help="fp16 or dynamic: smaller weights; int8: everything in int8.")] = Optimize.NONE,
+) -> None:
+    """Convert a model with the vendor's own converter; what it refuses is told by operator and node."""
+    from ..convert import Options
+    from ..convert import convert as run
+
+    made = run(model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value))
+    if made.path is None:
+        for refusal in made.refusals:
+            typer.echo(f"accelint: {clean_lines(refusal.text)}", err=True)
+        raise typer.Exit(1)
+    counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
+    typer.echo(f"written: {output} ({counts})")
