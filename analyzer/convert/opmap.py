@@ -87,11 +87,8 @@ def _results(source: Graph, converted: Model) -> dict[str, str]:
 
 def signature_outputs(converted: Model) -> dict[str, str]:
     """Output tensor by signature name of the converted model's main signature."""
-    for signature in converted.metadata.get("signatures", ()):
-        outputs = signature.get("outputs") if isinstance(signature, Mapping) else None
-        if isinstance(outputs, Mapping):
-            return dict(outputs)
-    return {}
+    signatures: Mapping[str, Mapping[str, Mapping[str, str]]] = converted.metadata.get("signatures", {})
+    return next((dict(signature["outputs"]) for signature in signatures.values()), {})
 
 
 def _origin(op: Operator, known: set[str], results: Mapping[str, str]) -> Origin:

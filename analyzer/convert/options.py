@@ -43,6 +43,11 @@ class Options:
     seconds: float = 900.0
     memory: int = 12 << 30
 
+    @property
+    def fixes_shapes(self) -> bool:
+        """True when the options say anything about shapes."""
+        return bool(self.shapes) or self.batch is not None
+
 
 def fixed_shapes(graph: Graph, options: Options) -> dict[str, Shape]:
     """The shape of every input by its signature name, with what the options fix.

@@ -93,23 +93,27 @@ def _function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[str, Any
 def _graph_function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     graph_def = tf.compat.v1.GraphDef.FromString(Path(request["model"]).read_bytes())
     wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph_def, name=""), [])
-    feeds = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["feeds"].items()}
+    feeds = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in sorted(request["feeds"].items())}
     fetches = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["fetches"].items()}
-    function = wrapped.prune(feeds, fetches)
-    return wrapped, _Keyed(function), {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()}
+    function = wrapped.prune(list(feeds.values()), fetches)
+    return (
+        wrapped,
+        _Keyed(function, list(feeds)),
+        {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()},
+    )
 
 
 class _Keyed:
-    """A pruned function, which takes one dictionary, called with keywords."""
+    """A pruned function, which takes its inputs by position, called by name."""
 
     structured_input_signature = None
 
-    def __init__(self, function: Any) -> None:
-        self._function = function
+    def __init__(self, function: Any, names: list[str]) -> None:
+        self._function, self._names = function, names
         self.graph = function.graph
 
     def __call__(self, **values: Any) -> Any:
-        return self._function(values)
+        return self._function(*[values[name] for name in self._names])
 
 
 def _configure(tf: Any, converter: Any, request: dict[str, Any]) -> None:

@@ -55,6 +55,11 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
     options = options or Options()
     model = source if isinstance(source, Model) else load(source)
     request, signature, graph = _request(model, options)
+    if model.format == "keras" and options.fixes_shapes:
+        from ..formats.keras_reader import read_fixed
+
+        model = read_fixed(model.path, fixed_shapes(graph, options))
+        request, signature, graph = _request(model, options)
     folder = None if output else tempfile.TemporaryDirectory(prefix="accelint-tflite-")
     target = output or Path(folder.name if folder else "") / f"{model.path.stem}.tflite"
     request["output"] = str(target.absolute())

@@ -10,12 +10,14 @@ import json
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from .. import jobs
 from ..errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure
+from ..graph import Dim, Shape
 from ..model import Model
 from . import tf_reader
 from .keras_config import objection
@@ -50,9 +52,20 @@ def read(path: Path) -> Model:
     return Model(path, "keras", model.graph, model.graphs, model.functions, metadata, stored=folder)
 
 
-def export(path: Path, output: Path) -> dict[str, Any]:
+def read_fixed(path: Path, shapes: Mapping[str, Shape]) -> Model:
+    """The same model traced with other shapes by input name, for converters that need them known while tracing.
+
+    Recurrent layers bake the batch size into the graph: a SavedModel that was traced without one cannot get it later.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="accelint-keras-")
+    export(path, Path(folder.name) / "model", {name: list(shape) for name, shape in shapes.items() if shape is not None})
+    model = tf_reader.read(Path(folder.name) / "model")
+    return Model(path, "keras", model.graph, model.graphs, model.functions, model.metadata, stored=folder)
+
+
+def export(path: Path, output: Path, shapes: Mapping[str, Sequence[Dim]] | None = None) -> dict[str, Any]:
     """Let Keras export a file as a SavedModel into ``output``. Raises ModelError when it cannot."""
-    request = {"model": str(path.absolute()), "output": str(output)}
+    request = {"model": str(path.absolute()), "output": str(output), "shapes": dict(shapes or {})}
     try:
         return jobs.run("accelint.analyzer.formats.keras_worker", request)
     except JobRefused as error:

@@ -6,11 +6,28 @@ from typing import Any
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Export ``request["model"]`` to the folder ``request["output"]``; answers with versions and layer names."""
+    """Export ``request["model"]`` to the folder ``request["output"]``; answers with versions and layer names.
+
+    ``request["shapes"]`` fixes shapes by input name.
+    """
     import keras
     import tensorflow as tf
 
     model = keras.saving.load_model(request["model"], compile=False, safe_mode=True)
-    model.export(request["output"], format="tf_saved_model", verbose=False)
+    signature = _signature(keras, model, request.get("shapes") or {})
+    model.export(request["output"], format="tf_saved_model", verbose=False, input_signature=signature)
     layers = [{"name": layer.name, "class": type(layer).__name__} for layer in getattr(model, "layers", [])]
     return {"keras": keras.__version__, "tensorflow": tf.__version__, "name": model.name, "class": type(model).__name__, "layers": layers}
+
+
+def _signature(keras: Any, model: Any, shapes: dict[str, list[int | None]]) -> Any:
+    """The model's own input specs with the fixed shapes, None when there is nothing to fix."""
+    if not shapes:
+        return None
+    from keras.src.export.export_utils import get_input_signature
+
+    def fixed(spec: Any) -> Any:
+        shape = shapes.get(spec.name, spec.shape)
+        return keras.layers.InputSpec(shape=shape, dtype=spec.dtype, name=spec.name)
+
+    return keras.tree.map_structure(fixed, get_input_signature(model))
