@@ -45,8 +45,12 @@ class CpuWorker:
         except (ValueError, RuntimeError) as error:
             return Answer("refused", reason=str(error)[:2000])
         placement, partitions = self._placement(interpreter, request) if request.placement else ((), None)
+        notes = {"shapes": _planned(interpreter)} if request.options.get("shapes") else {}
         ran = self._run(interpreter, request, feeds, kept)
-        return Answer(ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions)
+        return Answer(
+            ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency,
+            placement=placement, partitions=partitions, notes=notes,
+        )  # fmt: skip
 
     def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int]:
         file = TfliteFile(request.model)
@@ -144,6 +148,18 @@ def _resize(interpreter: Any, feeds: dict[int, Any]) -> None:
         array = feeds.get(item["index"])
         if array is not None and tuple(array.shape) != tuple(int(dim) for dim in item["shape"]):
             interpreter.resize_tensor_input(item["index"], list(array.shape), strict=True)
+
+
+def _planned(interpreter: Any) -> list[tuple[int, list[int]]]:
+    """Index and shape of the tensors whose memory is planned before the model runs; dynamic ones have none yet."""
+    found = []
+    for item in interpreter.get_tensor_details():
+        try:
+            interpreter.tensor(item["index"])()
+        except ValueError:
+            continue
+        found.append((int(item["index"]), [int(dim) for dim in item["shape"]]))
+    return found
 
 
 def _intermediate(interpreter: Any, kept: tuple[str, ...]) -> list[tuple[str, Any]]:

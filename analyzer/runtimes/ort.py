@@ -7,6 +7,7 @@ users will see, where fused nodes are ``unmapped``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,16 @@ _LEVELS = {
     "default": "ORT_ENABLE_ALL",
     "all": "ORT_ENABLE_ALL",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A node of the loaded graph: its provider, the partition when the provider compiles groups, name and type."""
+
+    provider: str
+    partition: int | None
+    name: str
+    type: str
 
 
 class OrtWorker:
@@ -62,8 +73,8 @@ class OrtWorker:
         session = self._load(request, marked.source)
         if isinstance(session, Answer):
             return session
-        placement, partitions, notes = self._placement(session, marked) if request.placement else ((), None, {})
-        ran = self._run(session, request, marked)
+        placement, partitions, notes = self._placement(session, request, marked) if request.placement else ((), None, {})
+        ran = self._run(session, request)
         return Answer(
             status=ran.status, reason=ran.reason, log=ran.log, outputs=ran.outputs, latency=ran.latency,
             placement=placement, partitions=partitions, notes=notes,
@@ -76,7 +87,8 @@ class OrtWorker:
         found = self._load(request, request.model)
         return found if isinstance(found, Answer) else None
 
-    def _options(self, request: Request) -> Any:
+    def options(self, request: Request) -> Any:
+        """Session options as asked for."""
         options = self.ort.SessionOptions()
         level = request.options.get("optimize", "off")
         options.graph_optimization_level = getattr(self.ort.GraphOptimizationLevel, _LEVELS[level])
@@ -89,7 +101,10 @@ class OrtWorker:
         return options
 
     def _load(self, request: Request, source: Path | bytes) -> Any:
-        options = self._options(request)
+        return self.load(request, source, self.options(request))
+
+    def load(self, request: Request, source: Path | bytes, options: Any) -> Any:
+        """A session, or the answer that it was refused."""
         if isinstance(source, bytes):
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(request.model.parent))
         try:
@@ -97,31 +112,38 @@ class OrtWorker:
         except Exception as error:
             return Answer("refused", reason=_words(error))
 
-    def _placement(self, session: Any, marked: Marked) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+    def assigned(self, session: Any, request: Request, marked: Marked) -> list[Assigned]:
+        """Every node of the loaded graph and the provider that has it."""
+        result = []
+        partition = 0
+        for group in session.get_provider_graph_assignment_info():
+            mine = group.ep_name == self.provider
+            number = partition if mine and self.compiles else None
+            result += [Assigned(group.ep_name, number, item.name, item.op_type) for item in group.get_nodes()]
+            partition += mine
+        return result
+
+    def _placement(self, session: Any, request: Request, marked: Marked) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
         found: dict[str, list[tuple[str, int | None]]] = {}
         anonymous: list[tuple[str, str]] = []
         extra: list[str] = []
-        partitions = 0
-        for group in session.get_provider_graph_assignment_info():
-            mine = group.ep_name == self.provider
-            number = partitions if mine and self.compiles else None
-            partitions += mine
-            for item in group.get_nodes():
-                node = marked.find(item.name) if item.name else None
-                if node is not None:
-                    found.setdefault(node.place, []).append((group.ep_name, number))
-                elif not item.name:
-                    anonymous.append((item.op_type, group.ep_name))
-                else:
-                    extra.append(f"{group.ep_name}: {item.op_type} {item.name}")
+        assigned = self.assigned(session, request, marked)
+        for item in assigned:
+            node = marked.find(item.name) if item.name else None
+            if node is not None:
+                found.setdefault(node.place, []).append((item.provider, item.partition))
+            elif not item.name:
+                anonymous.append((item.type, item.provider))
+            else:
+                extra.append(f"{item.provider}: {item.type} {item.name}")
         mapper = _Mapper(marked, found, anonymous, self.provider)
-        notes = {"added": len(extra), "added_nodes": extra[:50]}
-        return tuple(mapper.placed(node) for node in marked.nodes), partitions if self.compiles else None, notes
+        partitions = len({item.partition for item in assigned if item.partition is not None}) if self.compiles else None
+        return tuple(mapper.placed(node) for node in marked.nodes), partitions, {"added": len(extra), "added_nodes": extra[:50]}
 
-    def _run(self, session: Any, request: Request, marked: Marked) -> Answer:
+    def _run(self, session: Any, request: Request) -> Answer:
         if not request.outputs and not request.latency_runs:
             return Answer("ok")
-        feeds = self._feeds(session, request)
+        feeds = self.feeds(session, request)
         names = [item.name for item in session.get_outputs()]
         try:
             values = session.run(names, feeds)
@@ -131,7 +153,8 @@ class OrtWorker:
         outputs = self.folder / f"outputs-{self.asked}.npz"
         return Answer("ok", outputs=tensors.write(outputs, _flat(names, values)) if request.outputs else None, latency=latency)
 
-    def _feeds(self, session: Any, request: Request) -> dict[str, Any]:
+    def feeds(self, session: Any, request: Request) -> dict[str, Any]:
+        """The request's inputs, or small random ones."""
         wanted = {item.name: item for item in session.get_inputs()}
         if request.inputs is not None:
             given = tensors.read(request.inputs)

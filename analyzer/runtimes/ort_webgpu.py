@@ -1,0 +1,59 @@
+"""ONNX Runtime's WebGPU execution provider, on a Vulkan driver.
+
+A provider with kernels: the assignment list leaves most of its nodes out, but the profiler names the provider of each node
+that ran. So the model is run once, with the request's inputs or small random ones; what did not run stays ``unmapped``.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .ort import Assigned, OrtWorker
+
+if TYPE_CHECKING:
+    from .answers import Request
+    from .onnx_names import Marked
+
+NAME = "WebGpuExecutionProvider"
+_SUFFIX = "_kernel_time"
+
+
+class WebGpuWorker(OrtWorker):
+    """Placement from the profiler's node events."""
+
+    def assigned(self, session: Any, request: Request, marked: Marked) -> list[Assigned]:
+        """Provider of each node that ran; what ONNX Runtime lists for the others."""
+        ran = self._profiled(request, marked)
+        names = {item.name for item in ran}
+        return ran + [item for item in super().assigned(session, request, marked) if item.name and item.name not in names]
+
+    def _profiled(self, request: Request, marked: Marked) -> list[Assigned]:
+        options = self.options(request)
+        options.enable_profiling = True
+        options.profile_file_prefix = str(self.folder / "profile")
+        session = self.load(request, marked.source, options)
+        with suppress(Exception):  # what ran until then is in the profile
+            session.run(None, self.feeds(session, request))
+        profile = Path(session.end_profiling())
+        events = json.loads(profile.read_text("utf-8"))
+        profile.unlink()
+        return [
+            Assigned(event["args"]["provider"], None, event["name"].removesuffix(_SUFFIX), event["args"].get("op_name", ""))
+            for event in events
+            if event.get("cat") == "Node" and event.get("name", "").endswith(_SUFFIX) and event.get("args", {}).get("provider")
+        ]
+
+
+def open(name: str, folder: Path) -> WebGpuWorker:
+    """A worker for ``onnxruntime/webgpu``."""
+    from .vulkan import prepare
+
+    prepare(folder)
+
+    def attach(options: Any, asked: dict[str, Any]) -> None:
+        options.add_provider(NAME, {key: str(value) for key, value in dict(asked.get("provider", {})).items()})
+
+    return WebGpuWorker(folder, NAME, attach, compiles=False)
