@@ -120,9 +120,9 @@ def inference(dialect: str) -> Callable[[Model], None]:
 
         return infer_onnx
     if dialect == "tflite":
-        from ..rewrites.infer_tflite import infer_tflite
+        from .litert_shapes import infer_litert
 
-        return infer_tflite
+        return infer_litert
     raise UsageError(f"shapes of {dialect} models cannot be frozen: freeze them in ONNX or TFLite")
 
 

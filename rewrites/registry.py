@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ..analyzer.check import Coverage, Finding
     from ..analyzer.graph import Graph
 
-FAMILIES = ("fold_onnx", "clean_onnx")
+FAMILIES = ("fold_onnx", "clean_onnx", "fold_tflite", "clean_tflite")
 
 
 @cache

@@ -47,6 +47,11 @@ def to_bytes(model: Model) -> bytes:
     return stream.getvalue()
 
 
+def tensors_in_order(model: Model) -> list[Tensor]:
+    """The tensors of the main graph in the order in which they are written: their indices in the file."""
+    return _tensors(model.graph, model.stored if isinstance(model.stored, Stored) else None)
+
+
 class _Writer:
     """Graphs to the rows of the schema's tables."""
 
