@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LARGEST_INLINE = 1 << 28
-"""Bytes of a constant that an edit may make."""
+LOWEST_VERSIONS = {"BROADCAST_TO": 2}
+"""The lowest registered version of TFLite operators whose version 1 no kernel takes. Source: LiteRT, tflite/core/kernels/register.cc."""
 
 
 def constant_of(array: NDArray[Any] | np.generic, dtype: str | None = None) -> Constant:
@@ -77,7 +77,7 @@ class Draft:
             attrs=self._attributes(type, attrs or {}),
             name=self._name(type),
             domain=domain,
-            version=version if version is not None else self._version(domain),
+            version=version if version is not None else self._version(type, domain),
             source=self.like.source,
         )
         self.ops.append(op)
@@ -113,8 +113,8 @@ class Draft:
     def _name(self, type: str) -> str:
         return f"{self.like.label}/{type}" if not self.ops else f"{self.like.label}/{type}_{len(self.ops)}"
 
-    def _version(self, domain: str) -> int:
-        return self.graph.opsets.get(domain, 1) if self.graph.dialect == "onnx" else 1
+    def _version(self, type: str, domain: str) -> int:
+        return self.graph.opsets.get(domain, 1) if self.graph.dialect == "onnx" else LOWEST_VERSIONS.get(type, 1)
 
     def _attributes(self, type: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
         if self.graph.dialect != "tflite":

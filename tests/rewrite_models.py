@@ -8,11 +8,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import onnx.parser
+from accelint.analyzer.arrays import to_bytes as to_raw
 from accelint.analyzer.formats.onnx_reader import from_bytes
 from accelint.analyzer.formats.onnx_writer import to_bytes
+from accelint.analyzer.formats.tflite_reader import from_bytes as tflite_from_bytes
+from accelint.analyzer.formats.tflite_schema import schema
+from accelint.analyzer.formats.tflite_writer import to_bytes as tflite_to_bytes
+from accelint.analyzer.graph import Constant, Graph, Operator, Quantization, Tensor
+from accelint.analyzer.model import Model
+from accelint.rewrites.draft import LOWEST_VERSIONS
 
 if TYPE_CHECKING:
-    from accelint.analyzer.model import Model
     from numpy.typing import NDArray
 
 ATTENTION = """
@@ -119,3 +125,98 @@ def same_bits(left: list[NDArray[Any]], right: list[NDArray[Any]]) -> bool:
         a.dtype == b.dtype and a.shape == b.shape and np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
         for a, b in zip(left, right, strict=True)
     )
+
+
+# ---- TFLite ----------------------------------------------------------------------------------
+
+
+class Net:
+    """Builds a TFLite model operator by operator; shapes are stated, LiteRT checks them when it runs."""
+
+    def __init__(self) -> None:
+        self.graph = Graph("main", "tflite")
+        self.inputs: list[str] = []
+
+    def input(self, name: str, shape: tuple[int | None, ...], dtype: str = "float32", quant: Quantization | None = None) -> str:
+        self.graph.add_tensor(Tensor(name, dtype, shape, quant=quant))
+        self.inputs.append(name)
+        self.graph.set_interface(self.inputs, ())
+        return name
+
+    def const(self, array: Any, dtype: str = "float32", quant: Quantization | None = None) -> str:
+        values = np.asarray(array)
+        name = self.graph.fresh("c")
+        value = Constant(dtype, tuple(values.shape), inline=to_raw(values, dtype))
+        self.graph.add_tensor(Tensor(name, dtype, value.shape, value, quant))
+        return name
+
+    def op(
+        self, type: str, inputs: list[str | None], shape: Any, dtype: str = "float32", *, version: int = 1,
+        quant: Quantization | None = None, **attrs: Any,
+    ) -> str:  # fmt: skip
+        """One result; its name."""
+        return self.ops(type, inputs, [shape], dtype, version=version, quant=quant, **attrs)[0]
+
+    def ops(
+        self, type: str, inputs: list[str | None], shapes: list[Any], dtype: str = "float32", *, version: int = 1,
+        quant: Quantization | None = None, **attrs: Any,
+    ) -> list[str]:  # fmt: skip
+        """Several results."""
+        names = [self.graph.fresh(f"t{len(self.graph)}") for _ in shapes]
+        for name, shape in zip(names, shapes, strict=True):
+            self.graph.add_tensor(Tensor(name, dtype, shape, quant=quant))
+        options = {**schema().option_defaults(type), **attrs}
+        id = f"main/{len(self.graph)}"
+        self.graph.add_op(
+            Operator(id, type, tuple(inputs), tuple(names), options, name=names[0], version=max(version, LOWEST_VERSIONS.get(type, 1)))
+        )
+        return names
+
+    def model(self, *outputs: str) -> Model:
+        """The finished model, read back from its bytes."""
+        self.graph.set_interface(self.inputs, outputs)
+        made = Model(Path("made.tflite"), "tflite", self.graph, {"main": self.graph})
+        return tflite_from_bytes(tflite_to_bytes(made), "made.tflite")
+
+
+class LiteRT:
+    """A TFLite model in LiteRT's built-in kernels without delegates: the reference of TFLite rewrites."""
+
+    def __init__(self, data: bytes | Model, sizes: dict[str, tuple[int, ...]] | None = None) -> None:
+        from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+        content = data if isinstance(data, bytes) else tflite_to_bytes(data)
+        self.interpreter = Interpreter(
+            model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
+        )
+        for item in self.interpreter.get_input_details():
+            if sizes and item["name"] in sizes:
+                self.interpreter.resize_tensor_input(item["index"], list(sizes[item["name"]]), strict=True)
+        self.interpreter.allocate_tensors()
+
+    def feeds(self, seed: int = 0, *, boundary: bool = False, low: float = -4, high: float = 4) -> dict[str, NDArray[Any]]:
+        """Distinct values for every input, or extreme ones."""
+        rng = np.random.default_rng(seed)
+        found = {}
+        for item in self.interpreter.get_input_details():
+            shape, kind = tuple(item["shape"]), np.dtype(item["dtype"])
+            if kind.kind == "f":
+                edges = np.array([0.0, -0.0, 1.0, -1.0, 6e-5, -6e-5, 3.0, -3.0, 0.5, 30.0, -30.0, 6.0, 1e30, -1e30])
+                edges = edges[(edges >= low * 10) & (edges <= high * 10)]
+                values = np.resize(rng.permutation(edges), shape) if boundary else rng.uniform(low, high, size=shape)
+            elif kind.kind == "b":
+                values = rng.integers(0, 2, shape)
+            elif kind.itemsize == 1:
+                info = np.iinfo(kind)
+                values = np.resize([info.min, info.max, 0, 1], shape) if boundary else rng.integers(info.min, info.max + 1, shape)
+            else:
+                values = rng.integers(max(int(low), -(2**31)), int(high) + 1, shape)
+            found[item["name"]] = np.asarray(values).astype(kind)
+        return found
+
+    def run(self, feeds: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """The outputs in order."""
+        for item in self.interpreter.get_input_details():
+            self.interpreter.set_tensor(item["index"], feeds[item["name"]])
+        self.interpreter.invoke()
+        return [np.array(self.interpreter.get_tensor(item["index"])) for item in self.interpreter.get_output_details()]
