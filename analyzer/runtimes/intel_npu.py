@@ -1,7 +1,7 @@
 """Intel's NPU through LiteRT's compiler plug-in: which operators it takes and in how many pieces, without the NPU itself.
 
-``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each piece is one call of a
-subgraph; the operators left in the main graph are the CPU's. Operators are followed by the names of the tensors that they write.
+``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each piece is one
+``DISPATCH_OP``; the operators left beside it are the CPU's. Operators are followed by the names of the tensors that they write.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from .answers import Answer, Placed, Request
-from .tflite_file import Op, TfliteFile
+from .tflite_file import Op, TfliteFile, uniquely_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_DISPATCH = "CUSTOM DISPATCH_OP"
+_UNSUPPORTED = re.compile(r"op type \d+ is not supported")
 _STATS = re.compile(r"Partitioned subgraph<(\d+)>, selected (\d+) ops, from a total of (\d+) ops\. resulted in (\d+) partitions")
 
 
@@ -50,7 +52,8 @@ class IntelNpuWorker:
             return Answer("refused", reason=str(error))
         target = self.folder / "partitioned.tflite"
         target.unlink(missing_ok=True)
-        command = [str(self.tool), "--cmd=partition", f"--model={request.model}", f"--o={target}", "--soc_manufacturer=IntelOpenVINO",
+        source, names = uniquely_named(file, self.folder / "named")
+        command = [str(self.tool), "--cmd=partition", f"--model={source}", f"--o={target}", "--soc_manufacturer=IntelOpenVINO",
                    f"--soc_model={self.soc}", f"--libs={self.plugin}", "--err=--"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                               env={**os.environ, "LD_LIBRARY_PATH": self.libraries})  # fmt: skip
@@ -59,10 +62,10 @@ class IntelNpuWorker:
             from .process import signal_name
 
             return Answer("crashed", reason=f"died of {signal_name(-done.returncode)}", signal=signal_name(-done.returncode), log=log)
-        stats = _STATS.search(log)
+        stats = next((found for found in _STATS.finditer(log) if found[1] == "0"), None)
         if done.returncode or not target.is_file() or stats is None:
             return Answer("refused", reason=_last(log) or f"exit status {done.returncode}", log=log)
-        return _answer(file, TfliteFile(target), int(stats[2]), int(stats[4]), log)
+        return _answer(file, names, TfliteFile(target), int(stats[2]), int(stats[4]), log)
 
 
 def open(name: str, folder: Path) -> IntelNpuWorker:
@@ -70,39 +73,35 @@ def open(name: str, folder: Path) -> IntelNpuWorker:
     return IntelNpuWorker(name, folder)
 
 
-def _answer(file: TfliteFile, result: TfliteFile, selected: int, pieces: int, log: str) -> Answer:
-    left = _left(file, result)
-    agrees = len(file.ops) - len(left) == selected
-    placed = tuple(_placed(file, op, left, agrees) for op in file.ops)
-    notes = {"counts": {"selected": selected, "left": len(file.ops) - selected}}
-    if not agrees:
-        notes["disagreement"] = {"found": len(file.ops) - len(left), "selected": selected}
-    return Answer("ok", placement=placed, partitions=pieces, notes=notes, log=log)
+def _answer(file: TfliteFile, names: dict[int, str], result: TfliteFile, selected: int, pieces: int, log: str) -> Answer:
+    inside = _pieces(file, names, result)
+    notes: dict[str, object] = {"counts": {"selected": selected, "left": len(file.ops) - selected}}
+    if len(inside) != selected:
+        notes["disagreement"] = f"{len(inside)} operators found, {selected} counted by the tool"
+    words = dict.fromkeys(_UNSUPPORTED.findall(log))
+    placed = tuple(_placed(file, op, inside, "disagreement" in notes) for op in file.ops)
+    return Answer("ok", placement=placed, partitions=pieces, notes={**notes, "unsupported": list(words)}, log=log)
 
 
-def _left(file: TfliteFile, result: TfliteFile) -> set[int]:
-    """Indices of the operators that stay in the main graph: in order, of the same type, writing tensors of the same names."""
-    waiting = [op for op in result.ops if not op.type.startswith("CUSTOM DISPATCH")]
-    stay: dict[tuple[str, tuple[str, ...]], int] = {}
-    for op in waiting:
-        key = (op.type, tuple(result.name(item) for item in op.outputs if item >= 0))
-        stay[key] = stay.get(key, 0) + 1
-    found = set()
-    for op in file.ops:
-        key = (op.type, tuple(file.name(item) for item in op.outputs if item >= 0))
-        if stay.get(key, 0):
-            stay[key] -= 1
-            found.add(op.index)
-    return found
+def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict[int, int]:
+    """Piece by operator index: what lies between the tensors that each dispatch operator reads and writes."""
+    by_name = {name: tensor for tensor, name in names.items()}
+    inside: dict[int, int] = {}
+    for number, piece in enumerate(op for op in result.ops if op.type == _DISPATCH):
+        reads = {by_name[result.name(item)] for item in piece.inputs if item >= 0 and result.name(item) in by_name}
+        writes = [by_name[result.name(item)] for item in piece.outputs if item >= 0 and result.name(item) in by_name]
+        for index in file.between(reads, writes):
+            inside.setdefault(index, number)
+    return inside
 
 
-def _placed(file: TfliteFile, op: Op, left: set[int], agrees: bool) -> Placed:
+def _placed(file: TfliteFile, op: Op, inside: dict[int, int], doubtful: bool) -> Placed:
     label = file.label(op)
-    if not agrees:
+    if doubtful:
         return Placed(op.index, label, op.type, "unmapped", reason="the counts of the tool and of its model differ")
-    if op.index in left:
+    if op.index not in inside:
         return Placed(op.index, label, op.type, "cpu", reason="not selected by the plug-in")
-    return Placed(op.index, label, op.type, "accelerator")
+    return Placed(op.index, label, op.type, "accelerator", partition=inside[op.index])
 
 
 def _last(log: str) -> str:

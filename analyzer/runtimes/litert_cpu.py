@@ -55,7 +55,7 @@ class CpuWorker:
     def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int]:
         file = TfliteFile(request.model)
         details = interpreter._get_ops_details()[len(file.ops) :]
-        pieces = [_piece(file, [int(item) for item in each["inputs"]], [int(item) for item in each["outputs"]]) for each in details]
+        pieces = [file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details]
         return tuple(_placed(file, op, pieces) for op in file.ops), len(pieces)
 
     def _run(self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]) -> Answer:
@@ -77,19 +77,6 @@ class CpuWorker:
 def open(name: str, folder: Path) -> CpuWorker:
     """A worker for ``litert/cpu`` or ``litert/xnnpack``."""
     return CpuWorker(name, folder)
-
-
-def _piece(file: TfliteFile, reads: list[int], writes: list[int]) -> set[int]:
-    """Indices of the operators on the way from what a delegate writes back to what it reads."""
-    stop = set(reads)
-    todo, found = [item for item in writes if item >= 0], set()
-    while todo:
-        op = file.producers.get(todo.pop())
-        if op is None or op.index in found:
-            continue
-        found.add(op.index)
-        todo += [item for item in op.inputs if item >= 0 and item not in stop]
-    return found
 
 
 def _placed(file: TfliteFile, op: Op, pieces: list[set[int]]) -> Placed:

@@ -41,10 +41,17 @@ class WebGpuWorker(OrtWorker):
         events = json.loads(profile.read_text("utf-8"))
         profile.unlink()
         return [
-            Assigned(event["args"]["provider"], None, event["name"].removesuffix(_SUFFIX), event["args"].get("op_name", ""))
+            Assigned(event["args"]["provider"], None, _name(event, marked), event["args"].get("op_name", ""))
             for event in events
             if event.get("cat") == "Node" and event.get("name", "").endswith(_SUFFIX) and event.get("args", {}).get("provider")
         ]
+
+
+def _name(event: dict[str, Any], marked: Marked) -> str:
+    """The node's name; empty for one without, which the profiler calls by type and number."""
+    name = str(event["name"]).removesuffix(_SUFFIX)
+    made_up = name == f"{event['args'].get('op_name')}_{event['args'].get('node_index')}"
+    return "" if made_up and marked.find(name) is None else name
 
 
 def open(name: str, folder: Path) -> WebGpuWorker:

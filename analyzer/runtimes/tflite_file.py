@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -115,6 +115,17 @@ class TfliteFile:
             and self.dtype(op.inputs[0]) == self.schema.TensorType.FLOAT16
             and self.constant(op.inputs[0])
         )
+
+    def between(self, reads: Collection[int], writes: Iterable[int]) -> set[int]:
+        """Indices of the operators on the way from the tensors that a piece writes back to those that it reads."""
+        todo, found = [item for item in writes if item >= 0], set()
+        while todo:
+            op = self.producers.get(todo.pop())
+            if op is None or op.index in found:
+                continue
+            found.add(op.index)
+            todo += [item for item in op.inputs if item >= 0 and item not in reads]
+        return found
 
     def key(self, op: Op) -> str:
         """Equal for operators that a delegate cannot tell apart: type, version, options, and what is known of each tensor."""
@@ -236,6 +247,22 @@ class TfliteFile:
         quantized = _plain(self.schema.QuantizationParametersT.InitFromObj(quantization)) if quantization is not None else ""
         flags = f"{stored.Type()} {self.dtype(source)} {stored.IsVariable()} {stored.HasRank()}"
         return f"{flags} {shapes} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
+
+
+def uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:
+    """The file itself when its tensor names are distinct, else a copy in which they are; with the name of each tensor.
+
+    For compilers that tell of operators by the names of the tensors that they write.
+    """
+    used = sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
+    names = {tensor: file.name(tensor) for tensor in used}
+    if file.subgraphs == 1 and len(set(names.values())) == len(names):
+        return file.path, names
+    fresh = {tensor: f"acl:{tensor}" for tensor in used}
+    folder.mkdir(exist_ok=True)
+    path = folder / "named.tflite"
+    path.write_bytes(file.renamed(fresh))
+    return path, fresh
 
 
 def _ints(array: Any) -> tuple[int, ...]:

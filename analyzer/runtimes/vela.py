@@ -8,12 +8,11 @@ some operators with a printed reason are compiled all the same.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from typing import TYPE_CHECKING
 
 from .answers import Answer, Placed, Request
 from .printed import Printed
-from .tflite_file import Op, TfliteFile
+from .tflite_file import Op, TfliteFile, uniquely_named
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +40,7 @@ class VelaWorker:
             file = TfliteFile(request.model)
         except (ValueError, OSError) as error:
             return Answer("refused", reason=str(error))
-        source, names = _uniquely_named(file, self.folder)
+        source, names = uniquely_named(file, self.folder)
         config = str(request.options.get("accelerator", self.config))
         printed, problem = self._compile(source, config, list(request.options.get("arguments", ())))
         compiled = self.folder / f"{source.stem}_vela.tflite"
@@ -99,7 +98,7 @@ def _placement(
     for number, piece in enumerate(pieces):
         reads = {by_name[name] for name in map(result.name, (item for item in piece.inputs if item >= 0)) if name in by_name}
         writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
-        for index in _between(file, reads, writes):
+        for index in file.between(reads, writes):
             inside.setdefault(index, number)
     placed = tuple(_placed(file, op, names, on_cpu, inside, words) for op in file.ops)
     known = {names[item] for op in file.ops for item in op.outputs if item >= 0}
@@ -117,31 +116,6 @@ def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], i
     if op.inputs and all(file.constant(item) for item in op.inputs):
         return Placed(op.index, label, op.type, "folded", reason="constant: computed when compiling")
     return Placed(op.index, label, op.type, "unmapped", reason="what it writes is not in the compiled model and no piece needs it")
-
-
-def _between(file: TfliteFile, reads: set[int], writes: list[int]) -> set[int]:
-    """Operators on the way from the tensors that a piece writes back to those that it reads."""
-    todo, found = list(writes), set()
-    while todo:
-        op = file.producers.get(todo.pop())
-        if op is None or op.index in found:
-            continue
-        found.add(op.index)
-        todo += [item for item in op.inputs if item >= 0 and item not in reads]
-    return found
-
-
-def _uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:
-    """The file itself when its tensor names are distinct, else a copy in which they are; with the name of each tensor."""
-    used = sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
-    names = {tensor: file.name(tensor) for tensor in used}
-    if file.subgraphs == 1 and max(Counter(names.values()).values(), default=1) == 1:
-        return file.path, names
-    fresh = {tensor: f"acl:{tensor}" for tensor in used}
-    folder.mkdir(exist_ok=True)
-    path = folder / "named.tflite"
-    path.write_bytes(file.renamed(fresh))
-    return path, fresh
 
 
 def _last(printed: str) -> str:
