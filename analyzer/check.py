@@ -142,22 +142,26 @@ class _Check:
         self.seen.add(id(graph))
         folded = self.policy.folded(graph, self.options)
         seen = self.policy.view(graph, self.options) if isinstance(self.policy, Viewing) else graph
-        for op in seen.ops():
-            self._operator(seen, op, folded=op.id in folded, placed=placed)
+        shown = {op.id: op for op in seen.ops()}
+        for op in graph.ops():
+            self._operator(seen, shown.get(op.id), op, folded=op.id in folded, placed=placed)
         if placed:
             self._group(graph)
         for op in graph.ops():
             for body in op.graphs.values():
                 self.graph(body, placed=placed and self.policy.bodies)
 
-    def _operator(self, graph: Graph, op: Operator, *, folded: bool, placed: bool) -> None:
+    def _operator(self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool) -> None:
+        """``shown`` is the operator as the runtime sees it, None when it is placed with its neighbours or not at all."""
         if folded:
             self._record(graph, op, Verdict.FOLDED, [])
         elif not placed:
             words = f"{op.type} is inside a body, which the host runs"
             self._record(graph, op, Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))])
+        elif shown is None:
+            self._record(graph, op, Verdict.ACCELERATED, [])
         else:
-            verdict, findings = judge(graph, op, self.chosen)
+            verdict, findings = judge(graph, shown, self.chosen)
             self.rejected |= verdict is Verdict.REJECTED
             self._record(graph, op, verdict, findings)
 
@@ -214,12 +218,17 @@ def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Fin
     return _weigh(failures), findings
 
 
+_UNDECIDED = {
+    ("fallback", Answer.UNKNOWN), ("rejected", Answer.UNKNOWN), ("unknown", Answer.UNKNOWN), ("unknown", Answer.FAILS),
+}  # fmt: skip
+
+
 def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
     """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator refuse."""
     effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
     if ("fallback", Answer.FAILS) in effects:
         return Verdict.FALLBACK
-    if ("fallback", Answer.UNKNOWN) in effects or ("rejected", Answer.UNKNOWN) in effects:
+    if effects & _UNDECIDED:
         return Verdict.UNKNOWN
     if any(rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note" for rule, failure in failures):
         return Verdict.UNKNOWN
