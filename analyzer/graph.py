@@ -222,7 +222,8 @@ class Graph:
         self._tensors: dict[str, Tensor] = {}
         self._ops: dict[str, Operator] = {}
         self._producer: dict[str, Operator] = {}
-        self._consumers: dict[str, tuple[Operator, ...]] = {}
+        self._readers: dict[str, tuple[Operator, ...]] = {}
+        self._new_readers: dict[str, list[Operator]] = {}
         self._order: tuple[Operator, ...] | None = None
         self._at: dict[str, int] | None = None
         self._fresh = 0
@@ -560,6 +561,19 @@ class Graph:
         names.update((name, None) for name in self.outputs if name not in self._tensors)
         return list(names)
 
+    @property
+    def _consumers(self) -> dict[str, tuple[Operator, ...]]:
+        """The readers of each tensor; those linked since the last look are joined at once, so that n readers cost n steps."""
+        if self._new_readers:
+            for name, ops in self._new_readers.items():
+                self._readers[name] = (*self._readers.get(name, ()), *ops)
+            self._new_readers = {}
+        return self._readers
+
+    @_consumers.setter
+    def _consumers(self, readers: dict[str, tuple[Operator, ...]]) -> None:
+        self._readers, self._new_readers = readers, {}
+
     def _saved(self) -> Saved:
         """The operators, tensors and index as they are; ``_put_back`` brings them back."""
         self._settle()
@@ -598,7 +612,7 @@ class Graph:
         self._consumers = {}
         for op in self._ops.values():
             for name in self._reads(op):
-                self._consumers[name] = (*self._consumers.get(name, ()), op)
+                self._new_readers.setdefault(name, []).append(op)
         self._order = self._at = None
         self.__dict__.pop("nx", None)
 
@@ -621,7 +635,7 @@ class Graph:
             if name:
                 self._producer[name] = op
         for name in self._reads(op):
-            self._consumers[name] = (*self._consumers.get(name, ()), op)
+            self._new_readers.setdefault(name, []).append(op)
 
     def _unlink(self, op: Operator) -> None:
         for name in op.outputs:
