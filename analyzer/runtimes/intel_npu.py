@@ -65,7 +65,7 @@ class IntelNpuWorker:
         stats = next((found for found in _STATS.finditer(log) if found[1] == "0"), None)
         if done.returncode or not target.is_file() or stats is None:
             return Answer("refused", reason=_last(log) or f"exit status {done.returncode}", log=log)
-        return _answer(file, names, TfliteFile(target), int(stats[2]), int(stats[4]), log)
+        return _answer(file, names, TfliteFile(target), stats, log)
 
 
 def open(name: str, folder: Path) -> IntelNpuWorker:
@@ -73,10 +73,13 @@ def open(name: str, folder: Path) -> IntelNpuWorker:
     return IntelNpuWorker(name, folder)
 
 
-def _answer(file: TfliteFile, names: dict[int, str], result: TfliteFile, selected: int, pieces: int, log: str) -> Answer:
+def _answer(file: TfliteFile, names: dict[int, str], result: TfliteFile, stats: re.Match[str], log: str) -> Answer:
+    selected, total, pieces = int(stats[2]), int(stats[3]), int(stats[4])
     inside = _pieces(file, names, result)
-    notes: dict[str, object] = {"counts": {"selected": selected, "left": len(file.ops) - selected}}
-    if len(inside) != selected:
+    notes: dict[str, object] = {"counts": {"selected": selected, "left": total - selected}}
+    if total != len(file.ops):
+        notes["decomposed"] = f"the tool replaced composites: {total} operators instead of {len(file.ops)}"
+    elif len(inside) != selected:
         notes["disagreement"] = f"{len(inside)} operators found, {selected} counted by the tool"
     words = dict.fromkeys(_UNSUPPORTED.findall(log))
     placed = tuple(_placed(file, op, inside, "disagreement" in notes) for op in file.ops)
@@ -86,8 +89,12 @@ def _answer(file: TfliteFile, names: dict[int, str], result: TfliteFile, selecte
 def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict[int, int]:
     """Piece by operator index: what lies between the tensors that each dispatch operator reads and writes."""
     by_name = {name: tensor for tensor, name in names.items()}
+    if len(result.outputs) == len(file.outputs):  # a composite's body has names of its own
+        by_name = {**{result.name(new): old for new, old in zip(result.outputs, file.outputs, strict=True)}, **by_name}
+    before = {tuple(names[item] for item in op.outputs) for op in file.ops if op.type == _DISPATCH}
     inside: dict[int, int] = {}
-    for number, piece in enumerate(op for op in result.ops if op.type == _DISPATCH):
+    made = [op for op in result.ops if op.type == _DISPATCH and tuple(map(result.name, op.outputs)) not in before]
+    for number, piece in enumerate(made):
         reads = {by_name[result.name(item)] for item in piece.inputs if item >= 0 and result.name(item) in by_name}
         writes = [by_name[result.name(item)] for item in piece.outputs if item >= 0 and result.name(item) in by_name]
         for index in file.between(reads, writes):

@@ -272,7 +272,9 @@ def _ints(array: Any) -> tuple[int, ...]:
 
 def _plain(item: Any) -> str:
     """An unpacked flatbuffer table as text, without its tensor lists."""
-    if isinstance(item, (list, tuple)) or hasattr(item, "tolist"):
+    if hasattr(item, "tolist"):
+        item = item.tolist()
+    if isinstance(item, (list, tuple)):
         return repr([_plain(part) for part in item])
     if not hasattr(item, "__dict__"):
         return repr(item)
