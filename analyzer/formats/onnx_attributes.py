@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import GraphError
 from ..graph import Constant
 from .onnx_proto import text
-from .onnx_types import type_of
+from .onnx_types import store_type, type_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -175,6 +175,8 @@ def _store(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], 
         proto.strings.extend(_data(item) for item in value)
     elif kind == TENSORS:
         proto.tensors.extend(tensor("", item) for item in value)
+    elif kind == TYPE and isinstance(value, str):
+        store_type(proto.tp, value, None)
     else:
         raise ValueError(f"attributes of type {kind} are only carried over from the stored model")
 

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from ..errors import GraphError
 from ..graph import BITS
 from .onnx_attributes import GRAPH, GRAPHS, fill_attribute, kind_of
+from .onnx_functions import function_key
 from .onnx_proto import DTYPES, NUMBERS, attribute_type, pb
 from .onnx_stored import GraphRecord, Stored
+from .onnx_types import store_type
 from .onnx_wire import KEEP, MARK, RAW_DATA, Span
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ..graph import Constant, Graph, Operator, Shape, Tensor
+    from ..graph import Constant, Graph, Operator, Tensor
     from ..model import Model
 
 IR_VERSIONS = ((7, 3), (8, 3), (9, 4), (10, 5), (11, 6), (12, 7), (14, 7), (18, 8), (20, 9), (22, 10), (23, 11), (24, 12))
@@ -52,17 +54,21 @@ class Builder:
 
     def functions(self, proto: Any) -> None:
         """Bring the local functions up to date."""
-        kept = [function for function in proto.functions if function_name(function) in self.source.functions]
-        if len(kept) != len(proto.functions):
-            copies = [type(function).FromString(function.SerializeToString()) for function in kept]
-            del proto.functions[:]
-            proto.functions.extend(copies)
-        known = {function_name(function): function for function in proto.functions}
+        stored = {function_key(function): function for function in self.stored.proto.functions}
+        functions: list[Any] = []
         for key, body in self.source.functions.items():
-            if key not in known:
-                raise GraphError(f"the function {key!r} is new: functions cannot be added yet")
+            function = pb().FunctionProto()
+            if key in stored:
+                function.CopyFrom(stored[key])
+            else:
+                function.domain, function.name, *overload = key.split("::")
+                function.overload = "".join(overload)
+                function.attribute.extend(body.attrs.get("parameters", ()))
             if not self.stored.unchanged(body):
-                self.function(known[key], body)
+                self.function(function, body)
+            functions.append(function)
+        del proto.functions[:]
+        proto.functions.extend(functions)
 
     def function(self, proto: Any, graph: Graph) -> None:
         """Bring a FunctionProto up to date with its body."""
@@ -247,7 +253,7 @@ class Builder:
         for name, tensor in tensors.items():
             if name in skip or tensor is record.tensors.get(name) or tensor.const is not None or "default" in tensor.attrs:
                 continue
-            if tensor.dtype in NUMBERS:
+            if tensor.dtype != "unknown":
                 names.append(name)
         self._infos(proto.value_info, names, record.proto.value_info, graph, record)
 
@@ -262,13 +268,6 @@ class Builder:
             infos.append(info)
         del target[:]
         target.extend(infos)
-
-
-def function_name(proto: Any) -> str:
-    """``domain::name`` of a FunctionProto, as in ``Model.functions``."""
-    from .onnx_functions import function_key
-
-    return function_key(proto)
 
 
 def _ir_version(opset: int) -> int:
@@ -324,27 +323,6 @@ def _updated(info: Any, name: str, tensor: Tensor | None) -> Any:
     if info is not None:
         new.CopyFrom(info)
     new.name = name
-    if tensor is not None and tensor.dtype in NUMBERS:
-        _set_type(new.type.tensor_type, NUMBERS[tensor.dtype], tensor.shape)
+    if tensor is not None:
+        store_type(new.type, tensor.dtype, tensor.shape)
     return new
-
-
-def _set_type(proto: Any, dtype: int, shape: Shape) -> None:
-    proto.elem_type = dtype
-    if shape is None:
-        proto.ClearField("shape")
-        return
-    if len(proto.shape.dim) != len(shape):
-        proto.shape.Clear()
-        proto.shape.SetInParent()
-        for _ in shape:
-            proto.shape.dim.add()
-    proto.shape.SetInParent()
-    for dim, size in zip(proto.shape.dim, shape, strict=True):
-        if isinstance(size, int):
-            dim.dim_value = size
-        elif size is not None:
-            dim.dim_param = size
-        else:
-            dim.ClearField("dim_value")
-            dim.ClearField("dim_param")

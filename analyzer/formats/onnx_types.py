@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ModelError
+from ..errors import AccelintError, GraphError, ModelError
 from ..graph import Dim, Shape
-from .onnx_proto import DTYPES, text
+from .onnx_proto import DTYPES, NUMBERS, text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .onnx_tensors import Values
 
 Type = tuple[str, Shape]
+Fail = Callable[[str], AccelintError]
 INVENTED = "unk__"
 """What the symbols start with that onnx invents while it infers."""
 
@@ -78,7 +78,7 @@ class Types:
         return dtype, shape
 
 
-def type_of(proto: Any, fail: Callable[[str], ModelError]) -> tuple[str, Shape]:
+def type_of(proto: Any, fail: Fail) -> tuple[str, Shape]:
     """dtype and shape of a TypeProto; other kinds have a dtype like ``sequence(float32)`` and no shape."""
     kind = proto.WhichOneof("value")
     if kind == "tensor_type":
@@ -88,14 +88,14 @@ def type_of(proto: Any, fail: Callable[[str], ModelError]) -> tuple[str, Shape]:
     return _wrapped(proto, kind, fail, 0), None
 
 
-def _tensor_type(tensor: Any, fail: Callable[[str], ModelError]) -> tuple[str, Shape]:
+def _tensor_type(tensor: Any, fail: Fail) -> tuple[str, Shape]:
     dtype = _dtype(tensor.elem_type, fail)
     if not tensor.HasField("shape"):
         return dtype, None
     return dtype, tuple([_dim(dim, fail) for dim in tensor.shape.dim])
 
 
-def _dtype(number: int, fail: Callable[[str], ModelError]) -> str:
+def _dtype(number: int, fail: Fail) -> str:
     if number == 0:
         return "unknown"
     dtype = DTYPES.get(number)
@@ -104,7 +104,7 @@ def _dtype(number: int, fail: Callable[[str], ModelError]) -> str:
     return dtype
 
 
-def _dim(dim: Any, fail: Callable[[str], ModelError]) -> Dim:
+def _dim(dim: Any, fail: Fail) -> Dim:
     size: int = dim.dim_value
     if size > 0:
         return size
@@ -115,7 +115,7 @@ def _dim(dim: Any, fail: Callable[[str], ModelError]) -> Dim:
     return text(dim.dim_param) or None  # -1 is how some exporters write "not known", as ONNX Runtime reads it
 
 
-def _wrapped(proto: Any, kind: str, fail: Callable[[str], ModelError], depth: int) -> str:
+def _wrapped(proto: Any, kind: str, fail: Fail, depth: int) -> str:
     inner = getattr(proto, kind)
     if kind == "sparse_tensor_type":
         return f"sparse_tensor({_dtype(inner.elem_type, fail)})"
@@ -126,10 +126,62 @@ def _wrapped(proto: Any, kind: str, fail: Callable[[str], ModelError], depth: in
     return f"{kind.removesuffix('_type')}({_element(inner.elem_type, fail, depth)})"
 
 
-def _element(proto: Any, fail: Callable[[str], ModelError], depth: int) -> str:
+def _element(proto: Any, fail: Fail, depth: int) -> str:
     kind = proto.WhichOneof("value")
     if kind is None:
         return "unknown"
     if kind == "tensor_type":
         return _dtype(proto.tensor_type.elem_type, fail)
     return _wrapped(proto, kind, fail, depth + 1)
+
+
+# ---- back ------------------------------------------------------------------------------------
+
+
+def store_type(proto: Any, dtype: str, shape: Shape) -> None:
+    """Set a TypeProto; an unknown dtype leaves it as it is, what a stored dimension is called stays."""
+    if dtype in NUMBERS:
+        _store_tensor(proto.tensor_type, dtype, shape)
+    elif dtype != type_of(proto, GraphError)[0]:
+        _store_wrapped(proto, dtype)
+
+
+def _store_tensor(proto: Any, dtype: str, shape: Shape) -> None:
+    proto.elem_type = NUMBERS[dtype]
+    if shape is None:
+        proto.ClearField("shape")
+        return
+    proto.shape.SetInParent()
+    if len(proto.shape.dim) != len(shape):
+        del proto.shape.dim[:]
+        for _ in shape:
+            proto.shape.dim.add()
+    for dim, size in zip(proto.shape.dim, shape, strict=True):
+        if isinstance(size, int):
+            dim.dim_value = size
+        elif size is not None:
+            dim.dim_param = size
+        else:
+            dim.ClearField("dim_value")
+            dim.ClearField("dim_param")
+
+
+def _store_wrapped(proto: Any, dtype: str) -> None:
+    """Set a TypeProto from text such as ``sequence(float32)`` or ``map(int64,float32)``."""
+    kind, _, rest = dtype.partition("(")
+    inside = rest.removesuffix(")")
+    if kind in ("sequence", "optional"):
+        inner = getattr(proto, f"{kind}_type").elem_type
+    elif kind == "map":
+        key, _, inside = inside.partition(",")
+        proto.map_type.key_type = NUMBERS.get(key, 0)
+        inner = proto.map_type.value_type
+    elif kind == "sparse_tensor":
+        proto.sparse_tensor_type.elem_type = NUMBERS.get(inside, 0)
+        return
+    else:
+        return
+    if inside in NUMBERS:
+        inner.tensor_type.elem_type = NUMBERS[inside]
+    else:
+        _store_wrapped(inner, inside)

@@ -1,0 +1,89 @@
+"""Load then emit on the whole ONNX backend suite: nothing changes, and ONNX Runtime notices nothing."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+import onnx_suite
+import pytest
+from accelint.analyzer.formats.onnx_reader import from_bytes, read
+from accelint.analyzer.formats.onnx_writer import to_bytes, write
+
+if TYPE_CHECKING:
+    from accelint.analyzer.graph import Graph
+
+STEP = 2
+"""ONNX Runtime is asked about every second model, to save time."""
+
+
+@pytest.fixture(scope="module")
+def suite() -> list[onnx_suite.Case]:
+    return onnx_suite.collect()
+
+
+def touch(graph: Graph) -> None:
+    """Make every operator a new object, so that the writer has to build each again."""
+    for op in graph.ops():
+        for body in op.graphs.values():
+            touch(body)
+        attrs = dict(op.attrs)
+        graph.update(op, attrs=attrs)
+    for tensor in tuple(graph.tensors.values()):
+        graph.set_tensor(replace(tensor))
+
+
+def same_nodes(one: onnx.ModelProto, other: onnx.ModelProto) -> bool:
+    """Equal but for the types within, which an edited graph tells more of."""
+    for proto in (one, other):
+        todo = [proto.graph, *proto.functions]
+        while todo:
+            graph = todo.pop()
+            del graph.value_info[:]
+            for info in () if graph is proto.graph or not hasattr(graph, "initializer") else graph.output:
+                info.ClearField("type")
+            todo += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+    return one == other
+
+
+def test_every_model_is_emitted_as_it_was_loaded(suite: list[onnx_suite.Case], tmp_path: Path) -> None:
+    assert len(suite) > 1900
+    wrong: list[str] = []
+    source, target = tmp_path / "in.onnx", tmp_path / "out.onnx"
+    for case in suite:
+        expected = onnx.ModelProto.FromString(case.data)
+        if onnx.ModelProto.FromString(to_bytes(from_bytes(case.data))) != expected:
+            wrong.append(f"{case.name} in memory")
+        source.write_bytes(case.data)
+        write(read(source), target)
+        if onnx.ModelProto.FromString(target.read_bytes()) != expected:
+            wrong.append(f"{case.name} as a file")
+    assert not wrong
+
+
+def test_every_model_is_built_again_from_equal_operators(suite: list[onnx_suite.Case]) -> None:
+    wrong: list[str] = []
+    for case in suite:
+        model = from_bytes(case.data)
+        for graph in (model.graph, *model.functions.values()):
+            touch(graph)
+        if not same_nodes(onnx.ModelProto.FromString(to_bytes(model)), onnx.ModelProto.FromString(case.data)):
+            wrong.append(case.name)
+    assert not wrong
+
+
+def test_onnx_runtime_gives_the_same_bits() -> None:
+    """For the emitted model, and for one that is built from the graph alone with no stored record."""
+    command = [sys.executable, str(Path(onnx_suite.__file__)), "0", str(STEP)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    answers = dict(json.loads(line) for line in done.stdout.splitlines())
+    assert done.returncode == 0, f"the worker ended after {list(answers)[-1:]}: {done.stderr[-500:]}"
+    assert [f"{name}: {answer}" for name, answer in answers.items() if answer.startswith("different")] == []
+    counts = Counter(answer.partition(":")[0] for answer in answers.values())
+    assert counts["same"] >= 600, counts
