@@ -15,6 +15,10 @@ from pathlib import Path
 from typing import Any
 
 SIDE = 96
+APPLICATIONS = (
+    "MobileNet", "MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "DenseNet121", "ResNet50V2",
+    "NASNetMobile", "Xception",
+)  # fmt: skip
 
 
 def torch_models(out: Path) -> Iterator[tuple[str, Callable[[], None]]]:
@@ -172,22 +176,8 @@ def keras_models(out: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         image = keras.Input(model.input_shape[1:], batch_size=batch)
         return keras.Model(image, model(image))
 
-    apps: dict[str, Callable[[], Any]] = {
-        name: (lambda build=getattr(keras.applications, name): build(weights=None, input_shape=(SIDE, SIDE, 3), classes=10))
-        for name in (
-            "MobileNet",
-            "MobileNetV2",
-            "MobileNetV3Small",
-            "EfficientNetB0",
-            "EfficientNetV2B0",
-            "DenseNet121",
-            "ResNet50V2",
-            "NASNetMobile",
-        )
-    }
-    apps["Xception"] = lambda: keras.applications.Xception(weights=None, input_shape=(SIDE, SIDE, 3), classes=10)
-    for name, build in apps.items():
-        model = build()
+    for name in APPLICATIONS:
+        model = getattr(keras.applications, name)(weights=None, input_shape=(SIDE, SIDE, 3), classes=10)
         yield f"{name}-float", save(f"{name}-float", fixed(model))
         yield f"{name}-dynamic-batch", save(f"{name}-dynamic-batch", fixed(model, None))
         if name in ("MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "DenseNet121"):
