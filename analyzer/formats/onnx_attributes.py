@@ -7,6 +7,7 @@ strings like ``sequence(float32)``, a parameter of the enclosing function is a `
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
@@ -162,7 +163,7 @@ def _store(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], 
     if kind == FLOAT:
         proto.f = value
     elif kind == INT:
-        proto.i = value
+        proto.i = index(value)
     elif kind == STRING:
         proto.s = _data(value)
     elif kind == TENSOR:
@@ -170,7 +171,7 @@ def _store(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], 
     elif kind == FLOATS:
         proto.floats.extend(value)
     elif kind == INTS:
-        proto.ints.extend(value)
+        proto.ints.extend(map(index, value))
     elif kind == STRINGS:
         proto.strings.extend(_data(item) for item in value)
     elif kind == TENSORS:

@@ -197,11 +197,13 @@ class Builder:
         proto = pb().TensorProto(name=name, data_type=number, dims=value.shape)
         if value.dtype == "string":
             proto.string_data.extend(split_strings(value.raw()))
-        elif value.file is None or value.loader is not None or value.length <= KEEP:
+        elif value.file is None or value.loader is not None:
             proto.raw_data = value.raw()
         elif self._is_external(value.file):
             location = value.file.relative_to(self.source.path.parent).as_posix()
             set_external(proto, location, value.offset, value.length)
+        elif value.length <= KEEP:
+            proto.raw_data = value.raw()
         else:
             self.refer(proto, Span(RAW_DATA, value.offset, value.length, value.file))
         return proto
