@@ -3,7 +3,7 @@
 A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
 with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
 per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor parameters,
-``variable``, ``by:VAR_HANDLE`` for one that an operator of that type computes, and ``-`` for an omitted one.
+``variable``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ def _attribute(value: Any) -> Any:
 def _add(graph: Graph, name: str, text: str) -> str | None:
     if text == "-":
         return None
+    if text.startswith("@"):
+        return f"in{text[1:]}"
     match = _TENSOR.match(text)
     if match is None:
         raise ValueError(f"{text!r} is not a tensor: write it like 'const float32[1,8,N,?]'")
