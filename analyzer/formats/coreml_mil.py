@@ -252,7 +252,7 @@ def value_type(kind: Any, place: Place) -> tuple[str, Shape, dict[str, Any]]:
         return DTYPES.get(kind.tensorType.dataType, "unknown"), _shape(kind.tensorType, place), {}
     if form == "stateType":
         dtype, shape, attrs = value_type(kind.stateType.wrappedType, place)
-        return dtype, shape, {**attrs, "state": True}
+        return dtype, shape, {**attrs, "state": True, "is_variable": True}
     if form == "listType":
         dtype, shape, _ = value_type(kind.listType.type, place)
         return "unknown", None, {"kind": "list", "element": dtype, "element_shape": shape}

@@ -52,7 +52,10 @@ class Viewing(Protocol):
     """A policy whose runtime asks its accelerator about a changed graph."""
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime has them."""
+        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime has them.
+
+        An operator that the view leaves out counts as taken; ``groups`` drops it when its neighbours are not.
+        """
 
 
 _HOME = {
@@ -61,6 +64,7 @@ _HOME = {
     "ort-compile": ("ort", "OrtCompile"),
     "ort-kernel": ("ort", "OrtKernel"),
     "coreml": ("coreml", "CoreML"),
+    "coreml-host": ("coreml", "CoreMLHost"),
     "ethos-u": ("waves", "Waves"),
 }
 

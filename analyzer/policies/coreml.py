@@ -1,0 +1,44 @@
+"""Core ML: what is computed when a model loads, and how operators become runs on one device.
+
+Espresso's segmenter takes the cheapest path through the devices that support each operator (0.125 ms for a launch on the
+Neural Engine, 0.125 ms for a change of device, 0.125 ms when an output of the graph is there). The times of the operators
+themselves are not public, so groups here are the longest ones that support allows: an upper bound of what runs there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from typing import Any
+
+from ..graph import Graph, Operator
+from . import Grouping
+from .waves import waves
+
+
+class CoreML:
+    """One device of Core ML that does not run control flow: the operators of bodies run on the CPU."""
+
+    bodies = False
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """Stored and compressed weights, and the shape of a tensor whose shape is fixed."""
+        return {op.id for op in graph.ops() if _folded(graph, op)}
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """Waves of supported operators."""
+        return Grouping(tuple(waves(graph, taken)))
+
+
+class CoreMLHost(CoreML):
+    """A device that runs the operators of bodies too."""
+
+    bodies = True
+
+
+def _folded(graph: Graph, op: Operator) -> bool:
+    if op.type in ("const", "loadConstant", "loadConstantND") or op.type.startswith("constexpr_"):
+        return True
+    if op.type not in ("shape", "getShape"):
+        return False
+    tensor = graph.find(op.inputs[0]) if op.inputs and op.inputs[0] else None
+    return tensor is not None and tensor.static
