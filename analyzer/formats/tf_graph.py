@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
 from ..graph import Graph, Operator, Shape, Source, Tensor
+from .tf_library import Library
 from .tf_ops import MAX_OUTPUTS, OpSpec, OpTable, dtype
 from .tf_values import attributes, const_tensor, shape
 
@@ -29,32 +30,19 @@ if TYPE_CHECKING:
 
     from .tf_debug import DebugInfo
 
-CALLS = ("PartitionedCall", "StatefulPartitionedCall", "TPUPartitionedCall")
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 _MERGES, _BACK = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
-
-MAX_DEPTH = 64
-"""Calls and bodies nest this deep at most; TensorFlow's own control flow stays below 10."""
-MAX_NODES = 2_000_000
-"""Nodes after inlining; beyond it the function library is a bomb."""
 
 
 @dataclass(slots=True)
 class Context:
     """What all graphs of one model share."""
 
-    library: Mapping[str, Any]
+    library: Library
     ops: OpTable
     debug: DebugInfo
     file: Path
-    expanded: int = 0
-
-    def spend(self, nodes: int) -> None:
-        """Count nodes as expanded; raises GraphError past ``MAX_NODES``."""
-        self.expanded += nodes
-        if self.expanded > MAX_NODES:
-            raise GraphError(f"the functions expand to more than {MAX_NODES} nodes")
 
 
 @dataclass(slots=True)
@@ -213,6 +201,8 @@ class Builder:
     def function_draft(self, name: str, path: str, depth: int = 0) -> Draft:
         """The same, still open to changes."""
         definition = self.context.library[name]
+        if not depth:
+            self.context.library.check(definition.node_def)
         draft = Draft(path)
         arguments: dict[str, str] = {}
         for index, argument in enumerate(definition.signature.input_arg):
@@ -228,8 +218,6 @@ class Builder:
         self, draft: Draft, definition: Any, arguments: Mapping[str, str], path: str, caller: str, depth: int, *, inline: bool
     ) -> list[str]:
         """Add a function's nodes to a draft; returns the tensors it gives back, in order."""
-        if depth > MAX_DEPTH:
-            raise GraphError(f"functions nest more than {MAX_DEPTH} deep at {definition.signature.name!r}")
         where = f"function {definition.signature.name!r}"
         nodes = indexed(definition.node_def, where)
         results = [definition.ret[arg.name] for arg in definition.signature.output_arg if arg.name in definition.ret]
@@ -247,8 +235,10 @@ class Builder:
 
     # ---- entry graphs --------------------------------------------------------------------
 
-    def entry(self, name: str, nodes: Mapping[str, Any], inputs: Sequence[Tensor], outputs: Sequence[str]) -> Draft:
-        """The part of the top-level graph that leads from ``inputs`` to the references ``outputs``."""
+    def entry(
+        self, name: str, nodes: Mapping[str, Any], inputs: Sequence[Tensor], outputs: Sequence[str], roots: Iterable[str] = ()
+    ) -> Draft:
+        """The part of the top-level graph that leads from ``inputs`` to the references ``outputs`` and the nodes ``roots``."""
         draft, fed = Draft(name), {data_node(tensor.name) for tensor in inputs}
         scope = Scope(nodes, name)
         for tensor in inputs:
@@ -256,14 +246,15 @@ class Builder:
             draft.inputs.append(tensor.name)
             scope.values[tensor.name] = tensor.name
             draft.taken.add(data_node(tensor.name))
-        self._emit_all(draft, scope, ordered(nodes, map(data_node, outputs), fed))
+        order = ordered(nodes, [*map(data_node, outputs), *roots], fed)
+        self.context.library.check(order)
+        self._emit_all(draft, scope, order)
         draft.outputs = [scope.resolve(reference) for reference in outputs]
         return draft
 
     # ---- nodes ---------------------------------------------------------------------------
 
     def _emit_all(self, draft: Draft, scope: Scope, order: Sequence[Any]) -> None:
-        self.context.spend(len(order))
         place = {name: index for index, name in enumerate(scope.nodes)}
         for node in order:
             self._emit(draft, scope, node, f"{scope.path}/{place[node.name]}")
@@ -278,19 +269,10 @@ class Builder:
         elif node.name in scope.returned and node.op == "Identity" and node.input:
             scope.values[f"{node.name}:0"] = scope.resolve(node.input[0])
             scope.written[node.name] = [("output", 0, "unknown")]
-        elif (callee := self._callee(node)) is not None:
+        elif (callee := self.context.library.callee(node)) is not None:
             self._inline(draft, scope, node, callee, id)
         else:
             self._operator(draft, scope, node, id)
-
-    def _callee(self, node: Any) -> str | None:
-        """The library function that a node does nothing but call."""
-        if node.op in self.context.library:
-            return str(node.op)
-        if node.op not in CALLS or "f" not in node.attr:
-            return None
-        name = node.attr["f"].func.name
-        return name if name in self.context.library else None
 
     def _inline(self, draft: Draft, scope: Scope, node: Any, callee: str, id: str) -> None:
         definition = self.context.library[callee]
@@ -333,28 +315,35 @@ class Builder:
         name = self._fresh(draft, scope, node.name)
         outputs = self._outputs(draft, scope, node, spec, name)
         attrs = attributes(node, spec.defaults if spec else {})
-        inputs: list[str | None] = []
-        for reference in node.input:
-            if reference.startswith("^"):
-                continue
-            back = (
-                node.op in _MERGES and scope.nodes.get(data_node(reference)) is not None and scope.nodes[data_node(reference)].op in _BACK
-            )
-            inputs.append(None if back else scope.resolve(reference))
-            if back:
-                attrs["back_edges"] = (*attrs.get("back_edges", ()), reference)
-        control = tuple(reference[1:] for reference in node.input if reference.startswith("^"))
-        if control:
-            attrs["control_inputs"] = control
+        inputs = self._inputs(scope, node, attrs)
         if node.device:
             attrs["device"] = node.device
         if spec is None:
             attrs["undefined"] = True
         if node.op in VARIABLES and not scope.function:
             draft.variables[outputs[0]] = node
-        bodies = self._bodies(node, id, scope.depth)
+        bodies = {key: self.function(called, f"{id}/{key}", scope.depth + 1) for key, called in self.context.library.bodies(node)}
         source = Source(f"{self.context.file.name}#{scope.function}/{node.name}", self.context.debug.code(node.name, scope.function))
         draft.ops.append(Operator(id, node.op, tuple(inputs), tuple(outputs), attrs, name, graphs=bodies, source=source))
+
+    def _inputs(self, scope: Scope, node: Any, attrs: dict[str, Any]) -> list[str | None]:
+        """The tensors read; control inputs and back edges go to the attributes."""
+        inputs: list[str | None] = []
+        control: list[str] = []
+        back: list[str] = []
+        for reference in node.input:
+            if reference.startswith("^"):
+                control.append(reference[1:])
+            elif node.op in _MERGES and _type(scope, reference) in _BACK:
+                back.append(reference)
+                inputs.append(None)
+            else:
+                inputs.append(scope.resolve(reference))
+        if control:
+            attrs["control_inputs"] = tuple(control)
+        if back:
+            attrs["back_edges"] = tuple(back)
+        return inputs
 
     def _outputs(self, draft: Draft, scope: Scope, node: Any, spec: OpSpec | None, name: str) -> list[str]:
         stored = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
@@ -367,18 +356,6 @@ class Builder:
             scope.values[f"{node.name}:{index}"] = tensor.name
             names.append(tensor.name)
         return names
-
-    def _bodies(self, node: Any, id: str, depth: int) -> dict[str, Graph]:
-        bodies: dict[str, Graph] = {}
-        for key, value in sorted(node.attr.items()):
-            kind = value.WhichOneof("value")
-            if kind == "func" and value.func.name in self.context.library:
-                bodies[key] = self.function(value.func.name, f"{id}/{key}", depth + 1)
-            elif kind == "list":
-                for index, func in enumerate(value.list.func):
-                    if func.name in self.context.library:
-                        bodies[f"{key}[{index}]"] = self.function(func.name, f"{id}/{key}[{index}]", depth + 1)
-        return bodies
 
     def _fresh(self, draft: Draft, scope: Scope, node: str) -> str:
         """The node's own name, ``call/name`` when it is taken, then numbered."""
@@ -403,6 +380,11 @@ def _argument_shape(definition: Any, index: int) -> Shape:
     attrs = definition.arg_attr[index].attr
     stored = attrs["_output_shapes"].list.shape if "_output_shapes" in attrs else ()
     return next(map(shape, stored), None)
+
+
+def _type(scope: Scope, reference: str) -> str:
+    node = scope.nodes.get(data_node(reference))
+    return "" if node is None else str(node.op)
 
 
 def _declared(node: Any) -> Shape:

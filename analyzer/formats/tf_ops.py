@@ -36,10 +36,11 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class OpSpec:
-    """Outputs and attribute defaults of one operator type."""
+    """Outputs, attribute defaults and function attributes of one operator type."""
 
     outputs: tuple[Output, ...]
     defaults: Mapping[str, Any]
+    functions: tuple[str, ...] = ()
 
     def written(self, node: Any) -> list[tuple[str, int, str]]:
         """Every tensor that a NodeDef writes, in order: argument, index within the argument, dtype.
@@ -109,8 +110,9 @@ def _lines() -> dict[str, str]:
 
 
 def _parsed(line: str) -> OpSpec:
-    _, outputs, defaults = line.split("\t")
-    return OpSpec(tuple(_output(text) for text in outputs.split(",") if text), json.loads(defaults))
+    _, outputs, defaults, functions = line.split("\t")
+    written = tuple(_output(text) for text in outputs.split(",") if text)
+    return OpSpec(written, json.loads(defaults), tuple(functions.split(",")) if functions else ())
 
 
 def _output(text: str) -> Output:
@@ -134,4 +136,4 @@ def _from_definition(op: Any) -> OpSpec:
             defaults[attr.name] = attr.default_value.s.decode("utf-8", "replace")
         elif kind == "type":
             defaults[attr.name] = {"type": attr.default_value.type}
-    return OpSpec(outputs, defaults)
+    return OpSpec(outputs, defaults, tuple(attr.name for attr in op.attr if attr.type in ("func", "list(func)")))

@@ -16,6 +16,7 @@ from ..graph import Graph, Tensor
 from ..model import Model
 from .tf_debug import DebugInfo, debug_info
 from .tf_graph import PLACEHOLDERS, Builder, Context, Draft, data_node, indexed
+from .tf_library import Library
 from .tf_ops import OpTable, dtype
 from .tf_proto import message
 from .tf_values import shape
@@ -105,13 +106,8 @@ class Functions(Mapping[str, Graph]):
 
 
 def _context(file: Path, graph: Any, ops: Sequence[Any], debug: DebugInfo) -> Context:
-    library: dict[str, Any] = {}
-    for function in graph.library.function:
-        name = function.signature.name
-        if not name or name in library:
-            raise GraphError(f"the library has two functions named {name!r}" if name else "the library has a function without a name")
-        library[name] = function
-    return Context(library, OpTable(ops), debug, file)
+    table = OpTable(ops)
+    return Context(Library(graph.library.function, table), table, debug, file)
 
 
 # ---- SavedModel --------------------------------------------------------------------------
@@ -230,9 +226,10 @@ def _graph_def(path: Path, file: Path, graph: Any) -> Model:
         raise ModelError(file, "a GraphDef without nodes", "export it again")
     context = _context(file, graph, (), DebugInfo(graph.debug_info))
     nodes = indexed(graph.node, "the graph")
-    outputs = _unread(context, nodes)
+    builder = Builder(context)
+    outputs = _unread(builder, nodes)
     inputs = [_placeholder(node) for node in nodes.values() if node.op in PLACEHOLDERS]
-    draft = Builder(context).entry("main", nodes, inputs, outputs)
+    draft = builder.entry("main", nodes, inputs, outputs, nodes)
     freeze(draft, None)
     made = draft.graph()
     metadata = {"producer": f"graph version {graph.versions.producer}", "frozen": not draft.variables}
@@ -245,16 +242,17 @@ def _placeholder(node: Any) -> Tensor:
     return Tensor(f"{node.name}:0", dtype(node.attr["dtype"].type) if "dtype" in node.attr else "unknown", dims)
 
 
-def _unread(context: Context, nodes: Mapping[str, Any]) -> list[str]:
+def _unread(builder: Builder, nodes: Mapping[str, Any]) -> list[str]:
     """The outputs of a GraphDef, which names none: what no node reads, constants and inputs aside."""
     read = {data_node(reference) for node in nodes.values() for reference in node.input}
     found: list[str] = []
     for node in nodes.values():
         if node.name in read or node.op in ("Const", "NoOp", *PLACEHOLDERS):
             continue
-        spec = context.ops.get(node.op)
-        count = len(spec.written(node)) if spec else 1
-        if node.op in context.library:
-            count = len(context.library[node.op].signature.output_arg)
+        callee, spec = builder.context.library.callee(node), builder.context.ops.get(node.op)
+        if callee is not None:
+            count = len(builder.context.library[callee].signature.output_arg)
+        else:
+            count = len(spec.written(node)) if spec else 1
         found += [f"{node.name}:{index}" for index in range(count)]
     return found
