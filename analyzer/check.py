@@ -179,6 +179,11 @@ class _Check:
             self.findings.append(self._made(graph.op(id), why))
             old = self.verdicts[id]
             self.verdicts[id] = replace(old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1))
+        for id, why in grouping.refused.items():
+            self.rejected = True
+            self.findings.append(replace(self._made(graph.op(id), why), severity="error", effect="rejected"))
+            old = self.verdicts[id]
+            self.verdicts[id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
         for group in grouping.groups:
             entering, leaving = boundary(graph, group)
             self.partitions.append(Partition(group, entering, leaving, self._macs(group)))

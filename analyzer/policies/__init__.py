@@ -28,10 +28,14 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Groups of operator ids, each run by the accelerator as one piece, and the operators left out of any."""
+    """Groups of operator ids, each run by the accelerator as one piece, and the operators left out of any.
+
+    ``refused`` has operators of groups that make the runtime refuse the whole model.
+    """
 
     groups: tuple[tuple[str, ...], ...] = ()
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    refused: Mapping[str, Dropped] = field(default_factory=dict)
 
 
 class Policy(Protocol):

@@ -1,0 +1,237 @@
+"""ONNX Runtime: compiling providers take convex groups of node units, kernel providers take operators one by one."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Graph, Operator, Quantization, Tensor
+from . import Dropped, Grouping
+from .ort_units import Unit, units
+
+_FOLDED = ("Constant",)
+
+
+class OrtCompile:
+    """A provider that compiles groups: QNN, Core ML, NNAPI, OpenVINO, XNNPACK.
+
+    Options:
+        units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
+        lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
+        trivial: types that do not make a group: one that has only these is not handed over.
+        min_nodes: smaller groups are not handed over.
+        inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
+    """
+
+    bodies = False
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """Constant operators: they become initializers before any provider is asked."""
+        return {op.id for op in graph.ops() if op.type in _FOLDED and op.domain in ("", "ai.onnx")}
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """Units as the provider sees them: the target reads and writes quantized tensors, its members are left out."""
+        return seen_in_units(graph) if options.get("units") == "qdq" else graph
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
+        found = units(graph) if options.get("units") == "qdq" else {}
+        dropped = {id: _with_target(unit, id) for id, unit in found.items() if id in taken and unit.target.id not in taken}
+        walk = _Walk(graph, taken, found, self.folded(graph, options))
+        kept: list[tuple[str, ...]] = []
+        refused: dict[str, Dropped] = {}
+        for group in walk.run():
+            why = _too_little([graph.op(id) for id in group], options)
+            if why is not None:
+                dropped.update((id, why) for id in group)
+                continue
+            kept.append(group)
+            if options.get("inputs") == "needed" and _only_constants(graph, group):
+                refused.update((id, _NO_INPUTS) for id in group)
+        return Grouping(tuple(kept), dropped, refused)
+
+
+_NO_INPUTS = Dropped(
+    "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
+)
+
+
+def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
+    """Whether no operator of the group reads anything that changes from run to run."""
+    written = {name for id in group for name in graph.op(id).outputs if name}
+    read = {name for id in group for name in graph.op(id).inputs if name}
+    return all(name in written or graph.constant(name) is not None for name in read)
+
+
+class OrtKernel:
+    """A provider that registers kernels (CPU, WebGPU, CUDA): each operator is placed on its own, in bodies too."""
+
+    bodies = True
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """Constant operators: they become initializers when the model is loaded."""
+        return {op.id for op in graph.ops() if op.type in _FOLDED and op.domain in ("", "ai.onnx")}
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """Runs of placed operators between which nothing crosses to another provider."""
+        return Grouping(tuple(_Walk(graph, taken, {}, self.folded(graph, options)).run()))
+
+
+def _with_target(unit: Unit, id: str) -> Dropped:
+    words = f"it belongs to {unit.target.type} {unit.target.label!r}, which is not taken in this quantization"
+    return Dropped("ACL604", "node-unit-refused", words)
+
+
+def _too_little(group: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
+    types = [op.type for op in group]
+    if len(group) == 1 and types[0] in options.get("lone", ()):
+        return Dropped("ACL601", "lone-operator", f"a group of one {types[0]} is not handed over")
+    if all(name in options.get("trivial", ()) for name in types):
+        return Dropped("ACL601", "trivial-group", f"its group has only {', '.join(sorted(set(types)))}, which alone are not handed over")
+    least = int(options.get("min_nodes", 1))
+    if len(group) < least:
+        return Dropped("ACL601", "group-too-small", f"its group has {len(group)} operators, at least {least} are handed over")
+    return None
+
+
+class _Walk:
+    """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for the next group."""
+
+    def __init__(self, graph: Graph, taken: Set[str], found: Mapping[str, Unit], gone: Set[str]) -> None:
+        self.taken = taken
+        self.position = {op.id: index for index, op in enumerate(graph.ops())}
+        self.found = found
+        self.heads = [op for op in graph.ops() if op.id not in gone and self._head(op.id) == op.id]
+        self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
+        self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
+        for op in graph.ops():
+            if op.id not in gone:
+                self._edges(graph, op, gone)
+
+    def _head(self, id: str) -> str:
+        unit = self.found.get(id)
+        return id if unit is None else unit.target.id
+
+    def _edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
+        names = [name for name in op.inputs if name]
+        for body in op.graphs.values():
+            names += body.captures()
+        for name in names:
+            writer = graph.producer(name)
+            if writer is None or writer.id in gone or self._head(writer.id) == self._head(op.id):
+                continue
+            self.readers[self._head(writer.id)].append(self._head(op.id))
+            self.waiting[self._head(op.id)] += 1
+
+    def run(self) -> list[tuple[str, ...]]:
+        """The groups, each in execution order."""
+        ready = deque(op.id for op in self.heads if not self.waiting[op.id])
+        later: deque[str] = deque()
+        groups: list[tuple[str, ...]] = []
+        group: list[str] = []
+        border: set[str] = set()
+        while ready or later:
+            if not ready:
+                if group:
+                    groups.append(tuple(sorted(group, key=self.position.__getitem__)))
+                group, border = [], set()
+                ready, later = later, deque()
+                continue
+            id = ready.popleft()
+            takes = id in self.taken
+            if not takes and id in border:
+                later.append(id)
+                continue
+            if takes:
+                group += self._members(id)
+                border.discard(id)
+            for reader in self.readers[id]:
+                if takes:
+                    border.add(reader)
+                self.waiting[reader] -= 1
+                if not self.waiting[reader]:
+                    ready.append(reader)
+        if group:
+            groups.append(tuple(sorted(group, key=self.position.__getitem__)))
+        return groups
+
+    def _members(self, id: str) -> list[str]:
+        unit = self.found.get(id)
+        return [id] if unit is None else [id, *(op.id for op in unit.members if self._head(op.id) == id)]
+
+
+def seen_in_units(graph: Graph) -> Graph:
+    """The graph with every node unit as one operator on quantized tensors; other operators are the same."""
+    found = units(graph)
+    if not found:
+        return graph
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    changed: dict[str, Tensor] = {}
+    targets: dict[str, Operator] = {}
+    for unit in {id(unit): unit for unit in found.values()}.values():
+        targets[unit.target.id] = _quantized(graph, unit, changed)
+    for tensor in graph.tensors.values():
+        view.add_tensor(changed.get(tensor.name, tensor))
+    for name, tensor in changed.items():
+        if name not in graph.tensors:
+            view.add_tensor(tensor)
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in graph.ops():
+        if op.id in targets or op.id not in found:
+            view.add_op(targets.get(op.id, op))
+    return view
+
+
+def _quantized(graph: Graph, unit: Unit, changed: dict[str, Tensor]) -> Operator:
+    """The target reading what its DequantizeLinears read, and writing what its QuantizeLinears write."""
+    op = unit.target
+    inputs: list[str | None] = []
+    for name in op.inputs:
+        writer = graph.producer(name)
+        if writer in unit.before and writer is not None:
+            inputs.append(_stored(graph, writer, writer.inputs[0], changed))
+        else:
+            inputs.append(name)
+    for reader in unit.after:
+        source = _result(unit, reader)
+        old, new = graph.find(source or ""), graph.find(reader.outputs[0] or "")
+        if old is not None and new is not None:
+            changed[old.name] = replace(old, dtype=new.dtype, shape=new.shape, quant=quantization(graph, reader))
+    return replace(op, inputs=tuple(inputs))
+
+
+def _result(unit: Unit, reader: Operator) -> str | None:
+    """The result of the target that a QuantizeLinear stands for, past a redundant clip."""
+    if unit.clip is not None and reader.inputs[0] in unit.clip.outputs:
+        return unit.target.outputs[0]
+    return reader.inputs[0]
+
+
+def _stored(graph: Graph, op: Operator, name: str | None, changed: dict[str, Tensor]) -> str | None:
+    tensor = graph.find(name or "")
+    if tensor is None:
+        return name
+    known = changed.get(tensor.name)
+    quant = quantization(graph, op)
+    if known is None or known.quant == quant:
+        changed[tensor.name] = replace(known or tensor, quant=quant)
+        return tensor.name
+    fresh = f"{tensor.name}::{op.id}"
+    changed[fresh] = replace(tensor, name=fresh, const=graph.constant(tensor.name), quant=quant)
+    return fresh
+
+
+def quantization(graph: Graph, op: Operator) -> Quantization | None:
+    """What a QuantizeLinear or DequantizeLinear says about the integers on its other side; None when it is computed."""
+    scale = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
+    if scale is None:
+        return None
+    scales = tuple(float(value) for value in scale.read().reshape(-1).tolist())
+    zero = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
+    zeros = tuple(int(value) for value in zero.read().reshape(-1).tolist()) if zero is not None else (0,) * len(scales)
+    block = int(op.attrs.get("block_size", 0)) or None
+    axis = int(op.attrs.get("axis", 1)) if scale.shape and len(scales) > 1 else None
+    return Quantization(scales, zeros, axis, block)

@@ -1,0 +1,252 @@
+"""Node units of ONNX Runtime's compiling providers: an operator with the quantize and dequantize operators around it.
+
+Follows ``OrtSelectorManager`` of the QNN provider (``qnn_ep_utils.cc``), which mirrors ONNX Runtime's shared QDQ selectors:
+an operator whose float inputs come from DequantizeLinear and whose results go to QuantizeLinear is one unit that computes in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from ..graph import Graph, Operator
+
+_HANDED_ON = ["Gather", "GatherElements", "Reshape", "Expand", "Flatten", "Transpose", "MaxPool", "Resize", "Squeeze", "Unsqueeze", "Tile"]
+_ARG = ("ArgMax", "ArgMin")
+_UNARY = ["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LeakyRelu", "ReduceMean", "ReduceMin", "ReduceMax", "ReduceProd", "ReduceSum", "Relu", "Gelu", "Elu", "Erf", "HardSigmoid", "HardSwish", "Sigmoid", "Slice", "LogSoftmax", "Softmax", "Sqrt", "Atan", "Asin", "Sin", "Cos", "Sign", "Tanh", "Exp", "Log", "LRN", "Ceil", "Floor", "Round", "Abs", "Neg", "DepthToSpace", "SpaceToDepth", "LpNormalization"]  # fmt: skip
+_BINARY = ["Add", "Div", "Mul", "Pow", "Sub", "PRelu", "GridSample"]
+_VARIADIC = ("Concat", "Max", "Min")
+_COMPARISON = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+_WIDE = ("int16", "uint16")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One node unit: the target with the operators that stand for it in integers, in execution order around it."""
+
+    target: Operator
+    before: tuple[Operator, ...]
+    after: tuple[Operator, ...]
+    clip: Operator | None = None
+
+    @property
+    def members(self) -> tuple[Operator, ...]:
+        """All operators but the target."""
+        return (*self.before, *((self.clip,) if self.clip else ()), *self.after)
+
+
+@dataclass(frozen=True, slots=True)
+class _Around:
+    """What a selector looks at: dtypes before the DequantizeLinears and behind the QuantizeLinears."""
+
+    graph: Graph
+    op: Operator
+    before: tuple[Operator, ...]
+    after: tuple[Operator, ...]
+    clip: Operator | None
+
+    @property
+    def entering(self) -> list[str]:
+        return [_dtype(self.graph, op.inputs[0]) for op in self.before]
+
+    @property
+    def leaving(self) -> list[str]:
+        return [_dtype(self.graph, op.outputs[0]) for op in self.after]
+
+    def complete(self, inputs: int | None = None, *, bare: bool = False) -> bool:
+        """``CheckQDQNodes``: as many DequantizeLinears as inputs, every result read by QuantizeLinears only."""
+        wanted = sum(1 for name in self.op.inputs if name) if inputs is None else inputs
+        if len(self.before) != wanted or not self.before:
+            return False
+        if not self.after:
+            return bare
+        results = [name for name in self.op.outputs if name]
+        readers = sum(_reads(self.graph, name) for name in results)
+        return len(results) == len(self.after) == readers and not any(name in self.graph.outputs for name in results)
+
+    def same(self) -> bool:
+        """All dtypes on both sides agree."""
+        return len({*self.entering, *self.leaving}) == 1
+
+    def handed_on(self) -> bool:
+        """Both sides have the same scale and zero point, constant (``IsQDQPairSupported``)."""
+        return all(_parameters(self.graph, self.before[0]) == _parameters(self.graph, op) is not None for op in self.after)
+
+
+def units(graph: Graph) -> dict[str, Unit]:
+    """Operator id -> the unit it belongs to, for targets and members alike."""
+    found: dict[str, Unit] = {}
+    for op in graph.ops():
+        if op.domain not in ("", "ai.onnx", "com.microsoft"):
+            continue
+        unit = _unit(graph, op)
+        if unit is not None:
+            found[op.id] = unit
+            found.update((member.id, unit) for member in unit.members)
+    return found
+
+
+def _unit(graph: Graph, op: Operator) -> Unit | None:
+    selector = _SELECTORS.get(op.type)
+    if selector is None:
+        return None
+    before = tuple(writer for name in op.inputs if (writer := graph.producer(name)) is not None and writer.type == "DequantizeLinear")
+    if not before:
+        return None
+    clip = _clip(graph, op)
+    source = clip or op
+    after = tuple(reader for name in source.outputs if name for reader in graph.consumers(name) if reader.type == "QuantizeLinear")
+    if not selector(_Around(graph, op, before, after, clip)):
+        return None
+    return Unit(op, before, after, clip)
+
+
+def _clip(graph: Graph, op: Operator) -> Operator | None:
+    """A Relu or Clip behind the target that the quantization makes redundant."""
+    if len(op.outputs) != 1 or _reads(graph, op.outputs[0]) != 1:
+        return None
+    reader = graph.consumers(op.outputs[0])[0]
+    if reader.type not in ("Relu", "Clip") or len(reader.outputs) != 1 or reader.inputs[0] != op.outputs[0]:
+        return None
+    result = reader.outputs[0]
+    return reader if result not in graph.outputs and _reads(graph, result) == 1 else None
+
+
+def _reads(graph: Graph, name: str | None) -> int:
+    return sum(reader.inputs.count(name) for reader in graph.consumers(name))
+
+
+def _dtype(graph: Graph, name: str | None) -> str:
+    tensor = None if name is None else graph.find(name)
+    return "unknown" if tensor is None else tensor.dtype
+
+
+def _parameters(graph: Graph, op: Operator) -> tuple[bytes, bytes | None] | None:
+    """Scale and zero point of a quantize or dequantize operator, None when they are computed."""
+    scale = graph.constant(op.inputs[1])
+    zero = graph.constant(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] else None
+    return None if scale is None else (scale.raw(), None if zero is None else zero.raw())
+
+
+def _drop(around: _Around) -> bool:
+    return around.clip is None and around.complete(1) and around.same() and around.handed_on()
+
+
+def _pool(around: _Around) -> bool:
+    return around.op.version >= 12 and _drop(around)
+
+
+def _drop_before(around: _Around) -> bool:
+    return around.clip is None and len(around.before) == 1
+
+
+def _unary(around: _Around) -> bool:
+    return around.complete(1) and around.same()
+
+
+def _clip_unit(around: _Around) -> bool:
+    own = around.graph.producer(around.op.inputs[0])
+    return 1 <= len(around.before) <= 3 and around.complete(len(around.before)) and own in around.before and around.same()
+
+
+def _pair(around: _Around) -> bool:
+    return around.complete(2) and around.same()
+
+
+def _all(around: _Around) -> bool:
+    return around.complete() and around.same()
+
+
+def _split(around: _Around) -> bool:
+    return around.clip is None and around.complete(1) and around.same()
+
+
+def _conv(around: _Around) -> bool:
+    if not around.complete() or len(around.before) < 2:
+        return False
+    entering = around.entering
+    if entering[0] != around.leaving[0] or (entering[0] == "int8" and entering[1] != "int8"):
+        return False
+    return len(entering) < 3 or entering[2] == "int32"
+
+
+def _einsum(around: _Around) -> bool:
+    return around.complete(bare=True) and (not around.after or around.entering[0] == around.leaving[0])
+
+
+def _matmul(around: _Around) -> bool:
+    if len(around.before) != 2 or not around.after:
+        return False
+    left, right = around.entering
+    return (left != "int8" or right == "int8") and around.complete() and left == around.leaving[0]
+
+
+def _gemm(around: _Around) -> bool:
+    if not around.complete(bare=True) or len(around.before) < 2:
+        return False
+    left, right, *bias = around.entering
+    if (left == "int8" and right != "int8") or (around.after and left != around.leaving[0]):
+        return False
+    return not bias or (around.op.attrs.get("beta", 0.0) == 1.0 and bias[0] == "int32")
+
+
+def _pad(around: _Around) -> bool:
+    return len(around.before) <= 2 and around.complete(len(around.before)) and around.same()
+
+
+def _norm(around: _Around) -> bool:
+    if not around.complete():
+        return False
+    entering = around.entering
+    return entering[0] == around.leaving[0] and (len(entering) < 3 or entering[2] == "int32")
+
+
+def _batch_norm(around: _Around) -> bool:
+    count = len(around.before)
+    if not 3 <= count <= 5 or not around.complete(count):
+        return False
+    entering = around.entering
+    return entering[0] == around.leaving[0] and (entering[0] != "int8" or entering[1] == "int8")
+
+
+def _compare(around: _Around) -> bool:
+    return around.complete(bare=True) and len(set(around.entering)) == 1
+
+
+def _top(around: _Around) -> bool:
+    if around.clip is not None or len(around.before) != 1 or len(around.after) != 1:
+        return False
+    return around.complete(1) and around.same() and around.handed_on()
+
+
+def _first(around: _Around) -> bool:
+    return around.complete(1) and around.entering[0] == around.leaving[0]
+
+
+def _rms(around: _Around) -> bool:
+    return around.complete() and around.entering[0] == around.leaving[0]
+
+
+_SELECTORS: Mapping[str, Callable[[_Around], bool]] = {
+    **dict.fromkeys(_HANDED_ON, _drop),
+    "MaxPool": _pool,
+    **dict.fromkeys(_ARG, _drop_before),
+    **dict.fromkeys(_UNARY, _unary),
+    "Clip": _clip_unit,
+    **dict.fromkeys(_BINARY, _pair),
+    **dict.fromkeys(_VARIADIC, _all),
+    "Split": _split,
+    **dict.fromkeys(("Conv", "ConvTranspose"), _conv),
+    **dict.fromkeys(("Einsum", "Reciprocal"), _einsum),
+    "MatMul": _matmul,
+    "Gemm": _gemm,
+    **dict.fromkeys(("InstanceNormalization", "LayerNormalization"), _norm),
+    "BatchNormalization": _batch_norm,
+    **dict.fromkeys(_COMPARISON, _compare),
+    "Where": _pair,
+    "Pad": _pad,
+    "TopK": _top,
+    "CumSum": _first,
+    "ScatterElements": _pair,
+    "RMSNormalization": _rms,
+}
