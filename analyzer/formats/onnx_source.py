@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STACK_TRACE = "pkg.torch.onnx.stack_trace"
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
-_LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|[/\\]torch[/\\](?:nn|onnx|export|fx|_dynamo|utils)[/\\]")
+_LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|(?:^|[/\\])torch[/\\](?:nn|onnx|export|fx|_dynamo|utils)[/\\]")
 
 
 def code_of(node: Any, path: Path) -> Source:
@@ -22,9 +22,8 @@ def code_of(node: Any, path: Path) -> Source:
     if not node.metadata_props:
         return plain
     trace = next((entry.value for entry in node.metadata_props if entry.key == STACK_TRACE), "")
-    frames = _FRAME.findall(prose(trace))
-    if not frames:
+    own = [frame for frame in _FRAME.findall(prose(trace)) if not _LIBRARY.search(frame[0])]
+    if not own:
         return plain
-    own = [frame for frame in frames if not _LIBRARY.search(frame[0])]
-    file, line = (own or frames)[-1]
+    file, line = own[-1]
     return Source(str(path), f"{file}:{line}")
