@@ -26,6 +26,7 @@ class Runtime:
         packages: distributions whose versions identify it, the telling one first.
         install: the command that brings the packages.
         variants: what may follow the colon; the first is used when none is given.
+        any_variant: any word may follow the colon; the worker says whether this machine is that (a chip).
         isolated: packages with versions for an environment of its own, because they collide with others.
         extra_check: what else is missing, as (what, command), or None.
     """
@@ -38,6 +39,7 @@ class Runtime:
     about: str
     variants: tuple[str, ...] = ()
     isolated: tuple[str, ...] = ()
+    any_variant: bool = False
     extra_check: Callable[[], tuple[str, str] | None] = lambda: None
 
 
@@ -104,8 +106,9 @@ def every() -> tuple[Runtime, ...]:
         Runtime("onnxruntime/webgpu", "ort_webgpu", "onnx", ("onnxruntime-webgpu",), "accelint runtimes add onnxruntime/webgpu",
                 "ONNX Runtime's WebGPU execution provider",
                 isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"), extra_check=_vulkan),
-        Runtime("coreml", "coreml", "mil", ("coremltools",), "pip install 'accelint[coreml]'",
-                "Core ML's compute plan and prediction", variants=("all", "cpu", "cpu-gpu", "cpu-ane"), extra_check=_macos),
+        *(Runtime(f"coreml/{unit}", "coreml", "mil", ("coremltools",), "pip install 'accelint[coreml]'",
+                  f"Core ML's compute plan and prediction on the {about}", any_variant=unit == "ane", extra_check=_macos)
+          for unit, about in (("ane", "Neural Engine"), ("gpu", "GPU"), ("cpu", "CPU"))),
     )  # fmt: skip
 
 
@@ -119,6 +122,8 @@ def find(name: str) -> tuple[Runtime, str | None]:
 
         near = difflib.get_close_matches(base, known, 3, 0.4) or list(known)
         raise UsageError(f"there is no runtime {base!r}: one of {', '.join(near)} (accelint runtimes lists them)")
+    if found.any_variant:
+        return found, variant or None
     if not found.variants:
         if variant:
             raise UsageError(f"{base} has no variants: ask for {base!r}")
