@@ -159,6 +159,8 @@ def _parity(right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen
         return None, f"the reference gave no outputs: {right}"
     if not right:
         return None, "the model has no outputs"
+    if answer.outputs is None:
+        return None, "the runtime compiles the model here and does not run it"
     from .parity import compare
 
     precision = PRECISION.get(chosen.pack.precision, "fp32")
