@@ -1,4 +1,4 @@
-"""Core ML's worker on recorded plans: in coremltools' own data classes, as no Mac is needed to run the tests. Nothing here ran on Core ML."""
+"""Core ML's worker on plans recorded in coremltools' own data classes. Nothing here ran on Core ML: that takes a Mac."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ def test_a_program_is_mapped_to_the_operators_that_the_reader_gives() -> None:
     found = placed(list(stored(spec)), list(planned(RecordedPlan(program(spec), usages))), "NeuralEngine")
     assert [item.id for item in found] == [op.id for _, op in load(path).operators()]
     assert {item.name: item.device for item in found} == {
-        "stem": "accelerator", "relu_0": "accelerator", "pool": "cpu", "reshape_0": "cpu", "head": "accelerator", "probabilities": "unknown",
+        "stem": "accelerator", "relu_0": "accelerator", "pool": "cpu", "reshape_0": "cpu", "head": "accelerator",
+        "probabilities": "unknown",
     }  # fmt: skip
     reasons = {item.name: item.reason for item in found}
     assert reasons["pool"] == "Core ML prefers CPU; only CPU, GPU can run it"
