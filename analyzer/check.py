@@ -210,17 +210,24 @@ class _Check:
 
 
 def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:
-    """The verdict of one operator by the rules alone, with every failing reason."""
-    failures: list[tuple[Rule, Failure]] = []
-    for rule in chosen.rules_for(op):
-        failures += [(rule, failure) for failure in rule.failures(graph, op, chosen.context)]
-    findings = [_finding(op, rule, failure, chosen) for rule, failure in failures]
-    whole = [rule for rule, failure in failures if rule.scope == "model" and failure.answer is Answer.FAILS]
-    if any(rule.effect == "rejected" for rule in whole):
-        return Verdict.REJECTED, findings
-    if operator_key(op) not in chosen.known:
-        return Verdict(chosen.pack.default), findings or [_unlisted(op, chosen)]
-    return _weigh(failures), findings
+    """The verdict of one operator by the rules alone, with every reason that bears on it."""
+    failures = chosen.failures(graph, op)
+    refused = any(rule.scope == "model" and rule.effect == "rejected" and failure.answer is Answer.FAILS for rule, failure in failures)
+    if operator_key(op) not in chosen.known and not refused:
+        known = [_finding(op, rule, failure, chosen) for rule, failure in failures if failure.answer is Answer.FAILS]
+        return Verdict(chosen.pack.default), known or [_unlisted(op, chosen)]
+    verdict = Verdict.REJECTED if refused else _weigh(failures)
+    return verdict, [_finding(op, rule, failure, chosen) for rule, failure in failures if _bears(rule, failure, verdict)]
+
+
+def _bears(rule: Rule, failure: Failure, verdict: Verdict) -> bool:
+    """Whether a failure says something about the verdict.
+
+    What is unknown explains nothing once something is known; an operator that stays on the host cannot make the accelerator refuse.
+    """
+    if verdict is Verdict.FALLBACK:
+        return failure.answer is Answer.FAILS and (rule.effect != "rejected" or rule.scope == "model")
+    return verdict is Verdict.UNKNOWN or failure.answer is Answer.FAILS
 
 
 _UNDECIDED = {

@@ -52,6 +52,8 @@ class Condition:
 
     check: Check
     table: Mapping[str, Any]
+    local: bool = False
+    """Whether equal operators (``pack.signature``) get equal outcomes, so that one of them need be asked."""
 
 
 class ConditionError(ValueError):
@@ -132,10 +134,10 @@ def _plain(table: Mapping[str, Any]) -> Condition:
         raise ConditionError('unknown may only be "fails": nothing unknown counts as supported')
     if table.get("absent", "holds") not in ("holds", "fails", "unknown"):
         raise ConditionError("absent is holds, fails or unknown")
-    return Condition(_comparison(table, test), table)
+    return _comparison(table, test)
 
 
-def _comparison(table: Mapping[str, Any], test: str) -> Check:
+def _comparison(table: Mapping[str, Any], test: str) -> Condition:
     subject = _subject(table)
     words, compare = TESTS[test]
     limit = table[test]
@@ -174,14 +176,16 @@ def _comparison(table: Mapping[str, Any], test: str) -> Check:
         elif len(bounds) == len(values):
             pairs = list(zip(values, bounds, strict=True))
         else:
-            return Outcome(Answer.FAILS, _show(subject.text, values), words.format(_show_bound(other, bounds)))
+            return Outcome(Answer.FAILS, f"{subject.text} {_listed(values)}", words.format(_bound(other, bounds)))
         answers = [one(value, bound) for value, bound in pairs]
         answer = _some(answers) if some else _every(answers)
         if answer is Answer.HOLDS:
             return HOLDS
-        return Outcome(answer, _show(subject.text, values), words.format(_show_bound(other, bounds) if other else _limit(test, limit)))
+        shown = answers if some else [item is answer for item in answers]
+        seen = [label for label, show in zip(subject.labels(graph, op), shown, strict=True) if show]
+        return Outcome(answer, _seen(subject.text, seen), words.format(_bound(other, bounds) if other else _limit(table, test)))
 
-    return check
+    return Condition(check, table, subject.local and (other is None or other.local))
 
 
 def _every(answers: list[Answer]) -> Answer:
@@ -196,21 +200,31 @@ def _some(answers: list[Answer]) -> Answer:
     return Answer.UNKNOWN if Answer.UNKNOWN in answers else Answer.FAILS
 
 
-def _show(text: str, values: Values) -> str:
+def _seen(text: str, labels: list[str]) -> str:
+    kept = list(dict.fromkeys(labels))
+    return ", ".join(kept[:4]) + (", ..." if len(kept) > 4 else "") if kept else f"no {text}"
+
+
+def _listed(values: Values) -> str:
     shown = [str(value) for value in values[:8]] + (["..."] if len(values) > 8 else [])
-    return f"{text} {shown[0] if len(shown) == 1 else '[' + ', '.join(shown) + ']'}" if shown else f"no {text}"
+    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
 
 
-def _show_bound(other: Subject | None, bounds: Values) -> str:
-    shown = bounds[0] if len(bounds) == 1 else bounds
-    return f"{shown}" if other is None else f"{other.text} ({shown})"
+def _bound(other: Subject | None, bounds: Values) -> str:
+    return _listed(bounds) if other is None else f"{other.text} ({_listed(bounds)})"
 
 
-def _limit(test: str, limit: Any) -> str:
+_FLAGS = {"static": ("open sizes", "fixed sizes"), "const": ("computed", "a constant"), "present": ("absent", "present")}
+
+
+def _limit(table: Mapping[str, Any], test: str) -> str:
+    limit = table[test]
     if test == "between":
         return f"{limit[0]}..{limit[1]}"
     if isinstance(limit, list):
         return ", ".join(str(item) for item in limit)
+    if isinstance(limit, bool) and table.get("of") in _FLAGS:
+        return _FLAGS[table["of"]][limit]
     return str(limit).lower() if isinstance(limit, bool) else str(limit)
 
 
@@ -237,7 +251,7 @@ def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Conditio
         limit = " or ".join(dict.fromkeys(outcome.limit for outcome in failed if outcome.limit))
         return Outcome(_some(answers), seen, limit)
 
-    return Condition(check, table)
+    return Condition(check, table, all(part.local for alternative in alternatives for part in alternative))
 
 
 def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.graph import Graph, Operator, Tensor
 from .conditions import Condition, Context, Outcome
 from .subjects import operator_key
 from .verdict import Answer
@@ -59,6 +59,11 @@ class Rule:
     advice: str = ""
     cases: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
 
+    @property
+    def local(self) -> bool:
+        """Whether equal operators (``signature``) get equal outcomes."""
+        return all(condition.local for condition in (*self.when, *self.require))
+
     def applies(self, graph: Graph, op: Operator, context: Context) -> Answer:
         """Whether the rule speaks of this operator: every ``when`` holds."""
         unknown = False
@@ -69,20 +74,24 @@ class Rule:
             unknown |= answer is Answer.UNKNOWN
         return Answer.UNKNOWN if unknown else Answer.HOLDS
 
-    def failures(self, graph: Graph, op: Operator, context: Context) -> list[Failure]:
-        """Every requirement that fails or is unknown, with the value seen and the limit; empty when the rule is content."""
+    def outcomes(self, graph: Graph, op: Operator, context: Context) -> list[Outcome]:
+        """Requirements that fail or are unknown; where it is unknown whether the rule applies at all, every outcome is."""
         applies = self.applies(graph, op, context)
         if applies is Answer.FAILS:
             return []
-        outcomes = [Outcome(Answer.FAILS)] if self.refuse else [item.check(graph, op, context) for item in self.require]
-        bad = [outcome for outcome in outcomes if outcome.answer is not Answer.HOLDS]
-        return [self._failure(op, outcome, certain=applies is Answer.HOLDS) for outcome in bad]
+        found = [Outcome(Answer.FAILS)] if self.refuse else [item.check(graph, op, context) for item in self.require]
+        bad = [outcome for outcome in found if outcome.answer is not Answer.HOLDS]
+        return bad if applies is Answer.HOLDS else [Outcome(Answer.UNKNOWN, item.seen, item.limit) for item in bad]
 
-    def _failure(self, op: Operator, outcome: Outcome, *, certain: bool) -> Failure:
-        answer = outcome.answer if certain else Answer.UNKNOWN
+    def failures(self, graph: Graph, op: Operator, context: Context) -> list[Failure]:
+        """Every requirement that fails or is unknown, with the value seen and the limit; empty when the rule is content."""
+        return [self.failure(op, outcome) for outcome in self.outcomes(graph, op, context)]
+
+    def failure(self, op: Operator, outcome: Outcome) -> Failure:
+        """An outcome in the rule's words."""
         words = {"type": op.type, "name": op.label, "seen": outcome.seen or "unknown", "limit": outcome.limit, "version": str(op.version)}
         message = self.message.format_map(_Attributes(words, op))
-        return Failure(answer, message, outcome.seen, outcome.limit)
+        return Failure(outcome.answer, message, outcome.seen, outcome.limit)
 
 
 class _Attributes(dict[str, str]):
@@ -155,6 +164,8 @@ class Chosen:
         self.rules = tuple(rule for rule in pack.rules if self._in_force(rule))
         self.known = frozenset(name for support in pack.supports if self._in_force(support) for name in support.ops)
         self._by_type: dict[str, tuple[Rule, ...]] = {}
+        self._split: dict[str, tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
+        self._asked: dict[Hashable, list[tuple[Rule, Outcome]]] = {}
 
     @property
     def target(self) -> str:
@@ -170,6 +181,27 @@ class Chosen:
             self._by_type[key] = found
         return found
 
+    def failures(self, graph: Graph, op: Operator) -> list[tuple[Rule, Failure]]:
+        """Every failing or unknown requirement of every rule, in words; local rules are asked once for equal operators."""
+        key = operator_key(op)
+        split = self._split.get(key)
+        if split is None:
+            rules = self.rules_for(op)
+            split = self._split[key] = (tuple(rule for rule in rules if rule.local), tuple(rule for rule in rules if not rule.local))
+        local, wide = split
+        found = [*self._local(graph, op, local), *((rule, item) for rule in wide for item in rule.outcomes(graph, op, self.context))]
+        return [(rule, rule.failure(op, outcome)) for rule, outcome in found]
+
+    def _local(self, graph: Graph, op: Operator, rules: tuple[Rule, ...]) -> list[tuple[Rule, Outcome]]:
+        known = signature(graph, op)
+        try:
+            found = self._asked.get(known)
+        except TypeError:  # an attribute that cannot be hashed
+            return [(rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)]
+        if found is None:
+            found = self._asked[known] = [(rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)]
+        return found
+
     def _in_force(self, item: Rule | Support) -> bool:
         if item.variants and self.variant not in item.variants:
             return False
@@ -177,6 +209,21 @@ class Chosen:
             return True
         at = version_key(self.version)
         return (not item.since or at >= version_key(item.since)) and (not item.until or at < version_key(item.until))
+
+
+def signature(graph: Graph, op: Operator) -> Hashable:
+    """What local conditions may see of an operator: equal signatures have equal outcomes."""
+    constant = graph.constant
+    tensors = [
+        None if item is None else (item.dtype, item.shape, item.const is not None or constant(item.name) is not None, _scheme(item))
+        for item in (*graph.input_tensors(op), None, *graph.output_tensors(op))
+    ]
+    omitted = tuple(name is None for name in op.inputs)
+    return (op.type, op.domain, op.version, graph.outer is None, omitted, tuple(op.attrs.items()), tuple(tensors))
+
+
+def _scheme(tensor: Tensor) -> Hashable:
+    return None if tensor.quant is None else (tensor.quant.scheme, tensor.quant.axis)
 
 
 def version_key(text: str) -> tuple[int, ...]:

@@ -125,13 +125,23 @@ def plain(value: Any) -> Values:
     return [value]
 
 
+Labels = Callable[[Graph, Operator], list[str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What a condition looks at, compiled: ``read`` gives the values, ``text`` says it in a message."""
+    """What a condition looks at, compiled.
+
+    ``read`` gives the values; ``labels`` says in words, one for each value, what was seen (``rank 6 of input 1``).
+    ``local`` tells that the values follow from the operator's attributes and its tensors' dtypes, shapes, constness
+    and quantization schemes alone, so that equal operators have equal values.
+    """
 
     read: Reader
     text: str
     kind: str
+    labels: Labels
+    local: bool
 
 
 def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], which: Any, op: Operator, side: str) -> list[Any]:
@@ -152,29 +162,70 @@ def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], whi
     return [at(index) for index in (which if isinstance(which, list) else [which])]
 
 
+_LOCAL = {"dtype", "rank", "shape", "dim", "static", "const", "elements", "bytes", "quant", "quant_axis", "present"}
+_WORDS = {"dim": "size", "quant": "quantization", "zero_point": "zero point", "quant_axis": "quantized axis", "elements": "element count"}
+
+
 def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: str | None = None) -> Subject:
     """A subject about inputs or outputs of the operator; ``only`` is ``computed`` or ``stored`` (constants)."""
     fact = TENSOR_FACTS.get(of)
-    text = f"{side} {which} {of}" + (f" {axis}" if axis is not None else "")
+    text = f"{_WORDS.get(of, of)} of {side}{'s' if which in ('all', 'rest') else f' {which}'}" + (
+        f" axis {axis}" if axis is not None else ""
+    )
+    at = axis if axis is not None else index
 
-    def read(graph: Graph, op: Operator) -> Values:
+    def chosen(graph: Graph, op: Operator) -> list[Any]:
         names = op.inputs if side == "input" else op.outputs
         tensors = graph.input_tensors(op) if side == "input" else graph.output_tensors(op)
+        found = _pick(tensors, names, which, op, side)
+        if only is None:
+            return found
+        return [item for item in found if not isinstance(item, Tensor) or (graph.constant(item.name) is None) is (only == "computed")]
+
+    def values_of(graph: Graph, tensor: Any) -> Values:
+        if of == "present":
+            return [tensor is not ABSENT]
+        if tensor is ABSENT or tensor is UNKNOWN:
+            return [tensor]
+        assert fact is not None
+        return _at(fact(graph, tensor), at)
+
+    def read(graph: Graph, op: Operator) -> Values:
         found: Values = []
-        for tensor in _pick(tensors, names, which, op, side):
-            if only is not None and isinstance(tensor, Tensor) and (graph.constant(tensor.name) is not None) is (only == "computed"):
-                continue
-            if of == "present":
-                found.append(tensor is not ABSENT)
-            elif tensor is ABSENT or tensor is UNKNOWN:
-                found.append(tensor)
-            else:
-                assert fact is not None
-                values = fact(graph, tensor)
-                found.extend(_at(values, axis if axis is not None else index))
+        for tensor in chosen(graph, op):
+            found.extend(values_of(graph, tensor))
         return found
 
-    return Subject(read, text, "tensor")
+    def labels(graph: Graph, op: Operator) -> list[str]:
+        names = op.inputs if side == "input" else op.outputs
+        found: list[str] = []
+        for order, tensor in enumerate(chosen(graph, op)):
+            place = f"{side} {_place(which, order, tensor, names)}"
+            values = values_of(graph, tensor)
+            found += [_label(of, value, place, tensor, axis, number if len(values) > 1 else None) for number, value in enumerate(values)]
+        return found
+
+    return Subject(read, text, "tensor", labels, of in _LOCAL)
+
+
+def _place(which: Any, order: int, tensor: Any, names: tuple[str | None, ...]) -> str:
+    if isinstance(which, (int, str)) and which not in ("all", "rest"):
+        return str(which)
+    if isinstance(which, list):
+        return str(which[order])
+    return str(names.index(tensor.name)) if isinstance(tensor, Tensor) and tensor.name in names else str(order)
+
+
+def _label(of: str, value: Any, place: str, tensor: Any, axis: Any, number: int | None) -> str:
+    """What was seen of one tensor, in words."""
+    if of == "present":
+        return f"{place} is {'present' if value is True else 'absent'}"
+    if of == "const":
+        return f"{place} is {'a constant' if value is True else 'computed'}"
+    if of == "static" and isinstance(tensor, Tensor) and tensor.shape is not None:
+        return f"shape [{', '.join('?' if dim is None else str(dim) for dim in tensor.shape)}] of {place}"
+    which = axis if isinstance(axis, int) else number
+    return f"{_WORDS.get(of, of)} {value} of {place}" + (f" axis {which}" if of == "dim" and which is not None else "")
 
 
 def _at(values: Values, index: Any) -> Values:
@@ -196,10 +247,12 @@ def attr_subject(name: str, default: Any, index: Any, of: str | None) -> Subject
         values = plain(value)
         return [len(values)] if of == "length" else _at(values, index)
 
-    return Subject(read, f"{name} count" if of == "length" else name, "attr")
+    text = f"{name} count" if of == "length" else name
+    return Subject(read, text, "attr", lambda graph, op: [f"{text} {value}" for value in read(graph, op)], True)
 
 
 def operator_subject(fact: str) -> Subject:
     """A subject about the operator itself: its version, domain, number of inputs."""
     reader = OPERATOR_FACTS[fact]
-    return Subject(lambda graph, op: [reader(graph, op)], fact, "op")
+    text = {"inputs": "input count", "outputs": "output count", "in_body": "inside a body"}.get(fact, fact)
+    return Subject(lambda graph, op: [reader(graph, op)], text, "op", lambda graph, op: [f"{text} {reader(graph, op)}"], True)

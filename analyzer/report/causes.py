@@ -55,6 +55,6 @@ def freeze_hint(model: Mapping[str, Any]) -> str:
     for item in model["inputs"]:
         shape = item["shape"]
         if shape and any(not isinstance(dim, int) for dim in shape):
-            dims = [str(dim) if isinstance(dim, int) else ("1" if axis == 0 else str(dim or "?")) for axis, dim in enumerate(shape)]
+            dims = [str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>") for axis, dim in enumerate(shape)]
             options.append(f"--freeze {item['name']}={'x'.join(dims)}")
     return " ".join(options)

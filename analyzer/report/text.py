@@ -71,13 +71,14 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
     head.append(f"{count} operator{'' if count == 1 else 's'}", "bold")
     head.append(f"  {_types(cause)}", "dim")
     console.print(head)
-    for message, times in sorted(cause.messages.items(), key=lambda item: -item[1])[:SHOWN]:
+    roots = dynamic_inputs(model) if cause.code == "ACL101" else []
+    shown = 1 if roots else SHOWN
+    for message, times in sorted(cause.messages.items(), key=lambda item: -item[1])[:shown]:
         console.print(Text(f"      {clean(message)}" + (f"  (x{times})" if times > 1 else "")))
-    if len(cause.messages) > SHOWN:
-        console.print(Text(f"      ... and {len(cause.messages) - SHOWN} more reasons like these", "dim"))
+    if len(cause.messages) > shown:
+        console.print(Text(f"      ... and {len(cause.messages) - shown} more reasons like these", "dim"))
     where = ", ".join(_place(op) for op in cause.operators[:SHOWN])
     console.print(Text(f"      at {where}" + (", ..." if count > SHOWN else ""), "dim"))
-    roots = dynamic_inputs(model) if cause.code == "ACL101" else []
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
         console.print(
