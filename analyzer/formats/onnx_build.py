@@ -38,6 +38,11 @@ class Builder:
         self.spans = list(self.stored.spans)
         self.ir_version = 0
 
+    @property
+    def unchanged(self) -> bool:
+        """True when nothing was edited since the model was read."""
+        return all(map(self.stored.unchanged, (self.source.graph, *self.source.functions.values())))
+
     def model(self) -> Any:
         """The ModelProto; values that stay in files are marked spans or external data, not bytes."""
         proto = pb().ModelProto()

@@ -15,6 +15,7 @@ from ..errors import ModelError, UsageError
 from ..files import atomic
 from .onnx_build import Builder, set_external
 from .onnx_external import ExternalFiles
+from .onnx_surgeon import through_surgeon
 from .onnx_wire import KEEP, MARK, RAW_DATA, Piece, Span, inflate, length, span_of
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def write(model: Model, path: Path) -> None:
     data files is in the way of the input or of a different file.
     """
     builder = Builder(model)
-    proto = builder.model()
+    proto = builder.model() if builder.unchanged else through_surgeon(builder.model())
     locations = {entry["location"] for _, entry in external_tensors(proto)}
     _check_target(model, path, locations)
     with ExitStack() as drafts:
