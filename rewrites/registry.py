@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ..analyzer.check import Coverage, Finding
     from ..analyzer.graph import Graph
 
-FAMILIES = ("fold_onnx", "clean_onnx", "fold_tflite", "clean_tflite")
+FAMILIES = (
+    "fold_onnx", "clean_onnx",
+    "fold_tflite", "clean_tflite", "tflite_reshape", "tflite_gather", "tflite_elementwise", "tflite_rank",
+)  # fmt: skip
 
 
 @cache
