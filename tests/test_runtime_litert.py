@@ -40,7 +40,7 @@ def devices(answer: Answer) -> list[str]:
     return [item.device for item in answer.placement]
 
 
-def feed(folder: Path, **arrays: np.ndarray) -> Path:
+def feed_of(folder: Path, **arrays: np.ndarray) -> Path:
     return tensors.write(folder / "in.npz", arrays)
 
 
@@ -74,7 +74,7 @@ def test_xnnpack_of_branches(xnnpack: Session, tmp_path: Path) -> None:
 
 def test_the_reference_delegates_nothing_and_computes_right(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG"])
-    answer = reference.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, latency_runs=5))
+    answer = reference.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, latency_runs=5))
     assert devices(answer) == ["cpu", "cpu"]
     np.testing.assert_array_equal(answer.tensors()["t2"], -np.abs(RAMP))
     assert answer.latency is not None
@@ -84,7 +84,7 @@ def test_the_reference_delegates_nothing_and_computes_right(reference: Session, 
 
 def test_intermediate_tensors_are_kept_on_request(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "ABS"])
-    answer = reference.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, options={"keep": ["t1", "t2"]}))
+    answer = reference.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"keep": ["t1", "t2"]}))
     found = answer.tensors()
     assert list(found) == ["t3", "t1", "t2"]
     np.testing.assert_array_equal(found["t2"], -np.abs(RAMP))
@@ -100,13 +100,13 @@ def test_a_model_that_litert_refuses(reference: Session, tmp_path: Path) -> None
 def test_a_dynamic_batch_follows_the_input(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS"], shape=(-1, 3))
     data = np.arange(12, dtype=np.float32).reshape(4, 3) - 6
-    answer = reference.ask(Request(model, feed(tmp_path, t0=data), outputs=True))
+    answer = reference.ask(Request(model, feed_of(tmp_path, t0=data), outputs=True))
     np.testing.assert_array_equal(answer.tensors()["t1"], np.abs(data))
 
 
 def test_a_missing_input_is_told(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS"])
-    answer = reference.ask(Request(model, feed(tmp_path, other=RAMP), outputs=True))
+    answer = reference.ask(Request(model, feed_of(tmp_path, other=RAMP), outputs=True))
     assert answer.status == "failed"
     assert "t0" in answer.reason
     assert "other" in answer.reason
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_model(reference: Session, tmp_path: Path) -> None:
 class TestGpu:
     def test_everything_on_the_gpu(self, gpu: Session, tmp_path: Path) -> None:
         model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "TANH"])
-        answer = gpu.ask(Request(model, feed(tmp_path, t0=RAMP), outputs=True, options={"enforce_f32": True}))
+        answer = gpu.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"enforce_f32": True}))
         assert answer.ok, answer
         assert devices(answer) == ["accelerator"] * 3
         assert answer.partitions == 1
@@ -159,6 +159,18 @@ class TestGpu:
         assert answer.ok, answer
         assert devices(answer) == ["cpu", "accelerator", "accelerator", "accelerator", "accelerator"], answer.notes
         assert "disagreement" not in answer.notes
+
+    def test_the_first_operator_that_differs_is_located(self, gpu: Session, reference: Session, tmp_path: Path) -> None:
+        """In half precision, e to the 12th is beyond the largest number; everything before it is small."""
+        from accelint.analyzer.formats import load
+        from accelint.analyzer.runtimes.locate import locate
+
+        model = tflite.chain(tmp_path / "m.tflite", ["ABS", "EXP", "LOG", "NEG"])
+        feed = feed_of(tmp_path, t0=RAMP * 4)
+        found = locate(load(model).graph, (reference, model), (gpu, model), feed, precision="fp16")
+        assert found is not None
+        assert (found.operator.id, found.operator.type) == ("main/1", "EXP")
+        assert found.difference.inf[1] > 0
 
     def test_one_dynamic_tensor_refuses_the_whole_model_each_time_with_the_reason(self, gpu: Session, tmp_path: Path) -> None:
         """The runtime prints the reason once per process."""

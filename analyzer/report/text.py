@@ -16,16 +16,17 @@ from rich.text import Text
 from .causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+UNWRAPPED = 10_000
+"""Width of a line that goes to a file or a pipe, where a break would only be in the way of a search."""
 _VERDICT = {"full": "bold green", "partial": "yellow", "none": "bold red", "rejected": "bold red", "unknown": "magenta"}
 
 
 def render(document: dict[str, Any], form: str) -> str:
     """The text, with colour when it goes to a terminal. Names from the model are never read as markup."""
     stream = io.StringIO()
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    console = Console(
-        file=stream, force_terminal=colour, width=max(60, min(shutil.get_terminal_size((110, 24)).columns, 140)), highlight=False
-    )
+    terminal = sys.stdout.isatty()
+    width = max(60, min(shutil.get_terminal_size((110, 24)).columns, 140)) if terminal else UNWRAPPED
+    console = Console(file=stream, force_terminal=terminal and "NO_COLOR" not in os.environ, width=width, highlight=False)
     for model in document["models"]:
         _model(console, model)
     return stream.getvalue()
