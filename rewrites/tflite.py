@@ -52,6 +52,8 @@ def moves(graph: Graph, op: Operator, source: int = 0) -> tuple[Tensor, Tensor, 
         return "its shapes are not all known"
     if not prod(before) or not prod(after):
         return "it has no elements"
+    if not after:
+        return "its result has no dimensions, and a RESHAPE to that counts as dynamic"
     if not same_quantization(tensor.quant, result.quant):
         return "it changes the quantization"
     return tensor, result, before, after

@@ -161,7 +161,7 @@ APPLIES: dict[str, dict[str, Build]] = {
     },
     "plain-strided-slice": {
         "shrink": masked((2, 4, 5), [0, -3, 1], [2, 9, 4], [1, 1, 1], (2, 3), shrink_axis_mask=2),
-        "shrink all": masked((4, 5), [2, 3], [3, 4], [1, 1], (), shrink_axis_mask=3),
+        "shrink all but one": masked((4, 5, 3), [2, 3, 0], [3, 4, 3], [1, 1, 1], (3,), shrink_axis_mask=3),
         "new axis": masked((4, 5), [0, 0, 1], [0, 4, 5], [1, 1, 2], (1, 4, 2), new_axis_mask=1),
         "ellipsis": masked((2, 3, 4, 5), [0, 1], [0, 4], [1, 2], (2, 3, 4, 2), ellipsis_mask=1),
         "ellipsis in the middle": masked((2, 3, 4, 5), [1, 0, 1], [2, 0, 4], [1, 1, 2], (3, 4, 2), ellipsis_mask=2, shrink_axis_mask=1),

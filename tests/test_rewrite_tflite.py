@@ -9,7 +9,7 @@ from accelint.analyzer.parity import compare
 from accelint.rewrites.engine import Miss, run
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrite, rewrites
-from rewrite_cases_tflite import APPLIES, MISSES
+from rewrite_cases_tflite import APPLIES, MISSES, masked
 from rewrite_models import LiteRT, Net
 
 IDS = [item.id for item in rewrites("tflite")]
@@ -66,6 +66,13 @@ def test_it_says_why_it_does_not_apply(id: str) -> None:
     before = list(graph.ops())
     assert item.attempt(graph, ops[-1]) is not None
     assert list(graph.ops()) == before
+
+
+def test_a_scalar_result_is_left_alone() -> None:
+    """The GPU delegate refuses a whole model for a RESHAPE to no dimensions."""
+    graph = built(masked((4, 5), [2, 3], [3, 4], [1, 1], (), shrink_axis_mask=3)).graph
+    found = rewrite("plain-strided-slice").match(graph, graph.ops()[0])
+    assert isinstance(found, Miss) and "no dimensions" in found.reason
 
 
 def test_every_rewrite_has_cases() -> None:
