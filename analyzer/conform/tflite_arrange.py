@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_elementwise import DYN, SHAPES
+from .tflite_elementwise import DYN
 from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net, Size, Skip, broadcast
+from .tflite_net import KINDS, Net, Size, Skip, broadcast
 
 STORED = ("f32", "q8", "qu8", "i32", "i64", "bool", "i16", "f16")
 TYPES = {"i32": "INT32", "i64": "INT64", "i16": "INT16"}
 
 
-def _param(net: Net, value: Any, p: Any, kind: str = "i32") -> str:
+def param(net: Net, value: Any, p: Any, kind: str = "i32") -> str:
     """A parameter of the operator as a constant, or as a graph input of its shape."""
     import numpy as np
 
@@ -35,18 +35,27 @@ def _reshape(net: Net, p: Any) -> None:
     net.op("RESHAPE", names, [net.result(out, p.kind)], attrs)
 
 
-family("RESHAPE", _reshape, mixes=40, kind=STORED, shapes=(((1, 4, 4, 3), (1, 48)), ((1, 4, 4, 3), (48,)), ((1, 4, 4, 3), (1, -1)), ((1, 4, 4, 3), (1, 16, 3)), ((1, 4, 4, 3), (3, 4, 4, 1)),
-       ((2, 4, 4, 3), (-1, 48)), ((48,), (1, 4, 4, 3)), ((1, 4, 4, 3), (1, 2, 2, 4, 3)), ((1, 2, 2, 4, 3), (1, 4, 4, 3)), ((1,), ()), ((), (1,)), ((2, 3, 4), (6, 4)),
-       ((2, 3, 4), (1, 2, 3, 4)), ((2, 3, 4), (4, 3, 2)), ((1, 2, 1, 2, 3, 2), (24,))), form=("const", "option", "both", "runtime"), dyn=DYN)  # fmt: skip
+family("RESHAPE", _reshape, mixes=40, kind=STORED, shapes=(((1, 4, 4, 3), (1, 48)), ((1, 4, 4, 3), (48,)), ((1, 4, 4, 3), (1, -1)),
+       ((1, 4, 4, 3), (1, 16, 3)), ((1, 4, 4, 3), (3, 4, 4, 1)),
+       ((2, 4, 4, 3), (-1, 48)), ((48,), (1, 4, 4, 3)), ((1, 4, 4, 3), (1, 2, 2, 4, 3)), ((1, 2, 2, 4, 3), (1, 4, 4, 3)), ((1,), ()),
+       ((), (1,)), ((2, 3, 4), (6, 4)),
+       ((2, 3, 4), (1, 2, 3, 4)), ((2, 3, 4), (4, 3, 2)), ((1, 2, 1, 2, 3, 2), (24,))), form=("const", "option", "both", "runtime"),
+       dyn=DYN)  # fmt: skip
 
 
 def _squeeze(net: Net, p: Any) -> None:
     shape, dims = p.case
     drop = {dim % len(shape) for dim in dims} if dims else {index for index, size in enumerate(shape) if size == 1}
-    net.op("SQUEEZE", [net.input(shape, p.kind)], [net.result(tuple(size for index, size in enumerate(shape) if index not in drop), p.kind)], {"squeeze_dims": dims})
+    net.op(
+        "SQUEEZE",
+        [net.input(shape, p.kind)],
+        [net.result(tuple(size for index, size in enumerate(shape) if index not in drop), p.kind)],
+        {"squeeze_dims": dims},
+    )
 
 
-family("SQUEEZE", _squeeze, mixes=16, kind=STORED, case=(((1, 4, 1, 3), ()), ((1, 4, 1, 3), (0,)), ((1, 4, 1, 3), (2,)), ((1, 4, 1, 3), (-2,)), ((1, 4, 1, 3), (0, 2)),
+family("SQUEEZE", _squeeze, mixes=16, kind=STORED, case=(((1, 4, 1, 3), ()), ((1, 4, 1, 3), (0,)), ((1, 4, 1, 3), (2,)),
+       ((1, 4, 1, 3), (-2,)), ((1, 4, 1, 3), (0, 2)),
        ((1, 1, 1, 8), (1, 2)), ((1, 1), ()), ((1, 2, 3, 1, 5), (3,)), ((2, 3, 4), ())), dyn=DYN)  # fmt: skip
 
 
@@ -54,21 +63,25 @@ def _expand(net: Net, p: Any) -> None:
     axis = p.axis if p.axis >= 0 else p.axis + len(p.shape) + 1
     if not 0 <= axis <= len(p.shape):
         raise Skip("axis")
-    where = _param(net, p.axis if p.scalar else [p.axis], p, p.index)
+    where = param(net, p.axis if p.scalar else [p.axis], p, p.index)
     net.op("EXPAND_DIMS", [net.input(p.shape, p.kind), where], [net.result((*p.shape[:axis], 1, *p.shape[axis:]), p.kind)])
 
 
-family("EXPAND_DIMS", _expand, mixes=20, kind=STORED, shape=((2, 3, 4), (4,), (), (1, 4, 5, 3), (1, 2, 3, 4, 5)), axis=(0, 1, -1, 3, 4), scalar=(True, False), index=("i32", "i64"), const=(True, False), dyn=DYN)
+family("EXPAND_DIMS", _expand, mixes=20, kind=STORED, shape=((2, 3, 4), (4,), (), (1, 4, 5, 3), (1, 2, 3, 4, 5)), axis=(0, 1, -1, 3, 4),
+       scalar=(True, False), index=("i32", "i64"), const=(True, False), dyn=DYN)  # fmt: skip
 
 
 def _transpose(net: Net, p: Any) -> None:
     shape, perm = p.case
-    net.op("TRANSPOSE", [net.input(shape, p.kind), _param(net, perm, p)], [net.result(tuple(shape[index] for index in perm), p.kind)])
+    net.op("TRANSPOSE", [net.input(shape, p.kind), param(net, perm, p)], [net.result(tuple(shape[index] for index in perm), p.kind)])
 
 
-family("TRANSPOSE", _transpose, mixes=36, kind=(*STORED, "q16"), case=(((1, 4, 5, 3), (0, 3, 1, 2)), ((1, 4, 5, 3), (0, 2, 1, 3)), ((1, 4, 5, 3), (0, 1, 2, 3)), ((1, 4, 5, 3), (3, 2, 1, 0)),
-       ((2, 4, 5, 3), (1, 0, 2, 3)), ((2, 4, 5, 3), (0, 3, 1, 2)), ((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (0, 2, 1)), ((5,), (0,)), ((1, 2, 3, 4, 5), (0, 4, 1, 2, 3)),
-       ((1, 2, 3, 4, 5), (4, 3, 2, 1, 0)), ((1, 2, 1, 2, 3, 2), (5, 4, 3, 2, 1, 0)), ((1, 1, 4, 8), (0, 2, 3, 1))), const=(True, False), dyn=DYN)  # fmt: skip
+family("TRANSPOSE", _transpose, mixes=36, kind=(*STORED, "q16"), case=(((1, 4, 5, 3), (0, 3, 1, 2)), ((1, 4, 5, 3), (0, 2, 1, 3)),
+       ((1, 4, 5, 3), (0, 1, 2, 3)), ((1, 4, 5, 3), (3, 2, 1, 0)),
+       ((2, 4, 5, 3), (1, 0, 2, 3)), ((2, 4, 5, 3), (0, 3, 1, 2)), ((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (0, 2, 1)),
+       ((5,), (0,)), ((1, 2, 3, 4, 5), (0, 4, 1, 2, 3)),
+       ((1, 2, 3, 4, 5), (4, 3, 2, 1, 0)), ((1, 2, 1, 2, 3, 2), (5, 4, 3, 2, 1, 0)), ((1, 1, 4, 8), (0, 2, 3, 1))), const=(True, False),
+       dyn=DYN)  # fmt: skip
 
 
 def _concat(net: Net, p: Any) -> None:
@@ -78,16 +91,20 @@ def _concat(net: Net, p: Any) -> None:
         raise Skip("axis")
     kind = KINDS[p.kind]
     shapes = [tuple(size + index if p.uneven and dim == axis else size for dim, size in enumerate(p.shape)) for index in range(p.count)]
-    names = []
+    names: list[str] = []
     for index, shape in enumerate(shapes):
-        names.append(names[0] if p.repeat and index else net.operand(shape if not p.repeat else shapes[0], kind, const=p.const and index == 1))
+        names.append(
+            names[0] if p.repeat and index else net.operand(shape if not p.repeat else shapes[0], kind, const=p.const and index == 1)
+        )
     total = sum(net.shape_of(name)[axis] for name in names)
     out = net.result((*p.shape[:axis], total, *p.shape[axis + 1 :]), kind, factor=p.rescale)
     net.op("CONCATENATION", names, [out], {"axis": p.axis, "fused_activation_function": p.act})
 
 
-family("CONCATENATION", _concat, mixes=50, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "bool", "u32"), shape=((1, 4, 5, 3), (2, 4, 5, 3), (3, 4), (2, 3, 4), (5,), (1, 2, 3, 4, 5)), axis=(-1, 0, 1, 2, 3, -2),
-       count=(2, 1, 3, 5, 9), uneven=(False, True), const=(False, True), repeat=(False, True), act=("NONE", "RELU", "RELU6"), rescale=(1.0, 2.0), dyn=DYN)  # fmt: skip
+family("CONCATENATION", _concat, mixes=50, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "bool", "u32"),
+       shape=((1, 4, 5, 3), (2, 4, 5, 3), (3, 4), (2, 3, 4), (5,), (1, 2, 3, 4, 5)), axis=(-1, 0, 1, 2, 3, -2),
+       count=(2, 1, 3, 5, 9), uneven=(False, True), const=(False, True), repeat=(False, True), act=("NONE", "RELU", "RELU6"),
+       rescale=(1.0, 2.0), dyn=DYN)  # fmt: skip
 
 
 def _pack(net: Net, p: Any) -> None:
@@ -99,7 +116,8 @@ def _pack(net: Net, p: Any) -> None:
     net.op("PACK", names, [net.result((*p.shape[:axis], p.count, *p.shape[axis:]), p.kind)], {"values_count": p.count, "axis": p.axis})
 
 
-family("PACK", _pack, mixes=24, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "u32"), shape=((2, 3), (), (4,), (2, 3, 4), (1, 4, 5, 3)), axis=(0, 1, -1, 2, -2), count=(2, 1, 3), const=(False, True), dyn=DYN)
+family("PACK", _pack, mixes=24, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "u32"), shape=((2, 3), (), (4,), (2, 3, 4), (1, 4, 5, 3)),
+       axis=(0, 1, -1, 2, -2), count=(2, 1, 3), const=(False, True), dyn=DYN)  # fmt: skip
 
 
 def _unpack(net: Net, p: Any) -> None:
@@ -111,7 +129,8 @@ def _unpack(net: Net, p: Any) -> None:
     net.op("UNPACK", [net.input(p.shape, p.kind)], outs, {"num": p.shape[axis], "axis": p.axis})
 
 
-family("UNPACK", _unpack, mixes=20, kind=("f32", "q8", "qu8", "i32", "bool", "i16"), shape=((2, 3), (3,), (2, 3, 4), (1, 4, 5, 3), (1, 2, 2, 3, 2)), axis=(0, 1, -1, 2), dyn=DYN)
+family("UNPACK", _unpack, mixes=20, kind=("f32", "q8", "qu8", "i32", "bool", "i16"), shape=((2, 3), (3,), (2, 3, 4), (1, 4, 5, 3),
+       (1, 2, 2, 3, 2)), axis=(0, 1, -1, 2), dyn=DYN)  # fmt: skip
 
 
 def _split(net: Net, p: Any) -> None:
@@ -120,11 +139,12 @@ def _split(net: Net, p: Any) -> None:
         raise Skip("axis")
     axis = p.axis % rank
     part = (*p.shape[:axis], p.shape[axis] // p.count, *p.shape[axis + 1 :])
-    where = _param(net, p.axis if p.scalar else [p.axis], p)
+    where = param(net, p.axis if p.scalar else [p.axis], p)
     net.op("SPLIT", [where, net.input(p.shape, p.kind)], [net.result(part, p.kind) for _ in range(p.count)], {"num_splits": p.count})
 
 
-family("SPLIT", _split, mixes=24, kind=("f32", "q8", "qu8", "i32", "i16"), shape=((1, 4, 6, 12), (2, 6), (12,), (4, 6, 2), (2, 4, 6, 2), (1, 2, 4, 6, 2)), axis=(-1, 0, 1, 2, 3), count=(2, 1, 3, 4),
+family("SPLIT", _split, mixes=24, kind=("f32", "q8", "qu8", "i32", "i16"), shape=((1, 4, 6, 12), (2, 6), (12,), (4, 6, 2), (2, 4, 6, 2),
+       (1, 2, 4, 6, 2)), axis=(-1, 0, 1, 2, 3), count=(2, 1, 3, 4),
        scalar=(True, False), const=(True, False), dyn=DYN)  # fmt: skip
 
 
@@ -134,12 +154,13 @@ def _split_v(net: Net, p: Any) -> None:
         raise Skip("sizes")
     axis = p.axis % rank
     told = [-1 if p.infer and index == len(p.sizes) - 1 else size for index, size in enumerate(p.sizes)]
-    names = [net.input(p.shape, p.kind), _param(net, told, p, p.index), net.const(p.axis)]
+    names = [net.input(p.shape, p.kind), param(net, told, p, p.index), net.const(p.axis)]
     outs = [net.result((*p.shape[:axis], size, *p.shape[axis + 1 :]), p.kind) for size in p.sizes]
     net.op("SPLIT_V", names, outs, {"num_splits": len(p.sizes)})
 
 
-family("SPLIT_V", _split_v, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "i16"), shape=((1, 4, 6, 12), (2, 12), (12,), (1, 12, 2, 2), (12, 2, 2)), axis=(-1, 0, 1), sizes=((4, 8), (12,), (3, 4, 5), (6, 6)),
+family("SPLIT_V", _split_v, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "i16"), shape=((1, 4, 6, 12), (2, 12), (12,), (1, 12, 2, 2),
+       (12, 2, 2)), axis=(-1, 0, 1), sizes=((4, 8), (12,), (3, 4, 5), (6, 6)),
        infer=(False, True), index=("i32", "i64"), const=(True, False), dyn=DYN)  # fmt: skip
 
 
@@ -151,9 +172,12 @@ def _slice(net: Net, p: Any) -> None:
     net.op("SLICE", [net.input(shape, p.kind), starts, counts], [net.result(out, p.kind)])
 
 
-family("SLICE", _slice, mixes=40, kind=(*STORED, "q16", "u32"), case=(((1, 4, 5, 3), (0, 1, 1, 0), (1, 2, 3, 3)), ((1, 4, 5, 3), (0, 0, 0, 1), (-1, -1, -1, -1)), ((1, 4, 5, 3), (0, 0, 0, 0), (1, 4, 5, 3)),
-       ((2, 4, 5, 3), (1, 0, 0, 0), (1, 4, 5, 3)), ((1, 4, 5, 3), (0, 2, 0, 0), (1, 1, 5, 3)), ((6,), (2,), (3,)), ((3, 4), (1, 0), (2, 4)), ((2, 3, 4), (0, 1, 2), (2, 2, 2)),
-       ((1, 2, 3, 4, 5), (0, 0, 1, 0, 0), (1, 2, 2, 4, 5)), ((1, 4, 5, 3), (0, 1, 1, 0), (1, -1, 3, 3))), index=("i32", "i64"), const=("both", "begin", "none"), dyn=DYN)  # fmt: skip
+family("SLICE", _slice, mixes=40, kind=(*STORED, "q16", "u32"), case=(((1, 4, 5, 3), (0, 1, 1, 0), (1, 2, 3, 3)),
+       ((1, 4, 5, 3), (0, 0, 0, 1), (-1, -1, -1, -1)), ((1, 4, 5, 3), (0, 0, 0, 0), (1, 4, 5, 3)),
+       ((2, 4, 5, 3), (1, 0, 0, 0), (1, 4, 5, 3)), ((1, 4, 5, 3), (0, 2, 0, 0), (1, 1, 5, 3)), ((6,), (2,), (3,)),
+       ((3, 4), (1, 0), (2, 4)), ((2, 3, 4), (0, 1, 2), (2, 2, 2)),
+       ((1, 2, 3, 4, 5), (0, 0, 1, 0, 0), (1, 2, 2, 4, 5)), ((1, 4, 5, 3), (0, 1, 1, 0), (1, -1, 3, 3))), index=("i32", "i64"),
+       const=("both", "begin", "none"), dyn=DYN)  # fmt: skip
 
 
 def _strided(net: Net, p: Any) -> None:
@@ -162,7 +186,12 @@ def _strided(net: Net, p: Any) -> None:
     if masks["shrink_axis_mask"] >> len(begin) or any(step < 0 and masks["shrink_axis_mask"] >> i & 1 for i, step in enumerate(strides)):
         raise Skip("masks")
     out = strided_shape(shape, begin, end, strides, masks)
-    names = [net.input(shape, p.kind), _param(net, begin, p), _param(net, end, p), net.const(strides) if p.const or not p.all_runtime else net.input((len(strides),), "i32", static=True)]
+    names = [
+        net.input(shape, p.kind),
+        param(net, begin, p),
+        param(net, end, p),
+        net.const(strides) if p.const or not p.all_runtime else net.input((len(strides),), "i32", static=True),
+    ]
     net.op("STRIDED_SLICE", names, [net.result(out, p.kind)], masks)
 
 
@@ -204,28 +233,36 @@ def strided_shape(shape: Size, begin: Size, end: Size, strides: Size, masks: dic
     return tuple(out)
 
 
-family("STRIDED_SLICE", _strided, mixes=110, kind=STORED, case=(((1, 8, 9, 4), (0, 1, 2, 0), (1, 7, 8, 4), (1, 1, 1, 1)), ((1, 8, 9, 4), (0, 0, 0, 0), (1, 8, 9, 4), (1, 2, 2, 1)),
-       ((1, 8, 9, 4), (0, 0, 0, 1), (1, 8, 9, 3), (1, 1, 1, 1)), ((1, 8, 9, 4), (0, 7, 0, 0), (1, 0, 9, 4), (1, -1, 1, 1)), ((2, 8, 9, 4), (1, 0, 0, 0), (2, 8, 9, 4), (1, 1, 1, 1)),
-       ((1, 8, 9, 4), (0, -3, 0, 0), (1, -1, 9, 4), (1, 1, 1, 1)), ((1, 8, 9, 4), (0, 1), (1, 5), (1, 1)), ((10,), (2,), (8,), (2,)), ((4, 6), (0, 1), (4, 5), (1, 1)), ((2, 4, 6), (0, 1, 2), (2, 4, 5), (1, 1, 1)),
-       ((1, 2, 3, 4, 5), (0, 0, 1, 0, 0), (1, 2, 3, 4, 5), (1, 1, 1, 1, 1)), ((1, 8, 9, 4), (0, 0, 0, 0), (1, 8, 9, 4), (1, 1, 1, 2)), ((1, 8, 9, 4), (0, 3, 3, 0), (1, 3, 9, 4), (1, 1, 1, 1))),
-       masks=((0, 0, 0, 0, 0), (15, 0, 0, 0, 0), (0, 15, 0, 0, 0), (2, 2, 0, 0, 0), (0, 0, 0, 0, 1), (0, 0, 0, 0, 2), (0, 0, 0, 0, 8), (0, 0, 1, 0, 0), (0, 0, 2, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 2, 0), (0, 0, 1, 2, 0), (1, 1, 0, 0, 2)),
+family("STRIDED_SLICE", _strided, mixes=110, kind=STORED, case=(((1, 8, 9, 4), (0, 1, 2, 0), (1, 7, 8, 4), (1, 1, 1, 1)),
+       ((1, 8, 9, 4), (0, 0, 0, 0), (1, 8, 9, 4), (1, 2, 2, 1)),
+       ((1, 8, 9, 4), (0, 0, 0, 1), (1, 8, 9, 3), (1, 1, 1, 1)), ((1, 8, 9, 4), (0, 7, 0, 0), (1, 0, 9, 4), (1, -1, 1, 1)),
+       ((2, 8, 9, 4), (1, 0, 0, 0), (2, 8, 9, 4), (1, 1, 1, 1)),
+       ((1, 8, 9, 4), (0, -3, 0, 0), (1, -1, 9, 4), (1, 1, 1, 1)), ((1, 8, 9, 4), (0, 1), (1, 5), (1, 1)), ((10,), (2,), (8,), (2,)),
+       ((4, 6), (0, 1), (4, 5), (1, 1)), ((2, 4, 6), (0, 1, 2), (2, 4, 5), (1, 1, 1)),
+       ((1, 2, 3, 4, 5), (0, 0, 1, 0, 0), (1, 2, 3, 4, 5), (1, 1, 1, 1, 1)), ((1, 8, 9, 4), (0, 0, 0, 0), (1, 8, 9, 4), (1, 1, 1, 2)),
+       ((1, 8, 9, 4), (0, 3, 3, 0), (1, 3, 9, 4), (1, 1, 1, 1))),
+       masks=((0, 0, 0, 0, 0), (15, 0, 0, 0, 0), (0, 15, 0, 0, 0), (2, 2, 0, 0, 0), (0, 0, 0, 0, 1), (0, 0, 0, 0, 2), (0, 0, 0, 0, 8),
+       (0, 0, 1, 0, 0), (0, 0, 2, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 2, 0), (0, 0, 1, 2, 0), (1, 1, 0, 0, 2)),
        const=(True, False), all_runtime=(False, True), dyn=DYN)  # fmt: skip
 
 
 def _pad(net: Net, p: Any) -> None:
     shape, edges = p.case
     out = tuple(size + sum(edge) for size, edge in zip(shape, edges, strict=True))
-    names = [net.input(shape, p.kind), _param(net, edges, p, p.index)]
+    names = [net.input(shape, p.kind), param(net, edges, p, p.index)]
     if p.op == "PADV2":
         names.append(net.operand((), p.kind, const=p.value_const))
     net.op(p.op, names, [net.result(out, p.kind)])
 
 
-_PADS = (((1, 4, 5, 3), ((0, 0), (1, 1), (2, 2), (0, 0))), ((1, 4, 5, 3), ((0, 0), (0, 1), (0, 1), (0, 0))), ((1, 4, 5, 3), ((0, 0), (0, 0), (0, 0), (1, 2))), ((1, 4, 5, 3), ((1, 0), (0, 0), (0, 0), (0, 0))),
-         ((1, 4, 5, 3), ((0, 0),) * 4), ((2, 4, 5, 3), ((0, 0), (1, 1), (1, 1), (0, 0))), ((2, 3), ((1, 1), (2, 0))), ((5,), ((2, 1),)), ((2, 3, 4), ((0, 1), (1, 0), (2, 2))),
+_PADS = (((1, 4, 5, 3), ((0, 0), (1, 1), (2, 2), (0, 0))), ((1, 4, 5, 3), ((0, 0), (0, 1), (0, 1), (0, 0))),
+    ((1, 4, 5, 3), ((0, 0), (0, 0), (0, 0), (1, 2))), ((1, 4, 5, 3), ((1, 0), (0, 0), (0, 0), (0, 0))),
+         ((1, 4, 5, 3), ((0, 0),) * 4), ((2, 4, 5, 3), ((0, 0), (1, 1), (1, 1), (0, 0))), ((2, 3), ((1, 1), (2, 0))), ((5,), ((2, 1),)),
+         ((2, 3, 4), ((0, 1), (1, 0), (2, 2))),
          ((1, 2, 3, 4, 5), ((0, 0), (1, 1), (0, 0), (0, 1), (0, 0))), ((1, 4, 5, 3), ((0, 0), (1, 1), (1, 1), (1, 1))))  # fmt: skip
 for _op in ("PAD", "PADV2"):
-    family(_op, _pad, mixes=30, op=(_op,), kind=("f32", "q8", "qu8", "i32", "i64", "q16", "bool"), case=_PADS, index=("i32", "i64"), const=(True, False), value_const=(True, False) if _op == "PADV2" else (True,), dyn=DYN)
+    family(_op, _pad, mixes=30, op=(_op,), kind=("f32", "q8", "qu8", "i32", "i64", "q16", "bool"), case=_PADS, index=("i32", "i64"),
+           const=(True, False), value_const=(True, False) if _op == "PADV2" else (True,), dyn=DYN)  # fmt: skip
 
 
 def _mirror(net: Net, p: Any) -> None:
@@ -233,37 +270,51 @@ def _mirror(net: Net, p: Any) -> None:
     if any(max(edge) > size - (p.mode == "REFLECT") for size, edge in zip(shape, edges, strict=True)):
         raise Skip("a mirror wider than the input")
     out = tuple(size + sum(edge) for size, edge in zip(shape, edges, strict=True))
-    net.op("MIRROR_PAD", [net.input(shape, p.kind), _param(net, edges, p)], [net.result(out, p.kind)], {"mode": p.mode})
+    net.op("MIRROR_PAD", [net.input(shape, p.kind), param(net, edges, p)], [net.result(out, p.kind)], {"mode": p.mode})
 
 
-family("MIRROR_PAD", _mirror, mixes=24, kind=("f32", "q8", "qu8", "i32", "i64", "q16"), case=_PADS, mode=("REFLECT", "SYMMETRIC"), const=(True, False), dyn=DYN)
+family("MIRROR_PAD", _mirror, mixes=24, kind=("f32", "q8", "qu8", "i32", "i64", "q16"), case=_PADS, mode=("REFLECT", "SYMMETRIC"),
+       const=(True, False), dyn=DYN)  # fmt: skip
 
 
 def _tile(net: Net, p: Any) -> None:
     shape, times = p.case
-    net.op("TILE", [net.input(shape, p.kind), _param(net, times, p, p.index)], [net.result(tuple(a * b for a, b in zip(shape, times, strict=True)), p.kind)])
+    net.op(
+        "TILE",
+        [net.input(shape, p.kind), param(net, times, p, p.index)],
+        [net.result(tuple(a * b for a, b in zip(shape, times, strict=True)), p.kind)],
+    )
 
 
-family("TILE", _tile, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "bool"), case=(((1, 4, 5, 3), (1, 2, 2, 1)), ((1, 4, 5, 3), (1, 1, 1, 1)), ((1, 4, 5, 3), (2, 1, 1, 1)), ((1, 4, 5, 3), (1, 1, 1, 3)), ((3, 4), (2, 3)),
-       ((5,), (4,)), ((2, 3, 4), (1, 2, 1)), ((1, 2, 3, 4, 5), (1, 1, 2, 1, 1))), index=("i32", "i64"), const=(True, False), dyn=DYN)  # fmt: skip
+family("TILE", _tile, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "bool"), case=(((1, 4, 5, 3), (1, 2, 2, 1)),
+       ((1, 4, 5, 3), (1, 1, 1, 1)), ((1, 4, 5, 3), (2, 1, 1, 1)), ((1, 4, 5, 3), (1, 1, 1, 3)), ((3, 4), (2, 3)),
+       ((5,), (4,)), ((2, 3, 4), (1, 2, 1)), ((1, 2, 3, 4, 5), (1, 1, 2, 1, 1))), index=("i32", "i64"), const=(True, False),
+       dyn=DYN)  # fmt: skip
 
 
 def _broadcast_to(net: Net, p: Any) -> None:
     shape, target = p.case
-    net.op("BROADCAST_TO", [net.input(shape, p.kind), _param(net, target, p, p.index)], [net.result(target, p.kind)])
+    net.op("BROADCAST_TO", [net.input(shape, p.kind), param(net, target, p, p.index)], [net.result(target, p.kind)])
 
 
-family("BROADCAST_TO", _broadcast_to, mixes=16, kind=("f32", "q8", "i32", "i64", "bool", "i16"), case=(((1, 1, 1, 3), (1, 4, 5, 3)), ((3,), (2, 3)), ((), (2, 3)), ((1, 4, 5, 3), (1, 4, 5, 3)), ((2, 1), (2, 3)), ((1, 1), (2, 1, 2, 3, 4))),
+family("BROADCAST_TO", _broadcast_to, mixes=16, kind=("f32", "q8", "i32", "i64", "bool", "i16"),
+       case=(((1, 1, 1, 3), (1, 4, 5, 3)), ((3,), (2, 3)), ((), (2, 3)), ((1, 4, 5, 3), (1, 4, 5, 3)), ((2, 1), (2, 3)),
+       ((1, 1), (2, 1, 2, 3, 4))),
        index=("i32", "i64"), const=(True, False), dyn=DYN)  # fmt: skip
 
 
 def _broadcast_args(net: Net, p: Any) -> None:
     first, second = p.case
-    names = [net.const(first, p.kind), net.const(second, p.kind)] if p.const else [net.input((len(item),), p.kind, static=True) for item in p.case]
+    names = (
+        [net.const(first, p.kind), net.const(second, p.kind)]
+        if p.const
+        else [net.input((len(item),), p.kind, static=True) for item in p.case]
+    )
     net.op("BROADCAST_ARGS", names, [net.result((len(broadcast(first, second)),), p.kind, static=True)])
 
 
-family("BROADCAST_ARGS", _broadcast_args, mixes=4, kind=("i32", "i64"), case=(((2, 3), (1, 3)), ((3,), (2, 1))), const=(False, True))
+family("BROADCAST_ARGS", _broadcast_args, mixes=4, kind=("i32", "i64"), case=(((2, 3), (1, 3)), ((3,), (2, 1))),
+       const=(False, True))  # fmt: skip
 
 
 def _indices(net: Net, shape: Size, p: Any) -> str:
@@ -282,8 +333,10 @@ def _gather(net: Net, p: Any) -> None:
     net.op("GATHER", [data, index], [net.result(out, p.kind)], {"axis": axis, "batch_dims": batch})
 
 
-family("GATHER", _gather, mixes=40, kind=("f32", "q8", "qu8", "i32", "i64", "bool", "i16"), case=(((10, 4), (3,), 0, 0), ((10, 4), (), 0, 0), ((10, 4), (2, 3), 0, 0), ((1, 4, 5, 3), (2,), 1, 0), ((1, 4, 5, 3), (2,), -1, 0), ((10,), (3,), 0, 0),
-       ((2, 10, 4), (2, 3), 1, 1), ((1, 2, 3, 4, 5), (2,), 2, 0), ((2, 3, 4), (1,), 2, 0)), index=("i32", "i64", "i16"), const=(False, True), table=(False, True), dyn=DYN)  # fmt: skip
+family("GATHER", _gather, mixes=40, kind=("f32", "q8", "qu8", "i32", "i64", "bool", "i16"), case=(((10, 4), (3,), 0, 0),
+       ((10, 4), (), 0, 0), ((10, 4), (2, 3), 0, 0), ((1, 4, 5, 3), (2,), 1, 0), ((1, 4, 5, 3), (2,), -1, 0), ((10,), (3,), 0, 0),
+       ((2, 10, 4), (2, 3), 1, 1), ((1, 2, 3, 4, 5), (2,), 2, 0), ((2, 3, 4), (1,), 2, 0)), index=("i32", "i64", "i16"),
+       const=(False, True), table=(False, True), dyn=DYN)  # fmt: skip
 
 
 def _gather_nd(net: Net, p: Any) -> None:
@@ -294,7 +347,8 @@ def _gather_nd(net: Net, p: Any) -> None:
     net.op("GATHER_ND", [net.input(shape, p.kind), index], [net.result(out, p.kind)])
 
 
-family("GATHER_ND", _gather_nd, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "bool"), case=(((4, 5), (3, 2)), ((4, 5), (3, 1)), ((2, 3, 4), (2, 2, 2)), ((1, 4, 5, 3), (3, 4)), ((6,), (2, 1)), ((1, 2, 3, 4, 5), (2, 3))),
+family("GATHER_ND", _gather_nd, mixes=20, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "bool"),
+       case=(((4, 5), (3, 2)), ((4, 5), (3, 1)), ((2, 3, 4), (2, 2, 2)), ((1, 4, 5, 3), (3, 4)), ((6,), (2, 1)), ((1, 2, 3, 4, 5), (2, 3))),
        index=("i32", "i64", "i16"), const=(False, True), dyn=DYN)  # fmt: skip
 
 
@@ -302,258 +356,12 @@ def _scatter_nd(net: Net, p: Any) -> None:
     shape, places = p.case
     updates = (*places[:-1], *shape[places[-1] :])
     index = net.const([[0] * places[-1]] * places[0]) if p.const else net.input(places, "i32")
-    net.op("SCATTER_ND", [index, net.input(updates, p.kind), net.const(shape) if p.shape_const else net.input((len(shape),), "i32", static=True)], [net.result(shape, p.kind)])
-
-
-family("SCATTER_ND", _scatter_nd, mixes=14, kind=("f32", "i32", "i64", "i8", "u8", "bool"), case=(((4, 5), (3, 2)), ((4, 5), (3, 1)), ((8,), (3, 1)), ((2, 3, 4), (2, 2))), const=(True, False), shape_const=(True, False), dyn=DYN)
-
-
-def _reduce(net: Net, p: Any) -> None:
-    rank = len(p.shape)
-    if any(not -rank <= axis < rank for axis in p.axes):
-        raise Skip("axes")
-    drop = {axis % rank for axis in p.axes}
-    if len(drop) < len(p.axes):
-        raise Skip("an axis twice")
-    kept = [1 if index in drop else size for index, size in enumerate(p.shape)]
-    out = tuple(kept) if p.keep else tuple(size for index, size in enumerate(kept) if index not in drop)
-    axes = _param(net, p.axes[0] if p.scalar and len(p.axes) == 1 else p.axes, p)
-    factor = p.rescale if p.kind in ("q8", "qu8", "q16") and p.op in ("MEAN", "SUM") else 1.0
-    net.op(p.op, [net.input(p.shape, p.kind), axes], [net.result(out, p.kind, factor=factor)], {"keep_dims": p.keep})
-
-
-REDUCED = {
-    "MEAN": ("f32", "q8", "qu8", "q16", "i32", "i64"), "SUM": ("f32", "q8", "qu8", "i32", "i64"), "REDUCE_MAX": ("f32", "q8", "qu8", "q16", "i32", "i64"), "REDUCE_MIN": ("f32", "q8", "qu8", "q16", "i32", "i64"),
-    "REDUCE_PROD": ("f32", "q8", "q16", "i32", "i64"), "REDUCE_ANY": ("bool",), "REDUCE_ALL": ("bool",),
-}  # fmt: skip
-for _op, _kinds in REDUCED.items():
-    family(_op, _reduce, mixes=50 if len(_kinds) > 1 else 16, op=(_op,), kind=_kinds, shape=((1, 4, 5, 3), (2, 4, 5, 3), (3, 4), (2, 3, 4), (6,), (1, 2, 3, 4, 5), (1, 1, 1, 8), (1, 70, 70, 2)),
-           axes=((1, 2), (-1,), (0,), (1,), (2,), (3,), (1, 2, 3), (0, 1, 2, 3), (0, 1), (2, 1), (-1, -2), ()), keep=(True, False), scalar=(False, True), const=(True, False), rescale=(1.0, 0.5), dyn=DYN)  # fmt: skip
-
-
-def _arg(net: Net, p: Any) -> None:
-    rank = len(p.shape)
-    if not -rank <= p.axis < rank:
-        raise Skip("axis")
-    axis = p.axis % rank
-    out = (*p.shape[:axis], *p.shape[axis + 1 :])
-    net.op(p.op, [net.input(p.shape, p.kind), _param(net, p.axis if p.scalar else [p.axis], p)], [net.result(out, p.to)], {"output_type": TYPES[p.to]})
-
-
-for _op in ("ARG_MAX", "ARG_MIN"):
-    family(_op, _arg, mixes=24, op=(_op,), kind=("f32", "q8", "qu8", "i32", "bool"), shape=((1, 4, 5, 3), (2, 4, 5, 3), (3, 4), (6,), (2, 3, 4), (1, 2, 3, 4, 5)), axis=(-1, 0, 1, 3), to=("i64", "i32"), scalar=(True, False), const=(True, False), dyn=DYN)
-
-
-def _softmax(net: Net, p: Any) -> None:
-    from .tflite_elementwise import LOG_UNIT, SIGMOID
-
-    kind = KINDS[p.kind]
-    results = SIGMOID if p.op == "SOFTMAX" else LOG_UNIT
-    if p.op == "SOFTMAX":
-        results = {**SIGMOID, "q8": Kind("q8", "int8", 1 / 256, -128)}
-    net.op(p.op, [net.input(p.shape, kind)], [net.result(p.shape, results.get(p.kind, kind))], {"beta": p.beta} if p.op == "SOFTMAX" else {})
-
-
-family("SOFTMAX", _softmax, mixes=24, op=("SOFTMAX",), kind=("f32", "q8", "qu8", "q16"), shape=SHAPES[:9], beta=(1.0, 0.5, 2.0, 0.0), dyn=DYN)
-family("LOG_SOFTMAX", _softmax, mixes=12, op=("LOG_SOFTMAX",), kind=("f32", "q8", "qu8"), shape=SHAPES[:9], beta=(1.0,), dyn=DYN)
-
-
-def _cumsum(net: Net, p: Any) -> None:
-    rank = len(p.shape)
-    if not -rank <= p.axis < rank:
-        raise Skip("axis")
-    net.op("CUMSUM", [net.input(p.shape, p.kind), _param(net, p.axis, p)], [net.result(p.shape, p.kind)], {"exclusive": p.exclusive, "reverse": p.reverse})
-
-
-family("CUMSUM", _cumsum, mixes=14, kind=("f32", "i32", "i64"), shape=((1, 4, 5, 3), (3, 4), (6,), (1, 2, 3, 4, 5)), axis=(-1, 0, 1), exclusive=(False, True), reverse=(False, True), const=(True, False), dyn=DYN)
-
-
-def _reverse(net: Net, p: Any) -> None:
-    rank = len(p.shape)
-    if any(not -rank <= axis < rank for axis in p.axes):
-        raise Skip("axes")
-    net.op("REVERSE_V2", [net.input(p.shape, p.kind), _param(net, p.axes, p)], [net.result(p.shape, p.kind)])
-
-
-family("REVERSE_V2", _reverse, mixes=14, kind=("f32", "q8", "qu8", "i32", "i64", "i16", "bool"), shape=((1, 4, 5, 3), (3, 4), (6,), (1, 2, 3, 4, 5)), axes=((1,), (0,), (3,), (1, 2), (-1,)), const=(True, False), dyn=DYN)
-
-
-def _reverse_sequence(net: Net, p: Any) -> None:
-    names = [net.input((3, 4, 5, 2)[: p.rank], p.kind), net.input((3,), p.index) if not p.const else net.const((1, 2, 3), p.index)]
-    net.op("REVERSE_SEQUENCE", names, [net.result((3, 4, 5, 2)[: p.rank], p.kind)], {"seq_dim": p.seq, "batch_dim": 0})
-
-
-family("REVERSE_SEQUENCE", _reverse_sequence, mixes=6, kind=("f32", "i32", "i64", "u8"), rank=(4, 3, 2), seq=(1,), index=("i32", "i64"), const=(False, True), dyn=DYN)
-
-
-def _shape_like(net: Net, p: Any) -> None:
-    out = (len(p.shape),) if p.op == "SHAPE" else ()
-    attrs = {"out_type": TYPES[p.to]} if p.op == "SHAPE" else {}
-    net.op(p.op, [net.input(p.shape, p.kind)], [net.result(out, p.to, static=True)], attrs)
-
-
-family("SHAPE", _shape_like, mixes=10, op=("SHAPE",), kind=STORED, shape=SHAPES[:7], to=("i32", "i64"), dyn=DYN)
-family("RANK", _shape_like, mixes=4, op=("RANK",), kind=STORED[:4], shape=SHAPES[:7], to=("i32",), dyn=DYN)
-
-
-def _fill(net: Net, p: Any) -> None:
-    net.op("FILL", [_param(net, p.shape, p, p.index), net.operand((), p.kind, const=p.value_const)], [net.result(p.shape, p.kind)])
-
-
-family("FILL", _fill, mixes=14, kind=("f32", "i32", "i64", "bool", "q8", "i16", "f16"), shape=((2, 3), (1, 4, 5, 3), (4,)), index=("i32", "i64"), const=(True, False), value_const=(True, False))
-
-
-def _range(net: Net, p: Any) -> None:
-    names = [net.const(value, p.kind) if p.const else net.input((), p.kind) for value in (0, 6, 2)]
-    net.op("RANGE", names, [net.result((3,), p.kind)])
-
-
-family("RANGE", _range, mixes=2, kind=("i32", "f32", "i64"), const=(True, False))
-
-
-def _one_hot(net: Net, p: Any) -> None:
-    rank = len(p.shape) + 1
-    if not -1 <= p.axis < rank:
-        raise Skip("axis")
-    axis = rank - 1 if p.axis == -1 else p.axis
-    depth = net.const(5) if p.const else net.input((), "i32")
-    values = [net.operand((), p.kind, const=p.value_const) for _ in range(2)]
-    net.op("ONE_HOT", [net.input(p.shape, p.index), depth, *values], [net.result((*p.shape[:axis], 5, *p.shape[axis:]), p.kind)], {"axis": p.axis})
-
-
-family("ONE_HOT", _one_hot, mixes=16, kind=("f32", "i32", "i64", "bool", "i8", "u8", "i16"), shape=((4,), (), (2, 3), (1, 2, 3)), index=("i32", "i64"), axis=(-1, 0, 1), const=(True, False), value_const=(True, False), dyn=DYN)
-
-
-def _topk(net: Net, p: Any) -> None:
-    out = (*p.shape[:-1], p.k)
-    count = net.const(p.k, p.count) if p.const else net.input((), p.count)
-    net.op("TOPK_V2", [net.input(p.shape, p.kind), count], [net.result(out, p.kind), net.result(out, p.index)])
-
-
-family("TOPK_V2", _topk, mixes=16, kind=("f32", "i32", "i64", "q8", "qu8", "i16"), shape=((1, 8), (8,), (2, 3, 8), (1, 4, 5, 8)), k=(3, 1, 8), count=("i32", "i16"), index=("i32", "i16"), const=(True, False), dyn=DYN)
-
-
-def _dynamic_update(net: Net, p: Any) -> None:
-    shape, part = p.case
-    start = net.const([0] * len(shape), p.index) if p.const else net.input((len(shape),), p.index, static=True)
-    net.op("DYNAMIC_UPDATE_SLICE", [net.input(shape, p.kind), net.input(part, p.kind), start], [net.result(shape, p.kind)])
-
-
-family("DYNAMIC_UPDATE_SLICE", _dynamic_update, mixes=14, kind=("f32", "q8", "i32", "i64", "bool", "f16", "i16"), case=(((4, 5), (2, 3)), ((6,), (2,)), ((1, 4, 5, 3), (1, 1, 5, 3)), ((2, 8, 4), (2, 1, 4))), index=("i32", "i64"), const=(False, True), dyn=DYN)
-
-
-def _where(net: Net, p: Any) -> None:
-    net.op("WHERE", [net.input(p.shape, p.kind)], [net.result((1, len(p.shape)), "i64")])
-
-
-family("WHERE", _where, mixes=6, kind=("bool", "f32", "i32", "i64", "u8", "i8", "u32"), shape=((3, 4), (5,), (2, 3, 4)), dyn=DYN)
-
-
-def _unique(net: Net, p: Any) -> None:
-    net.op("UNIQUE", [net.input(p.shape, p.kind)], [net.result(p.shape, p.kind), net.result(p.shape, p.to)], {"idx_out_type": TYPES[p.to]})
-
-
-family("UNIQUE", _unique, mixes=4, kind=("f32", "i32", "i64", "i8", "u8", "i16"), shape=((6,), (1,)), to=("i32", "i64"), dyn=DYN)
-
-
-def _segment(net: Net, p: Any) -> None:
-    names = [net.input(p.shape, p.kind), net.const((0, 0, 1, 2)) if p.const else net.input((4,), "i32", static=True)]
-    if p.op != "SEGMENT_SUM":
-        names.append(net.const(3) if p.count_const else net.input((), "i32"))
-    net.op(p.op, names, [net.result((3, *p.shape[1:]), p.kind)])
-
-
-for _op in ("SEGMENT_SUM", "UNSORTED_SEGMENT_SUM", "UNSORTED_SEGMENT_PROD", "UNSORTED_SEGMENT_MAX", "UNSORTED_SEGMENT_MIN"):
-    family(_op, _segment, mixes=4, op=(_op,), kind=("f32", "i32"), shape=((4, 5), (4,), (4, 2, 3)), const=(True, False), count_const=(True,) if _op == "SEGMENT_SUM" else (True, False), dyn=DYN)
-
-
-def _diagonal(net: Net, p: Any) -> None:
-    if p.op == "MATRIX_DIAG":
-        net.op("MATRIX_DIAG", [net.input(p.shape, p.kind)], [net.result((*p.shape, p.shape[-1]), p.kind)])
-    else:
-        full = (*p.shape, p.shape[-1])
-        net.op("MATRIX_SET_DIAG", [net.input(full, p.kind), net.input(p.shape, p.kind)], [net.result(full, p.kind)])
-
-
-for _op in ("MATRIX_DIAG", "MATRIX_SET_DIAG"):
-    family(_op, _diagonal, mixes=4, op=(_op,), kind=("f32", "i32", "i64", "i8", "u8", "i16"), shape=((4,), (2, 4), (2, 3, 4)), dyn=DYN)
-
-
-def _sparse_to_dense(net: Net, p: Any) -> None:
-    index = net.const([[0, 1], [1, 2]], p.index) if p.const else net.input((2, 2), p.index)
-    names = [index, net.const((3, 4), p.index), net.input((2,), p.kind), net.const(0, p.kind)]
-    net.op("SPARSE_TO_DENSE", names, [net.result((3, 4), p.kind)], {"validate_indices": p.validate})
-
-
-family("SPARSE_TO_DENSE", _sparse_to_dense, mixes=4, kind=("f32", "i32", "i64", "i8", "u8"), index=("i32", "i64"), const=(True, False), validate=(False, True))
-
-
-def _embedding(net: Net, p: Any) -> None:
-    channels = 0 if p.channels and p.kind in ("q8s", "q4") else None
-    table = net.weights((10, 8), p.kind, channels=channels)
-    net.op("EMBEDDING_LOOKUP", [net.input((p.rows,), "i32"), table], [net.result((p.rows, 8), "f32" if p.kind in ("q8s", "q4") else p.kind)])
-
-
-family("EMBEDDING_LOOKUP", _embedding, mixes=4, kind=("f32", "q8s", "q4"), rows=(3, 1), channels=(False, True), dyn=DYN)
-
-
-def _embedding_sparse(net: Net, p: Any) -> None:
-    names = [net.input((3,), "i32"), net.const([[0, 0], [1, 0], [1, 1]]), net.const((2, 2)), net.input((3,), "f32"), net.weights((10, 4), "f32")]
-    net.op("EMBEDDING_LOOKUP_SPARSE", names, [net.result((2, 4), "f32")], {"combiner": p.combiner})
-
-
-family("EMBEDDING_LOOKUP_SPARSE", _embedding_sparse, mixes=0, combiner=("SUM", "MEAN", "SQRTN"))
-
-
-def _lookup(net: Net, p: Any) -> None:
-    names = [net.input((3,), "i32"), net.const((1, 2, 4, 6)), net.weights((4, *p.row), p.kind)]
-    net.op("HASHTABLE_LOOKUP", names, [net.result((3, *p.row), p.kind), net.result((3,), "u8")])
-
-
-family("HASHTABLE_LOOKUP", _lookup, mixes=0, kind=("f32", "i32"), row=((2,), ()))
-
-
-def _suppress(net: Net, p: Any) -> None:
-    boxes, scores = net.input((6, 4), "f32"), net.input((6,), "f32")
-    limits = [net.const(3) if p.const else net.input((), "i32"), net.const(0.5, "f32"), net.const(0.1, "f32")]
-    outs = [net.result((3,), "i32"), net.result((), "i32")]
-    if p.op == "NON_MAX_SUPPRESSION_V5":
-        limits.append(net.const(0.5, "f32"))
-        outs.insert(1, net.result((3,), "f32"))
-    net.op(p.op, [boxes, scores, *limits], outs)
-
-
-for _op in ("NON_MAX_SUPPRESSION_V4", "NON_MAX_SUPPRESSION_V5"):
-    family(_op, _suppress, mixes=2, op=(_op,), const=(True, False), dyn=DYN)
-
-
-def _fourier(net: Net, p: Any) -> None:
-    out = (*p.shape[:-2], p.length[0], p.length[1] // 2 + 1)
-    net.op("RFFT2D", [net.input(p.shape, "f32"), _param(net, p.length, p)], [net.result(out, "c64")])
-
-
-family("RFFT2D", _fourier, mixes=4, shape=((4, 8), (2, 4, 8)), length=((4, 8), (2, 4), (1, 8)), const=(True, False), dyn=DYN)
-
-
-def _densify(net: Net, p: Any) -> None:
-    from dataclasses import replace
-
-    from ..formats.tflite_sparse import dense_constant
-
-    name = net.const([1.0, 2.0, 3.0, 4.0] if p.kind == "f32" else [1, 2, 3, 4], p.kind)
-    tensor = net.graph.tensor(name)
-    dense = {"format": "DENSE", "dense_size": 4, "array_segments": None, "array_indices": None}
-    rows = ("Int32Vector", {"values": (0, 1, 2, 3, 4)}), ("Int32Vector", {"values": (1, 0, 3, 2)})
-    sparse = {"format": "SPARSE_CSR", "dense_size": 0, "array_segments": rows[0], "array_indices": rows[1]}
-    sparsity = {"traversal_order": (0, 1), "block_map": (), "dim_metadata": (dense, sparse)}
-    stored = replace(tensor.const, shape=(4, 4)) if tensor.const else None
-    if stored is not None:
-        attrs = {"sparsity": sparsity, "sparse_data": stored}
-        net.graph.set_tensor(replace(tensor, shape=(4, 4), const=dense_constant(stored, sparsity), attrs=attrs))
-    out = net.result((4, 4), p.kind, static=True)
-    net.op("DENSIFY", [name], [out])
-    if p.use:
-        net.op("ADD", [net.input((4, 4), p.kind), out], [net.result((4, 4), p.kind)])
-
-
-family("DENSIFY", _densify, mixes=0, kind=("f32", "i8"), use=(False, True))
+    net.op(
+        "SCATTER_ND",
+        [index, net.input(updates, p.kind), net.const(shape) if p.shape_const else net.input((len(shape),), "i32", static=True)],
+        [net.result(shape, p.kind)],
+    )
+
+
+family("SCATTER_ND", _scatter_nd, mixes=14, kind=("f32", "i32", "i64", "i8", "u8", "bool"), case=(((4, 5), (3, 2)), ((4, 5), (3, 1)),
+       ((8,), (3, 1)), ((2, 3, 4), (2, 2))), const=(True, False), shape_const=(True, False), dyn=DYN)  # fmt: skip

@@ -52,12 +52,16 @@ def _chain(net: Net, p: Any) -> None:
 
 
 _RUNS: tuple[tuple[str, ...], ...] = (
-    ("CONV_2D", "RELU"), ("CONV_2D", "ADD", "RELU6"), ("ADD", "CUMSUM", "ADD"), ("ADD", "REVERSE_V2", "ADD"), ("CUMSUM", "ADD"), ("ADD", "CUMSUM"), ("CUMSUM", "CUMSUM"),
-    ("ADD", "CUMSUM") * 3, ("ADD", "CUMSUM") * 8, ("ADD", "FLOOR", "MUL", "CEIL", "SUB"), ("ADD",) * 2 + ("CUMSUM",) + ("MUL",) * 5, ("POW", "FLOOR_MOD", "ADD"), ("CONV_2D",) * 4,
-    ("ADD",), ("SELF",), ("CONV_2D", "CUMSUM", "CONV_2D", "CUMSUM", "CONV_2D"), ("CONV_2D", "SOFTMAX"), ("SIN", "COS", "EXP"), ("ADD", "CUSTOM", "ADD"), ("LOGISTIC", "TANH", "ELU"),
+    ("CONV_2D", "RELU"), ("CONV_2D", "ADD", "RELU6"), ("ADD", "CUMSUM", "ADD"), ("ADD", "REVERSE_V2", "ADD"), ("CUMSUM", "ADD"),
+        ("ADD", "CUMSUM"), ("CUMSUM", "CUMSUM"),
+    ("ADD", "CUMSUM") * 3, ("ADD", "CUMSUM") * 8, ("ADD", "FLOOR", "MUL", "CEIL", "SUB"), ("ADD",) * 2 + ("CUMSUM",) + ("MUL",) * 5,
+        ("POW", "FLOOR_MOD", "ADD"), ("CONV_2D",) * 4,
+    ("ADD",), ("SELF",), ("CONV_2D", "CUMSUM", "CONV_2D", "CUMSUM", "CONV_2D"), ("CONV_2D", "SOFTMAX"), ("SIN", "COS", "EXP"),
+        ("ADD", "CUSTOM", "ADD"), ("LOGISTIC", "TANH", "ELU"),
 )  # fmt: skip
 family("CHAIN", _chain, mixes=16, ops=_RUNS, kind=("f32",), dyn=DYN)
-family("CHAIN", _chain, label="int8", mixes=4, ops=(("CONV_2D", "RELU"), ("ADD", "ADD", "RELU"), ("CONV_2D",) * 3, ("CONV_2D", "SOFTMAX"), ("ADD", "RELU", "ADD", "HARD_SWISH", "ADD")), kind=("q8",), dyn=DYN)
+family("CHAIN", _chain, label="int8", mixes=4, ops=(("CONV_2D", "RELU"), ("ADD", "ADD", "RELU"), ("CONV_2D",) * 3, ("CONV_2D", "SOFTMAX"),
+       ("ADD", "RELU", "ADD", "HARD_SWISH", "ADD")), kind=("q8",), dyn=DYN)  # fmt: skip
 
 
 def _branches(net: Net, p: Any) -> None:
@@ -73,7 +77,8 @@ def _branches(net: Net, p: Any) -> None:
     net.finish([out, *((x,) if p.tap else ())])
 
 
-family("CHAIN", _branches, label="branches", mixes=8, left=(("CONV_2D",), ("CUMSUM",), ("FLOOR", "ADD"), ()), right=(("RELU",), ("CUMSUM", "ADD"), ("CUMSUM",)), tap=(False, True), dyn=DYN[:2])
+family("CHAIN", _branches, label="branches", mixes=8, left=(("CONV_2D",), ("CUMSUM",), ("FLOOR", "ADD"), ()),
+       right=(("RELU",), ("CUMSUM", "ADD"), ("CUMSUM",)), tap=(False, True), dyn=DYN[:2])  # fmt: skip
 
 
 def _quantized_island(net: Net, p: Any) -> None:
@@ -91,7 +96,8 @@ def _quantized_island(net: Net, p: Any) -> None:
         _step(net, "MUL", out, "f32")
 
 
-family("CHAIN", _quantized_island, label="island", mixes=6, kind=("q8", "qu8"), ops=(("ADD",), ("MUL", "ADD"), (), ("MAXIMUM",)), before=(False, True), after=(False, True), dyn=DYN[:2])
+family("CHAIN", _quantized_island, label="island", mixes=6, kind=("q8", "qu8"), ops=(("ADD",), ("MUL", "ADD"), (), ("MAXIMUM",)),
+       before=(False, True), after=(False, True), dyn=DYN[:2])  # fmt: skip
 
 
 def _classifier(net: Net, p: Any) -> None:
@@ -109,14 +115,20 @@ def _classifier(net: Net, p: Any) -> None:
     net.op(p.last, [logits], [out], {"beta": 1.0} if p.last == "SOFTMAX" else {})
 
 
-family("CHAIN", _classifier, label="classifier", mixes=4, pool=("MEAN", "AVERAGE_POOL_2D"), infer=(False, True), last=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC"), dyn=DYN)
+family("CHAIN", _classifier, label="classifier", mixes=4, pool=("MEAN", "AVERAGE_POOL_2D"), infer=(False, True),
+       last=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC"), dyn=DYN)  # fmt: skip
 
 
 def _padded(net: Net, p: Any) -> None:
     """PAD and a VALID window, as exporters from channel-first frameworks make it."""
     x, wide = net.input((1, 8, 8, 4), "f32"), net.result((1, 10, 10, 4), "f32")
     edges = net.const(((0, 0), (1, 1), (1, 1), (0, 0)))
-    net.op(p.pad, [x, edges, *([net.const(0.0, "f32")] if p.pad == "PADV2" else [])], [wide], {"mode": "REFLECT"} if p.pad == "MIRROR_PAD" else {})
+    net.op(
+        p.pad,
+        [x, edges, *([net.const(0.0, "f32")] if p.pad == "PADV2" else [])],
+        [wide],
+        {"mode": "REFLECT"} if p.pad == "MIRROR_PAD" else {},
+    )
     out = net.result((1, 8, 8, 4), "f32")
     if p.window == "MAX_POOL_2D":
         attrs: dict[str, Any] = {"padding": "VALID", "stride_h": 1, "stride_w": 1, "filter_height": 3, "filter_width": 3}
@@ -129,7 +141,8 @@ def _padded(net: Net, p: Any) -> None:
     net.op(p.window, [wide, net.weights(shape, "f32"), net.weights((4,), "f32")], [out], attrs)
 
 
-family("CHAIN", _padded, label="padded", mixes=4, pad=("PAD", "PADV2", "MIRROR_PAD"), window=("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"), act=("NONE", "RELU6"), dyn=DYN[:2])
+family("CHAIN", _padded, label="padded", mixes=4, pad=("PAD", "PADV2", "MIRROR_PAD"), window=("CONV_2D", "DEPTHWISE_CONV_2D",
+       "MAX_POOL_2D"), act=("NONE", "RELU6"), dyn=DYN[:2])  # fmt: skip
 
 
 def _normalised(net: Net, p: Any) -> None:
@@ -137,7 +150,9 @@ def _normalised(net: Net, p: Any) -> None:
     x = net.input(p.shape, "f32")
     small = (*p.shape[:-1], 1)
     axis = net.const((len(p.shape) - 1,))
-    mean, square, variance, shifted, scale, centred, out = (net.result(small if name in "mvsr" else p.shape, "f32") for name in ("m", "q", "v", "s", "r", "c", "o"))
+    mean, square, variance, shifted, scale, centred, out = (
+        net.result(small if name in "mvsr" else p.shape, "f32") for name in ("m", "q", "v", "s", "r", "c", "o")
+    )
     net.op("MEAN", [x, axis], [mean], {"keep_dims": True})
     net.op("SQUARED_DIFFERENCE", [x, mean], [square])
     net.op("MEAN", [square, axis], [variance], {"keep_dims": True})
@@ -148,7 +163,7 @@ def _normalised(net: Net, p: Any) -> None:
     _step(net, "MUL", out, "f32")
 
 
-family("CHAIN", _normalised, label="layer-norm", mixes=0, shape=((1, 16, 8), (2, 16, 8), (1, 4, 4, 8), (16, 8)), dyn=DYN)
+family("CHAIN", _normalised, label="layer-norm", mixes=0, shape=((1, 16, 8), (2, 16, 8), (1, 4, 4, 8), (16, 8)), dyn=DYN)  # fmt: skip
 
 
 def _attention(net: Net, p: Any) -> None:
@@ -165,7 +180,11 @@ def _attention(net: Net, p: Any) -> None:
         net.op("ADD", [scaled, net.input((1, 1, 1, length), "f32")], [masked])
         scaled = masked
     net.op("SOFTMAX", [scaled], [weights], {"beta": 1.0})
-    mixed, turned, flat = net.result(shape, "f32"), net.result((1, length, heads, depth), "f32"), net.result((1, length, heads * depth), "f32")
+    mixed, turned, flat = (
+        net.result(shape, "f32"),
+        net.result((1, length, heads, depth), "f32"),
+        net.result((1, length, heads * depth), "f32"),
+    )
     net.op("BATCH_MATMUL", [weights, value], [mixed])
     net.op("TRANSPOSE", [mixed, net.const((0, 2, 1, 3))], [turned])
     net.op("RESHAPE", [turned, net.const((1, length, heads * depth))], [flat], {"new_shape": (1, length, heads * depth)})
@@ -205,7 +224,8 @@ def _halved(net: Net, p: Any) -> None:
         net.op("ADD", [x, bias], [net.result(SHAPE, "f32")])
 
 
-family("CHAIN", _halved, label="half-weights", mixes=2, kind=("f16", "q8s"), uses=(1, 2, 3), elsewhere=(False, True), dyn=DYN[:2])
+family("CHAIN", _halved, label="half-weights", mixes=2, kind=("f16", "q8s"), uses=(1, 2, 3), elsewhere=(False, True),
+       dyn=DYN[:2])  # fmt: skip
 
 
 def _interface(net: Net, p: Any) -> None:
@@ -235,7 +255,8 @@ def _interface(net: Net, p: Any) -> None:
     net.finish(outputs)
 
 
-family("CHAIN", _interface, label="interface", mixes=0, what=("plain", "no-operator", "input-is-output", "unread-input", "constant-output", "unread-result", "output-twice", "read-output", "constants-only"), dyn=DYN[:2])
+family("CHAIN", _interface, label="interface", mixes=0, what=("plain", "no-operator", "input-is-output", "unread-input", "constant-output",
+       "unread-result", "output-twice", "read-output", "constants-only"), dyn=DYN[:2])  # fmt: skip
 
 
 def _split_use(net: Net, p: Any) -> None:
@@ -261,7 +282,9 @@ def _quantized_types(net: Net, p: Any) -> None:
     net.op("RELU" if p.kind != "q16" else "LOGISTIC", [x], [left])
     net.graph.set_tensor(_requantized(net, left, SIGMOID["q16"]) if p.kind == "q16" else net.graph.tensor(left))
     net.op("QUANTIZE", [left], [middle])
-    net.op("ADD", [middle, middle], [net.result((1, 16), p.to, factor=2)], {"pot_scale_int16": False} if KINDS[p.to].dtype == "int16" else {})
+    net.op(
+        "ADD", [middle, middle], [net.result((1, 16), p.to, factor=2)], {"pot_scale_int16": False} if KINDS[p.to].dtype == "int16" else {}
+    )
 
 
 family("CHAIN", _quantized_types, label="requantize", mixes=0, kind=("q8", "qu8", "q16"), to=("qu8", "q8", "q16"))

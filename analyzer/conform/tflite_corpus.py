@@ -5,31 +5,61 @@ Nothing is stored: a case builds its model when asked, and the same seed gives t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_spatial, tflite_stateful  # noqa: F401
-from .tflite_family import FAMILIES, Case
-from .tflite_net import seeded
+from ..formats.tflite_schema import schema
+from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_hlo, tflite_reduce, tflite_spatial, tflite_stateful  # noqa: F401
+from .tflite_family import FAMILIES, Case, Family
+from .tflite_net import Net, Skip, seeded
+from .tflite_stateful import two_input_body
+from .tflite_versions import HIGHEST
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["Case", "cases", "operators"]
 
 
-tflite_stateful.complete()
-
-
 def operators() -> tuple[str, ...]:
-    """The operators that the corpus has cases for."""
-    return tuple(dict.fromkeys(family.op for family in FAMILIES))
+    """The operators that the corpus has cases for; ``CHAIN`` stands for models of a few operators."""
+    return tuple(dict.fromkeys(family.op for family in _families()))
 
 
 def cases(seed: int = 0, ops: Sequence[str] | None = None, limit: int | None = None) -> Iterator[Case]:
     """The cases of these operators (all, unless told), in a fixed order; with a limit, an even sample of that many."""
-    chosen = [family for family in FAMILIES if ops is None or family.op in ops]
+    chosen = [family for family in _families() if ops is None or family.op in ops]
     if limit is None:
         for family in chosen:
             yield from family.cases(seed)
         return
     everything = [case for family in chosen for case in family.cases(seed)]
-    picks = sorted(seeded(seed, "sample").sample(range(len(everything)), min(limit, len(everything))))
-    yield from islice((everything[index] for index in picks), limit)
+    for index in sorted(seeded(seed, "sample").sample(range(len(everything)), min(limit, len(everything)))):
+        yield everything[index]
+
+
+@lru_cache(maxsize=1)
+def _families() -> tuple[Family, ...]:
+    """All families, with versions for every operator and one case for each operator that no family is about."""
+    versions = [Family(op, "version", _versions, {"op": (op,), "version": tuple(range(1, top + 1))}, 0) for op, top in HIGHEST.items()]
+    known = {family.op for family in FAMILIES} | {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
+    bare = [Family(op, "no-kernel", _no_kernel, {"op": (op,)}, 0) for op in schema().options if op not in known]
+    return (*FAMILIES, *versions, *bare)
+
+
+def _no_kernel(net: Net, p: Any) -> None:
+    bodies = {"subgraph": two_input_body(net, "called", "ADD", (2, 3), "f32")} if p.op == "CALL" else {}
+    names = [net.input((2, 3), "f32") for _ in range(2 if bodies else 1)]
+    net.op(p.op, names, [net.result((2, 3), "f32")], graphs=bodies)
+
+
+def _versions(net: Net, p: Any) -> None:
+    """The base case of another family of the operator, with another version."""
+    base = next(item for item in FAMILIES if item.op == p.op)
+    params = {axis: values[0] for axis, values in base.axes.items()}
+    base.make(net, type(p)(**params))
+    for op in net.graph.ops():
+        if op.type == p.op:
+            if op.version == p.version:
+                raise Skip("the version that it has anyway")
+            net.graph.update(op, version=p.version)

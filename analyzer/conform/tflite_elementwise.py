@@ -8,7 +8,8 @@ from typing import Any
 from .tflite_family import family
 from .tflite_net import KINDS, Kind, Net, Skip, broadcast
 
-SHAPES = ((1, 8, 8, 4), (), (5,), (3, 4), (2, 3, 4), (2, 5, 3, 4), (1, 2, 3, 4, 5), (1, 2, 1, 2, 3, 2), (1, 1, 1, 1), (0, 4), (1, 1, 8))
+SHAPES = ((1, 8, 8, 4), (), (5,), (3, 4), (2, 3, 4), (2, 5, 3, 4), (1, 2, 3, 4, 5), (1, 2, 1, 2, 3, 2), (1, 1, 1, 1), (0, 4),
+    (1, 1, 8))  # fmt: skip
 DYN = ("", "batch", "all")
 FLOATS = ("f32", "f16", "bf16")
 QUANTS = ("q8", "qu8", "q16")
@@ -78,7 +79,8 @@ PAIRS = (
     ((1, 4, 5, 3), (4, 1, 1)), ((2, 4, 5, 3), (2, 4, 5, 3)), ((2, 4, 5, 3), (1, 1, 1, 3)), ((2, 4, 5, 3), (2, 1, 1, 3)),
     ((1, 1, 1, 3), (1, 4, 5, 3)), ((3,), (1, 4, 5, 3)), ((), (1, 4, 5, 3)), ((1, 4, 1, 3), (1, 1, 5, 3)), ((6,), (6,)), ((), ()),
     ((3, 4), (3, 4)), ((3, 4), (4,)), ((3, 4), (3, 1)), ((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (3, 1)), ((2, 3, 4), (4,)),
-    ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5)), ((1, 2, 3, 4, 5), (5,)), ((2, 2, 3, 4, 5), (1, 2, 1, 4, 1)), ((1, 2, 1, 2, 3, 2), (1, 2, 1, 2, 3, 2)),
+    ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5)), ((1, 2, 3, 4, 5), (5,)), ((2, 2, 3, 4, 5), (1, 2, 1, 4, 1)),
+        ((1, 2, 1, 2, 3, 2), (1, 2, 1, 2, 3, 2)),
     ((1, 2, 1, 2, 3, 2), (2,)), ((1, 1, 1, 1), (1, 1, 1, 1)),
 )  # fmt: skip
 """Shapes of the two operands: equal, every form of broadcast, and both orders."""
@@ -133,7 +135,8 @@ def _power_of_two(net: Net, p: Any) -> None:
 
 
 for _op in ("ADD", "SUB"):
-    family(_op, _power_of_two, label="int16", mixes=12, op=(_op,), shape=((1, 4, 5, 3), (7,), (2, 3)), left=(1.0, 0.5, 0.3), right=(1.0, 2.0),
+    family(_op, _power_of_two, label="int16", mixes=12, op=(_op,), shape=((1, 4, 5, 3), (7,), (2, 3)), left=(1.0, 0.5, 0.3),
+           right=(1.0, 2.0),
            out=(1.0, 4.0), const=(False, True), pot=(True, False))  # fmt: skip
 
 
@@ -165,15 +168,18 @@ family("ADD_N", _add_n, kind=("f32", "i32", "q8"), count=(2, 3, 5), shape=SHAPES
 def _cast(net: Net, p: Any) -> None:
     if p.kind == p.to:
         raise Skip("the same dtype")
-    types = {"f32": "FLOAT32", "f16": "FLOAT16", "i32": "INT32", "i64": "INT64", "u8": "UINT8", "i8": "INT8", "bool": "BOOL", "i16": "INT16",
-             "u32": "UINT32", "f64": "FLOAT64", "u16": "UINT16", "c64": "COMPLEX64", "i4": "INT4", "bf16": "BFLOAT16", "i2": "INT2", "u4": "UINT4"}  # fmt: skip
+    types = {"f32": "FLOAT32", "f16": "FLOAT16", "i32": "INT32", "i64": "INT64", "u8": "UINT8", "i8": "INT8", "bool": "BOOL",
+        "i16": "INT16",
+             "u32": "UINT32", "f64": "FLOAT64", "u16": "UINT16", "c64": "COMPLEX64", "i4": "INT4", "bf16": "BFLOAT16", "i2": "INT2",
+             "u4": "UINT4"}  # fmt: skip
     attrs = {"in_data_type": types[p.kind], "out_data_type": types[p.to]} if p.options else {}
     x = net.operand(p.shape, p.kind, const=p.kind in ("i4", "i2", "u4"))
     net.op("CAST", [x], [net.result(p.shape, p.to)], attrs)
 
 
 CASTS = ("f32", "i32", "i64", "u8", "i8", "bool", "i16", "f16", "u32", "f64", "u16", "bf16")
-family("CAST", _cast, mixes=90, kind=(*CASTS, "i4", "c64"), to=("i32", "f32", *CASTS[2:]), shape=SHAPES, options=(True, False), dyn=DYN)
+family("CAST", _cast, mixes=90, kind=(*CASTS, "i4", "c64"), to=("i32", "f32", *CASTS[2:]), shape=SHAPES, options=(True, False),
+       dyn=DYN)  # fmt: skip
 
 
 def _select(net: Net, p: Any) -> None:
@@ -184,11 +190,15 @@ def _select(net: Net, p: Any) -> None:
 
 
 _KINDS = ("f32", "i32", "i64", "q8", "qu8", "i16", "bool", "u32", "f16")
-family("SELECT", _select, op=("SELECT",), kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3, ((3,),) * 3, ((2,), (2, 3), (2, 3)), ((2, 3),) * 3,
+family("SELECT", _select, op=("SELECT",), kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3, ((3,),) * 3, ((2,), (2, 3), (2, 3)),
+       ((2, 3),) * 3,
        ((1, 2, 3, 4, 5),) * 3, ((2, 3, 4),) * 3, ((), (2, 3), (2, 3))), const=("", "condition", "yes", "no"), dyn=DYN)  # fmt: skip
-family("SELECT_V2", _select, op=("SELECT_V2",), mixes=40, kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3, ((1, 4, 5, 1), (1, 4, 5, 3), (1, 4, 5, 3)),
-       ((1, 4, 5, 3), (1, 4, 5, 3), ()), ((1, 4, 5, 3), (), (1, 4, 5, 3)), ((3,), (1, 4, 5, 3), (3,)), ((2, 1), (1, 3), (2, 3)), ((2, 3, 4),) * 3,
-       ((1, 2, 3, 4, 5),) * 3, ((), (1, 4, 5, 3), (1, 4, 5, 3)), ((1, 4, 5, 3), (3,), (1, 1, 1, 1)), ((1, 1, 1, 3), (2, 4, 5, 3), (2, 4, 5, 3))),
+family("SELECT_V2", _select, op=("SELECT_V2",), mixes=40, kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3,
+       ((1, 4, 5, 1), (1, 4, 5, 3), (1, 4, 5, 3)),
+       ((1, 4, 5, 3), (1, 4, 5, 3), ()), ((1, 4, 5, 3), (), (1, 4, 5, 3)), ((3,), (1, 4, 5, 3), (3,)), ((2, 1), (1, 3), (2, 3)),
+       ((2, 3, 4),) * 3,
+       ((1, 2, 3, 4, 5),) * 3, ((), (1, 4, 5, 3), (1, 4, 5, 3)), ((1, 4, 5, 3), (3,), (1, 1, 1, 1)),
+       ((1, 1, 1, 3), (2, 4, 5, 3), (2, 4, 5, 3))),
        const=("", "condition", "yes", "no"), dyn=DYN)  # fmt: skip
 
 
@@ -235,7 +245,7 @@ def _fake_quant(net: Net, p: Any) -> None:
            {"min": p.min, "max": 6.0, "num_bits": p.bits, "narrow_range": p.narrow})  # fmt: skip
 
 
-family("FAKE_QUANT", _fake_quant, mixes=8, shape=SHAPES[:5], bits=(8, 4, 16), narrow=(False, True), min=(-6.0, 0.0), dyn=DYN)
+family("FAKE_QUANT", _fake_quant, mixes=8, shape=SHAPES[:5], bits=(8, 4, 16), narrow=(False, True), min=(-6.0, 0.0), dyn=DYN)  # fmt: skip
 
 
 def _complex(net: Net, p: Any) -> None:
@@ -250,15 +260,18 @@ def _bucketize(net: Net, p: Any) -> None:
     net.op("BUCKETIZE", [net.input(p.shape, p.kind)], [net.result(p.shape, "i32")], {"boundaries": p.boundaries})
 
 
-family("BUCKETIZE", _bucketize, mixes=6, kind=("f32", "i32", "i64", "f64"), shape=SHAPES[:6], boundaries=((0.0, 1.0, 2.0), (0.5,)), dyn=DYN)
+family("BUCKETIZE", _bucketize, mixes=6, kind=("f32", "i32", "i64", "f64"), shape=SHAPES[:6], boundaries=((0.0, 1.0, 2.0), (0.5,)),
+       dyn=DYN)  # fmt: skip
 
 
 def _bitcast(net: Net, p: Any) -> None:
     net.op("BITCAST", [net.input(p.shape, p.kind)], [net.result((*p.shape, *p.more), p.to)])
 
 
-family("BITCAST", _bitcast, label="same-width", mixes=4, kind=("f32", "i32", "u32"), to=("i32", "f32", "u32"), shape=SHAPES[:6], more=((),))
-family("BITCAST", _bitcast, label="narrower", mixes=4, kind=("i32", "f32", "u32"), to=("i16", "u16", "f16"), shape=SHAPES[:4], more=((2,),))
+family("BITCAST", _bitcast, label="same-width", mixes=4, kind=("f32", "i32", "u32"), to=("i32", "f32", "u32"), shape=SHAPES[:6],
+       more=((),))  # fmt: skip
+family("BITCAST", _bitcast, label="narrower", mixes=4, kind=("i32", "f32", "u32"), to=("i16", "u16", "f16"), shape=SHAPES[:4],
+       more=((2,),))  # fmt: skip
 
 
 def _custom(net: Net, p: Any) -> None:
@@ -267,4 +280,4 @@ def _custom(net: Net, p: Any) -> None:
 
 family(
     "CUSTOM", _custom, mixes=2, code=("NoSuchOperator", "FlexErf", "edgetpu-custom-op"), shape=SHAPES[:3], options=(b"", b"\x01\x02\x03")
-)
+)  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -44,7 +45,7 @@ class Family:
             name = self._name(changes)
             if name not in seen and self._fits(name, changes):
                 seen.add(name)
-                yield Case(name, self.op, lambda name=name, changes=changes: to_bytes(self._net(name, changes).model()))
+                yield Case(name, self.op, partial(self._build, name, changes))
 
     def _combinations(self, seed: int) -> Iterator[dict[str, Any]]:
         yield {}
@@ -57,6 +58,9 @@ class Family:
             axes = random.sample(sorted(self.axes), min(count, len(self.axes)))
             changes = {axis: random.choice(list(self.axes[axis])) for axis in axes}
             yield {axis: value for axis, value in sorted(changes.items()) if value != self.axes[axis][0]}
+
+    def _build(self, name: str, changes: Mapping[str, Any]) -> bytes:
+        return to_bytes(self._net(name, changes).model())
 
     def _name(self, changes: Mapping[str, Any]) -> str:
         stem = f"{self.op}:{self.label}" if self.label else self.op

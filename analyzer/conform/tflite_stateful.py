@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..formats.tflite_schema import schema
 from ..graph import Tensor
 from .tflite_elementwise import DYN
-from .tflite_family import FAMILIES, family
-from .tflite_net import KINDS, Kind, Net, Skip
+from .tflite_family import family
+from .tflite_net import KINDS, Kind, Net
 
 if TYPE_CHECKING:
     from ..graph import Graph
@@ -36,9 +35,9 @@ def _rnn(net: Net, p: Any) -> None:
     net.op(p.op, names, [net.result((*lead, UNITS), "f32")], attrs)
 
 
-_RNN = {"kind": RECURRENT, "batch": (1, 2), "act": ("TANH", "RELU", "NONE", "RELU6"), "dyn": DYN[:2]}
+_RNN: dict[str, Any] = {"kind": RECURRENT, "batch": (1, 2), "act": ("TANH", "RELU", "NONE", "RELU6"), "dyn": DYN[:2]}
 family("RNN", _rnn, mixes=6, op=("RNN",), **_RNN)
-_SEQUENCE = {"time": (3, 1), "time_major": (False, True)}
+_SEQUENCE: dict[str, Any] = {"time": (3, 1), "time_major": (False, True)}
 family("UNIDIRECTIONAL_SEQUENCE_RNN", _rnn, mixes=8, op=("UNIDIRECTIONAL_SEQUENCE_RNN",), **_RNN, **_SEQUENCE)
 
 
@@ -46,17 +45,27 @@ def _bidirectional_rnn(net: Net, p: Any) -> None:
     lead = _sequence(p)
     names: list[str | None] = [net.input((*lead, INPUT), "f32")]
     for _ in range(2):
-        names += [_weight(net, (UNITS, INPUT), p.kind), _weight(net, (UNITS, UNITS), p.kind), net.weights((UNITS,), "f32"), net.variable((p.batch, UNITS), "f32")]
+        names += [
+            _weight(net, (UNITS, INPUT), p.kind),
+            _weight(net, (UNITS, UNITS), p.kind),
+            net.weights((UNITS,), "f32"),
+            net.variable((p.batch, UNITS), "f32"),
+        ]
     if p.aux:
         names += [net.input((*lead, INPUT), "f32"), _weight(net, (UNITS, INPUT), p.kind), _weight(net, (UNITS, INPUT), p.kind)]
     else:
         names += [None, None, None]
     outs = [net.result((*lead, 2 * UNITS), "f32")] if p.merge else [net.result((*lead, UNITS), "f32") for _ in range(2)]
-    attrs = {"time_major": p.time_major, "merge_outputs": p.merge, "fused_activation_function": p.act, "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric"}
+    attrs = {
+        "time_major": p.time_major,
+        "merge_outputs": p.merge,
+        "fused_activation_function": p.act,
+        "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric",
+    }
     net.op("BIDIRECTIONAL_SEQUENCE_RNN", names, outs, attrs)
 
 
-family("BIDIRECTIONAL_SEQUENCE_RNN", _bidirectional_rnn, mixes=6, merge=(False, True), aux=(False, True), **_RNN, **_SEQUENCE)
+family("BIDIRECTIONAL_SEQUENCE_RNN", _bidirectional_rnn, mixes=6, merge=(False, True), aux=(False, True), **_RNN, **_SEQUENCE)  # fmt: skip
 
 
 def _cell(net: Net, p: Any) -> list[str | None]:
@@ -66,7 +75,10 @@ def _cell(net: Net, p: Any) -> list[str | None]:
     recurrent = [None if p.coupled and index == 0 else _weight(net, (UNITS, out), p.kind) for index in range(4)]
     peephole = [None if not p.peephole or (p.coupled and index == 0) else _weight(net, (UNITS,), p.kind) for index in range(3)]
     bias = [None if p.coupled and index == 0 else net.weights((UNITS,), "f32") for index in range(4)]
-    projection = [_weight(net, (out, UNITS), p.kind) if p.projection else None, net.weights((out,), "f32") if p.projection and p.projection_bias else None]
+    projection = [
+        _weight(net, (out, UNITS), p.kind) if p.projection else None,
+        net.weights((out,), "f32") if p.projection and p.projection_bias else None,
+    ]
     return [*gates, *recurrent, *peephole, *bias, *projection]
 
 
@@ -76,25 +88,39 @@ def _lstm(net: Net, p: Any) -> None:
     names = [net.input((*lead, INPUT), "f32"), *_cell(net, p), net.variable((p.batch, out), "f32"), net.variable((p.batch, UNITS), "f32")]
     if p.norm:
         names += [None if p.coupled and index == 0 else net.weights((UNITS,), "f32") for index in range(4)]
-    attrs = {"fused_activation_function": p.act, "cell_clip": p.clip, "proj_clip": p.clip, "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric"}
+    attrs = {
+        "fused_activation_function": p.act,
+        "cell_clip": p.clip,
+        "proj_clip": p.clip,
+        "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric",
+    }
     if p.op != "LSTM":
         attrs["time_major"] = p.time_major
     net.op(p.op, names, [net.result((*lead, out), "f32")], attrs)
 
 
-_LSTM = {"kind": RECURRENT, "batch": (1, 2), "coupled": (False, True), "peephole": (False, True), "projection": (0, 3), "projection_bias": (False, True), "clip": (0.0, 10.0),
+_LSTM: dict[str, Any] = {"kind": RECURRENT, "batch": (1, 2), "coupled": (False, True), "peephole": (False, True), "projection": (0, 3),
+    "projection_bias": (False, True), "clip": (0.0, 10.0),
          "act": ("TANH", "RELU"), "dyn": DYN[:2]}  # fmt: skip
 family("LSTM", _lstm, mixes=14, op=("LSTM",), norm=(False, True), **_LSTM)
-family("UNIDIRECTIONAL_SEQUENCE_LSTM", _lstm, mixes=24, op=("UNIDIRECTIONAL_SEQUENCE_LSTM",), norm=(False, True), **_LSTM, **_SEQUENCE)
+family("UNIDIRECTIONAL_SEQUENCE_LSTM", _lstm, mixes=24, op=("UNIDIRECTIONAL_SEQUENCE_LSTM",), norm=(False, True), **_LSTM,
+       **_SEQUENCE)  # fmt: skip
 
 
 def _lstm_basic(net: Net, p: Any) -> None:
-    kinds = {"x": Kind("x", "uint8", 1 / 128, 128), "w": Kind("w", "uint8", 0.01, 100), "b": Kind("b", "int32", 0.01 / 128), "state": Kind("s", "int16", 1 / 2048)}
+    kinds = {
+        "x": Kind("x", "uint8", 1 / 128, 128),
+        "w": Kind("w", "uint8", 0.01, 100),
+        "b": Kind("b", "int32", 0.01 / 128),
+        "state": Kind("s", "int16", 1 / 2048),
+    }
     if p.kind == "f32":
         kinds = dict.fromkeys(kinds, KINDS["f32"])
-    names = [net.input((p.batch, INPUT), kinds["x"]), net.input((p.batch, UNITS), kinds["x"]), net.weights((4 * UNITS, INPUT + UNITS), kinds["w"]),
+    names = [net.input((p.batch, INPUT), kinds["x"]), net.input((p.batch, UNITS), kinds["x"]),
+        net.weights((4 * UNITS, INPUT + UNITS), kinds["w"]),
              net.weights((4 * UNITS,), kinds["b"]), net.input((p.batch, UNITS), kinds["state"])]  # fmt: skip
-    outs = [net.result((p.batch, UNITS), kinds["x"]), net.result((p.batch, UNITS), kinds["state"]), net.result((p.batch, INPUT + UNITS), kinds["x"]),
+    outs = [net.result((p.batch, UNITS), kinds["x"]), net.result((p.batch, UNITS), kinds["state"]),
+        net.result((p.batch, INPUT + UNITS), kinds["x"]),
             net.result((p.batch, 4 * UNITS), kinds["state"])]  # fmt: skip
     net.op("LSTM", names, outs, {"kernel_type": "BASIC", "fused_activation_function": "TANH"})
 
@@ -108,7 +134,19 @@ def _lstm_int8(net: Net, p: Any) -> None:
     recurrent = [net.weights((UNITS, UNITS), weight) for _ in range(4)]
     bias = [net.weights((UNITS,), Kind("b", "int32", 0.001)) for _ in range(4)]
     state = net.variable((p.batch, UNITS), Kind("h", "int8", 1 / 128, 0))
-    names = [net.input((*_sequence(p), INPUT), x), *gates, *recurrent, None, None, None, *bias, None, None, state, net.variable((p.batch, UNITS), cell)]
+    names = [
+        net.input((*_sequence(p), INPUT), x),
+        *gates,
+        *recurrent,
+        None,
+        None,
+        None,
+        *bias,
+        None,
+        None,
+        state,
+        net.variable((p.batch, UNITS), cell),
+    ]
     hidden = []
     for index in range(5):
         name = net.graph.fresh("intermediate")
@@ -136,14 +174,17 @@ def _bidirectional_lstm(net: Net, p: Any) -> None:
     net.op("BIDIRECTIONAL_SEQUENCE_LSTM", names, outs, attrs)
 
 
-family("BIDIRECTIONAL_SEQUENCE_LSTM", _bidirectional_lstm, mixes=12, merge=(False, True), aux=(False, True), **_LSTM, **_SEQUENCE)
+family("BIDIRECTIONAL_SEQUENCE_LSTM", _bidirectional_lstm, mixes=12, merge=(False, True), aux=(False, True), **_LSTM,
+       **_SEQUENCE)  # fmt: skip
 
 
 def _svdf(net: Net, p: Any) -> None:
     filters = UNITS * p.rank
     if p.kind == "q8":
-        names = [net.input((p.batch, INPUT), "q8"), net.weights((filters, INPUT), "q8s"), net.weights((filters, p.memory), Kind("t", "int16", 0.0001)),
-                 net.weights((UNITS,), Kind("b", "int32", 0.0001)) if p.bias else None, net.variable((p.batch, p.memory * filters), Kind("s", "int16", 0.0025))]  # fmt: skip
+        names = [net.input((p.batch, INPUT), "q8"), net.weights((filters, INPUT), "q8s"), net.weights((filters, p.memory),
+        Kind("t", "int16", 0.0001)),
+                 net.weights((UNITS,), Kind("b", "int32", 0.0001)) if p.bias else None, net.variable((p.batch, p.memory * filters),
+                 Kind("s", "int16", 0.0025))]  # fmt: skip
     else:
         names = [net.input((p.batch, INPUT), "f32"), _weight(net, (filters, INPUT), p.kind), _weight(net, (filters, p.memory), p.kind),
                  net.weights((UNITS,), "f32") if p.bias else None, net.variable((p.batch, p.memory * filters), "f32")]  # fmt: skip
@@ -151,12 +192,13 @@ def _svdf(net: Net, p: Any) -> None:
     net.op("SVDF", names, [net.result((p.batch, UNITS), "q8" if p.kind == "q8" else "f32")], attrs)
 
 
-family("SVDF", _svdf, mixes=10, kind=(*RECURRENT, "q8"), rank=(1, 2), memory=(6, 1), bias=(True, False), batch=(1, 2), act=("NONE", "RELU"), dyn=DYN[:2])
+family("SVDF", _svdf, mixes=10, kind=(*RECURRENT, "q8"), rank=(1, 2), memory=(6, 1), bias=(True, False), batch=(1, 2),
+       act=("NONE", "RELU"), dyn=DYN[:2])  # fmt: skip
 
 # ---- control flow ----------------------------------------------------------------------------
 
 
-def _body(net: Net, name: str, op: str, shape: tuple[int, ...], kind: str) -> Graph:
+def two_input_body(net: Net, name: str, op: str, shape: tuple[int, ...], kind: str) -> Graph:
     """A body of one operator on two inputs."""
     body = net.body(name)
     names = [body.input(shape, kind), body.input(shape, kind)]
@@ -165,7 +207,7 @@ def _body(net: Net, name: str, op: str, shape: tuple[int, ...], kind: str) -> Gr
 
 
 def _if(net: Net, p: Any) -> None:
-    bodies = {"then": _body(net, "then", "ADD", p.shape, p.kind), "else": _body(net, "else", "MUL", p.shape, p.kind)}
+    bodies = {"then": two_input_body(net, "then", "ADD", p.shape, p.kind), "else": two_input_body(net, "else", "MUL", p.shape, p.kind)}
     names = [net.input((1,), "bool", static=True), net.input(p.shape, p.kind), net.input(p.shape, p.kind)]
     net.op("IF", names, [net.result(p.shape, p.kind)], graphs=bodies)
 
@@ -188,7 +230,8 @@ def _while(net: Net, p: Any) -> None:
     net.op("WHILE", [start, net.input(p.shape, p.kind)], [net.result((), "i32"), net.result(p.shape, p.kind)], graphs=bodies)
 
 
-family("WHILE", _while, mixes=4, shape=((2, 3), (1, 4, 5, 3), ()), kind=("f32", "i32"), step=("ADD", "MAXIMUM"), const=(True, False), dyn=DYN[:2])
+family("WHILE", _while, mixes=4, shape=((2, 3), (1, 4, 5, 3), ()), kind=("f32", "i32"), step=("ADD", "MAXIMUM"), const=(True, False),
+       dyn=DYN[:2])  # fmt: skip
 
 
 def _resource(net: Net, name: str = "resource") -> str:
@@ -212,7 +255,8 @@ def _call_once(net: Net, p: Any) -> None:
 
 
 for _op in ("CALL_ONCE", "VAR_HANDLE", "READ_VARIABLE"):
-    family(_op, _call_once, mixes=0, shape=((2, 3), (4,)) if _op == "CALL_ONCE" else ((2, 3),), kind=("f32", "i32") if _op == "CALL_ONCE" else ("f32",))
+    family(_op, _call_once, mixes=0, shape=((2, 3), (4,)) if _op == "CALL_ONCE" else ((2, 3),),
+           kind=("f32", "i32") if _op == "CALL_ONCE" else ("f32",))  # fmt: skip
 
 
 def _assign(net: Net, p: Any) -> None:
@@ -267,7 +311,9 @@ for _op in ("GATHER", "EQUAL", "NOT_EQUAL", "RESHAPE", "SQUEEZE", "TILE", "SLICE
 
 
 def _skip_gram(net: Net, p: Any) -> None:
-    net.op("SKIP_GRAM", [net.input((1,), "str")], [net.result((1,), "str")], {"ngram_size": 3, "max_skip_size": 2, "include_all_ngrams": p.all})
+    net.op(
+        "SKIP_GRAM", [net.input((1,), "str")], [net.result((1,), "str")], {"ngram_size": 3, "max_skip_size": 2, "include_all_ngrams": p.all}
+    )
 
 
 family("SKIP_GRAM", _skip_gram, mixes=0, all=(True, False))
@@ -291,164 +337,12 @@ for _op in ("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL"):
 
 
 def _multinomial(net: Net, p: Any) -> None:
-    net.op("MULTINOMIAL", [net.input((2, 5), "f32"), net.const(3) if p.const else net.input((), "i32")], [net.result((2, 3), p.to)], {"seed": 1, "seed2": 2})
+    net.op(
+        "MULTINOMIAL",
+        [net.input((2, 5), "f32"), net.const(3) if p.const else net.input((), "i32")],
+        [net.result((2, 3), p.to)],
+        {"seed": 1, "seed2": 2},
+    )
 
 
 family("MULTINOMIAL", _multinomial, mixes=0, to=("i64", "i32"), const=(True, False), dyn=DYN[:2])
-
-# ---- StableHLO ------------------------------------------------------------------------------
-
-
-def _hlo_binary(net: Net, p: Any) -> None:
-    net.op(p.op, [net.input(p.shape, p.kind), net.operand(p.shape, p.kind, const=p.const)], [net.result(p.shape, p.kind)])
-
-
-_HLO = {"STABLEHLO_ADD": ("f32", "i32"), "STABLEHLO_MULTIPLY": ("f32", "i32"), "STABLEHLO_MAXIMUM": ("f32", "i32"), "STABLEHLO_MINIMUM": ("f32", "i32"),
-        "STABLEHLO_AND": ("i32", "bool"), "STABLEHLO_SHIFT_LEFT": ("i32", "i8")}  # fmt: skip
-for _op, _kinds in _HLO.items():
-    family(_op, _hlo_binary, mixes=2, op=(_op,), kind=_kinds, shape=((2, 3), (1, 4, 5, 3), (4,)), const=(False, True), dyn=DYN[:2])
-
-
-def _hlo_pad(net: Net, p: Any) -> None:
-    attrs = {"edge_padding_low": (1, p.low), "edge_padding_high": (0, 2), "interior_padding": (p.inner, 0)}
-    out = (1 + 2 + p.inner, p.low + 3 + 2)
-    net.op("STABLEHLO_PAD", [net.input((2, 3), p.kind), net.weights((), p.kind)], [net.result(out, p.kind)], attrs)
-
-
-family("STABLEHLO_PAD", _hlo_pad, mixes=2, kind=("f32", "i32"), low=(1, 0), inner=(0, 1), dyn=DYN[:2])
-
-
-def _hlo_gather(net: Net, p: Any) -> None:
-    attrs = {"offset_dims": (2, 3), "collapsed_slice_dims": (0,), "start_index_map": (1, 0), "index_vector_dim": 2, "slice_sizes": (1, 2, 2)}
-    net.op("STABLEHLO_GATHER", [net.input((3, 4, 2), p.kind), net.input((2, 3, 2), p.index)], [net.result((2, 3, 2, 2), p.kind)], attrs)
-
-
-family("STABLEHLO_GATHER", _hlo_gather, mixes=1, kind=("f32", "i32"), index=("i64", "i32"))
-
-
-def _hlo_body(net: Net, op: str, kind: str) -> Graph:
-    body = net.body("region")
-    names = [body.input((), kind), body.input((), kind)]
-    body.op(op, names, [body.result((), kind)])
-    return body.finish()
-
-
-def _hlo_scatter(net: Net, p: Any) -> None:
-    attrs = {"update_window_dims": (2, 3), "inserted_window_dims": (0,), "scatter_dims_to_operand_dims": (1, 0), "index_vector_dim": 2}
-    names = [net.input((3, 4, 2), p.kind), net.input((2, 3, 2), "i64"), net.input((2, 3, 2, 2), p.kind)]
-    net.op("STABLEHLO_SCATTER", names, [net.result((3, 4, 2), p.kind)], attrs, graphs={"update_computation": _hlo_body(net, p.body, p.kind)})
-
-
-family("STABLEHLO_SCATTER", _hlo_scatter, mixes=1, kind=("f32", "i32"), body=("STABLEHLO_ADD", "STABLEHLO_MAXIMUM"))
-
-
-def _hlo_window(net: Net, p: Any) -> None:
-    attrs = {"window_dimensions": (2, 2), "window_strides": (p.stride, 1), "base_dilations": (1, 1), "window_dilations": (1, 1), "padding": (0, 0, 0, 0)}
-    out = ((4 - 2) // p.stride + 1, 4)
-    net.op("STABLEHLO_REDUCE_WINDOW", [net.input((4, 5), p.kind), net.weights((), p.kind)], [net.result(out, p.kind)], attrs, graphs={"body": _hlo_body(net, p.body, p.kind)})
-
-
-family("STABLEHLO_REDUCE_WINDOW", _hlo_window, mixes=2, kind=("f32", "i32"), stride=(1, 2), body=("STABLEHLO_ADD", "STABLEHLO_MAXIMUM", "STABLEHLO_MINIMUM", "STABLEHLO_MULTIPLY"))
-
-
-def _window(net: Net, p: Any) -> None:
-    names = [net.input((4, 5), p.kind), net.weights((), p.kind), *(net.const(value, "i64") for value in ((2, 2), (p.stride, 1), (1, 1)))]
-    net.op("REDUCE_WINDOW", names, [net.result(((4 - 2) // p.stride + 1, 4), p.kind)], {"reduce_function": p.function})
-
-
-family("REDUCE_WINDOW", _window, mixes=2, kind=("f32", "i32"), stride=(1, 2), function=("ADD", "MUL", "MINIMUM", "MAXIMUM"))
-
-
-def _hlo_random(net: Net, p: Any) -> None:
-    outs = [net.result((2,), "u64"), net.result(p.shape, p.kind)]
-    net.op("STABLEHLO_RNG_BIT_GENERATOR", [net.input((2,), "u64", static=True)], outs, {"algorithm": p.algorithm})
-
-
-family("STABLEHLO_RNG_BIT_GENERATOR", _hlo_random, mixes=0, kind=("u32", "i32", "u64", "i64"), shape=((2, 3), (4,)), algorithm=("PHILOX", "THREEFRY", "DEFAULT"))
-
-
-def _composite(net: Net, p: Any) -> None:
-    body = _body(net, "decomposition", p.body, p.shape, "f32")
-    names = [net.input(p.shape, "f32"), net.input(p.shape, "f32")]
-    attrs = {"name": p.name, "version": 1, "composite_attributes": b""}
-    net.op("STABLEHLO_COMPOSITE", names, [net.result(p.shape, "f32")], attrs, graphs={"decomposition": body})
-
-
-family("STABLEHLO_COMPOSITE", _composite, mixes=0, name=("test.add", "odml.rms_norm", "odml.scaled_dot_product_attention", "odml.group_norm"), body=("ADD", "MUL"), shape=((2, 3), (1, 4, 5, 3)), dyn=DYN[:2])
-
-
-def _hlo_case(net: Net, p: Any) -> None:
-    bodies = {f"branch_{index}": _body(net, f"branch{index}", op, (2, 3), "f32") for index, op in enumerate(("ADD", "MUL", "SUB")[: p.branches])}
-    net.op("STABLEHLO_CASE", [net.input((), "i32"), net.input((2, 3), "f32"), net.input((2, 3), "f32")], [net.result((2, 3), "f32")], graphs=bodies)
-
-
-family("STABLEHLO_CASE", _hlo_case, mixes=0, branches=(2, 3))
-
-# ---- custom operators that the reference resolver has ---------------------------------------
-
-
-def _flex(values: dict[str, Any]) -> bytes:
-    """A map as FlexBuffers, which is what custom operators read their options from."""
-    from flatbuffers import flexbuffers
-
-    return bytes(flexbuffers.Dumps(values))
-
-
-def _detection(net: Net, p: Any) -> None:
-    names = [net.input((1, 6, 4), p.kind), net.input((1, 6, 3), p.kind), net.weights((6, 4), p.kind)]
-    outs = [net.result((1, 4, 4), "f32"), net.result((1, 4), "f32"), net.result((1, 4), "f32"), net.result((1,), "f32")]
-    options = {"max_detections": 4, "max_classes_per_detection": 1, "nms_score_threshold": 0.1, "nms_iou_threshold": 0.5, "num_classes": 2,
-               "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0, "use_regular_nms": p.regular}  # fmt: skip
-    net.op("TFLite_Detection_PostProcess", names, outs, {"custom_options": _flex(options)}, domain="custom")
-
-
-family("CUSTOM", _detection, label="detection", mixes=0, kind=("f32", "qu8"), regular=(False, True))
-
-
-def _spectrogram(net: Net, p: Any) -> None:
-    options = {"window_size": 8, "stride": 4, "magnitude_squared": p.squared}
-    net.op("AudioSpectrogram", [net.input((32, 1), "f32")], [net.result((1, 7, 5), "f32")], {"custom_options": _flex(options)}, domain="custom")
-
-
-family("CUSTOM", _spectrogram, label="spectrogram", mixes=0, squared=(False, True))
-
-
-def _mfcc(net: Net, p: Any) -> None:
-    options = {"upper_frequency_limit": 4000.0, "lower_frequency_limit": 20.0, "filterbank_channel_count": 40, "dct_coefficient_count": p.count}
-    names = [net.input((1, 10, 129), "f32"), net.const((8000,))]
-    net.op("Mfcc", names, [net.result((1, 10, p.count), "f32")], {"custom_options": _flex(options)}, domain="custom")
-
-
-family("CUSTOM", _mfcc, label="mfcc", mixes=0, count=(13,))
-
-# ---- what is left ---------------------------------------------------------------------------
-
-
-def _no_kernel(net: Net, p: Any) -> None:
-    bodies = {"subgraph": _body(net, "called", "ADD", (2, 3), "f32")} if p.op == "CALL" else {}
-    names = [net.input((2, 3), "f32") for _ in range(2 if bodies else 1)]
-    net.op(p.op, names, [net.result((2, 3), "f32")], graphs=bodies)
-
-
-def _versions(net: Net, p: Any) -> None:
-    """The base case of another family of the operator, with another version."""
-    base = next(item for item in FAMILIES if item.op == p.op)
-    params = {axis: values[0] for axis, values in base.axes.items()}
-    base.make(net, type(p)(**params))
-    for op in net.graph.ops():
-        if op.type == p.op:
-            if op.version == p.version:
-                raise Skip("the version that it has anyway")
-            net.graph.update(op, version=p.version)
-
-
-def complete() -> None:
-    """Add versions for every operator, and one case for each operator that no family is about."""
-    from .tflite_versions import HIGHEST
-
-    for op, highest in HIGHEST.items():
-        family(op, _versions, label="version", mixes=0, op=(op,), version=tuple(range(1, highest + 1)))
-    known = {item.op for item in FAMILIES}
-    for op in schema().options:
-        if op not in known and op not in ("CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"):
-            family(op, _no_kernel, label="no-kernel", mixes=0, op=(op,))

@@ -81,11 +81,20 @@ def _float8(version: int, index: int = 0) -> Rules:
     return ((version, lambda s: s.input(index) in FLOAT8),)
 
 
+def _either(version: int, *dtypes: str) -> Rules:
+    """A rule that the input or the output has one of these dtypes."""
+    return ((version, lambda s: s.input(0) in dtypes or s.outputs[0] in dtypes),)
+
+
 def _hybrid_recurrent(weights: int) -> Rules:
     def quantized(s: Signature) -> bool:
         return s.input(weights) == "int8" and s.outputs[0] == "float32"
 
     return ((3, lambda s: quantized(s) and s.attrs.get("asymmetric_quantize_inputs")), (2, quantized))
+
+
+def _hybrid_lstm(s: Signature) -> bool:
+    return bool(s.attrs["kernel_type"] == "FULL" and s.input(2) == "int8" and s.outputs[0] == "float32")
 
 
 INT8: Rules = _by_dtype({"int8": 2})
@@ -132,7 +141,8 @@ RULES: Mapping[str, Rules] = {
         (5, lambda s: s.attrs["batch_dims"] != 0),
         *_by_dtype({"int16": 4, "bool": 3, "int8": 2}),
     ),
-    "SVDF": ((3, lambda s: s.input(0) == "int8"), (4, lambda s: s.hybrid and s.attrs["asymmetric_quantize_inputs"]), (2, lambda s: s.hybrid)),
+    "SVDF": ((3, lambda s: s.input(0) == "int8"), (4, lambda s: s.hybrid and s.attrs["asymmetric_quantize_inputs"]),
+        (2, lambda s: s.hybrid)),
     "SIGN": _by_dtype({"int32": 2}),
     "SIN": HALF,
     "COS": HALF,
@@ -161,8 +171,8 @@ RULES: Mapping[str, Rules] = {
         *_by_dtype({"int8": 2}, 1),
     ),
     "LSTM": (
-        (4, lambda s: s.attrs["kernel_type"] == "FULL" and s.input(2) == "int8" and s.outputs[0] == "float32" and s.attrs["asymmetric_quantize_inputs"]),
-        (3, lambda s: s.attrs["kernel_type"] == "FULL" and s.input(2) == "int8" and s.outputs[0] == "float32"),
+        (4, lambda s: _hybrid_lstm(s) and s.attrs["asymmetric_quantize_inputs"]),
+        (3, lambda s: _hybrid_lstm(s)),
         (2, lambda s: s.attrs["kernel_type"] == "BASIC"),
     ),
     "SPLIT": (*_float8(5, 1), *_by_dtype({"int16": 4, "int32": 3, "int8": 2}, 1)),
@@ -271,10 +281,9 @@ RULES: Mapping[str, Rules] = {
         *_by_dtype({"int64": 2}, 2),
     ),
     "BROADCAST_TO": (*_float8(4), *_by_dtype({"int8": 3, "int16": 3}), (2, lambda _: True)),
-    "CAST": tuple(
-        (version, lambda s, names=names: not {*names}.isdisjoint((s.input(0), s.outputs[0])))
-        for version, names in ((9, FLOAT8), (8, ("int2", "uint4")), (7, ("bfloat16",)), (6, ("int4",)), (5, ("float64", "float16")),
-                               (4, ("uint16",)), (3, ("int8",)), (2, ("uint32",)))
+    "CAST": (
+        *(_either(9, *FLOAT8)), *(_either(8, "int2", "uint4")), *(_either(7, "bfloat16")), *(_either(6, "int4")),
+        *(_either(5, "float64", "float16")), *(_either(4, "uint16")), *(_either(3, "int8")), *(_either(2, "uint32")),
     ),
     "WHERE": ((2, lambda s: s.input(0) != "bool"),),
     "GELU": _by_dtype({"float16": 3, "int8": 2, "uint8": 2}),

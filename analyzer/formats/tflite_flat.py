@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 _U16, _U32, _I32 = Struct("<H").unpack_from, Struct("<I").unpack_from, Struct("<i").unpack_from
 _SCALAR = {code: Struct(f"<{code}").unpack_from for code in WIDTHS}
-LAZY = {("Buffer", "data")}
+LAZY = {("Buffer", "data"), ("Operator", "custom_options")}
 """Byte vectors that are given as (offset, length), never read."""
 
 
@@ -157,10 +157,14 @@ class Flat:
     def _span(self, at: int, _: str) -> tuple[int, int]:
         return self._vector(at, 1)
 
-    def _bytes(self, at: int, _: str) -> bytes:
-        start, count = self._vector(at, 1)
+    def take(self, span: tuple[int, int]) -> bytes:
+        """The bytes of a lazy vector."""
+        start, count = span
         self._spend(count, start)
         return bytes(self.data[start : start + count])
+
+    def _bytes(self, at: int, _: str) -> bytes:
+        return self.take(self._vector(at, 1))
 
     def _scalars(self, at: int, code: str) -> tuple[Any, ...]:
         width = WIDTHS[code]

@@ -87,9 +87,9 @@ def from_bytes(data: bytes, path: str | Path = "<bytes>") -> Model:
 
 
 def _model(data: Buffer, path: Path, *, in_file: bool) -> Model:
-    root = Flat(data).root("Model", b"TFL3")
+    flat = Flat(data)
     try:
-        return _Reader(root, data, path, in_file).model()
+        return _Reader(flat, path, in_file).model()
     except GraphError as error:
         raise Broken(error.message) from error
 
@@ -97,8 +97,9 @@ def _model(data: Buffer, path: Path, *, in_file: bool) -> Model:
 class _Reader:
     """Decoded tables to graphs."""
 
-    def __init__(self, root: Row, data: Buffer, path: Path, in_file: bool) -> None:
-        self.root, self.data, self.path, self.in_file = root, data, path, in_file
+    def __init__(self, flat: Flat, path: Path, in_file: bool) -> None:
+        self.flat, self.data, self.path, self.in_file = flat, flat.data, path, in_file
+        self.root = root = flat.root("Model", b"TFL3")
         self.rows: tuple[Row, ...] = root["subgraphs"] or ()
         self.buffers = [self._buffer(index, row) for index, row in enumerate(root["buffers"] or ())]
         self.codes = [_code(row) for row in root["operator_codes"] or ()]
@@ -335,7 +336,8 @@ class _Reader:
             if union[0] != schema().options.get(type_):
                 attrs["options"] = union[0]
         if row["custom_options"] is not None:
-            attrs["custom_options"] = row["custom_options"]
+            span = row["custom_options"]
+            attrs["custom_options"] = self.flat.take(span) if span[1] <= LARGE else self._constant(span, "uint8", (span[1],))
         if row["large_custom_options_offset"] > 1:
             span = row["large_custom_options_offset"], row["large_custom_options_size"]
             if sum(span) > len(self.data):

@@ -36,12 +36,28 @@ def write(model: Model, path: str | Path) -> None:
     """
     path = Path(path)
     emitter = _Writer(model, path.absolute().parent).emitter()
-    with atomic(path, source=model.path) as draft, draft.open("wb") as stream:
-        emitter.write(stream)
+    with atomic(path, source=model.path) as draft:
+        with draft.open("wb") as stream:
+            emitter.write(stream)
+        _carry_archive(model.path, draft)
+
+
+def _carry_archive(source: Path, draft: Path) -> None:
+    """Append the zip archive that stands after the model in its file (labels, vocabularies: "associated files" of the metadata)."""
+    import zipfile
+
+    try:
+        if not source.is_file() or not zipfile.is_zipfile(source):
+            return
+        with zipfile.ZipFile(source) as archive, zipfile.ZipFile(draft, "a") as copy:
+            for entry in archive.infolist():
+                copy.writestr(entry, archive.read(entry))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+        raise GraphError(f"{source}: its associated files (a zip archive after the model) cannot be read: {error}") from error
 
 
 def to_bytes(model: Model) -> bytes:
-    """The model as the content of a TFLite file."""
+    """The model as the content of a TFLite file; files associated with it (a zip archive after it) are not in it."""
     stream = io.BytesIO()
     _Writer(model, None).emitter().write(stream)
     return stream.getvalue()
@@ -220,12 +236,16 @@ class _Writer:
         if op.domain not in ("", CUSTOM_DOMAIN) or (not op.domain and op.type not in schema().options):
             advice = "custom ones have the domain 'custom'"
             raise GraphError(f"operator {op.label!r} has the type {op.type!r}, which is no TFLite operator ({advice})")
+        custom = op.attrs.get("custom_options")
+        if isinstance(custom, bytes) and b"bytecode_offset" in custom:
+            problem = f"operator {op.label!r} ({op.type}) holds code for one chip at a fixed place of its file"
+            raise GraphError(f"{problem}: change the model before it is compiled")
         sides = {
             side: [-1 if name is None else self._index(graph, name, f"operator {op.label!r}") for name in getattr(op, side)]
             for side in ("inputs", "outputs")
         }
         row: Row = {"opcode_index": self.codes.setdefault(code, len(self.codes)), **sides}
-        row["custom_options"] = op.attrs.get("custom_options")
+        row["custom_options"] = custom
         row["mutating_variable_inputs"] = op.attrs.get("mutating_variable_inputs")
         large = op.attrs.get("large_custom_options")
         if large is not None:
