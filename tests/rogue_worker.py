@@ -24,8 +24,14 @@ def open(name: str, folder: Path):
     return ask
 
 
+SERVED: list[str] = []
+
+
 def act(options: dict, folder: Path) -> Answer:
     what = options["do"]
+    SERVED.append(what)
+    if what == "crash-unless-first" and len(SERVED) > 1:
+        os.kill(os.getpid(), signal.SIGKILL)
     if what == "signal":
         print("these are my last words", file=sys.stderr, flush=True)
         signal.signal(options["number"], signal.SIG_DFL) if options["number"] != signal.SIGKILL else None

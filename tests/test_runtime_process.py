@@ -70,6 +70,13 @@ def test_the_worker_is_replaced_after_a_crash(rogue) -> None:
     assert ask(session, "signal", number=int(signal.SIGSEGV)).status == "crashed"
     assert ask(session, "answer").ok
     assert session.pid != first
+    assert session.starts == 3, "a worker that had answered before crashed, so a fresh one was asked too"
+
+
+def test_a_crash_that_an_earlier_model_caused_is_not_blamed_on_this_one(rogue) -> None:
+    session = rogue()
+    assert ask(session, "answer").ok
+    assert ask(session, "crash-unless-first").ok
     assert session.starts == 2
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
-from .tflite_file import Op, TfliteFile
+from .tflite_file import Op, TfliteFile, exposed
 from .timing import measure
 
 if TYPE_CHECKING:
@@ -33,11 +33,12 @@ class CpuWorker:
         self.asked += 1
         kept = tuple(request.options.get("keep", ()))
         resolver = self.module.OpResolverType
+        model = exposed(request.model, kept, self.folder) if self.delegate else request.model
         try:
             interpreter = self.module.Interpreter(
-                model_path=str(request.model), num_threads=int(request.options.get("threads", 1)),
+                model_path=str(model), num_threads=int(request.options.get("threads", 1)),
                 experimental_op_resolver_type=resolver.AUTO if self.delegate else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-                experimental_preserve_all_tensors=bool(kept),
+                experimental_preserve_all_tensors=bool(kept) and not self.delegate,
             )  # fmt: skip
             feeds = _feeds(interpreter, request)
             _resize(interpreter, feeds)
@@ -66,7 +67,7 @@ class CpuWorker:
                 interpreter.set_tensor(index, array)
             interpreter.invoke()
             found = [(item["name"], interpreter.get_tensor(item["index"])) for item in interpreter.get_output_details()]
-            found += _intermediate(interpreter, kept)
+            found += [] if self.delegate else _intermediate(interpreter, kept)
             latency = measure(interpreter.invoke, request.latency_runs, int(request.options.get("threads", 1)))
         except (ValueError, RuntimeError) as error:
             return Answer("failed", reason=f"running the model: {str(error)[:2000]}")

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import tensors
 from .answers import Answer, Placed, Request
 from .printed import Printed
-from .tflite_file import Op, TfliteFile
+from .tflite_file import Op, TfliteFile, exposed
 from .tflite_partition import largest, subsets
 from .timing import measure
 
@@ -86,7 +86,7 @@ class GpuWorker:
         """One answer; with ``notes["probe"]`` when small models must be asked about first."""
         self.asked += 1
         log = Printed(self.folder)
-        model = self._load(request)
+        model = self._load(request, exposed(request.model, tuple(request.options.get("keep", ())), self.folder))
         printed = log.text()
         if isinstance(model, str):
             reason = _refusal(printed, model)
@@ -99,11 +99,9 @@ class GpuWorker:
             ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions, notes=notes
         )
 
-    def _load(self, request: Request) -> Any:
+    def _load(self, request: Request, path: Path) -> Any:
         try:
-            return self.compiled_model.CompiledModel.from_file(
-                str(request.model), environment=self.environment, options=self._options(request)
-            )
+            return self.compiled_model.CompiledModel.from_file(str(path), environment=self.environment, options=self._options(request))
         except (RuntimeError, ValueError) as error:
             return str(error)
 

@@ -26,7 +26,7 @@ MEMORY = 8 << 30
 
 
 class Session:
-    """Keeps one worker alive from request to request and replaces it after a crash, hang or kill.
+    """Keeps one worker alive from request to request and replaces it after a crash, hang or kill. One thread at a time.
 
     Args:
         name: a runtime with or without a variant, ``onnxruntime/qnn:sm8650``.
@@ -51,7 +51,7 @@ class Session:
         self._folder: Path | None = None
         self._identity = ""
         self._known: dict[str, bool] = {}
-        self._asked = 0
+        self._served = 0
 
     def __enter__(self) -> Session:
         return self
@@ -63,7 +63,7 @@ class Session:
         """One answer, always. Interrupting (Ctrl-C) kills the worker and goes on upwards."""
         try:
             answer = self._ask(request)
-            if answer.notes.get("unexplained") and self._asked > 1:  # some reasons are printed once per process
+            if self._tainted(answer):
                 self._drop()
                 answer = self._ask(request)
             return self._probed(request, answer) if "probe" in answer.notes else answer
@@ -82,6 +82,14 @@ class Session:
     def pid(self) -> int | None:
         """Of the worker, while there is one."""
         return None if self._process is None else self._process.pid
+
+    def _tainted(self, answer: Answer) -> bool:
+        """Whether earlier requests to the same worker may have had a part in the answer, so that a fresh one must be asked.
+
+        Memory that a runtime leaks adds up, a crash may be the late end of an earlier mistake, and some reasons for a
+        refusal are printed once per process.
+        """
+        return self._served > 1 and (answer.status in ("crashed", "exhausted") or bool(answer.notes.get("unexplained")))
 
     def _probed(self, request: Request, answer: Answer) -> Answer:
         """Ask about the small models that the worker cut out of this one, then about this one again with what they told."""
@@ -104,7 +112,7 @@ class Session:
             process, problem = self._start()
             if problem is not None:
                 return problem
-        self._asked += 1
+        self._served += 1
         since = process.mark()
         answer = self._answer(process, json.dumps(request.to_json()), since)
         if answer.status in ("crashed", "hung", "exhausted", "garbage"):
@@ -127,7 +135,7 @@ class Session:
         python = catalog.python_of(self.runtime)
         command = [str(python), str(worker), self._module, self._full_name, str(self._folder)]
         process = self._process = Process(command, self._folder, self._environment())
-        self._asked = 0
+        self._served = 0
         self.starts += 1
         since = {"stdout": 0, "stderr": 0} if self.starts == 1 else process.mark()
         hello = self._line(process, START_SECONDS, since)

@@ -155,18 +155,35 @@ class TfliteFile:
         return bytes(builder.Output())
 
     def renamed(self, names: Mapping[int, str]) -> bytes:
-        """The whole model with other tensor names in this graph. Unpacks everything; weights outside the flatbuffer are taken in."""
-        import flatbuffers
+        """The whole model with other tensor names in this graph."""
+        model = self._whole()
+        for tensor, name in names.items():
+            model.subgraphs[self.subgraph].tensors[tensor].name = name
+        return self._packed(model)
+
+    def exposing(self, names: Collection[str]) -> bytes:
+        """The whole model with these computed tensors as outputs after its own; without signatures, which list outputs too."""
+        model = self._whole()
+        computed = {self.name(tensor): tensor for tensor in self.producers}
+        extra = [computed[name] for name in names if name in computed and computed[name] not in self.outputs]
+        model.subgraphs[self.subgraph].outputs = [*self.outputs, *extra]
+        model.signatureDefs = []
+        return self._packed(model)
+
+    def _whole(self) -> Any:
+        """Everything unpacked; weights outside the flatbuffer are taken in."""
         import numpy as np
 
         model = self.schema.ModelT.InitFromPackedBuf(self._data[:], 0)
-        graph = model.subgraphs[self.subgraph]
-        for tensor, name in names.items():
-            graph.tensors[tensor].name = name
         for buffer in model.buffers:
             if getattr(buffer, "size", 0) > 1 and buffer.data is None:
                 buffer.data = np.frombuffer(self._data[buffer.offset : buffer.offset + buffer.size], np.uint8)
                 buffer.offset = buffer.size = 0
+        return model
+
+    def _packed(self, model: Any) -> bytes:
+        import flatbuffers
+
         builder = flatbuffers.Builder(1 << 16)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -247,6 +264,15 @@ class TfliteFile:
         quantized = _plain(self.schema.QuantizationParametersT.InitFromObj(quantization)) if quantization is not None else ""
         flags = f"{stored.Type()} {self.dtype(source)} {stored.IsVariable()} {stored.HasRank()}"
         return f"{flags} {shapes} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
+
+
+def exposed(model: Path, kept: tuple[str, ...], folder: Path) -> Path:
+    """The model, or a copy that gives these intermediate tensors as outputs: what a delegate computes is not kept otherwise."""
+    if not kept:
+        return model
+    path = folder / "exposed.tflite"
+    path.write_bytes(TfliteFile(model).exposing(kept))
+    return path
 
 
 def uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:

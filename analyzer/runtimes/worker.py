@@ -28,6 +28,14 @@ def _die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+def _no_core_dumps() -> None:
+    """A runtime that crashes on a thousand models must not leave a thousand core files."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
 def _packages() -> None:
     """``accelint.analyzer.runtimes`` and its parents as bare packages over the folders where this file lies."""
     here = Path(__file__).resolve().parent
@@ -41,6 +49,7 @@ def _packages() -> None:
 def main(module: str, name: str, folder: str, read_fd: int, write_fd: int, parent: int) -> None:
     """Answer requests until the pipe ends. Exceptions of the runtime are answers, never the end."""
     _die_with_parent(parent)
+    _no_core_dumps()
     sys.path[0:1] = []  # this file's folder, whose module names would hide others
     _packages()
     from accelint.analyzer.runtimes.answers import Answer, Request  # type: ignore[import-not-found, unused-ignore]
