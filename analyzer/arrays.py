@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import GraphError
-from .graph import BITS
+from .payloads import BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,194 +8,18 @@ the graph raises ``GraphError`` and leaves it as it was.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import GraphError
+from .payloads import BITS, Constant, Dim, Operator, Quantization, Shape, Source, Tensor, number_constant
 
 if TYPE_CHECKING:
     import networkx
-    from numpy.typing import NDArray
 
-Dim = int | str | None
-"""A dimension: its size, the name of a symbol, or None when nothing is known."""
-Shape = tuple[Dim, ...] | None
-"""None when the rank is unknown."""
-
-BITS: Mapping[str, int] = {
-    "bool": 8, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32,
-    "int64": 64, "uint64": 64, "float16": 16, "bfloat16": 16, "float32": 32, "float64": 64,
-    "complex64": 64, "complex128": 128, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
-    "float8e4m3fn": 8, "float8e4m3fnuz": 8, "float8e5m2": 8, "float8e5m2fnuz": 8,
-    "float8e8m0": 8, "float4e2m1": 4,
-}  # fmt: skip
-"""Bits of one element of every dtype that has a fixed size. ``string`` and ``unknown`` have none."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Constant:
-    """The value of a constant tensor, read only when asked for.
-
-    ``length`` bytes at ``offset`` of ``file``, row-major and little-endian, 4-bit and 2-bit
-    elements packed low bits first. ``inline`` holds the bytes of a small constant, ``loader``
-    gives them where the storage is not plain bytes (compressed, sparse, lists of numbers).
-    """
-
-    dtype: str
-    shape: tuple[int, ...]
-    file: Path | None = None
-    offset: int = 0
-    length: int = 0
-    inline: bytes | None = field(default=None, repr=False)
-    loader: Callable[[], bytes] | None = field(default=None, repr=False)
-
-    @property
-    def elements(self) -> int:
-        """Number of elements."""
-        count = 1
-        for dim in self.shape:
-            count *= dim
-        return count
-
-    def raw(self) -> bytes:
-        """The bytes. Raises GraphError when the file no longer holds them."""
-        if self.inline is not None:
-            return self.inline
-        if self.loader is not None:
-            return self.loader()
-        if self.file is None:
-            raise GraphError("a constant without a value was read")
-        with self.file.open("rb") as stream:
-            stream.seek(self.offset)
-            data = stream.read(self.length)
-        if len(data) != self.length:
-            raise GraphError(f"{self.file}: {self.length} bytes expected at offset {self.offset}, {len(data)} found")
-        return data
-
-    def read(self) -> NDArray[Any]:
-        """The value as an array in ``shape``; sub-byte elements are widened to int8 or uint8."""
-        from .arrays import to_array
-
-        return to_array(self.raw(), self.dtype, self.shape)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Quantization:
-    """Affine quantization: real = scale * (stored - zero_point), along ``axis`` when per channel."""
-
-    scale: tuple[float, ...]
-    zero_point: tuple[int, ...]
-    axis: int | None = None
-    block: int | None = None
-
-    @property
-    def scheme(self) -> str:
-        """``per-tensor``, ``per-channel`` or ``blockwise``."""
-        if self.block is not None:
-            return "blockwise"
-        return "per-channel" if len(self.scale) > 1 else "per-tensor"
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Tensor:
-    """One value of the graph.
-
-    ``attrs`` keeps what only the format knows (``shape_signature``, ``is_variable``, ...).
-    """
-
-    name: str
-    dtype: str = "unknown"
-    shape: Shape = None
-    const: Constant | None = None
-    quant: Quantization | None = None
-    attrs: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @property
-    def rank(self) -> int | None:
-        """Number of dimensions, None when unknown."""
-        return None if self.shape is None else len(self.shape)
-
-    @property
-    def static(self) -> bool:
-        """True when every dimension is a known number."""
-        return self.shape is not None and all(isinstance(dim, int) for dim in self.shape)
-
-    @property
-    def elements(self) -> int | None:
-        """Number of elements, None when the shape is not static."""
-        if self.shape is None:
-            return None
-        count = 1
-        for dim in self.shape:
-            if not isinstance(dim, int):
-                return None
-            count *= dim
-        return count
-
-    @property
-    def nbytes(self) -> int | None:
-        """Size in bytes, None when shape or dtype does not tell."""
-        bits, count = BITS.get(self.dtype), self.elements
-        return None if bits is None or count is None else (count * bits + 7) // 8
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where an operator comes from: the model file and, where the exporter said, the code."""
-
-    path: str = ""
-    code: str | None = None
-    """``file.py:line`` of the user's code that made the operator."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Operator:
-    """One node. ``inputs`` and ``outputs`` are positional: an omitted one is None, never skipped.
-
-    ``id`` is the path and index in the stored model (``main/12``), ``name`` the stored name or the
-    first output when there is none. ``graphs`` holds bodies (If, Loop, While, composites, functions)
-    by attribute name.
-    """
-
-    id: str
-    type: str
-    inputs: tuple[str | None, ...] = ()
-    outputs: tuple[str | None, ...] = ()
-    attrs: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-    domain: str = ""
-    version: int = 1
-    graphs: Mapping[str, Graph] = field(default_factory=dict, repr=False)
-    source: Source = field(default=Source(), repr=False)
-
-    @property
-    def label(self) -> str:
-        """What to call the operator in a message."""
-        return self.name or next((name for name in self.outputs if name), self.id)
-
-
-_NUMBER_FORMS = {
-    "value_int": ("int64", "q"),
-    "value_ints": ("int64", "q"),
-    "value_float": ("float32", "f"),
-    "value_floats": ("float32", "f"),
-}
-
-
-def _number_constant(attrs: Mapping[str, Any]) -> Constant | None:
-    """The value of an ONNX ``Constant`` node that holds plain numbers and no tensor."""
-    for form, (dtype, code) in _NUMBER_FORMS.items():
-        value = attrs.get(form)
-        if isinstance(value, int | float | tuple):
-            numbers = value if isinstance(value, tuple) else (value,)
-            data = struct.pack(f"<{len(numbers)}{code}", *numbers)
-            return Constant(dtype, (len(numbers),) if isinstance(value, tuple) else (), length=len(data), inline=data)
-    return None
-
+__all__ = ["BITS", "Constant", "Dim", "Graph", "Key", "Operator", "Quantization", "Shape", "Source", "State", "Tensor"]
 
 Key = tuple[str, str]
 Saved = tuple[dict[str, Operator], dict[str, Tensor], dict[str, Operator], dict[str, tuple[Operator, ...]], tuple[Operator, ...] | None]
@@ -288,7 +112,7 @@ class Graph:
         if writer is None or writer.type not in ("Constant", "Const"):
             return None
         value = writer.attrs.get("value", writer.attrs.get("sparse_value"))
-        return value if isinstance(value, Constant) else _number_constant(writer.attrs)
+        return value if isinstance(value, Constant) else number_constant(writer.attrs)
 
     def producer(self, name: str | None) -> Operator | None:
         """The operator that writes the tensor, None for inputs, constants and outer tensors."""
