@@ -95,7 +95,7 @@ def test_the_first_operator_that_differs_is_located(reference: Session, xnnpack:
     from accelint.analyzer.formats import load
     from accelint.analyzer.runtimes.locate import locate
 
-    names = {name: (tflite.F32, (1, 4)) for name in ("x", "a", "k", "b", "y")}
+    names = dict.fromkeys(("x", "a", "k", "b", "y"), (tflite.F32, (1, 4)))
     ops = [("ABS", ["x"], ["a"]), ("ADD", ["a", "k"], ["b"], "AddOptions", {}), ("NEG", ["b"], ["y"])]
     models = [
         tflite.write(tmp_path / f"{value}.tflite", names, ops, ["x"], ["y"], {"k": np.full((1, 4), value, np.float32)}) for value in (1, 2)

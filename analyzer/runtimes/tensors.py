@@ -32,9 +32,13 @@ def write(path: Path, tensors: Mapping[str, NDArray[Any]] | Iterable[tuple[str, 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays by name, in the stored order. Raises ValueError or OSError for a file that is none or holds pickles."""
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as stream:
+        try:
+            stored = np.load(stream, allow_pickle=False)
+        except (zipfile.BadZipFile, EOFError) as error:
+            raise ValueError(str(error)) from error
         if not isinstance(stored, np.lib.npyio.NpzFile):
-            raise ValueError(f"{path} holds a single array without a name")
+            raise ValueError("it holds a single array without a name")
         if _NAMES not in stored.files:
             return {name: stored[name] for name in stored.files}
         return {str(name): stored[str(index)] for index, name in enumerate(stored[_NAMES])}
