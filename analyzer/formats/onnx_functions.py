@@ -23,7 +23,7 @@ def _call_key(node: Any) -> str:
     return "::".join(filter(None, map(text, (node.domain, node.op_type, node.overload))))
 
 
-def _calls(nodes: Any) -> list[str]:
+def calls(nodes: Any) -> list[str]:
     """Keys of the operators in a list of nodes and in their bodies."""
     found: list[str] = []
     todo = [nodes]
@@ -39,32 +39,31 @@ def _calls(nodes: Any) -> list[str]:
 
 def expanded(proto: Any) -> dict[str, int]:
     """Operators that a call of each function stands for, calls in it expanded. Raises RecursionError on a cycle."""
-    calls = {function_key(function): _calls(function.node) for function in proto.functions}
+    called = {function_key(function): calls(function.node) for function in proto.functions}
     sizes: dict[str, int] = {}
-    for root in calls:
+    for root in called:
         stack, open_keys = [root], set[str]()
         while stack:
             key = stack[-1]
-            missing = [callee for callee in dict.fromkeys(calls[key]) if callee in calls and callee not in sizes]
+            missing = [callee for callee in dict.fromkeys(called[key]) if callee in called and callee not in sizes]
             if key not in sizes and missing:
                 open_keys.add(key)
                 if open_keys & set(missing):
                     raise RecursionError(key)
                 stack += missing
                 continue
-            sizes[stack.pop()] = sum(sizes.get(callee, 1) for callee in calls[key])
+            sizes[stack.pop()] = sum(sizes.get(callee, 1) for callee in called[key])
             open_keys.discard(key)
     return sizes
 
 
 def check_functions(proto: Any, path: Path) -> None:
     """Raise ModelError when two functions share a name or functions call each other in a cycle."""
-    keys = [function_key(function) for function in proto.functions]
-    for key in keys:
-        if keys.count(key) > 1:
+    keys: set[str] = set()
+    for key in map(function_key, proto.functions):
+        if key in keys:
             raise ModelError(path, f"two functions named {key!r}", "export it again")
-    if not keys:
-        return
+        keys.add(key)
     try:
         expanded(proto)
     except RecursionError as error:

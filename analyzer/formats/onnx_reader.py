@@ -17,7 +17,7 @@ from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
 from .onnx_tensors import Values
 from .onnx_types import Type, Types
-from .onnx_wire import Stripped, strip
+from .onnx_wire import Span, Stripped, strip
 
 MAX_MEMORY_MODEL = (1 << 31) - 1
 _DAMAGED = "the file is damaged or cut off: copy or export it again"
@@ -36,6 +36,11 @@ def read(path: Path) -> Model:
 def from_bytes(data: bytes, path: Path = Path("model.onnx")) -> Model:
     """A Model from a serialized ModelProto in memory; ``path`` names it and is where external data is looked for."""
     return _model(Stripped(data), path, None)
+
+
+def from_stripped(data: bytes, spans: list[Span], path: Path, file: Path | None) -> Model:
+    """A Model from a stripped message; ``spans`` are what its marked tensors stand for, in ``file`` where they name no other."""
+    return _model(Stripped(data, spans), path, file)
 
 
 def _model(stripped: Stripped, path: Path, file: Path | None) -> Model:

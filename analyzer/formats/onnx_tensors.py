@@ -123,10 +123,10 @@ class Values:
         except WireError as error:
             raise self.error(f"tensor {proto.name!r} has {error}") from error
         if span.number != RAW_DATA:
-            return Constant(dtype, dims, length=need or 0, loader=partial(_typed_span, self.file, span, dtype, need))
+            return Constant(dtype, dims, length=need or 0, loader=partial(_typed_span, span.file or self.file, span, dtype, need))
         if need is not None and span.length != need:
             raise self.error(f"tensor {proto.name!r} ({dtype}, shape {list(dims)}) needs {need} bytes and has {span.length}")
-        return Constant(dtype, dims, file=self.file, offset=span.offset, length=span.length)
+        return Constant(dtype, dims, file=span.file or self.file, offset=span.offset, length=span.length)
 
 
 def _count(dims: tuple[int, ...]) -> int:
