@@ -91,12 +91,27 @@ def test_constants_are_folded(cpu: Session, tmp_path: Path) -> None:
     assert where(cpu.ask(Request(model))) == {"main/0": "folded", "main/1": "accelerator"}
 
 
-def test_fusions_of_the_default_level_are_unmapped_not_guessed(cpu: Session, tmp_path: Path) -> None:
+def test_what_the_default_level_merges_is_followed(cpu: Session, tmp_path: Path) -> None:
     nodes = [node("MatMul", ["x", "w"], ["a"], name="mm"), node("Add", ["a", "b"], ["y"], name="bias")]
     model = save(tmp_path / "m.onnx", nodes, [2, 3], ["y"], {"w": np.ones((3, 4), np.float32), "b": np.ones(4, np.float32)})
     assert where(cpu.ask(Request(model))) == {"main/0": "accelerator", "main/1": "accelerator"}
     answer = cpu.ask(Request(model, options={"optimize": "default"}))
-    assert answer.counts.get("unmapped", 0) >= 1
+    assert [(item.device, item.reason) for item in answer.placement] == [("accelerator", "merged into another node")] * 2
+
+
+def test_merged_folded_and_eliminated_nodes(cpu: Session, tmp_path: Path) -> None:
+    """Conv takes BatchNormalization in, Identity goes, a chain of constants is computed once."""
+    ones = np.ones(4, np.float32)
+    nodes = [
+        node("Conv", ["x", "w"], ["a"]), node("BatchNormalization", ["a", "s", "b", "m", "v"], ["c"]), node("Identity", ["c"], ["d"]),
+        node("Neg", ["s"], ["n"]), node("Reshape", ["n", "shape"], ["r"]), node("Add", ["d", "r"], ["y"]),
+    ]  # fmt: skip
+    constants = {"w": np.ones((4, 3, 3, 3), np.float32), **dict.fromkeys("sbmv", ones), "shape": np.array([4, 1, 1])}
+    answer = cpu.ask(Request(save(tmp_path / "m.onnx", nodes, [1, 3, 5, 5], ["y"], constants), options={"optimize": "default"}))
+    assert where(answer) == {
+        "main/0": "accelerator", "main/1": "accelerator", "main/2": "accelerator", "main/3": "folded", "main/4": "folded",
+        "main/5": "accelerator",
+    }  # fmt: skip
 
 
 def test_intermediate_tensors_on_request(cpu: Session, tmp_path: Path) -> None:

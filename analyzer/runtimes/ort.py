@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
-from .onnx_names import Marked, Node, mark
+from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
 
 if TYPE_CHECKING:
@@ -137,8 +137,29 @@ class OrtWorker:
             else:
                 extra.append(f"{item.provider}: {item.type} {item.name}")
         mapper = _Mapper(marked, found, anonymous, self.provider)
+        if request.options.get("optimize", "off") != "off":
+            mapper.fused = self._fused(request, marked, {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned})
         partitions = len({item.partition for item in assigned if item.partition is not None}) if self.compiles else None
         return tuple(mapper.placed(node) for node in marked.nodes), partitions, {"added": len(extra), "added_nodes": extra[:50]}
+
+    def _fused(
+        self, request: Request, marked: Marked, assigned: dict[str, tuple[str, int | None]]
+    ) -> dict[str, list[tuple[str, int | None]]]:
+        """Provider and partition by place, of the nodes that optimization merged into others before providers were asked."""
+        import onnx
+
+        from .onnx_fused import behind
+
+        target = self.folder / "optimized.onnx"
+        options = self.ort.SessionOptions()
+        options.graph_optimization_level = self.ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = str(target)
+        session = self.load(request, marked.source, options)
+        if isinstance(session, Answer) or not target.is_file():
+            return {}
+        names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph)
+        target.unlink()
+        return {place: pieces for place, made in names.items() if (pieces := [assigned[name] for name in made if name in assigned])}
 
     def _run(self, session: Any, request: Request) -> Answer:
         if not request.outputs and not request.latency_runs:
@@ -179,6 +200,7 @@ class _Mapper:
         self, marked: Marked, found: dict[str, list[tuple[str, int | None]]], anonymous: list[tuple[str, str]], provider: str
     ) -> None:
         self.found = found
+        self.fused: dict[str, list[tuple[str, int | None]]] = {}
         self.anonymous = anonymous
         self.provider = provider
         self.nodes = {node.place: node for node in marked.nodes}
@@ -196,6 +218,10 @@ class _Mapper:
             return self._pieces(listed)
         if node.place in self.folded:
             return "folded", None, "constant: computed when the model is loaded"
+        merged = self.fused.get(node.place)
+        if merged:
+            device, partition, reason = self._pieces(merged)
+            return device, partition, f"merged into another node {reason}".rstrip()
         body = self._decomposed(node)
         if not body:
             return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"

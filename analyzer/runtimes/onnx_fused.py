@@ -1,0 +1,36 @@
+"""Nodes of a file behind the nodes that ONNX Runtime made of them before it asked its providers.
+
+Providers are asked after the first level of optimization (``ORT_ENABLE_BASIC``: constant folding, Conv + BatchNormalization,
+MatMul + Add, Identity elimination, ...). Each node of that graph stands for the nodes of the file on the way from the tensors
+that it writes back to those that it reads.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .onnx_names import Node
+
+
+def behind(nodes: Iterable[Node], optimized: Any) -> dict[str, list[str]]:
+    """Names of the optimized graph's nodes by the place of the file's node that they stand for; main graph only.
+
+    ``optimized`` is a ``GraphProto``. A node of the file that two of its nodes need appears under both.
+    """
+    makers = {name: node for node in nodes if node.graph == "main" for name in node.outputs if name}
+    found: dict[str, list[str]] = {}
+    for made in optimized.node:
+        reads = set(made.input)
+        todo, seen = [name for name in made.output if name], set()
+        while todo:
+            node = makers.get(todo.pop())
+            if node is None or node.place in seen:
+                continue
+            seen.add(node.place)
+            todo += [name for name in node.inputs if name not in reads]
+        for place in seen:
+            found.setdefault(place, []).append(made.name)
+    return found
