@@ -93,7 +93,7 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     """Nothing runs: the converter refuses, and each of its reasons is a finding about a TensorFlow operator."""
     graph = model.graphs.get(made.signature, model.graph)
     by_id = {op.id: op for _, op in graph.walk()}
-    findings = []
+    findings: list[Finding] = []
     rows: dict[str, list[int]] = {}
     for refusal in made.refusals:
         op = by_id.get(refusal.operator or "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,7 +24,9 @@ def register(app: typer.Typer) -> None:
 
 def conform(
     target: Annotated[str, typer.Argument(help="A target whose runtime is here.")],
-    corpus: Annotated[list[str] | None, typer.Option(help="generated, backend, or a folder of models; may be repeated.")] = None,
+    corpus: Annotated[
+        list[str] | None, typer.Option(help="generated, backend, a folder of models, or a record of answers (.json, .json.gz).")
+    ] = None,
     limit: Annotated[int | None, typer.Option(help="At most this many models of each corpus, an even sample.")] = None,
     ops: Annotated[str | None, typer.Option(help="Only these operator types, with commas, of a generated corpus.")] = None,
     seed: Annotated[int, typer.Option(help="Of the generated corpus.")] = 0,
@@ -44,12 +47,18 @@ def conform(
     from ..files import atomic
 
     chosen = choose(target, pack)
-    version = _runtime_version(chosen)
+    names = corpus or list(GENERATED.get(chosen.pack.dialect, ()))
+    live = not all(_is_record(name) for name in names)
+    version = _runtime_version(chosen) if live else chosen.pack.version
     stale = _stale(chosen, version)
     runs: dict[str, Any] = {}
-    for name in corpus or GENERATED.get(chosen.pack.dialect, ()):
-        runs[name] = _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
-        _print(name, runs[name])
+    for name in names:
+        runs[Path(name).name] = (
+            _recorded(chosen, Path(name), jobs)
+            if _is_record(name)
+            else _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
+        )
+        _print(Path(name).name, runs[Path(name).name])
     facts = _facts(chosen, version, seed)
     if output is not None:
         with atomic(output) as draft:
@@ -73,9 +82,22 @@ def _run(
     folder = cache or _cache_folder()
     file = folder / f"{chosen.target.replace('/', '_').replace(':', '_')}-{version}.jsonl"
     items = list(corpus(chosen.pack.dialect, name, seed, limit, frozenset(ops.split(",")) if ops else None))
-    with Progress(transient=True, disable=None) as bar:
+    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{chosen.target} on {name}", total=len(items))
         return figures(run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task)))
+
+
+def _is_record(name: str) -> bool:
+    return name.endswith((".json", ".json.gz"))
+
+
+def _recorded(chosen: Chosen, path: Path, jobs: int) -> dict[str, Any]:
+    from ..conform.engine import hold
+    from ..conform.figures import figures
+    from ..conform.recorded import Recorded
+
+    record = Recorded(path)
+    return {**figures(hold(chosen, record.items(), record, jobs)), "recorded": record.meta}
 
 
 def _cache_folder() -> Path:
@@ -123,6 +145,11 @@ def _print(name: str, run: dict[str, Any]) -> None:
         f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted {run['refusals']['refused_predicted']} of "
         f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of {run['refusals']['loaded']}; "
         f"partition count right {run['partitions']['right']} of {run['partitions']['told']}"
+        + (
+            f", groups {run['partitions']['groups_right']} of {run['partitions']['groups_told']}"
+            if "groups_told" in run["partitions"]
+            else ""
+        )
     )
     for predicted, row in run["confusion"].items():
         typer.echo(f"  predicted {predicted:<12}" + "".join(f" {actual} {count}" for actual, count in sorted(row.items())))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
 from ..errors import UsageError
+from .onnx_build import InvalidCase
 
 T = TypeVar("T")
 
@@ -39,7 +41,8 @@ def corpus(dialect: str, name: str, seed: int = 0, limit: int | None = None, ops
     module = import_module(f".{dialect}_corpus", __package__)
     cases = list(module.backend_cases() if name == "backend" else module.cases(seed=seed, ops=ops))
     for case in _sample(cases, limit):
-        yield Item(case.name, data=case.build())
+        with suppress(InvalidCase):
+            yield Item(case.name, data=case.build())
 
 
 def _sample(items: list[T], limit: int | None) -> list[T]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Protocol, TextIO
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
@@ -28,6 +28,8 @@ from ..verify import REFERENCES
 from .corpora import Item
 
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
+DROPPED = ("ACL601", "ACL602")
+"""Findings about operators that the provider accepts and then leaves to the host: an answer about acceptance counts them as taken."""
 REFUSALS = ("refused", "crashed", "exhausted", "hung")
 
 
@@ -58,6 +60,8 @@ class Outcome:
     predicted: str = ""
     operators: list[Judged] = field(default_factory=list)
     partitions: tuple[int, int | None] = (0, None)
+    groups: bool | None = None
+    """Whether the groups hold the same operators, where the runtime tells them."""
     reason: str = ""
     unmapped: int = 0
 
@@ -95,6 +99,16 @@ class Answers:
         self._stream.close()
 
 
+class Asks(Protocol):
+    """Where answers come from."""
+
+    def ask(self, digest: str, path: Path, name: str = "") -> dict[str, Any]:
+        """The answer about one model file."""
+
+    def close(self) -> None:
+        """Nothing will be asked any more."""
+
+
 class Asker:
     """Asks the runtime from several threads, each with a worker process of its own that lives from model to model."""
 
@@ -108,7 +122,7 @@ class Asker:
         self._sessions: list[Session] = []
         self._lock = threading.Lock()
 
-    def ask(self, digest: str, path: Path) -> dict[str, Any]:
+    def ask(self, digest: str, path: Path, name: str = "") -> dict[str, Any]:
         """What the runtime says of a model file: status, placement rows, partitions. Kept answers are not asked again."""
         known = self.answers.get(digest)
         if known is not None:
@@ -156,9 +170,18 @@ def run(
     options: Mapping[str, Any] | None = None,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Hold a pack against its runtime on every model, in the order given."""
+    """Hold a pack against its runtime on every model, in the order given; ``cache`` keeps the runtime's answers."""
     answers = Answers(cache)
-    asker = Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {})
+    try:
+        return hold(chosen, items, Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {}), jobs, progress)
+    finally:
+        answers.close()
+
+
+def hold(
+    chosen: Chosen, items: Iterable[Item], asker: Asks, jobs: int = 0, progress: Callable[[Outcome], None] = lambda outcome: None
+) -> list[Outcome]:
+    """Hold a pack against answers, live or recorded; the answers are closed at the end."""
     try:
         with tempfile.TemporaryDirectory(prefix="accelint-") as folder, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
             outcomes: list[Outcome] = []
@@ -168,7 +191,6 @@ def run(
             return outcomes
     finally:
         asker.close()
-        answers.close()
 
 
 def _bounded(pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
@@ -182,7 +204,7 @@ def _bounded(pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: I
         yield waiting.pop(0).result()
 
 
-def _one(chosen: Chosen, item: Item, asker: Asker, folder: Path) -> Outcome:
+def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path) -> Outcome:
     suffix = {"onnx": ".onnx", "tflite": ".tflite"}.get(chosen.pack.dialect, "")
     data = item.data if item.data is not None else None
     digest = hashlib.sha256(data).hexdigest() if data is not None else _file_digest(item.path)
@@ -191,7 +213,7 @@ def _one(chosen: Chosen, item: Item, asker: Asker, folder: Path) -> Outcome:
         if data is not None:
             path.write_bytes(data)
         coverage = check(load(path), chosen)
-        return compare(item.name, coverage, asker.ask(digest, path))
+        return compare(item.name, coverage, asker.ask(digest, path, item.name))
     except AccelintError as error:
         return Outcome(item.name, "unreadable", reason=error.message)
     finally:
@@ -211,6 +233,8 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
     outcome = Outcome(name, row["status"], coverage.verdict, reason=row["reason"], partitions=(len(coverage.partitions), row["partitions"]))
     if row["status"] not in ("ok", *REFUSALS):
         return outcome
+    if "groups" in row:
+        outcome.groups = {frozenset(group) for group in row["groups"]} == {frozenset(part.operators) for part in coverage.partitions}
     placed = {id: (device, said) for id, _, device, said in row["placement"]}
     for op in coverage.operators:
         device, said = placed.get(op.id, ("unmapped", ""))
@@ -220,6 +244,9 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         if actual is None:
             outcome.unmapped += 1
             continue
-        rules = ", ".join(dict.fromkeys(coverage.findings[index].rule for index in op.findings))
-        outcome.operators.append(Judged(name, op.id, op.type, op.verdict.value, actual, rules, said or row["reason"]))
+        findings = [coverage.findings[index] for index in op.findings]
+        taken = row.get("accepted") and findings and all(item.code in DROPPED for item in findings)
+        predicted = Verdict.ACCELERATED if taken else op.verdict
+        rules = ", ".join(dict.fromkeys(item.rule for item in findings))
+        outcome.operators.append(Judged(name, op.id, op.type, predicted.value, actual, rules, said or row["reason"]))
     return outcome

@@ -65,7 +65,9 @@ def _refusals(outcomes: list[Outcome]) -> dict[str, int]:
 
 def _partitions(outcomes: list[Outcome]) -> dict[str, int]:
     told = [outcome for outcome in outcomes if outcome.status == "ok" and outcome.partitions[1] is not None]
-    return {"told": len(told), "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in told)}
+    grouped = [outcome.groups for outcome in told if outcome.groups is not None]
+    counts = {"told": len(told), "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in told)}
+    return counts | ({"groups_told": len(grouped), "groups_right": sum(grouped)} if grouped else {})
 
 
 def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> str:
