@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 from pathlib import Path
@@ -229,3 +230,17 @@ def test_the_first_operator_that_differs_is_located(cpu: Session, tmp_path: Path
     assert (found.operator.id, found.operator.type) == ("main/1", "Mul")
     assert found.difference.max_rel == pytest.approx(0.5)
     assert locate(load(models[0]).graph, (cpu, models[0]), (cpu, models[0]), feed) is None
+
+
+def test_a_model_with_more_to_do_is_slower(cpu: Session, tmp_path: Path) -> None:
+    from accelint.analyzer.runtimes.latency import compare
+
+    weight = {"w": np.eye(256, dtype=np.float32)}
+    names = ["x", *(f"t{index}" for index in range(29)), "y"]
+    chain = [node("MatMul", [source, "w"], [target]) for source, target in itertools.pairwise(names)]
+    long = save(tmp_path / "long.onnx", chain, [256, 256], ["y"], weight)
+    short = save(tmp_path / "short.onnx", [node("MatMul", ["x", "w"], ["y"])], [256, 256], ["y"], weight)
+    found = compare(cpu, (long, None), (short, None), rounds=3, runs=5)
+    assert found.low <= found.ratio <= found.high
+    assert found.ratio > 5
+    assert len(found.first) == len(found.second) == 3
