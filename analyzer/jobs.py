@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,14 @@ MEMORY = 12 << 30
 _POLL = 0.05
 _TAIL = 4000
 _QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "PYTHONUNBUFFERED": "1"}
+
+
+class Scratch:
+    """A folder that lives as long as this object, or this process."""
+
+    def __init__(self, prefix: str) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=prefix))
+        self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def run(module: str, request: dict[str, Any], *, seconds: float = SECONDS, memory: int = MEMORY) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -60,8 +59,8 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
 
         model = read_fixed(model.path, fixed_shapes(graph, options))
         request, signature, graph = _request(model, options)
-    folder = None if output else tempfile.TemporaryDirectory(prefix="accelint-tflite-")
-    target = output or Path(folder.name if folder else "") / f"{model.path.stem}.tflite"
+    folder = None if output else jobs.Scratch("accelint-tflite-")
+    target = output or (folder.path if folder else Path()) / f"{model.path.stem}.tflite"
     request["output"] = str(target.absolute())
     others = tuple(sorted(name for name, other in model.graphs.items() if other is not graph))
     answer = _asked(request, options)
@@ -122,7 +121,7 @@ def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph
 def _folder(model: Model) -> Path:
     """The SavedModel or GraphDef behind a model; a Keras file's is the one that its reader exported."""
     if model.format == "keras":
-        return Path(model.stored.name) / "model"
+        return Path(model.stored.path) / "model"
     if model.path.is_file() and "tags" in model.metadata:
         return model.path.parent
     return model.path

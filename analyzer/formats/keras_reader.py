@@ -7,7 +7,6 @@ model is ever run: what ``keras_config`` objects to is refused before the worker
 from __future__ import annotations
 
 import json
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -39,9 +38,9 @@ def read(path: Path) -> Model:
         raise ModelError(path, found.problem, found.advice)
     if find_spec("tensorflow") is None or find_spec("keras") is None:
         raise MissingExtraError("tensorflow", "tensorflow", "reading a Keras file")
-    folder = tempfile.TemporaryDirectory(prefix="accelint-keras-")
-    answer = export(path, Path(folder.name) / "model")
-    model = tf_reader.read(Path(folder.name) / "model")
+    folder = jobs.Scratch("accelint-keras-")
+    answer = export(path, folder.path / "model")
+    model = tf_reader.read(folder.path / "model")
     metadata = {
         **model.metadata,
         "producer": f"keras {about.get('keras_version', 'unknown')}",
@@ -57,9 +56,9 @@ def read_fixed(path: Path, shapes: Mapping[str, Shape]) -> Model:
 
     Recurrent layers bake the batch size into the graph: a SavedModel that was traced without one cannot get it later.
     """
-    folder = tempfile.TemporaryDirectory(prefix="accelint-keras-")
-    export(path, Path(folder.name) / "model", {name: list(shape) for name, shape in shapes.items() if shape is not None})
-    model = tf_reader.read(Path(folder.name) / "model")
+    folder = jobs.Scratch("accelint-keras-")
+    export(path, folder.path / "model", {name: list(shape) for name, shape in shapes.items() if shape is not None})
+    model = tf_reader.read(folder.path / "model")
     return Model(path, "keras", model.graph, model.graphs, model.functions, model.metadata, stored=folder)
 
 

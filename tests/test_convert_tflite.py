@@ -1,0 +1,218 @@
+"""TensorFlow models through TensorFlow's own converter: results that LiteRT runs, refusals that name nodes."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from accelint.analyzer.convert import Options, convert
+from accelint.analyzer.convert.opmap import mapped_share
+from accelint.analyzer.convert.tflite import Converted, to_tflite
+from accelint.analyzer.errors import ModelError, RuntimeFailure, UsageError
+from accelint.analyzer.formats import load
+from tf_models import FIXTURES, built, needs_tensorflow
+
+pytestmark = [pytest.mark.tensorflow, needs_tensorflow]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return built(tmp_path_factory.getbasetemp())
+
+
+def types(made: Converted) -> list[str]:
+    assert made.model is not None
+    return [op.type for _, op in made.model.operators()]
+
+
+def run(made: Converted, feeds: dict[str, Any]) -> dict[str, Any]:
+    """Outputs by signature name, from LiteRT."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter")
+    runner = litert.Interpreter(model_path=str(made.path)).get_signature_runner()
+    return dict(runner(**feeds))
+
+
+@pytest.fixture(scope="module")
+def convnet() -> Converted:
+    return to_tflite(FIXTURES / "convnet", Options(batch=2))
+
+
+def test_the_converted_model_computes_what_the_original_does(convnet: Converted) -> None:
+    assert types(convnet) == ["CONV_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    image = np.random.default_rng(0).standard_normal((2, 8, 8, 3)).astype(np.float32)
+    got = run(convnet, {"image": image})["output_0"]
+    program = f"""
+import numpy, sys, tensorflow as tf
+f = tf.saved_model.load({str(FIXTURES / "convnet")!r}).signatures["serving_default"]
+image = numpy.random.default_rng(0).standard_normal((2, 8, 8, 3)).astype("float32")
+numpy.save(sys.stdout.buffer, f(image=tf.constant(image))["output_0"].numpy())
+"""
+    import io
+
+    expected = np.load(io.BytesIO(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout))
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_every_operator_names_its_nodes(convnet: Converted) -> None:
+    assert convnet.op_map is not None
+    origins = {op.type: convnet.op_map.origins[op.id] for op in convnet.model.graph.ops()} if convnet.model else {}
+    assert origins["CONV_2D"].nodes == ("convnet_1/relu_1/Relu", "convnet_1/conv_1/convolution")
+    assert origins["SOFTMAX"].how == "output"
+    assert origins["SOFTMAX"].nodes == ("convnet_1/probs_1/Softmax",)
+    assert convnet.op_map.unmapped == ()
+    source = convnet.op_map.source("main/0")
+    assert source is not None
+    assert source.type == "Relu"
+    assert convnet.op_map.absorbed["convnet_1/norm_1/batchnorm/mul_1"] == ("main/0",)
+    assert convnet.op_map.absorbed["convnet_1/norm_1/batchnorm/add"] == ()
+    assert convnet.op_map.counts()["folded"] >= 4
+
+
+def test_the_batch_is_fixed(convnet: Converted) -> None:
+    assert convnet.model is not None
+    assert [convnet.model.graph.tensor(name).shape for name in convnet.model.graph.inputs] == [(2, 8, 8, 3)]
+    assert all(tensor.static for tensor in convnet.model.graph.tensors.values())
+
+
+def test_refusals_name_operator_node_need_and_line() -> None:
+    made = to_tflite(FIXTURES / "control_flow")
+    assert made.path is None
+    assert made.op_map is None
+    found = {refusal.type: refusal for refusal in made.refusals}
+    assert set(found) == {"AsString", "Erfinv"}
+    text, inverse = found["AsString"], found["Erfinv"]
+    assert (text.needs, inverse.needs) == ("flex", "custom")
+    assert inverse.node == "cond/erfinv/Erfinv"
+    assert inverse.code is not None
+    assert inverse.code.startswith("make_tf.py:")
+    operators = {op.id: op for _, op in load(FIXTURES / "control_flow").graph.walk()}
+    assert operators[inverse.operator or ""].type == "Erfinv"
+    assert "Select TF ops" in text.text
+
+
+def test_every_refused_node_is_told_apart() -> None:
+    made = to_tflite(FIXTURES / "signatures")
+    assert Counter(refusal.type for refusal in made.refusals) == {"Erf": 2, "MatrixDeterminant": 1, "BesselI0": 1}
+    assert {refusal.node for refusal in made.refusals if refusal.type == "Erf"} == {"Erf", "Erf_1"}
+    assert {refusal.type for refusal in made.refusals if refusal.needs == "custom"} == {"BesselI0"}
+    assert all(refusal.operator for refusal in made.refusals)
+
+
+def test_select_tf_ops_and_custom_operators_are_kept_when_allowed() -> None:
+    made = to_tflite(FIXTURES / "signatures", Options(select_tf_ops=True, allow_custom_ops=True))
+    assert made.refusals == ()
+    assert Counter(types(made)) >= Counter({"FlexErf": 2, "FlexMatrixDeterminant": 1, "BesselI0": 1})
+    assert made.op_map is not None
+    assert made.op_map.unmapped == ()
+
+
+def test_one_signature_of_several() -> None:
+    made = to_tflite(FIXTURES / "signatures", Options(signature="even"))
+    assert (types(made), made.signature, made.others) == (["SOFTMAX"], "even", ("serving_default",))
+
+
+def test_read_only_variables_are_frozen_whatever_was_saved_beside_them(models: Path) -> None:
+    made = to_tflite(models / "unfrozen")
+    assert types(made) == ["CONV_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+
+
+def test_an_assigned_variable_stays() -> None:
+    made = to_tflite(FIXTURES / "control_flow", Options(select_tf_ops=True, allow_custom_ops=True))
+    assert {"VAR_HANDLE", "ASSIGN_VARIABLE", "WHILE", "IF"} <= set(types(made))
+    assert Counter(types(made))["VAR_HANDLE"] == 1
+
+
+def test_a_lookup_table_converts(models: Path) -> None:
+    made = to_tflite(models / "table", Options(select_tf_ops=True))
+    assert made.refusals == ()
+    assert any("HASHTABLE" in kind or "Hash" in kind for kind in types(made))
+
+
+def test_a_keras_file_with_an_open_batch_needs_a_fixed_one(models: Path) -> None:
+    made = to_tflite(models / "recurrent.keras")
+    assert {refusal.needs for refusal in made.refusals} == {"static-shape"}
+    assert {refusal.type for refusal in made.refusals} == {"TensorListReserve"}
+    fixed = to_tflite(models / "recurrent.keras", Options(shapes={"words": (1, 10)}))
+    assert fixed.refusals == ()
+    assert Counter(types(fixed))["WHILE"] == 3
+    assert fixed.op_map is not None
+    assert mapped_share([fixed.op_map]) > 0.95
+
+
+def test_two_outputs_keep_their_names(models: Path) -> None:
+    made = to_tflite(models / "image", Options(batch=1))
+    assert made.op_map is not None
+    assert made.op_map.unmapped == ()
+    results = run(made, {"image": np.ones((1, 16, 16, 3), np.float32)})
+    assert {name: value.shape for name, value in results.items()} == {"output_0": (1, 3), "output_1": (1, 2)}
+
+
+@pytest.mark.parametrize(("name", "expected"), [("convnet_frozen.pb", "CONV_2D"), ("tf1", "WHILE"), ("tf1_frozen.pb", "WHILE")])
+def test_graphs_of_other_kinds(name: str, expected: str) -> None:
+    made = to_tflite(FIXTURES / name, Options(batch=1))
+    assert made.refusals == ()
+    assert expected in types(made)
+
+
+@pytest.mark.parametrize("optimize", ["fp16", "dynamic", "int8"])
+def test_quantization(optimize: Any, models: Path) -> None:
+    made = to_tflite(models / "image", Options(batch=1, optimize=optimize, samples=4))
+    assert made.model is not None
+    stored = {tensor.dtype for graph in made.model.graphs.values() for tensor in graph.tensors.values() if tensor.const}
+    assert ({"fp16": "float16"}.get(optimize, "int8")) in stored
+    assert made.op_map is not None
+    assert made.op_map.unmapped == ()
+    if optimize == "int8":
+        kinds = {made.op_map.origins[op.id].how for op in made.model.graph.ops() if op.type == "QUANTIZE"}
+        assert kinds <= {"inserted", "name"}
+
+
+def test_convert_writes_the_file_and_never_over_the_input(tmp_path: Path) -> None:
+    made = convert(FIXTURES / "convnet", "tflite", tmp_path / "out.tflite", Options(batch=1))
+    assert made.path == tmp_path / "out.tflite"
+    assert load(tmp_path / "out.tflite").format == "tflite"
+    assert [item.name for item in tmp_path.iterdir()] == ["out.tflite"]
+    shutil.copy(FIXTURES / "convnet_frozen.pb", tmp_path / "model.pb")
+    with pytest.raises(UsageError, match="is the input"):
+        convert(tmp_path / "model.pb", "tflite", tmp_path / "model.pb")
+    assert load(tmp_path / "model.pb").format == "savedmodel"
+
+
+def test_nothing_is_written_when_the_converter_refuses(tmp_path: Path) -> None:
+    made = convert(FIXTURES / "signatures", "tflite", tmp_path / "out.tflite")
+    assert made.refusals
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_main_process_never_imports_tensorflow(tmp_path: Path) -> None:
+    program = f"""
+import sys
+from accelint.analyzer.convert import convert
+assert convert({str(FIXTURES / "convnet")!r}, "tflite", {str(tmp_path / "out.tflite")!r}).path
+heavy = {{"tensorflow", "keras", "coremltools", "ai_edge_litert", "onnx"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_worker_out_of_time_is_a_runtime_failure() -> None:
+    with pytest.raises(RuntimeFailure, match="did not finish in 0.5 s"):
+        to_tflite(FIXTURES / "convnet", Options(seconds=0.5))
+
+
+def test_a_worker_out_of_memory_is_a_runtime_failure() -> None:
+    with pytest.raises(RuntimeFailure, match="needed more than 0.1 GB"):
+        to_tflite(FIXTURES / "convnet", Options(memory=100 << 20))
+
+
+def test_a_damaged_variable_file_is_told(tmp_path: Path) -> None:
+    shutil.copytree(FIXTURES / "convnet", tmp_path / "model")
+    (tmp_path / "model" / "variables" / "variables.data-00000-of-00001").unlink()
+    with pytest.raises(ModelError, match="data file is missing"):
+        to_tflite(tmp_path / "model")
