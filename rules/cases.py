@@ -3,7 +3,7 @@
 A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
 with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
 per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor parameters,
-``variable``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
+``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,9 @@ def _add(graph: Graph, name: str, text: str) -> str | None:
     flags = match["flags"].split()
     shape = _shape(match["dims"])
     const = _constant(match["dtype"], shape, match["values"]) if "const" in flags else None
-    attrs = {"is_variable": True} if "variable" in flags else {}
+    attrs: dict[str, Any] = {"is_variable": True} if "variable" in flags else {}
+    if "sparse" in flags:
+        attrs["sparsity"] = {"traversal_order": ()}
     graph.add_tensor(Tensor(name, match["dtype"], shape, const, _quant(flags, shape), attrs))
     return name
 

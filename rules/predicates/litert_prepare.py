@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from . import holds_if, predicate
 
@@ -28,6 +28,7 @@ SHAPED_BY: Mapping[str, tuple[int, ...]] = {
 """Operators whose output shape is read from the values of these inputs."""
 _NEEDS_STORED = frozenset({"DILATE", "TRANSPOSE_CONV"})
 """Of these, the ones that accept only values stored in the file, not those computed while preparing."""
+_NEVER_KNOWN = frozenset({"EMBEDDING_LOOKUP_SPARSE", "HASHTABLE", "UNIQUE"})
 _ALWAYS_KNOWN = frozenset({"SHAPE", "RANK"})
 _COMPUTED_FROM: Mapping[str, tuple[int, ...] | None] = {
     "BROADCAST_ARGS": None, "CONCATENATION": None, "GATHER": None, "MEAN": None, "MUL": None, "RANGE": None, "REDUCE_ALL": None,
@@ -89,13 +90,15 @@ def _sizes_unknown(graph: Graph, op: Operator, computed: set[str]) -> bool:
         return True
     if op.domain:
         return False
-    if op.type == "UNIQUE" or (op.type == "READ_VARIABLE" and _output_rank(graph, op) == 0):
+    if op.type in _NEVER_KNOWN or (op.type == "READ_VARIABLE" and _output_rank(graph, op) == 0):
         return True
     if op.graphs:
         return _bodies_dynamic(graph, op)
     if op.type in ("PAD", "PADV2") and _input_rank(graph, op) == 0:
         return True
-    if op.type == "SLICE" and _unspecified(graph, op):
+    if op.type == "SLICE" and _output_rank(graph, op) and not _unspecified(graph.output_tensors(op)[0]):
+        return False
+    if op.type in ("SLICE", "TOPK_V2") and _unspecified(graph.input_tensors(op)[0]):
         return True
     indexes = SHAPED_BY.get(op.type, ())
     if op.type == "STRIDED_SLICE" and op.attrs.get("offset"):
@@ -114,8 +117,7 @@ def _output_rank(graph: Graph, op: Operator) -> int | None:
     return None if tensor is None else (tensor.rank or 0)
 
 
-def _unspecified(graph: Graph, op: Operator) -> bool:
-    tensor = graph.input_tensors(op)[0]
+def _unspecified(tensor: Tensor | None) -> bool:
     return tensor is not None and min(tensor.attrs.get("shape_signature", ()), default=0) < 0
 
 
