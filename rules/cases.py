@@ -2,8 +2,9 @@
 
 A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
 with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
-per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor parameters,
-``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
+per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor
+parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an
+omitted one and ``@0`` for input 0 again.
 """
 
 from __future__ import annotations
