@@ -72,6 +72,20 @@ def test_xnnpack_of_branches(xnnpack: Session, tmp_path: Path) -> None:
     assert answer.placement[2].partition in (first, second)
 
 
+def test_xnnpack_operators_without_a_reader(xnnpack: Session, tmp_path: Path) -> None:
+    """An assignment writes no tensor, yet it must be in the piece, or the variable were read in another. A dead end cannot be told."""
+    names = dict.fromkeys(("x", "r", "s", "y", "dead"), (tflite.F32, (1, 4))) | {"h": (tflite.RESOURCE, (1,))}
+    variable = ("VarHandleOptions", {"sharedName": "v", "container": ""})
+    ops = [
+        ("VAR_HANDLE", [], ["h"], *variable), ("ASSIGN_VARIABLE", ["h", "x"], [], "AssignVariableOptions", {}),
+        ("READ_VARIABLE", ["h"], ["r"], "ReadVariableOptions", {}), ("ADD", ["r", "x"], ["s"], "AddOptions", {}), ("ABS", ["s"], ["y"]),
+        ("NEG", ["y"], ["dead"]),
+    ]  # fmt: skip
+    answer = xnnpack.ask(Request(tflite.write(tmp_path / "m.tflite", names, ops, ["x"], ["y"])))
+    assert devices(answer) == [*["accelerator"] * 5, "unmapped"]
+    assert answer.partitions == 1
+
+
 def test_the_reference_delegates_nothing_and_computes_right(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG"])
     answer = reference.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, latency_runs=5))

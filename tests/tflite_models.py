@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-F32, I32, I64, BOOL, F16, F64, I8 = 0, 2, 4, 6, 1, 10, 9
+F32, I32, I64, BOOL, F16, F64, I8, RESOURCE = 0, 2, 4, 6, 1, 10, 9, 13
 DTYPES = {F32: "float32", I32: "int32", I64: "int64", BOOL: "bool", F16: "float16", F64: "float64", I8: "int8"}
 
 

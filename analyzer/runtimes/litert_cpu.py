@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 from . import tensors
 from .answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, exposed
+from .tflite_partition import subsets
 from .timing import measure
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -57,7 +59,9 @@ class CpuWorker:
         file = TfliteFile(request.model)
         details = interpreter._get_ops_details()[len(file.ops) :]
         pieces = [file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details]
-        return tuple(_placed(file, op, pieces) for op in file.ops), len(pieces)
+        silent = _silent(file, pieces)
+        pieces, doubtful = settle(file.ops, pieces, silent) if pieces else (pieces, set())
+        return tuple(_placed(file, op, pieces, doubtful) for op in file.ops), len(pieces)
 
     def _run(self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]) -> Answer:
         if not request.outputs and not request.latency_runs:
@@ -80,7 +84,42 @@ def open(name: str, folder: Path) -> CpuWorker:
     return CpuWorker(name, folder)
 
 
-def _placed(file: TfliteFile, op: Op, pieces: list[set[int]]) -> Placed:
+def _silent(file: TfliteFile, pieces: list[set[int]]) -> list[int]:
+    """Operators outside the pieces whose results nobody reads, if they have any: no walk back from a result meets them."""
+    read = {item for op in file.ops for item in op.inputs} | set(file.outputs)
+    inside = set().union(*pieces)
+    return [op.index for op in file.ops if op.index not in inside and not read & {item for item in op.outputs if item >= 0}]
+
+
+def settle(ops: Sequence[Op], pieces: list[set[int]], silent: Sequence[int]) -> tuple[list[set[int]], set[int]]:
+    """The pieces with those silent operators that must be in them, and the operators that may or may not be.
+
+    XNNPACK takes every piece, so only a choice of silent operators with which LiteRT's partitioner gives exactly these pieces
+    can be true; what all such choices have in common is certain.
+    """
+    if not silent or len(silent) > _CHOICES:
+        return pieces, set(silent)
+    known = set().union(*pieces)
+    fitting = []
+    for choice in range(1 << len(silent)):
+        taken = {index for bit, index in enumerate(silent) if choice >> bit & 1}
+        groups = [set(group) for group in subsets(ops, known | taken)]
+        if [group - taken for group in groups] == pieces:
+            fitting.append((groups, taken))
+    if not fitting:
+        return pieces, set(silent)
+    sure = set.intersection(*(taken for _, taken in fitting))
+    doubtful = set().union(*(taken for _, taken in fitting)) - sure
+    return [group - doubtful for group in fitting[-1][0]], doubtful
+
+
+_CHOICES = 6
+"""Silent operators up to which all choices are tried."""
+
+
+def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int]) -> Placed:
+    if op.index in doubtful:
+        return Placed(op.index, file.label(op), op.type, "unmapped", reason="nothing reads what it writes, so the pieces do not tell")
     for number, piece in enumerate(pieces):
         if op.index in piece:
             if _unpacks(file, op):
