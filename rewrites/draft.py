@@ -106,6 +106,15 @@ class Draft:
         self.ops.append(kept)
         return kept
 
+    def finish(self, name: str, to: str) -> None:
+        """Let the value ``name`` be written as ``to``, a tensor of the graph; an input or constant is copied by an Identity (ONNX)."""
+        made = next((index for index, op in enumerate(self.ops) if name in op.outputs), None)
+        if made is None or to in self.tensors:
+            self.op("Identity", (name,), (to,))
+            return
+        self.ops = [replace(op, inputs=_renamed(op.inputs, name, to), outputs=_renamed(op.outputs, name, to)) for op in self.ops]
+        self.tensors.pop(name, None)
+
     def commit(self, old: Iterable[Operator]) -> None:
         """Replace the operators by what was collected. Raises GraphError, and changes nothing, when that breaks the graph."""
         self.graph.replace(old, self.ops, self.tensors.values())
@@ -122,3 +131,7 @@ class Draft:
         from ..analyzer.formats.tflite_schema import schema
 
         return {**schema().option_defaults(type), **attrs}
+
+
+def _renamed(names: Sequence[str | None], old: str, new: str) -> tuple[str | None, ...]:
+    return tuple(new if name == old else name for name in names)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..analyzer.graph import Graph
 
 FAMILIES = (
-    "fold_onnx", "clean_onnx",
+    "fold_onnx", "clean_onnx", "onnx_einsum", "onnx_parts", "onnx_linear", "onnx_rank",
     "fold_tflite", "clean_tflite", "tflite_reshape", "tflite_gather", "tflite_elementwise", "tflite_rank",
 )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
@@ -12,6 +11,7 @@ from .draft import Draft
 from .engine import Miss, Parity, Rewrite
 from .permute import Step, steps
 from .tflite import MOST_DIMS, axis_of, integers, ints, moves, padded, reshape, same_quantization, sizes, transpose
+from .views import broadcast_views, reduction_views
 
 RANK = ("ACL401", "ACL201", "ACL404", "ACL405", "ACL505", "ACL202", "ACL502")
 
@@ -140,51 +140,21 @@ class OnViews(Rewrite[Views]):
         draft.commit((op,))
 
 
-def _groups(patterns: Sequence[Sequence[bool]], after: Sequence[int]) -> list[list[int]]:
-    """Runs of axes in which every operand either has all sizes or ones; axes of size 1 join any run."""
-    groups: list[list[int]] = []
-    for axis, size in enumerate(after):
-        if size == 1 and groups:
-            groups[-1].append(axis)
-            continue
-        lead = next((item for item in groups[-1] if after[item] != 1), None) if groups else None
-        if groups and (lead is None or all(pattern[lead] == pattern[axis] for pattern in patterns)):
-            groups[-1].append(axis)
-        else:
-            groups.append([axis])
-    return groups
-
-
-def _view(shape: Sequence[int], groups: list[list[int]]) -> tuple[int, ...]:
-    return padded([prod(shape[axis] for axis in group) for group in groups])
-
-
 def _broadcast(op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:
-    rank = len(after)
-    wide = [padded(shape, rank) for shape in known]
-    groups = _groups([[shape[axis] == after[axis] for axis in range(rank)] for shape in wide], after)
-    if len(groups) > MOST_DIMS:
-        return Miss(f"its broadcast needs {len(groups)} dimensions")
-    single = [prod(shape) == 1 and len(known) > 1 for shape in known]
-    views = tuple((1,) if alone else _view(shape, groups) for shape, alone in zip(wide, single, strict=True))
-    return Views(op, views, _view(after, groups), after, {})
+    views = broadcast_views(known, after, MOST_DIMS)
+    return Miss("its broadcast needs too many dimensions") if views is None else Views(op, *views, after, {})
 
 
 def _reduced(graph: Graph, op: Operator, before: tuple[int, ...], after: tuple[int, ...]) -> Views | Miss:
     axes = ints(graph, op.inputs[1])
     if axes is None:
         return Miss("its axes are computed when the model runs")
-    dropped = {axis % len(before) for axis in axes}
-    groups = _groups([[axis in dropped for axis in range(len(before))]], before)
-    if len(groups) > MOST_DIMS:
-        return Miss(f"its reduction needs {len(groups)} dimensions")
-    view = _view(before, groups)
-    ones = MOST_DIMS - len(groups)
-    gone = [ones + index for index, group in enumerate(groups) if any(axis in dropped and before[axis] != 1 for axis in group)]
-    if not gone:
-        return Miss("it reduces nothing")
+    found = reduction_views(before, axes, MOST_DIMS)
+    if found is None:
+        return Miss("its reduction needs too many dimensions, or reduces nothing")
+    view, gone = found
     result = tuple(1 if axis in gone else size for axis, size in enumerate(view))
-    return Views(op, (view, None), result, after, {"keep_dims": True}, tuple(gone))
+    return Views(op, (view, None), result, after, {"keep_dims": True}, gone)
 
 
 def _joined(graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:

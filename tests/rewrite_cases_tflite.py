@@ -247,7 +247,7 @@ MISSES: dict[str, tuple[Build, str]] = {
                            padding="VALID", fused_activation_function="RELU6"), "fused activation"),
     "transpose-on-views": (transposed((2, 3, 4, 5), (3, 0, 1, 2)), "few enough"),
     "merge-dimensions": (
-        binary("ADD", (2, 1, 2, 1, 2), (1, 3, 1, 3, 1), (2, 3, 2, 3, 2)), "its broadcast needs 5 dimensions"),
+        binary("ADD", (2, 1, 2, 1, 2), (1, 3, 1, 3, 1), (2, 3, 2, 3, 2)), "its broadcast needs too many dimensions"),
     "pack-to-concatenation": (
         lambda net: net.op("PACK", [net.input("x", (2,), "int8", QUANT), net.input("y", (2,), "int8", OTHER)], (2, 2), "int8",
                            values_count=2, quant=QUANT), "quantized differently"),
