@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from ..formats.tflite_reader import BODIES, body_key
 from ..formats.tflite_schema import schema
 from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_hlo, tflite_reduce, tflite_spatial, tflite_stateful  # noqa: F401
 from .tflite_family import FAMILIES, Case, Family
@@ -48,7 +49,10 @@ def _families() -> tuple[Family, ...]:
 
 
 def _no_kernel(net: Net, p: Any) -> None:
-    bodies = {"subgraph": two_input_body(net, "called", "ADD", (2, 3), "f32")} if p.op == "CALL" else {}
+    bodies = {}
+    for name in BODIES.get(p.op, ()):
+        key = body_key(name) + ("_0" if name in ("branch_subgraph_indices", "called_computations") else "")
+        bodies[key] = two_input_body(net, key, "ADD", (2, 3), "f32")
     names = [net.input((2, 3), "f32") for _ in range(2 if bodies else 1)]
     net.op(p.op, names, [net.result((2, 3), "f32")], graphs=bodies)
 

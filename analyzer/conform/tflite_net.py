@@ -191,7 +191,7 @@ class Net:
         tensors = [None if name is None else self.graph.tensor(name) for name in inputs]
         results = [self.graph.tensor(name) for name in outputs]
         shapes = tuple(() if name is None else self.shape_of(name) for name in inputs)
-        scales = [item.quant.scale[0] for item in (*tensors[:2], *results[:1]) if item and item.quant]
+        scales = [item.quant.scale[0] for item in (*tensors[:2], *results[:1]) if item and item.quant and item.quant.scale]
         weights = tensors[1] if len(tensors) > 1 and tensors[1] else None
         grouped = len(shapes) > 1 and len(shapes[0]) == len(shapes[1]) == 4 and shapes[0][3] != shapes[1][3]
         return Signature(

@@ -292,7 +292,7 @@ def _subgraphs(model: Model, stored: Stored | None) -> list[Graph]:
     waiting = [graph for name, graph in model.graphs.items() if name != model.graph.name]
     pending = [model.graph]
     while pending or waiting:
-        graph = pending.pop() if pending else waiting.pop(0)
+        graph = (pending or waiting).pop(0)
         if graph is not model.graph:
             if any(_same(graph, other) for other in found):
                 continue
