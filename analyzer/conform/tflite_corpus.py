@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..formats.tflite_reader import BODIES, body_key
 from ..formats.tflite_schema import schema
+from ..formats.tflite_versions import HIGHEST
 from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_hlo, tflite_reduce, tflite_spatial, tflite_stateful  # noqa: F401
 from .tflite_family import FAMILIES, Case, Family
 from .tflite_net import Net, Skip, seeded
 from .tflite_stateful import two_input_body
-from .tflite_versions import HIGHEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

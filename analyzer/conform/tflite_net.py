@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..formats.tflite_schema import schema
+from ..formats.tflite_versions import signature_of, version_of
 from ..graph import BITS, Constant, Graph, Operator, Quantization, Tensor
 from ..model import Model
-from .tflite_versions import Signature, version_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -182,31 +182,12 @@ class Net:
             raise KeyError(f"{type_} has no options {sorted(unknown)}")
         options.update(attrs or {})
         if version is None:
-            version = 1 if domain else version_of(type_, self._signature(inputs, outputs, options))
+            tensors = [None if name is None else self.graph.tensor(name) for name in inputs]
+            results = [self.graph.tensor(name) for name in outputs]
+            version = 1 if domain else version_of(type_, signature_of(tensors, results, options))
         id_ = f"{self.graph.name}/{len(self.graph)}"
         self.graph.add_op(Operator(id_, type_, inputs, outputs, options, "", domain, version, graphs or {}))
         return outputs
-
-    def _signature(self, inputs: tuple[str | None, ...], outputs: tuple[str, ...], attrs: Mapping[str, Any]) -> Signature:
-        tensors = [None if name is None else self.graph.tensor(name) for name in inputs]
-        results = [self.graph.tensor(name) for name in outputs]
-        shapes = tuple(() if name is None else self.shape_of(name) for name in inputs)
-        scales = [item.quant.scale[0] for item in (*tensors[:2], *results[:1]) if item and item.quant and item.quant.scale]
-        weights = tensors[1] if len(tensors) > 1 and tensors[1] else None
-        grouped = len(shapes) > 1 and len(shapes[0]) == len(shapes[1]) == 4 and shapes[0][3] != shapes[1][3]
-        return Signature(
-            inputs=tuple("" if item is None else item.dtype for item in tensors),
-            outputs=tuple(item.dtype for item in results),
-            shapes=shapes,
-            attrs=attrs,
-            quantized=bool(tensors and tensors[0] and tensors[0].quant),
-            per_channel=any(
-                item is not None and item.quant is not None and len(item.quant.scale) > 1 for item in (*tensors[:2], *results[:1])
-            ),
-            grouped=grouped,
-            sparse=weights is not None and "sparsity" in weights.attrs,
-            rescaled=len(scales) == 3 and scales[0] * scales[1] / scales[2] >= 1.0,
-        )
 
     def body(self, name: str) -> Net:
         """A net for a body that an operator of this one calls."""

@@ -6,9 +6,14 @@ the lowest version that has what it uses) and ``tflite/core/kernels/register.cc`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from .tflite_schema import schema
+
+if TYPE_CHECKING:
+    from ..graph import Graph, Operator, Tensor
 
 FLOAT8 = ("float8e4m3fn", "float8e5m2")
 
@@ -290,6 +295,31 @@ RULES: Mapping[str, Rules] = {
     **dict.fromkeys(("SPACE_TO_DEPTH", "SUM", "LOG_SOFTMAX", "GREATER", "LESS_EQUAL", "SQUARED_DIFFERENCE", "DEPTH_TO_SPACE"), INT8),
 }  # fmt: skip
 """Version and condition, the first that holds counts; 1 where none does."""
+
+
+def signature_of(inputs: Sequence[Tensor | None], outputs: Sequence[Tensor | None], attrs: Mapping[str, Any]) -> Signature:
+    """The signature of an operator that reads and writes these tensors."""
+    shapes = tuple(tuple(item.attrs.get("stored_shape", item.shape or ())) if item else () for item in inputs)
+    ends = (*inputs[:2], *outputs[:1])
+    scales = [item.quant.scale[0] for item in ends if item and item.quant and item.quant.scale]
+    weights = inputs[1] if len(inputs) > 1 else None
+    return Signature(
+        inputs=tuple(item.dtype if item else "" for item in inputs),
+        outputs=tuple(item.dtype if item else "" for item in outputs),
+        shapes=shapes,
+        attrs=attrs,
+        quantized=bool(inputs and inputs[0] and inputs[0].quant),
+        per_channel=any(item is not None and item.quant is not None and len(item.quant.scale) > 1 for item in ends),
+        grouped=len(shapes) > 1 and len(shapes[0]) == len(shapes[1]) == 4 and shapes[0][3] != shapes[1][3],
+        sparse=weights is not None and "sparsity" in weights.attrs,
+        rescaled=len(scales) == 3 and 0 not in scales and scales[0] * scales[1] >= scales[2],
+    )
+
+
+def lowest_version(graph: Graph, op: Operator) -> int:
+    """The version that an operator of this graph needs; options that it does not give have the schema's defaults."""
+    attrs = schema().option_defaults(op.type) | dict(op.attrs)
+    return version_of(op.type, signature_of(graph.input_tensors(op), graph.output_tensors(op), attrs))
 
 
 def version_of(type_: str, signature: Signature) -> int:
