@@ -31,9 +31,20 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     from ..files import atomic
     from .tflite import to_tflite
 
-    made = to_tflite(path, options)
-    if made.path is None:
+    if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
+        raise UsageError(f"{output} is part of the input: give another output path")
+    made: Converted | None = None
+    try:
+        with atomic(output, source=path) as draft:
+            made = to_tflite(path, options)
+            if made.path is None:
+                raise _Refused
+            draft.write_bytes(made.path.read_bytes())
+    except _Refused:
+        assert made is not None
         return made
-    with atomic(output, source=path) as draft:
-        draft.write_bytes(made.path.read_bytes())
     return replace(made, path=output)
+
+
+class _Refused(Exception):
+    """Leaves the atomic block without writing."""

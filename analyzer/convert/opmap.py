@@ -6,7 +6,8 @@ signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by
 
 - ``name``: a written tensor carries names of nodes of the source model;
 - ``output``: it writes a model output, whose node the source model's signature tells;
-- ``inserted``: quantization operators without names of their own stand for no node;
+- ``input``: it writes nothing (an assignment), and what it reads carries the names;
+- ``inserted``: quantization and initialization without names of their own stand for no node;
 - else it is unmapped, and counted as such.
 
 Nodes that no name mentions went into the operator that their result leads to (``absorbed``) or were computed
@@ -15,13 +16,13 @@ during conversion (``folded``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..graph import Graph, Operator
 from ..model import Model
 
-_INSERTED = ("QUANTIZE", "DEQUANTIZE", "CAST", "DENSIFY")
+_INSERTED = ("QUANTIZE", "DEQUANTIZE", "DENSIFY", "CALL_ONCE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class Origin:
 
     nodes: tuple[str, ...]
     how: str
-    """``name``, ``output``, ``inserted`` or ``unmapped``."""
+    """``name``, ``output``, ``input``, ``inserted`` or ``unmapped``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,25 +94,32 @@ def signature_outputs(converted: Model) -> dict[str, str]:
 
 def _origin(op: Operator, known: set[str], results: Mapping[str, str]) -> Origin:
     names = [name for name in op.outputs if name]
-    nodes = dict.fromkeys(node for name in names for node in _named(name, known))
+    nodes = _named(names, known)
     if nodes:
-        return Origin(tuple(nodes), "name")
-    written = dict.fromkeys(results[name] for name in names if name in results)
+        return Origin(nodes, "name")
+    if op.type in _INSERTED:
+        return Origin((), "inserted")
+    written = dict.fromkeys(results[found] for name in names if (found := _numbered(name, results)) is not None)
     if written:
         return Origin(tuple(written), "output")
-    return Origin((), "inserted" if op.type in _INSERTED else "unmapped")
+    read = () if names else _named([name for name in reversed(op.inputs) if name], known)
+    return Origin(read, "input") if read else Origin((), "unmapped")
 
 
-def _named(tensor: str, known: set[str]) -> list[str]:
-    return [node for part in tensor.split(";") if (node := _node(part, known)) is not None]
+def _named(tensors: Iterable[str], known: set[str]) -> tuple[str, ...]:
+    parts = [part for tensor in tensors for part in tensor.split(";")]
+    return tuple(dict.fromkeys(node for part in parts if (node := _node(part, known)) is not None))
 
 
 def _node(part: str, known: set[str]) -> str | None:
     """The known node that a name means, without its output index and the converter's number; the longest one that fits."""
     name = part.strip()
     stem, _, index = name.rpartition(":")
-    if stem and index.isdigit():
-        name = stem
+    return _numbered(stem if stem and index.isdigit() else name, known)
+
+
+def _numbered(name: str, known: Container[str]) -> str | None:
+    """The longest known name that is this one, or this one without digits at its end."""
     while name not in known:
         if not name or not name[-1].isdigit():
             return None
@@ -126,23 +134,26 @@ def _absorbed(source: Graph, origins: Mapping[str, Origin]) -> dict[str, tuple[s
         for node in origin.nodes:
             homes.setdefault(node, set()).add(id)
     found: dict[str, tuple[str, ...]] = {}
+    folded = _folded(source)
     for op in reversed(source.ops()):
         if op.name in homes:
             continue
-        below = _readers(source, op)
-        ids = set().union(*(homes.get(reader.name, set()) for reader in below)) if below else set()
-        homes[op.name] = ids if _computed(source, op) else set()
+        readers = [reader for name in op.outputs for reader in source.consumers(name)]
+        below = [homes.get(reader.name, set()) for reader in readers if op.id not in folded]
+        homes[op.name] = set().union(*below)
         found[op.name] = tuple(sorted(homes[op.name]))
     return found
 
 
-def _readers(graph: Graph, op: Operator) -> list[Operator]:
-    return [reader for name in op.outputs for reader in graph.consumers(name)]
-
-
-def _computed(graph: Graph, op: Operator) -> bool:
-    """False when every input is constant, so that the converter computes the operator once and for all."""
-    return any(tensor is None or tensor.const is None for tensor in graph.input_tensors(op)) or not op.inputs
+def _folded(graph: Graph) -> set[str]:
+    """Ids of the operators whose result depends on constants alone: the converter computes them once and for all."""
+    ids: set[str] = set()
+    known = {tensor.name for tensor in graph.tensors.values() if tensor.const is not None}
+    for op in graph.ops():
+        if op.inputs and op.outputs and not op.graphs and all(name in known for name in op.inputs):
+            ids.add(op.id)
+            known.update(name for name in op.outputs if name)
+    return ids
 
 
 def mapped_share(maps: Iterable[OpMap]) -> float:

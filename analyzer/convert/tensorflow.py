@@ -1,58 +1,75 @@
-"""In a process of its own: a SavedModel or GraphDef to TFLite with TensorFlow's own converter.
+"""In a process of its own: SavedModels and GraphDefs to TFLite with TensorFlow's own converter.
 
 The chosen signature is saved again, alone and with the fixed shapes, before the converter sees it. That selects it
 among several, and it lets the converter freeze the variables: saved beside functions that assign them, they stay
-``VAR_HANDLE`` and ``READ_VARIABLE`` operators, which no accelerator takes.
+``VAR_HANDLE`` and ``READ_VARIABLE`` operators, which no accelerator takes. When the converter then fails without
+naming an operator, it gets a second chance with the variables frozen beforehand (TensorFlow 1 variables need that).
 """
 
 from __future__ import annotations
 
+import re
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """Convert; answers with ``refused`` (records for ``refusals.from_errors``) or with the size written.
+    """Answer each of ``request["requests"]`` in ``answers``: converted, refused, or an error of its own."""
+    return {"answers": [_answered(item) for item in request["requests"]]}
+
+
+def _answered(request: dict[str, Any]) -> dict[str, Any]:
+    """``size`` of what was written, or ``refused`` (records for ``refusals.from_errors``) and ``message``.
 
     Request: ``model`` (folder or GraphDef file), ``kind`` (``savedmodel`` or ``graphdef``), ``tags``, ``signature``,
     ``inputs`` (name to shape), ``feeds`` and ``fetches`` (tensor names of a GraphDef), ``output`` and the options.
     """
     import tensorflow as tf
 
+    versions = {"tensorflow": tf.__version__}
+    try:
+        answer = _attempt(tf, request, frozen=False)
+        if "size" not in answer and not any(item["calls"] for item in answer["refused"]):
+            with suppress(Exception):  # the first answer stands when freezing is not possible
+                second = _attempt(tf, request, frozen=True)
+                answer = second if "size" in second or second["refused"] else answer
+    except Exception as error:
+        return {"refused": [], "message": f"{type(error).__name__}: {error}"[:100_000], **versions}
+    return {**answer, **versions}
+
+
+def _attempt(tf: Any, request: dict[str, Any], *, frozen: bool) -> dict[str, Any]:
+    from tensorflow.lite.python.convert_phase import ConverterError
+
     with tempfile.TemporaryDirectory() as folder:
-        alone = str(Path(folder) / "alone")
-        kept = _save_alone(tf, request, alone)
-        converter = tf.lite.TFLiteConverter.from_saved_model(alone, signature_keys=["serving_default"])
+        kept = _save_alone(tf, request, folder, frozen=frozen)
+        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
         _configure(tf, converter, request)
         try:
             data = converter.convert()
-        except _converter_error() as error:
-            return {"refused": [_record(item) for item in getattr(error, "errors", ())], "message": str(error)[:200_000], **_versions(tf)}
+        except ConverterError as error:
+            return {"refused": [_record(item) for item in getattr(error, "errors", ())], "message": str(error)[:100_000]}
         finally:
             del kept
     Path(request["output"]).write_bytes(data)
-    return {"size": len(data), **_versions(tf)}
+    return {"size": len(data)}
 
 
-def _versions(tf: Any) -> dict[str, str]:
-    return {"tensorflow": tf.__version__}
+# ---- the signature, alone ------------------------------------------------------------------
 
 
-def _converter_error() -> type[BaseException]:
-    from tensorflow.lite.python.convert_phase import ConverterError
-
-    return ConverterError  # type: ignore[no-any-return]
-
-
-def _save_alone(tf: Any, request: dict[str, Any], folder: str) -> Any:
+def _save_alone(tf: Any, request: dict[str, Any], folder: str, *, frozen: bool) -> Any:
     """Save the signature by itself as ``serving_default``; returns what must stay alive meanwhile."""
     owner, function, names = _function(tf, request)
-    specs = {name: _spec(tf, name, spec, request["inputs"].get(name)) for name, spec in names.items()}
+    specs = [_spec(tf, name, spec, request["inputs"].get(name)) for name, spec in names.items()]
     module = tf.Module()
-    module.variables_used = list(function.graph.variables)
-    module.call = tf.function(lambda **values: _call(function, names, values))
-    concrete = module.call.get_concrete_function(**specs)
+    module.used = list(function.graph.variables)
+    module.call = tf.function(lambda *values: _call(function, names, values))
+    concrete = module.call.get_concrete_function(*specs)
+    if frozen:
+        concrete = module.call = _frozen(tf, concrete, specs)
     try:
         tf.saved_model.save(module, folder, signatures={"serving_default": concrete})
     except (AssertionError, ValueError):  # it needs tables or other resources, which the loaded object tracks
@@ -61,18 +78,29 @@ def _save_alone(tf: Any, request: dict[str, Any], folder: str) -> Any:
     return owner, module
 
 
-def _call(function: Any, names: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
-    if function.structured_input_signature and function.structured_input_signature[0]:
-        result = function(*[values[name] for name in names])
-    else:
-        result = function(**values)
+def _frozen(tf: Any, concrete: Any, specs: list[Any]) -> Any:
+    """The function with its variables as constants and its outputs' names."""
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    constant = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
+    names = sorted(concrete.structured_outputs)
+    return tf.function(lambda *values: dict(zip(names, constant(*values), strict=True))).get_concrete_function(*specs)
+
+
+def _call(function: Any, names: dict[str, Any], values: tuple[Any, ...]) -> dict[str, Any]:
+    structure = function.structured_input_signature
+    result = function(*values) if structure is None or structure[0] else function(**dict(zip(names, values, strict=True)))
     if isinstance(result, dict):
         return result
     return {f"output_{index}": value for index, value in enumerate(result if isinstance(result, (list, tuple)) else [result])}
 
 
 def _spec(tf: Any, name: str, spec: Any, shape: list[int | None] | None) -> Any:
-    return tf.TensorSpec(spec.shape if shape is None else shape, spec.dtype, name=name)
+    return tf.TensorSpec(spec.shape if shape is None else shape, spec.dtype, name=_identifier(name))
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W", "_", name.removesuffix(":0"))
 
 
 def _function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -93,27 +121,26 @@ def _function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[str, Any
 def _graph_function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
     graph_def = tf.compat.v1.GraphDef.FromString(Path(request["model"]).read_bytes())
     wrapped = tf.compat.v1.wrap_function(lambda: tf.compat.v1.import_graph_def(graph_def, name=""), [])
-    feeds = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in sorted(request["feeds"].items())}
+    feeds = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["feeds"].items()}
     fetches = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["fetches"].items()}
     function = wrapped.prune(list(feeds.values()), fetches)
-    return (
-        wrapped,
-        _Keyed(function, list(feeds)),
-        {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()},
-    )
+    return wrapped, _Positional(function), {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()}
 
 
-class _Keyed:
-    """A pruned function, which takes its inputs by position, called by name."""
+class _Positional:
+    """A pruned function, which takes its inputs by position."""
 
     structured_input_signature = None
 
-    def __init__(self, function: Any, names: list[str]) -> None:
-        self._function, self._names = function, names
+    def __init__(self, function: Any) -> None:
+        self._function = function
         self.graph = function.graph
 
-    def __call__(self, **values: Any) -> Any:
-        return self._function(*[values[name] for name in self._names])
+    def __call__(self, *values: Any) -> Any:
+        return self._function(*values)
+
+
+# ---- the converter -------------------------------------------------------------------------
 
 
 def _configure(tf: Any, converter: Any, request: dict[str, Any]) -> None:
@@ -140,11 +167,11 @@ def _samples(tf: Any, request: dict[str, Any]) -> Any:
     if request["data"]:
         with np.load(request["data"], allow_pickle=False) as stored:
             for index in range(len(stored[stored.files[0]])):
-                yield {name: stored[name][index] for name in stored.files}
+                yield {_identifier(name): stored[name][index] for name in stored.files}
         return
     rng = np.random.default_rng(request["seed"])
     for _ in range(request["samples"]):
-        yield {name: _random(tf, rng, shape, request["dtypes"][name]) for name, shape in request["inputs"].items()}
+        yield {_identifier(name): _random(tf, rng, shape, request["dtypes"][name]) for name, shape in request["inputs"].items()}
 
 
 def _random(tf: Any, rng: Any, shape: list[int | None] | None, dtype: str) -> Any:

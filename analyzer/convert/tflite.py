@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import jobs
-from ..errors import JobRefused, MissingExtraError, RuntimeFailure, UsageError
+from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
 from ..formats import load
 from ..graph import Graph, Operator, Shape
 from ..model import Model
@@ -51,7 +52,57 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
     contradicts, ModelError when it cannot be read, MissingExtraError without TensorFlow, RuntimeFailure when the
     converter crashed or hung without a word about an operator.
     """
-    options = options or Options()
+    job = _prepared(source, options or Options(), output)
+    return _alone(job)
+
+
+def all_to_tflite(sources: Sequence[tuple[Path | Model, Options]]) -> list[Converted | AccelintError]:
+    """Convert several models with one worker, which spares the import of TensorFlow for all but one.
+
+    What ``to_tflite`` would raise for a model stands in its place. When the worker crashes or runs out of time or
+    memory, each model gets a worker of its own.
+    """
+    jobs_ = [_or_error(partial(_prepared, source, options, None)) for source, options in sources]
+    ready = [job for job in jobs_ if isinstance(job, _Job)]
+    try:
+        answers = iter(_asked(ready) if ready else [])
+    except MissingExtraError as error:
+        return [error if isinstance(job, _Job) else job for job in jobs_]
+    except RuntimeFailure:
+        return [_or_error(partial(_alone, job)) if isinstance(job, _Job) else job for job in jobs_]
+    return [_or_error(partial(_finished, job, next(answers))) if isinstance(job, _Job) else job for job in jobs_]
+
+
+def _alone(job: _Job) -> Converted:
+    return _finished(job, _asked([job])[0])
+
+
+T = TypeVar("T")
+
+
+def _or_error(make: Callable[[], T]) -> T | AccelintError:
+    try:
+        return make()
+    except AccelintError as error:
+        return error
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One conversion: what the worker is told, and what its answer is read against."""
+
+    request: dict[str, Any]
+    signature: str
+    graph: Graph
+    model: Model
+    options: Options
+    target: Path
+    folder: Any
+
+
+def _prepared(source: Path | Model, options: Options, output: Path | None) -> _Job:
+    if find_spec("tensorflow") is None:
+        raise MissingExtraError("tensorflow", "tensorflow", "converting to TFLite")
     model = source if isinstance(source, Model) else load(source)
     request, signature, graph = _request(model, options)
     if model.format == "keras" and options.fixes_shapes:
@@ -61,27 +112,29 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
         request, signature, graph = _request(model, options)
     folder = None if output else jobs.Scratch("accelint-tflite-")
     target = output or (folder.path if folder else Path()) / f"{model.path.stem}.tflite"
-    request["output"] = str(target.absolute())
-    others = tuple(sorted(name for name, other in model.graphs.items() if other is not graph))
-    answer = _asked(request, options)
+    return _Job({**request, "output": str(target.absolute())}, signature, graph, model, options, target, folder)
+
+
+def _asked(asked: Sequence[_Job]) -> list[dict[str, Any]]:
+    """The worker's answers; a crash that names operators is an answer of its own."""
+    seconds, memory = sum(job.options.seconds for job in asked), max(job.options.memory for job in asked)
+    request = {"requests": [job.request for job in asked]}
+    try:
+        answers: list[dict[str, Any]] = jobs.run(WORKER, request, seconds=seconds, memory=memory)["answers"]
+    except RuntimeFailure as error:
+        if len(asked) == 1 and from_text(error.message):
+            return [{"refused": [], "message": error.message}]
+        raise
+    return answers
+
+
+def _finished(job: _Job, answer: dict[str, Any]) -> Converted:
+    others = tuple(sorted(name for name, other in job.model.graphs.items() if other is not job.graph))
     versions = {"tensorflow": str(answer.get("tensorflow", ""))}
     if "size" not in answer:
-        return Converted(None, None, _refusals(graph, answer), None, signature, others, versions)
-    made = load(target)
-    return Converted(target, made, (), op_map(graph, made), signature, others, versions, folder)
-
-
-def _asked(request: dict[str, Any], options: Options) -> dict[str, Any]:
-    if find_spec("tensorflow") is None:
-        raise MissingExtraError("tensorflow", "tensorflow", "converting to TFLite")
-    try:
-        return jobs.run(WORKER, request, seconds=options.seconds, memory=options.memory)
-    except JobRefused as error:
-        return {"refused": [], "message": error.message}
-    except RuntimeFailure as error:
-        if from_text(error.message):
-            return {"refused": [], "message": error.message}
-        raise
+        return Converted(None, None, _refusals(job.graph, answer), None, job.signature, others, versions)
+    made = load(job.target)
+    return Converted(job.target, made, (), op_map(job.graph, made), job.signature, others, versions, job.folder)
 
 
 def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph]:

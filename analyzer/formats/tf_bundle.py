@@ -66,6 +66,8 @@ class Bundle:
         entry = self.entries.get(OBJECT_GRAPH)
         if entry is None:
             return None
+        if not self.shard(entry).is_file():
+            raise ModelError(self.shard(entry), "the checkpoint's data file is missing", "copy the whole SavedModel folder")
         try:
             with self.shard(entry).open("rb") as stream:
                 stream.seek(max(entry.offset, 0))
