@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"analyzer/errors", "analyzer/jobs", "analyzer/payloads", "analyzer/graph", "analyzer/arrays", "analyzer/files", "analyzer/model"},
+    {"analyzer/errors", "analyzer/jobs", "analyzer/payloads", "analyzer/graph", "analyzer/arrays", "analyzer/files", "analyzer/model", "analyzer/libcxx_sort"},
     {"analyzer/formats", "rules"},
     {"analyzer/policies", "analyzer/cost", "analyzer/check"},
     {"rewrites"},

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..graph import Graph, Operator, Tensor
+from ..libcxx_sort import sort
 from . import Dropped, Grouping
 
 _SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
@@ -155,7 +156,7 @@ def _largest(graph: Graph, taken: Set[str], most: int) -> Grouping:
         everything = tuple(op.id for op in graph.ops())
         return Grouping((everything,) if everything else ())
     found = partitions(graph, taken - constants)
-    ranked = sorted(found, key=len, reverse=True)
+    ranked = sort(found, lambda left, right: len(left) > len(right))
     kept = ranked[:most] if most else ranked
     dropped: dict[str, Dropped] = {}
     for group in ranked[len(kept) :]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..libcxx_sort import sort
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
@@ -65,5 +67,5 @@ def _order_of_effects(ops: Sequence[Op]) -> dict[int, int]:
 
 
 def largest(groups: Sequence[list[int]], count: int) -> list[list[int]]:
-    """The ``count`` largest subsets; among equals the earlier."""
-    return sorted(groups, key=len, reverse=True)[:count]
+    """The ``count`` largest subsets; equal ones in the order in which LiteRT's ``std::sort`` leaves them."""
+    return sort(groups, lambda left, right: len(left) > len(right))[:count]
