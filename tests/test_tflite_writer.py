@@ -223,6 +223,30 @@ def test_a_copied_graph_shares_its_bodies_again(tmp_path: Path) -> None:
     assert sum("ELU" in item for item in types) == 1 and not any("TANH" in item for item in types)
 
 
+def test_a_tensor_that_is_overwritten_is_one_tensor_for_each_value(tmp_path: Path) -> None:
+    """``in0`` and ``out`` share their memory on purpose: ABS writes ``out``, NEG overwrites ``in0``, EXP overwrites ``out``."""
+    pytest.importorskip("ai_edge_litert")
+    net = Net()
+    x = net.input((3,), "f32")
+    names = [x, *(net.result((3,), "f32") for _ in range(3))]
+    for type_, before, after in zip(("ABS", "NEG", "EXP"), names, names[1:], strict=False):
+        net.op(type_, [before], [after])
+    model = net.model()
+    for name, index, base in ((names[0], 0, None), (names[1], 1, None), (names[2], 0, names[0]), (names[3], 1, names[1])):
+        attrs = {"index": index} if base is None else {"index": index, "again": base}
+        model.graph.set_tensor(replace(model.graph.tensor(name), attrs=attrs))
+    data = to_bytes(model)
+    (tmp_path / "shared.tflite").write_bytes(data)
+    again = accelint.load(tmp_path / "shared.tflite")
+    assert [(op.type, op.inputs, op.outputs) for op in again.graph.ops()] == [
+        ("ABS", ("in0",), ("out",)), ("NEG", ("out",), ("in0@1",)), ("EXP", ("in0@1",), ("out@2",))]  # fmt: skip
+    assert len(rows(data)["subgraphs"][0]["tensors"]) == 2 and again.graph.outputs == ("out@2",)
+    write(again, tmp_path / "copy.tflite")
+    assert rows((tmp_path / "copy.tflite").read_bytes()) == rows(data)
+    (answer,) = tflite_worker.ask([["same", str(tmp_path / "shared.tflite"), str(tmp_path / "copy.tflite")]])
+    assert answer.get("same") is True
+
+
 def test_files_after_the_model_are_carried(tmp_path: Path) -> None:
     packed = tmp_path / "packed.tflite"
     packed.write_bytes(FIXTURES[1].read_bytes())

@@ -3,14 +3,15 @@
 Dialect ``tflite``. An operator's type is its builtin name (``CONV_2D``), or its custom code with the domain ``custom``.
 Its attributes are all fields of its options table by schema name, enums as their names, and where the file has them
 ``custom_options`` (bytes, a ``Constant`` when large), ``intermediates`` (tensor names) and ``mutating_variable_inputs``.
-Where the options table is absent or another operator's,
-``options`` holds None or its name. Operators that call subgraphs hold them in ``graphs`` by the option's name without ``_subgraph_index``.
+Where the options table is absent or another operator's, ``options`` holds None or its name. Operators that call subgraphs
+hold them in ``graphs`` by the option's name without ``_subgraph_index``. A tensor that is written more than once is one
+tensor for each value, the later ones with the attribute ``again``.
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,6 +108,7 @@ class _Reader:
         self.ranked = any(tensor["has_rank"] for row in self.rows for tensor in row["tensors"] or ())
         self.graphs: list[Graph] = []
         self.names: list[list[str]] = []
+        self.final: list[list[str]] = []
         self.called: set[int] = set()
 
     def model(self) -> Model:
@@ -116,6 +118,7 @@ class _Reader:
         for index, name in enumerate(self._graph_names()):
             self.graphs.append(Graph(name, "tflite"))
             self.names.append(self._tensors(index))
+            self.final.append(list(self.names[-1]))
         for index in order:
             self._operators(index)
         for graph in self.graphs:
@@ -173,10 +176,9 @@ class _Reader:
 
     def _signature(self, row: Row) -> Row:
         index = _within(row["subgraph_index"], self.rows, "subgraph of a signature")
-        names = self.names[index]
         sides = {
             side: {item["name"] or "": names[_within(item["tensor_index"], names, "tensor of a signature")] for item in row[side] or ()}
-            for side in ("inputs", "outputs")
+            for side, names in (("inputs", self.names[index]), ("outputs", self.final[index]))
         }
         return {"key": row["signature_key"] or "", "subgraph_index": index, **sides}
 
@@ -310,6 +312,7 @@ class _Reader:
         graph, names = self.graphs[index], self.names[index]
         source = Source(str(self.path))
         prefix, last = graph.name, len(names)
+        current, written = self.final[index], set(graph.inputs)
         for position, row in enumerate(self.rows[index]["operators"] or ()):
             type_, domain, version = self.codes[row["opcode_index"]]
             sides = []
@@ -318,12 +321,26 @@ class _Reader:
                 for item in row[side] or ():
                     if item < -1 or item >= last:
                         raise Broken(f"operator {position} of subgraph {index} names tensor {item} of {last}")
-                    chosen.append(None if item < 0 else names[item])
+                    if item >= 0 and side == "outputs" and current[item] in written:
+                        current[item] = self._again(graph, names[item], position)
+                    chosen.append(None if item < 0 else current[item])
                 sides.append(tuple(chosen))
+            written.update(name for name in sides[1] if name)
             attrs = self._attributes(row, type_, domain, names)
             bodies = self._bodies(attrs, type_) if not domain and type_ in BODIES else {}
             op = Operator(f"{prefix}/{position}", type_, sides[0], sides[1], attrs, "", domain, version, bodies, source)
             graph.add_op(op)
+        if current != names:
+            graph.set_interface(graph.inputs, [current[item] for item in self.rows[index]["outputs"] or ()])
+
+    def _again(self, graph: Graph, name: str, position: int) -> str:
+        """A new name for a tensor that an operator overwrites (memory that is shared on purpose): each value has one writer."""
+        tensor = graph.tensor(name)
+        fresh = f"{name}@{position}"
+        while fresh in graph.tensors:
+            fresh += "'"
+        graph.add_tensor(replace(tensor, name=fresh, attrs={**tensor.attrs, "again": name}))
+        return fresh
 
     def _attributes(self, row: Row, type_: str, domain: str, names: list[str]) -> dict[str, Any]:
         union = row["builtin_options"] or row["builtin_options_2"]

@@ -89,6 +89,8 @@ class _Writer:
         """The finished structure."""
         tensors = [_tensors(graph, self.stored) for graph in self.graphs]
         self.indices = [{tensor.name: index for index, tensor in enumerate(items)} for items in tensors]
+        for graph, indices in zip(self.graphs, self.indices, strict=True):
+            indices.update({name: indices[tensor.attrs["again"]] for name, tensor in graph.tensors.items() if name not in indices})
         subgraphs = [self._subgraph(index, items) for index, items in enumerate(tensors)]
         metadata = self._metadata()
         row: Row = {
@@ -329,7 +331,8 @@ def _same_op(left: Operator, right: Operator) -> bool:
 def _tensors(graph: Graph, stored: Stored | None) -> list[Tensor]:
     """A graph's tensors in the stored order, new ones last, with those that only attributes name."""
     last = len(graph.tensors) + (1 << 31)
-    tensors = sorted(graph.tensors.values(), key=lambda tensor: tensor.attrs.get("index", last))
+    own = [tensor for tensor in graph.tensors.values() if tensor.attrs.get("again") not in graph.tensors]
+    tensors = sorted(own, key=lambda tensor: tensor.attrs.get("index", last))
     index = graph.attrs.get("index")
     kept = stored.tensors[index] if stored and index is not None and index < len(stored.tensors) else {}
     named: dict[str, None] = {}
