@@ -15,7 +15,7 @@ from ..rewrites.freeze import Frozen, freeze
 from ..rewrites.planner import Passed, Proof, Prover, Score, Step, plan, score, tidy
 from ..rewrites.registry import allowed
 from .check import check
-from .errors import AccelintError, UsageError
+from .errors import AccelintError, RuntimeFailure, UsageError
 from .formats import emit
 
 if TYPE_CHECKING:
@@ -95,20 +95,48 @@ def fix(
     with Reference(model) as reference:
         prove = reference if prover is None else prover(model)
         steps: list[Step] = []
-        frozen = _frozen(model, chosen, sizes, before, prove, steps) if sizes else None
+        frozen = _frozen(model, chosen, sizes, before, prove, steps) if sizes or _derivable(model) else None
         done = plan(model.graph, rewrites, lambda: check(model, chosen), prove)
     after = check(model, chosen)
     return FixResult(model, before, after, (*steps, *done.steps), tuple(done.passed), frozen, difference(lines, listing(model.graph)))
 
 
-def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage, prove: Prover, steps: list[Step]) -> Frozen:
-    """Freeze and record it; the user asked for it, so it stays whatever the score says."""
+def _derivable(model: Model) -> bool:
+    """True when every input is static and a tensor is not: the file leaves out shapes that follow from its inputs."""
+    graph = model.graph
+    closed = all(graph.tensor(name).static for name in graph.inputs)
+    return closed and any(not tensor.static for tensor in graph.tensors.values())
+
+
+def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage, prove: Prover, steps: list[Step]) -> Frozen | None:
+    """Freeze and record it; what the user asked for stays whatever the score says, what only follows from the file when it helps."""
     clean = allowed(model.dialect, "safe")
-    frozen = freeze(model, sizes, inference(model.dialect), lambda graph: tidy(graph, clean))
+    state = model.graph.state()
+    try:
+        frozen = freeze(model, sizes, inference(model.dialect), lambda graph: tidy(graph, clean))
+    except RuntimeFailure as error:
+        if sizes:
+            raise
+        model.graph.restore(state)
+        failed = Proof("not proved", error.message)
+        steps.append(Step("infer-shapes", "", Parity.BIT_EXACT, (), False, error.message, score(before), score(before), failed))
+        return None
     after = check(model, chosen)
+    change = f"{score(before).text} -> {score(after).text}"
+    if not sizes and (not frozen.edits or score(after) >= score(before)):
+        model.graph.restore(state)
+        return None
     proof = prove(Parity.BIT_EXACT)
-    reason = f"asked for by --freeze: {score(before).text} -> {score(after).text}"
+    if not sizes:
+        kept = proof.status != "failed"
+        if not kept:
+            model.graph.restore(state)
+        title = "shapes that follow from the inputs are written in, and what becomes constant is folded"
+        places = tuple(f"{id} x{count}" for id, count in frozen.edits.items())
+        steps.append(Step("infer-shapes", title, Parity.BIT_EXACT, places, kept, change, score(before), score(after), proof))
+        return None
     title = f"shapes are frozen: {frozen.text}"
+    reason = f"asked for by --freeze: {change}"
     steps.append(Step("freeze", title, Parity.CONTRACT, tuple(sizes), True, reason, score(before), score(after), proof))
     return frozen
 

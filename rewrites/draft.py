@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOWEST_VERSIONS = {"BROADCAST_TO": 2}
 """The lowest registered version of TFLite operators whose version 1 no kernel takes. Source: LiteRT, tflite/core/kernels/register.cc."""
+SECOND_FOR_INT8 = ("TRANSPOSE", "SLICE", "STRIDED_SLICE", "GATHER", "CONCATENATION", "SPLIT", "TILE")
+"""TFLite operators whose int8 form is version 2. Source: LiteRT, tflite/converter/tools/versioning/op_version.cc."""
 
 
 def constant_of(array: NDArray[Any] | np.generic, dtype: str | None = None) -> Constant:
@@ -97,6 +99,8 @@ class Draft:
     ) -> str:
         """A new operator with one result, whose name is given back; ``to`` writes an existing tensor instead of a new one."""
         name = to or self.tensor(dtype, shape, quant, type.lower())
+        if version is None and self.graph.dialect == "tflite" and dtype == "int8" and type in SECOND_FOR_INT8:
+            version = 2
         self.op(type, inputs, (name,), attrs, version=version)
         return name
 

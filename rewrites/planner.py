@@ -30,6 +30,7 @@ class Score:
 
     refused: int
     findings: int
+    dropped: int
     partitions: int
     crossing: float
     accelerated_macs: int
@@ -40,16 +41,24 @@ class Score:
         if self.refused:
             return f"the whole model refused, {self.findings} findings"
         crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
-        return f"{self.findings} findings, {self.partitions} partitions, {crossing} bytes across, {-self.accelerated_macs} MACs accelerated"
+        dropped = f" and {self.dropped} operators left out of groups" if self.dropped else ""
+        pieces = f"{self.partitions} partitions, {crossing} bytes across, {-self.accelerated_macs} MACs accelerated"
+        return f"{self.findings} findings{dropped}, {pieces}"
 
 
 def score(coverage: Coverage) -> Score:
-    """The score of a coverage; notes do not count, a boundary of unknown size is the worst."""
+    """The score of a coverage; notes do not count, a boundary of unknown size is the worst.
+
+    Operators that are taken but left out of every group (ACL6..) follow from the findings of others, so they count after those.
+    """
+    real = [item for item in coverage.findings if item.effect != "note"]
+    dropped = sum(1 for item in real if item.code.startswith("ACL6"))
     sizes = [part.bytes_in for part in coverage.partitions] + [part.bytes_out for part in coverage.partitions]
     crossing = float("inf") if None in sizes else float(sum(size or 0 for size in sizes))
     return Score(
         refused=int(coverage.verdict == "rejected"),
-        findings=sum(1 for item in coverage.findings if item.effect != "note"),
+        findings=len(real) - dropped,
+        dropped=dropped,
         partitions=len(coverage.partitions),
         crossing=crossing,
         accelerated_macs=-sum(op.macs or 0 for op in coverage.operators if op.verdict is Verdict.ACCELERATED),
@@ -68,6 +77,18 @@ class Proof:
     def text(self) -> str:
         """``proved: ...``"""
         return f"{self.status}: {self.words}" if self.words else self.status
+
+
+KEPT_MACS = 0.99
+"""Share of the accelerated MACs that a step must keep, unless the model was refused before it."""
+
+
+def worse_by(before: Score, after: Score) -> str:
+    """Why a step is no improvement; empty when it is one."""
+    if after >= before:
+        return "it does not improve the placement"
+    lost = not before.refused and after.accelerated_macs > KEPT_MACS * before.accelerated_macs
+    return f"fewer MACs would be accelerated: {-after.accelerated_macs} instead of {-before.accelerated_macs}" if lost else ""
 
 
 Check = Callable[[], "Coverage"]
@@ -187,10 +208,11 @@ class _Planner:
         coverage = self.check()
         parity = self.follow(known, coverage, rewrite.parity)
         coverage = self.check()
-        better = score(coverage) < score(self.coverage)
+        objection = worse_by(score(self.coverage), score(coverage))
+        better = not objection
         if not better and len(places) == 1:
             self.tried.update((rewrite.id, op.id) for _, op in places)
-        return self.settle(rewrite.id, rewrite.title, parity, done, state, coverage, "" if better else "it does not improve the placement")
+        return self.settle(rewrite.id, rewrite.title, parity, done, state, coverage, objection)
 
     def apply(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]]) -> tuple[str, ...]:
         done: list[str] = []

@@ -13,6 +13,8 @@ from .permute import Step, steps
 from .tflite import MOST_DIMS, axis_of, integers, ints, moves, padded, reshape, same_quantization, sizes, transpose
 from .views import broadcast_views, reduction_views
 
+FOUR_DIMS_VERSION = 2
+"""Element-wise operators have higher versions for five dimensions and 16-bit types, which delegates take for unknown."""
 RANK = ("ACL401", "ACL201", "ACL404", "ACL405", "ACL505", "ACL202", "ACL502")
 
 UNARY = (
@@ -135,7 +137,8 @@ class OnViews(Rewrite[Views]):
             names[1] = integers(draft, found.axes)
         result = graph.tensor(op.outputs[0] or "")
         attrs = {**op.attrs, **found.attrs}
-        name = draft.value(op.type, names, result.dtype, found.result, attrs, quant=result.quant, version=op.version)
+        version = min(op.version, FOUR_DIMS_VERSION)
+        name = draft.value(op.type, names, result.dtype, found.result, attrs, quant=result.quant, version=version)
         reshape(draft, name, found.after, to=result.name)
         draft.commit((op,))
 
