@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..graph import Constant, Graph, Operator, Tensor
-from .coreml_mil import walk_blocks
-from .coreml_schema import DTYPES, message
+from .coreml_mil import CODES, walk_blocks
+from .coreml_schema import DTYPES, message, operators
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 _NUMBERS = {name: number for number, name in DTYPES.items()}
 _FIELDS = {
-    "float32": ("floats", "f"), "float64": ("doubles", "d"), "int32": ("ints", "i"), "uint32": ("ints", "I"), "int16": ("ints", "h"),
+    "float32": ("floats", "f"), "float64": ("doubles", "d"), "int32": ("ints", "i"), "int16": ("ints", "h"),
     "uint16": ("ints", "H"), "int64": ("longInts", "q"), "uint64": ("longInts", "Q"), "bool": ("bools", "?"),
 }  # fmt: skip
 """Where TensorValue keeps each dtype, with its struct code; the others are bytes."""
@@ -219,7 +219,7 @@ def _bind_attribute(edit: _Edit, op: Operator, key: str, operation: Any) -> None
     if value is None:
         return
     name = edit.fresh(f"{op.label}_{key}")
-    constant = value if isinstance(value, Constant) else attribute_constant(edit.graph, op, value)
+    constant = value if isinstance(value, Constant) else attribute_constant(edit.graph, op, key, value)
     edit.consts[name] = const_operation(name, constant)
     _bind(operation, key, (name,))
 
@@ -293,19 +293,39 @@ def const_operation(name: str, constant: Constant) -> Any:
     return operation
 
 
-def attribute_constant(graph: Graph, op: Operator, value: Any) -> Constant:
-    """An attribute's value as a constant: float values take the dtype of the operator's first floating-point input."""
-    flat = list(value) if isinstance(value, (list, tuple)) else [value]
-    shape = (len(flat),) if isinstance(value, (list, tuple)) else ()
+def attribute_constant(graph: Graph, op: Operator, key: str, value: Any) -> Constant:
+    """An attribute's value as a constant, of the dtype that the operator declares for it.
+
+    Where several are declared, float values take the dtype of the operator's first floating-point input.
+    """
+    flat, shape = _flatten(value)
     if flat and isinstance(flat[0], str):
         return Constant("string", shape, inline="\0".join(flat).encode())
     if not all(isinstance(item, (bool, int, float)) for item in flat):
         raise UsageError(f"operator {op.label!r} ({op.type}) has an attribute that cannot be stored: {value!r}")
+    declared = operators()[op.type].dtypes.get(key, ()) if op.type in operators() else ()
+    inputs = [tensor.dtype for tensor in graph.input_tensors(op) if tensor is not None]
+    dtype = next(name for name in _wishes(flat, inputs, declared) if not declared or name in declared or name == "float32")
+    return Constant(dtype, shape, inline=struct.pack(f"<{len(flat)}{CODES[dtype]}", *flat))
+
+
+def _wishes(flat: list[Any], inputs: list[str], declared: Sequence[str]) -> list[str]:
+    """The dtypes that numbers could be stored in, the most natural first; the last always does."""
     if flat and isinstance(flat[0], bool):
-        dtype, code = "bool", "?"
-    elif any(isinstance(item, float) for item in flat):
-        floats = [tensor.dtype for tensor in graph.input_tensors(op) if tensor is not None and tensor.dtype in ("float16", "float32")]
-        dtype, code = (floats[0], "e" if floats[0] == "float16" else "f") if floats else ("float32", "f")
-    else:
-        dtype, code = "int32", "i"
-    return Constant(dtype, shape, inline=struct.pack(f"<{len(flat)}{code}", *flat))
+        return ["bool", "float32"]
+    floats = [name for name in inputs if name in ("float16", "float32")][:1]
+    if any(isinstance(item, float) for item in flat):
+        return [*floats, "float32", "float16"]
+    return ["int32", *(name for name in declared if name in CODES), *floats, "float32"]
+
+
+def _flatten(value: Any) -> tuple[list[Any], tuple[int, ...]]:
+    """The elements of nested tuples, and their shape."""
+    level: list[Any] = [value]
+    shape: list[int] = []
+    while level and all(isinstance(item, (list, tuple)) for item in level):
+        shape.append(len(level[0]))
+        if any(len(item) != shape[-1] for item in level):
+            break
+        level = [inner for item in level for inner in item]
+    return level, tuple(shape)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .coreml_package import Blobs
 
 _MAX_DIM = 1 << 40
-_CODES = {
+CODES = {
     "float16": "e", "float32": "f", "float64": "d", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
     "uint32": "I", "int64": "q", "uint64": "Q", "bool": "?",
 }  # fmt: skip
@@ -359,7 +359,7 @@ def _packed(tensor: Any, dtype: str) -> bytes | None:
         return b""
     if form == "bytes":
         return bytes(tensor.bytes.values)
-    code = _CODES.get(dtype)
+    code = CODES.get(dtype)
     if code is None or form not in _UNPACKED:
         return None
     values = getattr(tensor, form).values
@@ -386,7 +386,7 @@ def decode(value: Any, place: Place) -> Any:
         strings = list(value.immediateValue.tensor.strings.values)
         return (strings[0] if strings else "") if not tensor.const.shape else tuple(strings)
     size = tensor.nbytes
-    code = _CODES.get(tensor.dtype)
+    code = CODES.get(tensor.dtype)
     if code is None or size is None or size > _INLINE:
         return tensor.const
     flat = struct.unpack(f"<{tensor.const.elements}{code}", tensor.const.raw())

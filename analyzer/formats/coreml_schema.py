@@ -7,7 +7,8 @@ private pool, so they never meet the same ones of an installed coremltools.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,18 @@ class Parameters:
 
     inputs: tuple[str, ...]
     attrs: frozenset[str]
+    dtypes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What an attribute may be stored as."""
 
 
 @cache
 def operators() -> dict[str, Parameters]:
     """Every MIL operator that coremltools 9.0 knows, and the three that only serialized programs hold."""
     table = json.loads((_HERE / "coreml_ops.json").read_text())
-    known = {name: Parameters(tuple(entry["inputs"]), frozenset(entry["attrs"])) for name, entry in table.items()}
+    known = {
+        name: Parameters(tuple(entry["inputs"]), frozenset(entry["attrs"]), {key: tuple(kinds) for key, kinds in entry["dtypes"].items()})
+        for name, entry in table.items()
+    }
     known["write_state"] = Parameters(("input", "data"), frozenset())
     known["custom_layer"] = Parameters((), frozenset({"class_name", "input_order", "parameters", "weights", "description"}))
     known["while_loop"] = Parameters(("loop_vars",), frozenset())
