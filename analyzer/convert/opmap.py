@@ -80,7 +80,8 @@ def op_map(source: Graph, converted: Model) -> OpMap:
 def _results(source: Graph, converted: Model) -> dict[str, str]:
     """The source node by output tensor of the converted main graph, through the signature's output names."""
     writers = [source.producer(name) for name in source.outputs]
-    by_key = dict(zip(source.attrs.get("signature_outputs", source.outputs), writers, strict=False))
+    unnamed = tuple(f"output_{index}" for index in range(len(writers)))
+    by_key = dict(zip(source.attrs.get("signature_outputs", unnamed), writers, strict=False))
     keys = signature_outputs(converted)
     found = {tensor: by_key[key] for key, tensor in keys.items() if key in by_key}
     return {tensor: op.name for tensor, op in found.items() if op is not None}

@@ -31,7 +31,7 @@ def _answered(request: dict[str, Any]) -> dict[str, Any]:
     versions = {"tensorflow": tf.__version__}
     try:
         answer = _attempt(tf, request, frozen=False)
-        if "size" not in answer and not any(item["calls"] for item in answer["refused"]):
+        if "size" not in answer and request["kind"] == "savedmodel" and not any(item["calls"] for item in answer["refused"]):
             with suppress(Exception):  # the first answer stands when freezing is not possible
                 second = _attempt(tf, request, frozen=True)
                 answer = second if "size" in second or second["refused"] else answer
@@ -44,8 +44,9 @@ def _attempt(tf: Any, request: dict[str, Any], *, frozen: bool) -> dict[str, Any
     from tensorflow.lite.python.convert_phase import ConverterError
 
     with tempfile.TemporaryDirectory() as folder:
-        kept = _save_alone(tf, request, folder, frozen=frozen)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=["serving_default"])
+        alone = str(Path(folder) / "alone")
+        kept = _save_alone(tf, _frozen(tf, request, folder) if frozen else request, alone)
+        converter = tf.lite.TFLiteConverter.from_saved_model(alone, signature_keys=["serving_default"])
         _configure(tf, converter, request)
         try:
             data = converter.convert()
@@ -60,7 +61,7 @@ def _attempt(tf: Any, request: dict[str, Any], *, frozen: bool) -> dict[str, Any
 # ---- the signature, alone ------------------------------------------------------------------
 
 
-def _save_alone(tf: Any, request: dict[str, Any], folder: str, *, frozen: bool) -> Any:
+def _save_alone(tf: Any, request: dict[str, Any], folder: str) -> Any:
     """Save the signature by itself as ``serving_default``; returns what must stay alive meanwhile."""
     owner, function, names = _function(tf, request)
     specs = [_spec(tf, name, spec, request["inputs"].get(name)) for name, spec in names.items()]
@@ -68,8 +69,6 @@ def _save_alone(tf: Any, request: dict[str, Any], folder: str, *, frozen: bool) 
     module.used = list(function.graph.variables)
     module.call = tf.function(lambda *values: _call(function, names, values))
     concrete = module.call.get_concrete_function(*specs)
-    if frozen:
-        concrete = module.call = _frozen(tf, concrete, specs)
     try:
         tf.saved_model.save(module, folder, signatures={"serving_default": concrete})
     except (AssertionError, ValueError):  # it needs tables or other resources, which the loaded object tracks
@@ -78,13 +77,16 @@ def _save_alone(tf: Any, request: dict[str, Any], folder: str, *, frozen: bool) 
     return owner, module
 
 
-def _frozen(tf: Any, concrete: Any, specs: list[Any]) -> Any:
-    """The function with its variables as constants and its outputs' names."""
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    constant = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
-    names = sorted(concrete.structured_outputs)
-    return tf.function(lambda *values: dict(zip(names, constant(*values), strict=True))).get_concrete_function(*specs)
+def _frozen(tf: Any, request: dict[str, Any], folder: str) -> dict[str, Any]:
+    """The request with the SavedModel as a GraphDef whose variables are constants."""
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        v1.saved_model.loader.load(session, request["tags"], request["model"])
+        nodes = [tensor.split(":")[0] for tensor in request["fetches"].values()]
+        constant = v1.graph_util.convert_variables_to_constants(session, session.graph_def, nodes)
+    file = Path(folder) / "frozen.pb"
+    file.write_bytes(constant.SerializeToString())
+    return {**request, "kind": "graphdef", "model": str(file)}
 
 
 def _call(function: Any, names: dict[str, Any], values: tuple[Any, ...]) -> dict[str, Any]:

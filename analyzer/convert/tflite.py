@@ -151,6 +151,7 @@ def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph
     shapes = fixed_shapes(graph, options)
     names = input_names(graph)
     folder = _folder(model)
+    stored = model.metadata.get("signatures", {}).get(signature, {})
     request = {
         "model": str(folder.absolute()),
         "kind": "savedmodel" if folder.is_dir() else "graphdef",
@@ -159,7 +160,7 @@ def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph
         "inputs": {name: _plain(shape) for name, shape in shapes.items()},
         "dtypes": {name: graph.tensor(tensor).dtype for tensor, name in names.items()},
         "feeds": {name: tensor for tensor, name in names.items()},
-        "fetches": {f"output_{index}": tensor for index, tensor in enumerate(graph.outputs)},
+        "fetches": stored.get("outputs") or {f"output_{index}": tensor for index, tensor in enumerate(graph.outputs)},
         "static": all(shape is not None and all(isinstance(dim, int) for dim in shape) for shape in shapes.values()),
         "select_tf_ops": options.select_tf_ops,
         "allow_custom_ops": options.allow_custom_ops,
