@@ -71,6 +71,10 @@ class Marked:
             return self.by_name.get(f"{_MARK}{found.group(1)}@")
         return self.by_name.get(RENAMED.sub("", name))
 
+    def readable(self, text: str) -> str:
+        """A message of the runtime with the file's own names in it."""
+        return _PLACE.sub(lambda found: self.by_name[found[0]].label if found[0] in self.by_name else found[0], text)
+
 
 def mark(path: Path, keep: tuple[str, ...] = ()) -> Marked:
     """Read the file's structure; rename nodes only where their own names do not do. ``keep``: tensors to add as outputs."""

@@ -7,7 +7,8 @@ users will see, where fused nodes are ``unmapped``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ class OrtWorker:
             return refusal
         session = self._load(request, marked.source)
         if isinstance(session, Answer):
-            return session
+            return replace(session, reason=marked.readable(session.reason))
         placement, partitions, notes = self._placement(session, request, marked) if request.placement else ((), None, {})
         ran = self._run(session, request)
         return Answer(
@@ -313,5 +314,8 @@ def _flat(names: Iterable[str], values: Iterable[Any]) -> list[tuple[str, Any]]:
 
 
 def _words(error: Exception) -> str:
-    """The runtime's message without its prefix of numbers."""
-    return str(error).strip()[:2000]
+    """The runtime's message: ``FAIL: ...`` for ``[ONNXRuntimeError] : 1 : FAIL : ...``."""
+    return _PREFIX.sub(r"\1: ", str(error).strip())[:2000]
+
+
+_PREFIX = re.compile(r"^\[ONNXRuntimeError\] : \d+ : (\w+) : ")

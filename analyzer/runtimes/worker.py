@@ -11,6 +11,8 @@ import json
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 import types
 from pathlib import Path
@@ -18,14 +20,21 @@ from typing import Any
 
 
 def _die_with_parent(parent: int) -> None:
-    """Ask the kernel to kill this process when the parent goes, however it goes (Linux; elsewhere the pipe's end does it)."""
+    """Go when the parent goes, however it goes: the kernel sees to it on Linux, a look every second elsewhere."""
     if sys.platform != "linux":
+        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
         return
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     if os.getppid() != parent:
         os._exit(0)
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
 def _no_core_dumps() -> None:
