@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 from accelint.analyzer.formats.onnx_wire import KEEP, MARK, Span, encode, inflate, length, span_of, strip, tag
-from accelint.analyzer.formats.wire import WireError, fields, varint
+from accelint.analyzer.formats.wire import MAX_FIELDS, WireError, fields, varint
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -43,6 +43,12 @@ def test_fields_tell_number_kind_and_place() -> None:
 def test_damaged_fields_are_refused(data: bytes, problem: str) -> None:
     with pytest.raises(WireError, match=problem):
         list(fields(data, 0, len(data)))
+
+
+def test_millions_of_empty_fields_are_refused() -> None:
+    data = (tag(1, 2) + encode(0)) * (MAX_FIELDS + 1)
+    with pytest.raises(WireError, match="fields in one message"):
+        strip(tag(7, 2) + encode(len(data)) + data, len(data) + 5)
 
 
 def numbers(name: str, count: int, kind: int, *, raw: bool) -> TensorProto:

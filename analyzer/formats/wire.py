@@ -13,6 +13,10 @@ from typing import Union
 Buffer = Union[bytes, "mmap.mmap", memoryview]
 
 
+MAX_FIELDS = 4_000_000
+"""Fields of one message beyond which it is no model: reading it would only take time and memory."""
+
+
 class WireError(ValueError):
     """The bytes are not protobuf, or end in the middle of a field."""
 
@@ -33,7 +37,11 @@ def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
 
 def fields(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
     """Each field between ``at`` and ``end``: number, wire type, start of the tag, start and end of the value."""
+    left = MAX_FIELDS
     while at < end:
+        left -= 1
+        if left < 0:
+            raise WireError(f"more than {MAX_FIELDS} fields in one message at byte {at}")
         tag_at = at
         tag = data[at]
         if tag < 0x80:
