@@ -13,7 +13,7 @@ from typing import Union
 Buffer = Union[bytes, "mmap.mmap", memoryview]
 
 
-MAX_FIELDS = 4_000_000
+MAX_FIELDS = 2_000_000
 """Fields of one message beyond which it is no model: reading it would only take time and memory."""
 
 
