@@ -240,11 +240,13 @@ def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
     effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
     if ("fallback", Answer.FAILS) in effects:
         return Verdict.FALLBACK
+    if ("fallback", Answer.UNKNOWN) not in effects and ("rejected", Answer.FAILS) in effects:
+        return Verdict.REJECTED
     if effects & _UNDECIDED:
         return Verdict.UNKNOWN
     if any(rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note" for rule, failure in failures):
         return Verdict.UNKNOWN
-    return Verdict.REJECTED if ("rejected", Answer.FAILS) in effects else Verdict.ACCELERATED
+    return Verdict.ACCELERATED
 
 
 def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:

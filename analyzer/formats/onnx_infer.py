@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from .onnx_functions import MAX_EXPANDED, expanded
@@ -23,6 +24,33 @@ def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
         return pb().ModelProto.FromString(infer_shapes(data)), ""
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
         return proto, (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+SHAPED: Mapping[str, int] = {
+    "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 1, "Pad": 1, "Split": 1, "Unsqueeze": 1,
+    "TopK": 1, "OneHot": 1, "Upsample": 1,
+}  # fmt: skip
+"""Operators whose result's shape follows from the value of an input, and the position of that input."""
+
+
+def infer_plainly(proto: Any, data: bytes) -> Any | None:
+    """The model with the types that follow without carrying values through operators, None when that makes no difference.
+
+    ONNX Runtime infers like this (and folds constants later): a Reshape to a computed shape has an unknown shape there.
+    """
+    constants = {tensor.name for tensor in proto.graph.initializer}
+    constants |= {name for node in proto.graph.node if node.op_type in ("Constant", "Shape") for name in node.output}
+    if not any(_computed(node, constants) for node in proto.graph.node):
+        return None
+    try:
+        return pb().ModelProto.FromString(infer_shapes(data, values=False))
+    except Exception:  # the propagating inference has reported it
+        return None
+
+
+def _computed(node: Any, constants: set[str]) -> bool:
+    position = SHAPED.get(node.op_type)
+    return position is not None and any(name and name not in constants for name in node.input[max(position, 0) :])
 
 
 def _open(graph: Any) -> bool:

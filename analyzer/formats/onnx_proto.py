@@ -68,9 +68,9 @@ def native() -> Any:
     return _load("onnx_cpp2py_export", "onnx_cpp2py_export*.[sp][oy]*")
 
 
-def infer_shapes(model: bytes) -> bytes:
-    """The serialized model with every type and shape that onnx can infer, values propagated; raises what onnx raises."""
-    inferred = native().shape_inference.infer_shapes(model, False, False, True)
+def infer_shapes(model: bytes, *, values: bool = True) -> bytes:
+    """The serialized model with every type and shape that onnx can infer, values propagated unless told; raises what onnx raises."""
+    inferred = native().shape_inference.infer_shapes(model, False, False, values)
     assert isinstance(inferred, bytes)
     return inferred
 

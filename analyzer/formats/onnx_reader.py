@@ -11,7 +11,7 @@ from ..graph import Graph, Operator, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
 from .onnx_functions import check_functions, function_key
-from .onnx_infer import infer_missing
+from .onnx_infer import infer_missing, infer_plainly
 from .onnx_proto import pb, prose, text
 from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
@@ -85,6 +85,8 @@ class _Reader:
         inferred, problem = infer_missing(proto, self.data)
         graph = Graph("main", "onnx", opsets)
         self.fill(graph, proto.graph, inferred.graph)
+        if not problem:
+            self.note_plain_shapes(graph)
         functions: dict[str, Graph] = {}
         for function in proto.functions:
             body = Graph(f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets)
@@ -151,6 +153,17 @@ class _Reader:
                 text(note.tensor_name): {text(entry.key): text(entry.value) for entry in note.quant_parameter_tensor_names}
                 for note in proto.quantization_annotation
             }
+
+    def note_plain_shapes(self, graph: Graph) -> None:
+        """``plain_shapes``: tensor -> (its shape, the shape that a runtime sees which carries no values through operators)."""
+        plain = infer_plainly(self.proto, self.data)
+        if plain is None:
+            return
+        types = self.types.of_graph(self.proto.graph, plain.graph)
+        known = {
+            name: (tensor.shape, types.get(name, ("unknown", None))[1]) for name, tensor in graph.tensors.items() if tensor.const is None
+        }
+        graph.attrs["plain_shapes"] = {name: shapes for name, shapes in known.items() if shapes[0] != shapes[1]}
 
     def add_inputs(self, graph: Graph, proto: Any, types: dict[str, Type], interface: list[str]) -> list[str]:
         """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""

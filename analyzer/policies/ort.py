@@ -32,8 +32,12 @@ class OrtCompile:
         return {op.id for op in graph.ops() if op.type in _FOLDED and op.domain in ("", "ai.onnx")}
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """Units as the provider sees them: the target reads and writes quantized tensors, its members are left out."""
-        return seen_in_units(graph) if options.get("units") == "qdq" else graph
+        """Shapes as ONNX Runtime infers them, and units as the provider sees them.
+
+        The target of a unit reads and writes quantized tensors, its members are left out.
+        """
+        plain = with_plain_shapes(graph)
+        return seen_in_units(plain) if options.get("units") == "qdq" else plain
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
@@ -160,6 +164,22 @@ class _Walk:
     def _members(self, id: str) -> list[str]:
         unit = self.found.get(id)
         return [id] if unit is None else [id, *(op.id for op in unit.members if self._head(op.id) == id)]
+
+
+def with_plain_shapes(graph: Graph) -> Graph:
+    """The graph with the shapes that follow without carrying values through operators (Shape, Gather, Concat, ...)."""
+    plain: Mapping[str, tuple[Any, Any]] = graph.attrs.get("plain_shapes", {})
+    changed = {name: shapes[1] for name, shapes in plain.items() if (tensor := graph.tensors.get(name)) and tensor.shape == shapes[0]}
+    if not changed:
+        return graph
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    for tensor in graph.tensors.values():
+        view.add_tensor(replace(tensor, shape=changed[tensor.name]) if tensor.name in changed else tensor)
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in graph.ops():
+        view.add_op(op)
+    return view
 
 
 def seen_in_units(graph: Graph) -> Graph:
