@@ -184,7 +184,7 @@ class OrtWorker:
         from .inputs import draw
 
         seed = int(request.options.get("seed", 0))
-        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) and dim > 0 else 1 for dim in item.shape], seed)
+        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) else 1 for dim in item.shape], seed)
                 for name, item in wanted.items()}  # fmt: skip
 
 

@@ -28,7 +28,7 @@ class WebGpuWorker(OrtWorker):
         """Provider of each node that ran; what ONNX Runtime lists for the others."""
         ran = self._profiled(request, marked)
         names = {item.name for item in ran}
-        return ran + [item for item in super().assigned(session, request, marked) if item.name and item.name not in names]
+        return ran + [item for item in super().assigned(session, request, marked) if item.name not in names]
 
     def _profiled(self, request: Request, marked: Marked) -> list[Assigned]:
         options = self.options(request)
