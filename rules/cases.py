@@ -41,6 +41,11 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         [name for name in inputs if name and graph.tensor(name).const is None and graph.producer(name) is None],
         [name for name in outputs if name],
     )
+    if "before" in case and inputs and inputs[0]:
+        source = Tensor("before", "float32", graph.tensor(inputs[0]).shape)
+        graph.add_tensor(source)
+        graph.set_interface(["before", *graph.inputs[1:]], graph.outputs)
+        graph.add_op(Operator("main/1", str(case["before"]), ("before",), (inputs[0],), version=op.version))
     graph.add_op(op)
     return graph, op
 

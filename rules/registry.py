@@ -41,6 +41,20 @@ def choose(target: str, pack_file: Path | None = None) -> Chosen:
     return pack.chosen(variant, version)
 
 
+def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:
+    """The pack of the same accelerator for models of another dialect, None when there is none.
+
+    It is named after the dialect: ``coreml/ane`` takes ``mil`` and ``coreml/ane-nn`` takes ``nn``.
+    """
+    if chosen.pack.dialect == dialect:
+        return chosen
+    name = f"{chosen.pack.target}-{dialect}"
+    if name not in pack_folders():
+        return None
+    pack = load_pack(name)
+    return pack.chosen(chosen.variant if chosen.variant in pack.variants else "", chosen.version)
+
+
 def nearest(word: str, known: list[str]) -> str:
     """A hint: the names closest to a wrong one, or all of them."""
     close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)

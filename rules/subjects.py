@@ -49,6 +49,11 @@ def _shape(graph: Graph, tensor: Tensor) -> Values:
     return [dim if isinstance(dim, int) else UNKNOWN for dim in tensor.shape]
 
 
+def _known_dims(graph: Graph, tensor: Tensor) -> Values:
+    """The sizes that are known: what a runtime that passes over open ones looks at."""
+    return [UNKNOWN] if tensor.shape is None else [dim for dim in tensor.shape if isinstance(dim, int)]
+
+
 def _count(value: int | None) -> Values:
     return [UNKNOWN if value is None else value]
 
@@ -80,6 +85,7 @@ TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "rank": _rank,
     "shape": _shape,
     "dim": _shape,
+    "known_dim": _known_dims,
     "static": _static,
     "const": lambda graph, tensor: [graph.constant(tensor.name) is not None],
     "value": _value,
@@ -162,8 +168,8 @@ def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], whi
     return [at(index) for index in (which if isinstance(which, list) else [which])]
 
 
-_LOCAL = {"dtype", "rank", "shape", "dim", "static", "const", "elements", "bytes", "quant", "quant_axis", "present"}
-_WORDS = {"dim": "size", "quant": "quantization", "zero_point": "zero point", "quant_axis": "quantized axis", "elements": "element count"}
+_LOCAL = {"dtype", "rank", "shape", "dim", "known_dim", "static", "const", "elements", "bytes", "quant", "quant_axis", "present"}
+_WORDS = {"dim": "size", "known_dim": "size", "quant": "quantization", "zero_point": "zero point", "quant_axis": "quantized axis", "elements": "element count"}
 
 
 def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: str | None = None) -> Subject:

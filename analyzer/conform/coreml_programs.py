@@ -198,7 +198,7 @@ def norm(kind: str, *axes: int) -> Build:
             shape = tuple(IMAGE[axis] for axis in axes)
             p.op(kind, IMAGE, x=x, gamma=p.const(*shape), beta=p.const(*shape), attrs={"axes": axes, "epsilon": 1e-5})
             return
-        statistics = {"mean": p.const(64), "variance": p.const(64)} if kind == "batch_norm" else {}
+        statistics: dict[str, Any] = {"mean": p.const(64), "variance": p.const(64)} if kind == "batch_norm" else {}
         p.op(kind, IMAGE, x=x, **statistics, gamma=p.const(64), beta=p.const(64), attrs={"epsilon": 1e-5})
 
     return build
@@ -254,7 +254,7 @@ def sliced(begin: Shape, end: Shape, stride: Shape) -> Build:
     shape = tuple(-(-(high - low) // step) for low, high, step in zip(begin, end, stride, strict=True))
 
     def build(p: Program) -> None:
-        bounds = {"begin": p.const(4, dtype="int32", values=begin), "end": p.const(4, dtype="int32", values=end)}
+        bounds: dict[str, Any] = {"begin": p.const(4, dtype="int32", values=begin), "end": p.const(4, dtype="int32", values=end)}
         p.op("slice_by_index", shape, x=p.input(*IMAGE), **bounds, attrs={"stride": stride})
 
     return build
@@ -327,9 +327,10 @@ def attention(*, mask: bool) -> Build:
     shape = (1, 16, 128, 64)
 
     def build(p: Program) -> None:
-        inputs = {key: p.input(*shape) for key in ("query", "key", "value")}
-        more = {"attn_mask": p.input(1, 1, 128, 128)} if mask else {}
-        p.op("scaled_dot_product_attention", shape, **inputs, **more)
+        inputs: dict[str, Any] = {key: p.input(*shape) for key in ("query", "key", "value")}
+        if mask:
+            inputs["attn_mask"] = p.input(1, 1, 128, 128)
+        p.op("scaled_dot_product_attention", shape, **inputs)
 
     return build
 
@@ -339,11 +340,11 @@ def recurrent(kind: str) -> Build:
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
 
     def build(p: Program) -> None:
-        states = {"initial_h": p.input(1, 32), **({"initial_c": p.input(1, 32)} if kind == "lstm" else {})}
-        weights = {"weight_ih": p.const(gates * 32, 16), "weight_hh": p.const(gates * 32, 32)}
-        more = [((1, 32), "float16")] * (2 if kind == "lstm" else 1)
+        given: dict[str, Any] = {"initial_h": p.input(1, 32), **({"initial_c": p.input(1, 32)} if kind == "lstm" else {})}
+        given.update({"weight_ih": p.const(gates * 32, 16), "weight_hh": p.const(gates * 32, 32)})
+        more: list[tuple[Open, str]] = [((1, 32), "float16")] * (2 if kind == "lstm" else 1)
         attrs = {"direction": "forward", "output_sequence": True}
-        p.op(kind, (8, 1, 32), more=more, x=p.input(8, 1, 16), **states, **weights, attrs=attrs)
+        p.op(kind, (8, 1, 32), more=more, x=p.input(8, 1, 16), **given, attrs=attrs)
 
     return build
 
@@ -398,7 +399,7 @@ def resized(p: Program) -> None:
 
 def cropped(p: Program) -> None:
     """crop_resize of one box."""
-    attrs = {"target_height": 8, "target_width": 8, "normalized_coordinates": True, "spatial_scale": 1.0, "pad_value": 0.0}
+    attrs: dict[str, Any] = {"target_height": 8, "target_width": 8, "normalized_coordinates": True, "spatial_scale": 1.0, "pad_value": 0.0}
     attrs.update({"box_coordinate_mode": "CORNERS_HEIGHT_FIRST", "sampling_mode": "DEFAULT"})
     p.op("crop_resize", (1, 64, 8, 8), x=p.input(*IMAGE), boxes=p.const(1, 4), box_indices=p.const(1, dtype="int32"), attrs=attrs)
 
@@ -406,7 +407,7 @@ def cropped(p: Program) -> None:
 def suppressed(p: Program) -> None:
     """non_maximum_suppression of 100 boxes."""
     attrs = {"iou_threshold": 0.5, "score_threshold": 0.1, "max_boxes": 10, "per_class_suppression": False}
-    more = [((1, 10, 4), "float16"), ((1, 10), "int32"), ((1,), "int32")]
+    more: list[tuple[Open, str]] = [((1, 10, 4), "float16"), ((1, 10), "int32"), ((1,), "int32")]
     p.op("non_maximum_suppression", (1, 10, 4), more=more, boxes=p.input(1, 100, 4), scores=p.input(1, 100, 4), attrs=attrs)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .tflite_elementwise import DYN
 from .tflite_family import family
-from .tflite_net import KINDS, Net, Size, Skip, broadcast
+from .tflite_net import KINDS, Net, Size, Skip, broadcast, rescaled
 
 STORED = ("f32", "q8", "qu8", "i32", "i64", "bool", "i16", "f16")
 TYPES = {"i32": "INT32", "i64": "INT64", "i16": "INT16"}
@@ -32,7 +32,7 @@ def _reshape(net: Net, p: Any) -> None:
     names = [net.input(shape, p.kind)]
     if p.form != "option":
         names.append(net.const(target) if p.form != "runtime" else net.input((len(target),), "i32", static=True))
-    net.op("RESHAPE", names, [net.result(out, p.kind)], attrs)
+    net.op("RESHAPE", names, [net.result(out, p.kind, factor=rescaled(p))], attrs)
 
 
 family("RESHAPE", _reshape, mixes=40, kind=STORED, shapes=(((1, 4, 4, 3), (1, 48)), ((1, 4, 4, 3), (48,)), ((1, 4, 4, 3), (1, -1)),
@@ -40,7 +40,7 @@ family("RESHAPE", _reshape, mixes=40, kind=STORED, shapes=(((1, 4, 4, 3), (1, 48
        ((2, 4, 4, 3), (-1, 48)), ((48,), (1, 4, 4, 3)), ((1, 4, 4, 3), (1, 2, 2, 4, 3)), ((1, 2, 2, 4, 3), (1, 4, 4, 3)), ((1,), ()),
        ((), (1,)), ((2, 3, 4), (6, 4)),
        ((2, 3, 4), (1, 2, 3, 4)), ((2, 3, 4), (4, 3, 2)), ((1, 2, 1, 2, 3, 2), (24,))), form=("const", "option", "both", "runtime"),
-       dyn=DYN)  # fmt: skip
+       rescale=(1.0, 0.5), dyn=DYN)  # fmt: skip
 
 
 def _squeeze(net: Net, p: Any) -> None:
@@ -73,7 +73,11 @@ family("EXPAND_DIMS", _expand, mixes=20, kind=STORED, shape=((2, 3, 4), (4,), ()
 
 def _transpose(net: Net, p: Any) -> None:
     shape, perm = p.case
-    net.op("TRANSPOSE", [net.input(shape, p.kind), param(net, perm, p)], [net.result(tuple(shape[index] for index in perm), p.kind)])
+    net.op(
+        "TRANSPOSE",
+        [net.input(shape, p.kind), param(net, perm, p)],
+        [net.result(tuple(shape[index] for index in perm), p.kind, factor=rescaled(p))],
+    )
 
 
 family("TRANSPOSE", _transpose, mixes=36, kind=(*STORED, "q16"), case=(((1, 4, 5, 3), (0, 3, 1, 2)), ((1, 4, 5, 3), (0, 2, 1, 3)),
@@ -81,7 +85,7 @@ family("TRANSPOSE", _transpose, mixes=36, kind=(*STORED, "q16"), case=(((1, 4, 5
        ((2, 4, 5, 3), (1, 0, 2, 3)), ((2, 4, 5, 3), (0, 3, 1, 2)), ((3, 4), (1, 0)), ((2, 3, 4), (2, 0, 1)), ((2, 3, 4), (0, 2, 1)),
        ((5,), (0,)), ((1, 2, 3, 4, 5), (0, 4, 1, 2, 3)),
        ((1, 2, 3, 4, 5), (4, 3, 2, 1, 0)), ((1, 2, 1, 2, 3, 2), (5, 4, 3, 2, 1, 0)), ((1, 1, 4, 8), (0, 2, 3, 1))), const=(True, False),
-       dyn=DYN)  # fmt: skip
+       rescale=(1.0, 0.5), dyn=DYN)  # fmt: skip
 
 
 def _concat(net: Net, p: Any) -> None:
@@ -252,7 +256,7 @@ def _pad(net: Net, p: Any) -> None:
     names = [net.input(shape, p.kind), param(net, edges, p, p.index)]
     if p.op == "PADV2":
         names.append(net.operand((), p.kind, const=p.value_const))
-    net.op(p.op, names, [net.result(out, p.kind)])
+    net.op(p.op, names, [net.result(out, p.kind, factor=rescaled(p))])
 
 
 _PADS = (((1, 4, 5, 3), ((0, 0), (1, 1), (2, 2), (0, 0))), ((1, 4, 5, 3), ((0, 0), (0, 1), (0, 1), (0, 0))),
@@ -262,7 +266,7 @@ _PADS = (((1, 4, 5, 3), ((0, 0), (1, 1), (2, 2), (0, 0))), ((1, 4, 5, 3), ((0, 0
          ((1, 2, 3, 4, 5), ((0, 0), (1, 1), (0, 0), (0, 1), (0, 0))), ((1, 4, 5, 3), ((0, 0), (1, 1), (1, 1), (1, 1))))  # fmt: skip
 for _op in ("PAD", "PADV2"):
     family(_op, _pad, mixes=30, op=(_op,), kind=("f32", "q8", "qu8", "i32", "i64", "q16", "bool"), case=_PADS, index=("i32", "i64"),
-           const=(True, False), value_const=(True, False) if _op == "PADV2" else (True,), dyn=DYN)  # fmt: skip
+           const=(True, False), value_const=(True, False) if _op == "PADV2" else (True,), rescale=(1.0, 0.5), dyn=DYN)  # fmt: skip
 
 
 def _mirror(net: Net, p: Any) -> None:

@@ -12,12 +12,20 @@ from ..formats.tflite_reader import BODIES, body_key
 from ..formats.tflite_schema import schema
 from ..formats.tflite_versions import HIGHEST
 from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_hlo, tflite_reduce, tflite_spatial, tflite_stateful  # noqa: F401
+from .tflite_elementwise import COMPARE
 from .tflite_family import FAMILIES, Case, Family
 from .tflite_net import Net, Skip, seeded
 from .tflite_stateful import two_input_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+INT16 = {
+    "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MUL", "MEAN",
+        "SOFTMAX",
+    "PAD", "SPACE_TO_BATCH_ND",
+}  # fmt: skip
+"""Operators whose int16 kernels have limits of their own."""
 
 __all__ = ["Case", "cases", "operators"]
 
@@ -45,7 +53,19 @@ def _families() -> tuple[Family, ...]:
     versions = [Family(op, "version", _versions, {"op": (op,), "version": tuple(range(1, top + 1))}, 0) for op, top in HIGHEST.items()]
     known = {family.op for family in FAMILIES} | {"CUSTOM", "PLACEHOLDER_FOR_GREATER_OP_CODES"}
     bare = [Family(op, "no-kernel", _no_kernel, {"op": (op,)}, 0) for op in schema().options if op not in known]
-    return (*FAMILIES, *versions, *bare)
+    return (*FAMILIES, *_quantized("q8", "int8", 3), *_quantized("q16", "int16", 0), *versions, *bare)
+
+
+def _quantized(kind: str, label: str, divisor: int) -> Iterator[Family]:
+    """The families again with this kind as their base, and fewer mixes: limits of integer kernels are others than those of float ones."""
+    for family in FAMILIES:
+        axis = next((name for name in ("kind", "format") if kind in family.axes.get(name, ())), None)
+        if axis is None or family.axes[axis][0] == kind or family.op in (*COMPARE, "CHAIN") or "to" in family.axes:
+            continue
+        if kind == "q16" and family.op not in INT16:
+            continue
+        axes = {**family.axes, axis: (kind,)}
+        yield Family(family.op, f"{family.label}-{label}".lstrip("-"), family.make, axes, family.mixes // divisor if divisor else 0)
 
 
 def _no_kernel(net: Net, p: Any) -> None:

@@ -135,7 +135,7 @@ def _power_of_two(net: Net, p: Any) -> None:
 
 
 for _op in ("ADD", "SUB"):
-    family(_op, _power_of_two, label="int16", mixes=12, op=(_op,), shape=((1, 4, 5, 3), (7,), (2, 3)), left=(1.0, 0.5, 0.3),
+    family(_op, _power_of_two, label="power-of-two", mixes=12, op=(_op,), shape=((1, 4, 5, 3), (7,), (2, 3)), left=(1.0, 0.5, 0.3),
            right=(1.0, 2.0),
            out=(1.0, 4.0), const=(False, True), pot=(True, False))  # fmt: skip
 

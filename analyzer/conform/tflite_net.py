@@ -228,6 +228,13 @@ def broadcast(*shapes: Size) -> Size:
     return tuple(out)
 
 
+def rescaled(p: Any) -> float:
+    """The factor of the output's scale, where a family has one. Raises Skip when nothing is quantized."""
+    if p.rescale != 1.0 and not KINDS[p.kind].quantized:
+        raise Skip("no scale to change")
+    return float(p.rescale)
+
+
 def _kind(kind: Kind | str) -> Kind:
     return KINDS[kind] if isinstance(kind, str) else kind
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from .tflite_elementwise import ACTIVATIONS, DYN
 from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net, Size, Skip
+from .tflite_net import KINDS, Kind, Net, Size, Skip, rescaled
 
 SPATIAL_DYN = ("", "batch", "all")
 BIAS = {"f32": KINDS["f32"], "q8": Kind("bias8", "int32", 0.0025), "qu8": Kind("biasu8", "int32", 0.0025),
@@ -196,7 +196,7 @@ def _pool(net: Net, p: Any) -> None:
     sizes = (_extent(size, k, s, 1, p.padding) for size, k, s in zip((height, width), kernel, p.stride, strict=True))
     attrs = {"padding": p.padding, "stride_h": p.stride[0], "stride_w": p.stride[1], "filter_height": kernel[0], "filter_width": kernel[1],
              "fused_activation_function": p.act}  # fmt: skip
-    net.op(p.op, [net.input(p.shape, p.kind)], [net.result((batch, *sizes, channels), p.kind)], attrs)
+    net.op(p.op, [net.input(p.shape, p.kind)], [net.result((batch, *sizes, channels), p.kind, factor=rescaled(p))], attrs)
 
 
 for _op in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"):
@@ -204,7 +204,7 @@ for _op in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"):
            "q16") if _op != "L2_POOL_2D" else ("f32",),
            shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3), (1, 1, 12, 8), (1, 70, 70, 1), (1, 300, 2, 1)),
            kernel=((2, 2), (3, 3), (1, 1), (1, 2), (5, 3), (9, 9), "all"), stride=((2, 2), (1, 1), (1, 2), (3, 3), (4, 4), (5, 5)),
-           padding=("VALID", "SAME"), act=ACTIVATIONS[:4], dyn=SPATIAL_DYN)  # fmt: skip
+           padding=("VALID", "SAME"), act=ACTIVATIONS[:4], rescale=(1.0, 0.5), dyn=SPATIAL_DYN)  # fmt: skip
 
 
 def _fully_connected(net: Net, p: Any) -> None:
@@ -277,14 +277,14 @@ def _resize(net: Net, p: Any) -> None:
         raise Skip("no such size")
     where = net.const(size) if p.const else net.input((2,), "i32", static=True)
     attrs = {"align_corners": p.align, "half_pixel_centers": p.half}
-    net.op(p.op, [net.input(p.shape, p.kind), where], [net.result((batch, *size, channels), p.kind)], attrs)
+    net.op(p.op, [net.input(p.shape, p.kind), where], [net.result((batch, *size, channels), p.kind, factor=rescaled(p))], attrs)
 
 
 for _op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
     family(_op, _resize, mixes=50, op=(_op,), kind=("f32", "q8", "qu8", "i16"), shape=((1, 6, 6, 4), (2, 6, 6, 4), (1, 1, 1, 4),
            (1, 4, 7, 3), (1, 1, 6, 2)),
            factor=((2, 2), (1, 1), (3, 3), (4, 4), (8, 8), (0.5, 0.5), (2, 1), (1.5, 1.5), (5, 3)), align=(False, True),
-           half=(False, True), const=(True, False), dyn=SPATIAL_DYN)  # fmt: skip
+           half=(False, True), const=(True, False), rescale=(1.0, 0.5), dyn=SPATIAL_DYN)  # fmt: skip
 
 
 def _space_to_depth(net: Net, p: Any) -> None:

@@ -54,3 +54,15 @@ def xnnpack_leaky_scale(graph: Graph, op: Operator, context: Context) -> Outcome
     negative = ratio * float(op.attrs.get("alpha", 0.0))
     fine = 1 / 256 <= ratio <= 128 and -127.99609375 <= negative <= 128 and abs(negative) >= 1 / 256
     return holds_if(fine, f"{ratio:g}, {negative:g}", "1/256 to 128")
+
+
+@predicate("xnnpack_matrix_axis")
+def xnnpack_matrix_axis(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """BATCH_MATMUL: the scales of the second matrix, when several, go along the columns of the result."""
+    tensor = graph.input_tensors(op)[1] if len(op.inputs) > 1 else None
+    if tensor is None or tensor.quant is None or len(tensor.quant.scale) < 2:
+        return holds_if(True, "", "")
+    if tensor.rank is None:
+        return holds_if(None, "unknown rank", "the columns")
+    wanted = tensor.rank - (2 if op.attrs.get("adj_y") else 1)
+    return holds_if(tensor.quant.axis == wanted, f"scales along axis {tensor.quant.axis}", str(wanted))
