@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import zipfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 ONNX = Path(__file__).parent.parent / "fixtures" / "onnx"
 FILES = sorted(ONNX.glob("*.onnx"))
+DATA = [file.read_bytes() for file in FILES]
 X = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
 Y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
 
@@ -243,6 +245,40 @@ def test_a_pointer_of_git_lfs_says_what_to_run(tmp_path: Path) -> None:
         accelint.load(path)
 
 
+def checkpoint(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("net/data.pkl", b"")
+
+
+STRANGE: list[tuple[Callable[[Path], object], str]] = [
+    (lambda path: None, "no such file"),
+    (lambda path: path.write_bytes(b""), "is empty"),
+    (lambda path: path.write_bytes(b"\x18\0\0\0ORTM" + bytes(99)), "ONNX Runtime's own format"),
+    (lambda path: path.write_text('{"irVersion": "8"}'), "a text file"),
+    (lambda path: path.write_bytes(b"\x7fELF" + bytes(99)), "not a model file"),
+    (checkpoint, "a PyTorch checkpoint"),
+    (os.mkfifo, "neither a file nor a folder"),
+    (Path.mkdir, "a folder that is neither"),
+]
+
+
+@pytest.mark.parametrize(("make", "problem"), STRANGE, ids=[problem for _, problem in STRANGE])
+def test_what_is_no_onnx_file_is_called_by_its_name(make: Callable[[Path], object], problem: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    make(path)
+    with pytest.raises(ModelError) as caught:
+        accelint.load(path)
+    assert problem in caught.value.message
+    assert caught.value.advice
+
+
+@pytest.mark.parametrize("name", ["n" * 5000, "a\0b", "model.onnx/inside"])
+def test_a_path_that_cannot_be_is_an_error_too(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(DATA[0])
+    with pytest.raises(ModelError):
+        accelint.load(tmp_path / name)
+
+
 # ---- nesting and size ------------------------------------------------------------------------
 
 
@@ -372,8 +408,6 @@ def test_external_data_that_vanishes_is_an_error_when_it_is_read(folder: Path) -
 
 
 # ---- mutation --------------------------------------------------------------------------------
-
-DATA = [file.read_bytes() for file in FILES]
 
 
 EDITS = st.tuples(st.floats(0, 1), st.integers(0, 3), st.binary(min_size=1, max_size=6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from pathlib import Path
 
@@ -12,21 +13,26 @@ _LFS = b"version https://git-lfs.github.com/spec/"
 
 def sniff(path: Path) -> str:
     """The format of a model file or folder. Raises ModelError when there is none that accelint reads."""
-    if not path.exists():
-        raise ModelError(path, "no such file or folder", "check the path")
-    if path.is_dir():
-        return _sniff_folder(path)
     try:
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            return _sniff_folder(path)
+        if not stat.S_ISREG(mode):
+            raise ModelError(path, "neither a file nor a folder", "save the model to a file")
         with path.open("rb") as stream:
             head = stream.read(4096)
-    except OSError as error:
-        raise ModelError(path, f"cannot be opened: {error.strerror}", "check the permissions") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ModelError(path, "no such file or folder", "check the path") from error
+    except (OSError, ValueError) as error:
+        raise ModelError(path, f"cannot be opened: {getattr(error, 'strerror', error)}", "check the path and its permissions") from error
     if not head:
         raise ModelError(path, "the file is empty", "export it again")
     if head.startswith(_LFS):
         raise ModelError(path, "a Git LFS pointer, not the model", "run 'git lfs pull'")
     if head[4:8] == b"TFL3":
         return "tflite"
+    if head[4:8] == b"ORTM":
+        raise ModelError(path, "a model in ONNX Runtime's own format", "give the ONNX file that it was made from")
     if head.startswith(b"PK\x03\x04"):
         return _sniff_zip(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -39,7 +45,8 @@ def _sniff_folder(path: Path) -> str:
         return "savedmodel"
     if (path / "Manifest.json").is_file():
         return "mlpackage"
-    raise ModelError(path, "a folder that is neither a SavedModel (saved_model.pb) nor an .mlpackage (Manifest.json)", "give the model's own folder")
+    problem = "a folder that is neither a SavedModel (saved_model.pb) nor an .mlpackage (Manifest.json)"
+    raise ModelError(path, problem, "give the model's own folder")
 
 
 def _sniff_zip(path: Path) -> str:
@@ -50,6 +57,8 @@ def _sniff_zip(path: Path) -> str:
         raise ModelError(path, f"a damaged zip archive: {error}", "export it again") from error
     if {"metadata.json", "config.json"} <= names:
         return "keras"
+    if any(name.endswith("/data.pkl") for name in names):
+        raise ModelError(path, "a PyTorch checkpoint", "export the model with torch.onnx.export")
     raise ModelError(path, "a zip archive that is no Keras v3 file (config.json and metadata.json)", "unpack it, or give the model inside")
 
 
