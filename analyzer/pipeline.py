@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..rewrites.registry import answers
 from ..rules.pack import Chosen
+from ..rules.registry import in_dialect
 from ..rules.verdict import Verdict
 from .check import Coverage, Finding, OperatorVerdict, check, fingerprint
 from .errors import AccelintError, UsageError
@@ -46,8 +47,9 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
     converted: Converted | None = None
     coverages = []
     for chosen in packs:
-        if model.dialect == chosen.pack.dialect:
-            coverages.append(check(model, chosen).with_fixes(fixes))
+        direct = in_dialect(chosen, model.dialect)
+        if direct is not None:
+            coverages.append(check(model, direct).with_fixes(fixes))
             continue
         if (model.dialect, chosen.pack.dialect) not in _CONVERTERS:
             raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")

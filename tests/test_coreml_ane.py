@@ -12,8 +12,9 @@ from accelint.analyzer.check import check
 from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.coreml_schema import operators
+from accelint.analyzer.formats.coreml_schema import message, operators
 from accelint.analyzer.graph import Graph, Operator, Tensor
+from accelint.analyzer.pipeline import check_file
 from accelint.rules.conditions import Context
 from accelint.rules.predicates.coreml import states_at_most, weights_without_blocks
 from accelint.rules.registry import choose, load_pack
@@ -97,7 +98,25 @@ def test_every_operator_of_mil_has_an_entry(target: str) -> None:
     spoken = pack.known | {name for rule in pack.rules for name in rule.ops}
     constant = {name for name in operators() if name.startswith("constexpr_")} | NOT_OPERATORS
     assert set(operators()) - spoken - constant == set()
-    assert spoken - set(operators()) - {"*"} == set()
+    stages = {field.name for field in message("Model").DESCRIPTOR.oneofs_by_name["Type"].fields}
+    assert spoken - set(operators()) - stages == {"*"}
+
+
+def test_every_layer_has_an_entry() -> None:
+    pack = load_pack("coreml/ane-nn")
+    spoken = pack.known | {name for rule in pack.rules for name in rule.ops}
+    layers = {field.name for field in message("NeuralNetworkLayer").DESCRIPTOR.oneofs_by_name["layer"].fields}
+    stages = {field.name for field in message("Model").DESCRIPTOR.oneofs_by_name["Type"].fields}
+    assert len(layers) == 158
+    assert layers - spoken == {"loadConstant", "loadConstantND"}
+    assert spoken - layers - stages == set()
+
+
+def test_network_models_are_checked_by_the_pack_of_their_dialect() -> None:
+    entry = check_file(FIXTURES / "pipeline.mlmodel", [choose("coreml/ane:m1")])
+    (coverage,) = entry.coverages
+    assert coverage.target == "coreml/ane-nn:m1"
+    assert [op.verdict.value for op in coverage.operators] == ["accelerated", "accelerated", "fallback"]
 
 
 def verdicts(name: str, target: str = "coreml/ane:m4") -> dict[str, str]:
