@@ -18,8 +18,8 @@ from ..rules.registry import nearest
 if TYPE_CHECKING:
     from ..analyzer.model import Model
 
-ROUNDS = 12
-"""Inference and folding feed each other; real models settle in two or three rounds."""
+ROUNDS = 64
+"""Inference and folding feed each other; real models settle in a few rounds."""
 _SIZES = re.compile(r"^(\d+|\?)([x,](\d+|\?))*$")
 
 Infer = Callable[["Model"], None]

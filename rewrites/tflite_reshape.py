@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..analyzer.graph import Graph, Operator
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
-from .tflite import integers, ints, moves, reshape, sizes
+from .tflite import MOST_DIMS, integers, ints, moves, reshape, sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,12 @@ class Box:
 
 
 class PlainStridedSlice(Rewrite[Box]):
-    """STRIDED_SLICE with masks of axes, or backwards, becomes a plain one, REVERSE_V2 and RESHAPE."""
+    """STRIDED_SLICE with masks of axes, backwards or of many dimensions becomes a plain one, REVERSE_V2 and RESHAPE."""
 
     id: ClassVar[str] = "plain-strided-slice"
-    title: ClassVar[str] = "STRIDED_SLICE with axis masks, or backwards, becomes a plain one, REVERSE_V2 and RESHAPE"
+    title: ClassVar[str] = "Slices with axis masks, backwards or of many dimensions become plain ones, REVERSE_V2 and RESHAPE"
     dialect: ClassVar[str] = "tflite"
-    root: ClassVar[tuple[str, ...]] = ("STRIDED_SLICE",)
+    root: ClassVar[tuple[str, ...]] = ("STRIDED_SLICE", "SLICE")
     parity: ClassVar[Parity] = Parity.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL501", "ACL505", "ACL401", "ACL404", "ACL202", "ACL504", "ACL405")
 
@@ -100,28 +100,54 @@ class PlainStridedSlice(Rewrite[Box]):
         bounds = [ints(graph, name) for name in op.inputs[1:4]]
         if any(bound is None for bound in bounds):
             return Miss("its bounds are computed when the model runs")
-        box = resolve(op, found[2], *[bound or [] for bound in bounds])
+        lists = [bound or [] for bound in bounds]
+        box = resolve(op, found[2], *lists) if op.type == "STRIDED_SLICE" else whole(found[2], *lists)
         if box is None:
             return Miss("its masks are not understood")
-        plain = not any(op.attrs.get(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")) and not op.attrs.get("offset")
-        if plain and min(box[2], default=1) > 0:
+        masked = any(op.attrs.get(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")) or op.attrs.get("offset")
+        if not masked and min(box[2], default=1) > 0 and len(found[2]) <= MOST_DIMS:
             return Miss("it is plain already")
         return Box(op, found[0].name, found[2], found[3], *box)
 
     def apply(self, graph: Graph, found: Box) -> None:
-        """Slice forwards, turn around, then drop and add axes."""
+        """View with few dimensions, slice forwards, turn around, then shape."""
         draft = Draft(graph, found.op)
-        name = found.source
-        lows, highs, steps, back = forwards(found)
-        if (lows, highs) != ((0,) * len(lows), found.before) or any(step != 1 for step in steps):
+        box = merged(found) if len(found.before) > MOST_DIMS else found
+        name = reshape(draft, found.source, box.before)
+        lows, highs, steps, back = forwards(box)
+        if (lows, highs) != ((0,) * len(lows), box.before) or any(step != 1 for step in steps):
             bounds = [integers(draft, values, "bound") for values in (lows, highs, steps)]
             source = draft.find(name)
-            name = draft.value("STRIDED_SLICE", (name, *bounds), source.dtype, found.count, quant=source.quant)
+            name = draft.value("STRIDED_SLICE", (name, *bounds), source.dtype, box.count, quant=source.quant)
         for axis in back:
             source = draft.find(name)
-            name = draft.value("REVERSE_V2", (name, integers(draft, [axis])), source.dtype, found.count, quant=source.quant)
+            name = draft.value("REVERSE_V2", (name, integers(draft, [axis])), source.dtype, box.count, quant=source.quant)
         reshape(draft, name, found.after, to=found.op.outputs[0])
         draft.commit((found.op,))
+
+
+def whole(shape: tuple[int, ...], begin: list[int], size: list[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+    """Begin, count and stride of a SLICE; -1 takes the rest of an axis."""
+    if not len(begin) == len(size) == len(shape):
+        return None
+    counts = tuple(full - first if count == -1 else count for full, first, count in zip(shape, begin, size, strict=True))
+    fits = all(first >= 0 and 0 < count <= full - first for full, first, count in zip(shape, begin, counts, strict=True))
+    return (tuple(begin), counts, (1,) * len(shape)) if fits else None
+
+
+def merged(box: Box) -> Box:
+    """The same slice with fewer dimensions: ones dropped and neighbours that are taken whole made one, with ones in front to four."""
+    axes = [item for item in zip(box.before, box.begin, box.count, box.stride, strict=True) if item[0] != 1]
+    kept: list[tuple[int, int, int, int]] = []
+    for size, begin, count, stride in axes:
+        last = kept[-1] if kept else None
+        if last is not None and (count, stride, last[2], last[3]) == (size, 1, last[0], 1):
+            kept[-1] = (last[0] * size, 0, last[0] * size, 1)
+        else:
+            kept.append((size, begin, count, stride))
+    kept = [(1, 0, 1, 1)] * (MOST_DIMS - len(kept)) + kept
+    before, begins, counts, strides = zip(*kept, strict=True)
+    return Box(box.op, box.source, before, box.after, begins, counts, strides)
 
 
 def forwards(box: Box) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], list[int]]:

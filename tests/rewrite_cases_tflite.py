@@ -166,6 +166,10 @@ APPLIES: dict[str, dict[str, Build]] = {
         "ellipsis": masked((2, 3, 4, 5), [0, 1], [0, 4], [1, 2], (2, 3, 4, 2), ellipsis_mask=1),
         "ellipsis in the middle": masked((2, 3, 4, 5), [1, 0, 1], [2, 0, 4], [1, 1, 2], (3, 4, 2), ellipsis_mask=2, shrink_axis_mask=1),
         "backwards": masked((3, 7), [2, -1], [-4, -8], [-1, -2], (3, 4)),
+        "six dimensions": masked((1, 3, 4, 2, 5, 2), [0, -2, 0, 0, 0, 0], [1, 3, 4, 2, 5, 2], [1] * 6, (4, 2, 5, 2), shrink_axis_mask=3, end_mask=60),
+        "five backwards": masked((2, 3, 4, 2, 2), [0, -1, 0, 1, 0], [2, -4, 4, 2, 2], [1, -1, 2, 1, 1], (2, 3, 2, 1, 2)),
+        "slice of five": lambda net: net.op(
+            "SLICE", [net.input("x", (2, 3, 4, 2, 5)), ints(net, 0, 1, 0, 0, 0), ints(net, -1, 2, 4, -1, 5)], (2, 2, 4, 2, 5)),
         "backwards with masks": masked((3, 7), [0, 0], [0, 2], [-1, -3], (3, 2), begin_mask=3, end_mask=1),
     },
     "unpack-to-split": {"five": unpacked},
