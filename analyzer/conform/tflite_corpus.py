@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from ..formats.tflite_reader import BODIES, body_key
 from ..formats.tflite_schema import schema
 from ..formats.tflite_versions import HIGHEST
-from . import tflite_arrange, tflite_chains, tflite_elementwise, tflite_hlo, tflite_reduce, tflite_spatial, tflite_stateful  # noqa: F401
+from . import (  # noqa: F401
+    tflite_arrange,
+    tflite_chains,
+    tflite_elementwise,
+    tflite_hlo,
+    tflite_large,
+    tflite_reduce,
+    tflite_spatial,
+    tflite_stateful,
+)
 from .tflite_elementwise import COMPARE
 from .tflite_family import FAMILIES, Case, Family
 from .tflite_net import Net, Skip, seeded
