@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import tensors
 from .answers import Answer, Placed, Request
-from .tflite_file import Op, TfliteFile, exposed
+from .tflite_file import Op, TfliteFile, exposed, pick
 from .tflite_partition import subsets
 from .timing import measure
 
@@ -57,11 +57,23 @@ class CpuWorker:
 
     def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int]:
         file = TfliteFile(request.model)
-        details = interpreter._get_ops_details()[len(file.ops) :]
-        pieces = [file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details]
-        silent = _silent(file, pieces)
-        pieces, doubtful = settle(file.ops, pieces, silent) if pieces else (pieces, set())
-        return tuple(_placed(file, op, pieces, doubtful) for op in file.ops), len(pieces)
+        placed, count = _placements(file, interpreter)
+        for body in file.called():
+            more, pieces = self._body(body, count) if self.delegate else _placements(body, None)
+            placed, count = placed + more, count + pieces
+        return tuple(placed), count
+
+    def _body(self, body: TfliteFile, first: int) -> tuple[list[Placed], int]:
+        """Placement of a body: the delegate is applied to each subgraph by itself, and the interpreter tells of the first only."""
+        path = self.folder / "body.tflite"
+        path.write_bytes(body.promoted())
+        try:
+            interpreter = self.module.Interpreter(model_path=str(path), num_threads=1)
+            interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = f"the body cannot be loaded alone: {error}"[:300]
+            return [Placed(op.index, body.label(op), op.type, "unknown", body.graph, reason=reason) for op in body.ops], 0
+        return _placements(body, interpreter, first)
 
     def _run(self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]) -> Answer:
         if not request.outputs and not request.latency_runs:
@@ -82,6 +94,16 @@ class CpuWorker:
 def open(name: str, folder: Path) -> CpuWorker:
     """A worker for ``litert/cpu`` or ``litert/xnnpack``."""
     return CpuWorker(name, folder)
+
+
+def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[list[Placed], int]:
+    """Where the operators of one subgraph run and in how many pieces; ``interpreter`` has it as its first, None without delegate."""
+    details = interpreter._get_ops_details()[len(file.ops) :] if interpreter is not None else []
+    pieces = [file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details]
+    doubtful: set[int] = set()
+    if pieces:
+        pieces, doubtful = settle(file.ops, pieces, _silent(file, pieces))
+    return [_placed(file, op, pieces, doubtful, first) for op in file.ops], len(pieces)
 
 
 def _silent(file: TfliteFile, pieces: list[set[int]]) -> list[int]:
@@ -117,15 +139,14 @@ _CHOICES = 6
 """Silent operators up to which all choices are tried."""
 
 
-def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int]) -> Placed:
+def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int], first: int) -> Placed:
+    number = next((first + number for number, piece in enumerate(pieces) if op.index in piece), None)
+    device, reason = "cpu", "not in any delegated piece" if pieces else ""
     if op.index in doubtful:
-        return Placed(op.index, file.label(op), op.type, "unmapped", reason="nothing reads what it writes, so the pieces do not tell")
-    for number, piece in enumerate(pieces):
-        if op.index in piece:
-            if _unpacks(file, op):
-                return Placed(op.index, file.label(op), op.type, "folded", partition=number, reason="constant, unpacked when loading")
-            return Placed(op.index, file.label(op), op.type, "accelerator", partition=number)
-    return Placed(op.index, file.label(op), op.type, "cpu", reason="not in any delegated piece" if pieces else "")
+        device, reason = "unmapped", "nothing reads what it writes, so the pieces do not tell"
+    elif number is not None:
+        device, reason = ("folded", "constant, unpacked when loading") if _unpacks(file, op) else ("accelerator", "")
+    return Placed(op.index, file.label(op), op.type, device, file.graph, number, reason)
 
 
 def _unpacks(file: TfliteFile, op: Op) -> bool:
@@ -147,7 +168,7 @@ def _feeds(interpreter: Any, request: Request) -> dict[int, Any]:
     aliases = _aliases(interpreter)
     feeds = {}
     for item in wanted:
-        name = next((each for each in (item["name"], aliases.get(item["index"], "")) if each in given), None)
+        name = pick(given, item["index"], item["name"], aliases.get(item["index"], ""))
         if name is None:
             raise KeyError(f"no array for input {item['name']!r}: given are {', '.join(given) or 'none'}")
         feeds[item["index"]] = given[name]

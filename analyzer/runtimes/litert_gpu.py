@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from . import tensors
 from .answers import Answer, Placed, Request
 from .printed import Printed
-from .tflite_file import Op, TfliteFile, exposed
+from .tflite_file import Op, TfliteFile, exposed, pick
 from .tflite_partition import largest, subsets
 from .timing import measure
 
@@ -115,17 +115,24 @@ class GpuWorker:
         )
 
     def _placement(self, request: Request, printed: str) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
-        file = TfliteFile(request.model)
-        types = {op.type for op in file.ops}
-        reports = blocks(printed, types)
-        mine = next((item for item in reports if item.gpu + item.cpu == len(file.ops) and set(item.reasons) <= types), None)
-        if mine is None:
-            return _whole(file, created=_CREATED in printed or not file.ops)
+        main = TfliteFile(request.model)
+        files = [main, *main.called()]
+        reports = blocks(printed, {op.type for file in files for op in file.ops})
+        matched = [(file, _matching(file, reports)) for file in files]
         known = dict(request.options.get("known", {}))
-        wanted = self._undecided(file, mine, known)
+        wanted = {key: path for file, block in matched if block for key, path in self._undecided(file, block, known).items()}
         if wanted and not request.options.get("alone"):
             return (), None, {"probe": wanted}
-        return _split(file, mine, known)
+        created = _CREATED in printed
+        placed: list[Placed] = []
+        notes: dict[str, Any] = {}
+        partitions = 0
+        for file, block in matched:
+            more, count, said = _split(file, block, known, partitions) if block else _whole(file, created or not file.ops, partitions)
+            placed += more
+            partitions += count or 0
+            notes |= said
+        return tuple(placed), None if notes.get("disagreement") else partitions, notes
 
     def _undecided(self, file: TfliteFile, block: Block, known: Mapping[str, bool]) -> dict[str, str]:
         """One-operator models by key, for operators of which the report does not say which are meant."""
@@ -172,21 +179,30 @@ def accepted(answer: Answer) -> bool:
     return _CREATED in answer.log and _HEAD not in answer.log
 
 
-def _whole(file: TfliteFile, *, created: bool) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+def _matching(file: TfliteFile, reports: list[Block]) -> Block | None:
+    """The report about a subgraph, taken from the list; None when it was taken whole. They come in the order of subgraphs."""
+    types = {op.type for op in file.ops}
+    for position, block in enumerate(reports):
+        if block.gpu + block.cpu == len(file.ops) and set(block.reasons) <= types:
+            return reports.pop(position)
+    return None
+
+
+def _whole(file: TfliteFile, created: bool, first: int) -> tuple[list[Placed], int, dict[str, Any]]:
     """Nothing was refused: everything runs on the GPU, if a kernel was made at all."""
-    device, partition = ("accelerator", 0) if created else ("unknown", None)
+    device, partition = ("accelerator", first) if created else ("unknown", None)
     reason = "" if created else "the delegate neither refused an operator nor made a kernel"
-    placed = [_folded(file, op) or Placed(op.index, file.label(op), op.type, device, partition=partition, reason=reason) for op in file.ops]
-    return tuple(placed), 1 if created and file.ops else (0 if created else None), {}
+    placed = [_folded(file, op) or Placed(op.index, file.label(op), op.type, device, file.graph, partition, reason) for op in file.ops]
+    return placed, 1 if created and file.ops else 0, {}
 
 
 def _folded(file: TfliteFile, op: Op) -> Placed | None:
     if not file.unpacks(op):
         return None
-    return Placed(op.index, file.label(op), op.type, "folded", reason="float16 constant: the delegate reads it as it is")
+    return Placed(op.index, file.label(op), op.type, "folded", file.graph, reason="float16 constant: the delegate reads it as it is")
 
 
-def _split(file: TfliteFile, block: Block, known: Mapping[str, bool]) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+def _split(file: TfliteFile, block: Block, known: Mapping[str, bool], first: int) -> tuple[list[Placed], int, dict[str, Any]]:
     refused = {op.index: _reason(file, op, block, known) for op in file.ops}
     taken = {index for index, reason in refused.items() if reason is None}
     groups = subsets(file.ops, taken)
@@ -208,8 +224,8 @@ def _split(file: TfliteFile, block: Block, known: Mapping[str, bool]) -> tuple[t
         )
         if not agrees and op.index in taken:
             device, reason = "unmapped", notes["disagreement"]
-        placed.append(Placed(op.index, file.label(op), op.type, device, partition=0 if device == "accelerator" else None, reason=reason))
-    return tuple(placed), len(chosen) if agrees else None, notes
+        placed.append(Placed(op.index, file.label(op), op.type, device, file.graph, first if device == "accelerator" else None, reason))
+    return placed, len(chosen), notes
 
 
 def _reason(file: TfliteFile, op: Op, block: Block, known: Mapping[str, bool]) -> str | None:
@@ -231,7 +247,7 @@ def _feed(request: Request, name: str, details: Mapping[str, Any]) -> Any:
         shape = [int(dim) if dim > 0 else 1 for dim in details["shape"]]
         return draw(details["name"], details["dtype"], shape, int(request.options.get("seed", 0)))
     given = tensors.read(request.inputs)
-    found = next((each for each in (details["name"], name) if each in given), None)
+    found = pick(given, int(details["index"]), details["name"], name)
     if found is None:
         raise ValueError(f"no array for input {name!r}: given are {', '.join(given) or 'none'}")
     return np.ascontiguousarray(given[found])

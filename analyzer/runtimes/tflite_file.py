@@ -15,6 +15,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+_BODIES = {
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"), "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"), "CALL": ("subgraph",),
+    "CALL_ONCE": ("initSubgraphIndex",),
+}  # fmt: skip
+_FIELDS = (*(field for fields in _BODIES.values() for field in fields), "decompositionSubgraphIndex", "comparatorSubgraphIndex")
 _SMALL = 4096
 """Constants up to this many bytes (shapes, axes, paddings, scalars) make a difference to what a delegate accepts; weights do not."""
 
@@ -66,6 +71,32 @@ class TfliteFile:
     def subgraphs(self) -> int:
         """Number of graphs in the file."""
         return int(self._model.SubgraphsLength())
+
+    @cached_property
+    def graph(self) -> str:
+        """What the operators' ids begin with: ``main``, the subgraph's own name where that is usable, or ``sg2``."""
+        names = ["main"]
+        for index in range(1, self.subgraph + 1):
+            name = (self._model.Subgraphs(index).Name() or b"").decode("utf-8", "replace")
+            names.append(name if name and name not in names and "/" not in name else f"sg{index}")
+        return names[self.subgraph]
+
+    def called(self) -> list[TfliteFile]:
+        """The other subgraphs that run when this one does (bodies of IF, WHILE, CALL and CALL_ONCE), in file order."""
+        found, todo = {self.subgraph}, [self]
+        while todo:
+            file = todo.pop()
+            for op in file.ops:
+                for index in file._calls(op):
+                    if index not in found and 0 <= index < self.subgraphs:
+                        found.add(index)
+                        todo.append(TfliteFile(self.path, index))
+        return [TfliteFile(self.path, index) for index in sorted(found - {self.subgraph})]
+
+    def _calls(self, op: Op) -> list[int]:
+        fields = _BODIES.get(op.type, ())
+        options = self._unpacked(self._graph.Operators(op.index)).builtinOptions if fields else None
+        return [int(getattr(options, field)) for field in fields if hasattr(options, field)]
 
     @cached_property
     def inputs(self) -> tuple[int, ...]:
@@ -168,6 +199,19 @@ class TfliteFile:
         extra = [computed[name] for name in names if name in computed and computed[name] not in self.outputs]
         model.subgraphs[self.subgraph].outputs = [*self.outputs, *extra]
         model.signatureDefs = []
+        return self._packed(model)
+
+    def promoted(self) -> bytes:
+        """The whole model with this subgraph in the first place, where the runtime tells most, and the first in its."""
+        model = self._whole()
+        swap = {0: self.subgraph, self.subgraph: 0}
+        model.subgraphs[0], model.subgraphs[self.subgraph] = model.subgraphs[self.subgraph], model.subgraphs[0]
+        model.signatureDefs = []
+        for graph in model.subgraphs:
+            for op in graph.operators or ():
+                for field in _FIELDS:
+                    if hasattr(op.builtinOptions, field):
+                        setattr(op.builtinOptions, field, swap.get(getattr(op.builtinOptions, field), getattr(op.builtinOptions, field)))
         return self._packed(model)
 
     def _whole(self) -> Any:
@@ -273,6 +317,15 @@ def exposed(model: Path, kept: tuple[str, ...], folder: Path) -> Path:
     path = folder / "exposed.tflite"
     path.write_bytes(TfliteFile(model).exposing(kept))
     return path
+
+
+def pick(given: Mapping[str, object], index: int, *names: str) -> str | None:
+    """Which of the given arrays an input takes, for the tensor at ``index`` that is called ``names`` here and there.
+
+    Stored names may be repeated or empty; a graph that was read from the file calls such tensors ``name#3`` and ``t3``.
+    """
+    options = (f"{names[0]}#{index}", *(name for name in names if name), f"t{index}")
+    return next((name for name in options if name in given), None)
 
 
 def uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:
