@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+DENSEST = 4096
+"""Elements for each stored value that a sparse constant may have."""
+
+
 def dense_constant(stored: Constant, sparsity: dict[str, Any]) -> Constant:
     """The dense value of a constant whose stored bytes are its non-zero values."""
 
@@ -23,6 +27,16 @@ def dense_constant(stored: Constant, sparsity: dict[str, Any]) -> Constant:
         return densify(stored.raw(), stored.dtype, stored.shape, sparsity)
 
     return Constant(stored.dtype, stored.shape, loader=load)
+
+
+def elements(shape: tuple[int, ...]) -> int:
+    """Number of elements of a shape. Raises GraphError on a negative dimension."""
+    if min(shape, default=0) < 0:
+        raise GraphError(f"a constant of shape {shape}")
+    count = 1
+    for dim in shape:
+        count *= dim
+    return count
 
 
 def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str, Any]) -> bytes:
@@ -34,6 +48,8 @@ def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str,
     if dtype not in ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bfloat16"):
         raise GraphError(f"a sparse constant of dtype {dtype}")
     values = np.frombuffer(data, np.dtype(STORED_AS.get(dtype, dtype)).newbyteorder("<"))
+    if elements(shape) > DENSEST * max(len(values), 1024):
+        raise GraphError(f"a sparse constant of shape {shape} with {len(values)} values: sparse beyond reason")
     places = _places(shape, sparsity)
     if len(places) != len(values):
         raise GraphError(f"a sparse constant has {len(values)} values for {len(places)} places")
@@ -58,7 +74,7 @@ def _places(shape: tuple[int, ...], sparsity: dict[str, Any]) -> NDArray[Any]:
     for level, (dim, item) in enumerate(zip(order, metadata, strict=True)):
         if item["format"] == "DENSE":
             size = item["dense_size"]
-            if size < 0 or size * len(rows) > max(1, int(np.prod(shape))):
+            if size < 0 or size * len(rows) > max(1, elements(shape)):
                 raise GraphError("a sparse constant with more places than its shape has elements")
             sizes[dim] = size
             picks, column = np.repeat(np.arange(len(rows)), size), np.tile(np.arange(size), len(rows))
