@@ -80,15 +80,21 @@ class Proof:
 
 
 KEPT_MACS = 0.99
-"""Share of the accelerated MACs that a step must keep, unless the model was refused before it."""
+"""Share of the accelerated MACs that the changes must keep, unless the model was refused before them."""
 
 
-def worse_by(before: Score, after: Score) -> str:
+def loses_macs(before: Score, after: Score) -> bool:
+    """True when less of what takes the time would be accelerated."""
+    return not before.refused and after.accelerated_macs > KEPT_MACS * before.accelerated_macs
+
+
+def objection_to(before: Score, after: Score, *, guard_macs: bool = False) -> str:
     """Why a step is no improvement; empty when it is one."""
     if after >= before:
         return "it does not improve the placement"
-    lost = not before.refused and after.accelerated_macs > KEPT_MACS * before.accelerated_macs
-    return f"fewer MACs would be accelerated: {-after.accelerated_macs} instead of {-before.accelerated_macs}" if lost else ""
+    if guard_macs and loses_macs(before, after):
+        return f"fewer MACs would be accelerated: {-after.accelerated_macs} instead of {-before.accelerated_macs}"
+    return ""
 
 
 Check = Callable[[], "Coverage"]
@@ -139,8 +145,19 @@ def not_asked(parity: Parity) -> Proof:
 
 
 def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover = not_asked) -> Plan:
-    """Improve the graph for the target behind ``check``, in place; every step that does not help or is not proved is undone."""
-    return _Planner(graph, rewrites, check, prove).plan()
+    """Improve the graph for the target behind ``check``, in place; every step that does not help or is not proved is undone.
+
+    A step may lose accelerated MACs for a while, where the target takes only the largest group and another one grows first.
+    When they are still lost in the end, everything is undone and done again with steps that lose none.
+    """
+    state = graph.state()
+    free = _Planner(graph, rewrites, check, prove, guard_macs=False)
+    start = score(free.coverage)
+    done = free.plan()
+    if not loses_macs(start, score(free.coverage)):
+        return done
+    graph.restore(state)
+    return _Planner(graph, rewrites, check, prove, guard_macs=True).plan()
 
 
 def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
@@ -151,8 +168,9 @@ def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover) -> None:
+    def __init__(self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover, *, guard_macs: bool) -> None:
         self.graph = graph
+        self.guard_macs = guard_macs
         self.all = tuple(rewrites)
         self.asked = tuple(item for item in rewrites if item.answers)
         self.check = check
@@ -208,7 +226,7 @@ class _Planner:
         coverage = self.check()
         parity = self.follow(known, coverage, rewrite.parity)
         coverage = self.check()
-        objection = worse_by(score(self.coverage), score(coverage))
+        objection = objection_to(score(self.coverage), score(coverage), guard_macs=self.guard_macs)
         better = not objection
         if not better and len(places) == 1:
             self.tried.update((rewrite.id, op.id) for _, op in places)
