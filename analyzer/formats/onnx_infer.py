@@ -33,19 +33,32 @@ SHAPED: Mapping[str, int] = {
 """Operators whose result's shape follows from the value of an input, and the position of that input."""
 
 
-def infer_plainly(proto: Any, data: bytes) -> Any | None:
+def infer_plainly(proto: Any, inferred: Any) -> Any | None:
     """The model with the types that follow without carrying values through operators, None when that makes no difference.
 
-    ONNX Runtime infers like this (and folds constants later): a Reshape to a computed shape has an unknown shape there.
+    ONNX Runtime infers like this (and folds constants later): a Reshape to a computed shape has an unknown shape there,
+    but one to the result of a Shape has a known one.
     """
     constants = {tensor.name for tensor in proto.graph.initializer}
     constants |= {name for node in proto.graph.node if node.op_type in ("Constant", "Shape") for name in node.output}
     if not any(_computed(node, constants) for node in proto.graph.node):
         return None
     try:
-        return pb().ModelProto.FromString(infer_shapes(data, values=False))
+        copy = pb().ModelProto.FromString(proto.SerializeToString())
+        _write_shapes(copy.graph, inferred.graph)
+        return pb().ModelProto.FromString(infer_shapes(copy.SerializeToString(), values=False))
     except Exception:  # the propagating inference has reported it
         return None
+
+
+def _write_shapes(graph: Any, inferred: Any) -> None:
+    """Store what Shape operators of static tensors give as initializers; the operators keep a result of another name."""
+    known = {info.name: info.type for infos in (inferred.value_info, inferred.input) for info in infos if _closed(info.type)}
+    for node in graph.node:
+        if node.op_type == "Shape" and not node.attribute and node.input[0] in known:
+            dims = [dim.dim_value for dim in known[node.input[0]].tensor_type.shape.dim]
+            graph.initializer.add(name=node.output[0], data_type=7, dims=[len(dims)], int64_data=dims)
+            node.output[0] += "/shape"
 
 
 def _computed(node: Any, constants: set[str]) -> bool:

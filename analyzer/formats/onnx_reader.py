@@ -86,7 +86,7 @@ class _Reader:
         graph = Graph("main", "onnx", opsets)
         self.fill(graph, proto.graph, inferred.graph)
         if not problem:
-            self.note_plain_shapes(graph)
+            self.note_plain_shapes(graph, inferred)
         functions: dict[str, Graph] = {}
         for function in proto.functions:
             body = Graph(f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets)
@@ -154,16 +154,20 @@ class _Reader:
                 for note in proto.quantization_annotation
             }
 
-    def note_plain_shapes(self, graph: Graph) -> None:
+    def note_plain_shapes(self, graph: Graph, inferred: Any) -> None:
         """``plain_shapes``: tensor -> (its shape, the shape that a runtime sees which carries no values through operators)."""
-        plain = infer_plainly(self.proto, self.data)
+        plain = infer_plainly(self.proto, inferred)
         if plain is None:
             return
         types = self.types.of_graph(self.proto.graph, plain.graph)
-        known = {
-            name: (tensor.shape, types.get(name, ("unknown", None))[1]) for name, tensor in graph.tensors.items() if tensor.const is None
-        }
-        graph.attrs["plain_shapes"] = {name: shapes for name, shapes in known.items() if shapes[0] != shapes[1]}
+        shapes = {info.name: types[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
+        seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if self._computed(graph, tensor)}
+        graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
+
+    @staticmethod
+    def _computed(graph: Graph, tensor: Tensor) -> bool:
+        writer = graph.producer(tensor.name)
+        return writer is not None and writer.type != "Shape"
 
     def add_inputs(self, graph: Graph, proto: Any, types: dict[str, Type], interface: list[str]) -> list[str]:
         """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
+from .ort_fusions import seen_fused
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
@@ -19,6 +20,7 @@ class OrtCompile:
 
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
+        fusions: patterns that the provider takes as one operator (``["gelu"]``).
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
         trivial: types that do not make a group: one that has only these is not handed over.
         min_nodes: smaller groups are not handed over.
@@ -37,6 +39,8 @@ class OrtCompile:
         The target of a unit reads and writes quantized tensors, its members are left out.
         """
         plain = with_plain_shapes(graph)
+        if "gelu" in options.get("fusions", ()):
+            plain = seen_fused(plain)
         return seen_in_units(plain) if options.get("units") == "qdq" else plain
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:

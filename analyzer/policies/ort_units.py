@@ -13,11 +13,15 @@ from ..graph import Graph, Operator
 
 _HANDED_ON = ["Gather", "GatherElements", "Reshape", "Expand", "Flatten", "Transpose", "MaxPool", "Resize", "Squeeze", "Unsqueeze", "Tile"]
 _ARG = ("ArgMax", "ArgMin")
-_UNARY = ["AveragePool", "GlobalAveragePool", "GlobalMaxPool", "LeakyRelu", "ReduceMean", "ReduceMin", "ReduceMax", "ReduceProd", "ReduceSum", "Relu", "Gelu", "Elu", "Erf", "HardSigmoid", "HardSwish", "Sigmoid", "Slice", "LogSoftmax", "Softmax", "Sqrt", "Atan", "Asin", "Sin", "Cos", "Sign", "Tanh", "Exp", "Log", "LRN", "Ceil", "Floor", "Round", "Abs", "Neg", "DepthToSpace", "SpaceToDepth", "LpNormalization"]  # fmt: skip
+_UNARY = frozenset((
+    "Abs", "Asin", "Atan", "AveragePool", "Ceil", "Cos", "DepthToSpace", "Elu", "Erf", "Exp", "Floor", "Gelu", "GlobalAveragePool",
+    "GlobalMaxPool", "HardSigmoid", "HardSwish", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Neg", "ReduceL2",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Slice",
+    "Softmax", "Softplus", "SpaceToDepth", "Sqrt", "Swish", "Tanh",
+))  # fmt: skip
 _BINARY = ["Add", "Div", "Mul", "Pow", "Sub", "PRelu", "GridSample"]
 _VARIADIC = ("Concat", "Max", "Min")
 _COMPARISON = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
-_WIDE = ("int16", "uint16")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,46 @@
+"""Patterns that ONNX Runtime's compiling providers take as one operator though a part alone is not taken."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ..graph import Graph, Operator
+
+
+def seen_fused(graph: Graph) -> Graph:
+    """The graph with each Erf that a provider sees as part of a Gelu shown as that Gelu (``GeluFusion`` of the QNN provider).
+
+    The other operators of the pattern are taken on their own as well and stay as they are.
+    """
+    fused = {op.id: root for op in graph.ops() if op.type == "Erf" and (root := _gelu_input(graph, op)) is not None}
+    if not fused:
+        return graph
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    for tensor in graph.tensors.values():
+        view.add_tensor(tensor)
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in graph.ops():
+        root = fused.get(op.id)
+        view.add_op(op if root is None else replace(op, type="Gelu", inputs=(root,)))
+    return view
+
+
+def _gelu_input(graph: Graph, op: Operator) -> str | None:
+    """What the Gelu around an Erf reads: x of x * 0.5 * (1 + erf(x / sqrt(2))), None when there is no such Gelu."""
+    divide = graph.producer(op.inputs[0])
+    add = _only_reader(graph, op)
+    product = _only_reader(graph, add) if add is not None and add.type == "Add" else None
+    if divide is None or divide.type != "Div" or product is None or product.type != "Mul":
+        return None
+    root = divide.inputs[0]
+    halves = [graph.producer(name) for name in product.inputs]
+    if any(half is not None and half.type == "Mul" and root in half.inputs for half in halves):
+        return root
+    last = _only_reader(graph, product)
+    return root if root in product.inputs and last is not None and last.type == "Mul" else None
+
+
+def _only_reader(graph: Graph, op: Operator) -> Operator | None:
+    readers = graph.consumers(op.outputs[0])
+    return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
