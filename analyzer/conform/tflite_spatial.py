@@ -54,14 +54,16 @@ def _bias(net: Net, p: Any, kind: str, size: int) -> str | None:
     """The bias: ``const``, ``runtime``, ``none`` (no input) or ``omitted`` (an input of -1)."""
     if p.bias in ("none", "omitted"):
         return None
-    wide = Kind("bias", "int32", BIAS["q16"].scale) if getattr(p, "format", "") == "q16-bias32" else BIAS[kind]
+    format = getattr(p, "format", "")
+    wide = {"q16-bias32": Kind("bias", "int32", BIAS["q16"].scale), "q4": Kind("bias", "int32", 0.005)}.get(format, BIAS[kind])
     if p.bias == "runtime":
         return net.input((size,), wide, static=True)
-    if getattr(p, "format", "") == "f16-dequantize":
+    if format == "f16-dequantize":
         out = net.result((size,), "f32", static=True)
         net.op("DEQUANTIZE", [net.weights((size,), "f16", name="bias")], [out])
         return out
-    return net.weights((size,), wide, channels=0 if getattr(p, "format", "") in ("q8", "q16") else None, name="bias")
+    per_channel = format in ("q8", "q16", "q16-bias32", "q4") and p.weights == "const"
+    return net.weights((size,), wide, channels=0 if per_channel else None, name="bias")
 
 
 def _bias_type(format: str) -> dict[str, str]:
