@@ -214,7 +214,20 @@ class Graph:
 
     def remove(self, op: Operator) -> None:
         """Remove an operator that nobody needs; raises GraphError when a result of it is read."""
-        self.replace((op,), ())
+        if op not in self:
+            raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
+        self._settle()
+        results = [name for name in op.outputs if name]
+        for name in results:
+            if self._needed(name):
+                readers = self._consumers.get(name)
+                who = f"read by {readers[0].label!r}" if readers else "an output of the graph"
+                raise GraphError(f"tensor {name!r} is {who} and would have no writer")
+        self._unlink(op)
+        del self._ops[op.id]
+        self._order = None
+        self._drop_unused(results)
+        self._tell_outer()
 
     def rewire(self, old: str, new: str, *, keep: Iterable[Operator] = ()) -> int:
         """Let every reader of ``old`` read ``new`` instead; returns the number of changed operators.

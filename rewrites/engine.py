@@ -62,6 +62,7 @@ class Rewrite(ABC, Generic[Found]):
         parity: the promise about the numbers.
         after: ids of rewrites that run before this one.
         answers: finding codes and names of pack rules that it repairs; empty for the clean-ups that always run.
+        atomic: ``apply`` makes one edit, or edits that cannot be refused after the first: nothing is to be put back.
     """
 
     id: ClassVar[str]
@@ -71,6 +72,7 @@ class Rewrite(ABC, Generic[Found]):
     parity: ClassVar[Parity]
     after: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[tuple[str, ...]] = ()
+    atomic: ClassVar[bool] = True
 
     @abstractmethod
     def match(self, graph: Graph, op: Operator) -> Found | Miss:
@@ -89,11 +91,12 @@ class Rewrite(ABC, Generic[Found]):
         found = self.match(graph, op)
         if isinstance(found, Miss):
             return found
-        state = graph.state()
+        state = None if self.atomic else graph.state()
         try:
             self.apply(graph, found)
         except GraphError as error:
-            graph.restore(state)
+            if state is not None:
+                graph.restore(state)
             return Miss(f"the edit would break the graph: {error.message}")
         return None
 

@@ -167,6 +167,7 @@ def test_a_refused_edit_is_a_miss_with_the_reason() -> None:
         title: ClassVar[str] = "breaks"
         root: ClassVar[tuple[str, ...]] = ("ZEROS_LIKE",)
         answers: ClassVar[tuple[str, ...]] = ("ACL201",)
+        atomic: ClassVar[bool] = False
 
         def apply(self, graph: Graph, found: Operator) -> None:
             graph.update(found, type="COS")
