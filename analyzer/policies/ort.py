@@ -21,6 +21,8 @@ class OrtCompile:
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
         fusions: patterns that the provider takes as one operator (``["gelu"]``).
+        edges: ``"host"`` when lone quantize operators that read an input of the model, and dequantize operators that write
+            an output, are left to the host.
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
         trivial: types that do not make a group: one that has only these is not handed over.
         min_nodes: smaller groups are not handed over.
@@ -46,7 +48,10 @@ class OrtCompile:
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
         found = units(graph) if options.get("units") == "qdq" else {}
+        edge = {id for id in taken if id not in found and _at_the_edge(graph, graph.op(id))} if options.get("edges") == "host" else set()
+        taken = taken - edge
         dropped = {id: _with_target(unit, id) for id, unit in found.items() if id in taken and unit.target.id not in taken}
+        dropped.update((id, _EDGE) for id in edge)
         walk = _Walk(graph, taken, found, self.folded(graph, options))
         kept: list[tuple[str, ...]] = []
         refused: dict[str, Dropped] = {}
@@ -59,6 +64,20 @@ class OrtCompile:
             if options.get("inputs") == "needed" and _only_constants(graph, group):
                 refused.update((id, _NO_INPUTS) for id in group)
         return Grouping(tuple(kept), dropped, refused)
+
+
+_EDGE = Dropped(
+    "ACL604",
+    "quantization-at-the-edge",
+    "it turns an input of the model into integers, or integers into an output: that is left to the CPU",
+)
+
+
+def _at_the_edge(graph: Graph, op: Operator) -> bool:
+    """Whether the provider leaves a lone quantize or dequantize operator to the host because it is at the model's edge."""
+    if op.type == "QuantizeLinear":
+        return op.inputs[0] in graph.inputs
+    return op.type == "DequantizeLinear" and op.outputs[0] in graph.outputs and not graph.consumers(op.outputs[0])
 
 
 _NO_INPUTS = Dropped(
@@ -114,24 +133,38 @@ class _Walk:
         self.heads = [op for op in graph.ops() if op.id not in gone and self._head(op.id) == op.id]
         self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
         self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
-        for op in graph.ops():
-            if op.id not in gone:
-                self._edges(graph, op, gone)
+        for op in self.heads:
+            self._edges(graph, op, gone)
 
     def _head(self, id: str) -> str:
         unit = self.found.get(id)
         return id if unit is None else unit.target.id
 
     def _edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
-        names = [name for name in op.inputs if name]
+        for name in self._reads(graph, op):
+            for writer in self._writers(graph, name, gone):
+                if writer != op.id:
+                    self.readers[writer].append(op.id)
+                    self.waiting[op.id] += 1
+
+    def _reads(self, graph: Graph, op: Operator) -> list[str]:
+        """What a head reads from outside of its unit: past its own dequantize operators, that every unit has for itself."""
+        unit = self.found.get(op.id)
+        own = {} if unit is None else {member.outputs[0]: member.inputs[0] for member in unit.before}
+        names = [own.get(name, name) for name in op.inputs if name]
         for body in op.graphs.values():
             names += body.captures()
-        for name in names:
-            writer = graph.producer(name)
-            if writer is None or writer.id in gone or self._head(writer.id) == self._head(op.id):
-                continue
-            self.readers[self._head(writer.id)].append(self._head(op.id))
-            self.waiting[self._head(op.id)] += 1
+        return [name for name in names if name]
+
+    def _writers(self, graph: Graph, name: str, gone: Set[str]) -> list[str]:
+        """The head that writes a tensor; none for inputs and constants."""
+        writer = graph.producer(name)
+        if writer is None or writer.id in gone:
+            return []
+        unit = self.found.get(writer.id)
+        if unit is not None and writer in unit.before:
+            return self._writers(graph, writer.inputs[0] or "", gone)
+        return [self._head(writer.id)]
 
     def run(self) -> list[tuple[str, ...]]:
         """The groups, each in execution order."""
