@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Graph, Operator, Tensor
+from ..graph import Graph, Operator, Source, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
 from .onnx_functions import check_functions, function_key
@@ -59,6 +59,7 @@ def _model(stripped: Stripped, path: Path, file: Path | None) -> Model:
 class _Reader:
     def __init__(self, path: Path, file: Path | None, stripped: Stripped) -> None:
         self.path = path
+        self.source = Source(str(path))
         self.data = stripped.data
         self.proto = self._parse(stripped.data)
         self.values = Values(path, file, stripped.spans)
@@ -233,7 +234,7 @@ class _Reader:
             domain=domain,
             version=graph.opsets.get(domain, 1),
             graphs=bodies,
-            source=code_of(node, self.path),
+            source=code_of(node, self.source) if node.metadata_props else self.source,
         )
 
 

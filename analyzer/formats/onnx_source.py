@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..graph import Source
 from .onnx_proto import prose
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 STACK_TRACE = "pkg.torch.onnx.stack_trace"
 _FRAME = re.compile(r'File "([^"\n]+)", line (\d+)')
 _LIBRARY = re.compile(r"[/\\](?:site-packages|dist-packages)[/\\]|(?:^|[/\\])torch[/\\](?:nn|onnx|export|fx|_dynamo|utils)[/\\]")
 
 
-def code_of(node: Any, path: Path) -> Source:
-    """The file of the model, and ``file.py:line`` of the innermost frame of the user's own code."""
-    plain = Source(str(path))
-    if not node.metadata_props:
-        return plain
+def code_of(node: Any, plain: Source) -> Source:
+    """``plain``, with ``file.py:line`` of the innermost frame of the user's own code where the exporter recorded one."""
     trace = next((entry.value for entry in node.metadata_props if entry.key == STACK_TRACE), "")
     own = [frame for frame in _FRAME.findall(prose(trace)) if not _LIBRARY.search(frame[0])]
     if not own:
         return plain
     file, line = own[-1]
-    return Source(str(path), f"{file}:{line}")
+    return Source(plain.path, f"{file}:{line}")

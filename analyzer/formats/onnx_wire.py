@@ -113,8 +113,8 @@ def _strip_tensor(data: Buffer, at: int, end: int, spans: list[Span]) -> list[by
 def _mark(index: int, *, explicit: bool) -> bytes:
     """``external_data { key: MARK value: index }  data_location: EXTERNAL``; ``explicit`` when the field stood there as DEFAULT."""
     value = f"{index}:default".encode() if explicit else str(index).encode()
-    entry = tag(1, 2) + encode(len(_MARK)) + _MARK + tag(2, 2) + encode(len(value)) + value
-    return tag(13, 2) + encode(len(entry)) + entry + tag(_LOCATION, 0) + encode(1)
+    entry = _KEY + encode(len(value)) + value
+    return _ENTRY + encode(len(entry)) + entry + _EXTERNAL
 
 
 def span_of(value: str, spans: list[Span]) -> Span:
@@ -139,6 +139,10 @@ def encode(value: int) -> bytes:
     out.append(value)
     return bytes(out)
 
+
+_KEY = tag(1, 2) + encode(len(_MARK)) + _MARK + tag(2, 2)
+_ENTRY = tag(13, 2)
+_EXTERNAL = tag(_LOCATION, 0) + encode(1)
 
 Piece = bytes | Span
 
