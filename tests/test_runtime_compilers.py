@@ -64,7 +64,13 @@ class TestVela:
     def test_tensors_of_one_name(self, tmp_path: Path) -> None:
         """Vela tells of operators by the names of tensors, which need not be distinct."""
         model = quantized(tmp_path / "m.tflite", ["ABS", "FLOOR", "ABS"], ["same"] * 4)
-        assert devices(ask("litert/ethos-u:u55", model)) == ["accelerator", "cpu", "accelerator"]
+        answer = ask("litert/ethos-u:u55", model)
+        assert devices(answer) == ["accelerator", "cpu", "accelerator"]
+        assert "acl:" not in answer.placement[1].reason
+
+    def test_bodies_of_a_loop(self, tmp_path: Path) -> None:
+        answer = ask("litert/ethos-u:u55", tflite.loop(tmp_path / "m.tflite"))
+        assert {item.id: item.device for item in answer.placement} == dict.fromkeys(["main/0", "sg1/0", "sg2/0", "sg2/1", "sg2/2"], "cpu")
 
     def test_floating_point_is_left_to_the_cpu(self, tmp_path: Path) -> None:
         answer = ask("litert/ethos-u:u55", tflite.chain(tmp_path / "m.tflite", ["ABS", "TANH"]))
@@ -96,6 +102,13 @@ class TestIntelNpu:
         assert [item.partition for item in answer.placement] == [0, 0, None, 1]
         assert answer.partitions == 2
         assert answer.notes["counts"] == {"selected": 3, "left": 1}
+
+    def test_bodies_of_a_loop(self, tmp_path: Path) -> None:
+        answer = ask("litert/intel-npu", tflite.loop(tmp_path / "m.tflite"))
+        assert {item.id: item.device for item in answer.placement} == {
+            "main/0": "cpu", **dict.fromkeys(["sg1/0", "sg2/0", "sg2/1", "sg2/2"], "accelerator"),
+        }  # fmt: skip
+        assert answer.partitions == 2
 
 
 def onnx_model(path: Path) -> Path:

@@ -86,6 +86,20 @@ def test_xnnpack_operators_without_a_reader(xnnpack: Session, tmp_path: Path) ->
     assert answer.partitions == 1
 
 
+def test_bodies_of_a_loop_are_placed_with_the_readers_ids(xnnpack: Session, reference: Session, tmp_path: Path) -> None:
+    from accelint.analyzer.formats import load
+
+    model = tflite.loop(tmp_path / "m.tflite")
+    answer = xnnpack.ask(Request(model, feed_of(tmp_path, x=np.array([1, -1, 2, 0.5], np.float32)), outputs=True))
+    assert {item.id: item.device for item in answer.placement} == {
+        "main/0": "cpu", "sg1/0": "cpu", "sg2/0": "cpu", "sg2/1": "accelerator", "sg2/2": "accelerator",
+    }  # fmt: skip
+    assert answer.partitions == 1
+    assert answer.tensors()["y"].tolist() == [8, 0, 16, 4]
+    assert {op.id for _, op in load(model).operators()} == {item.id for item in answer.placement}
+    assert reference.ask(Request(model)).counts == {"cpu": 5}
+
+
 def test_the_reference_delegates_nothing_and_computes_right(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG"])
     answer = reference.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, latency_runs=5))
@@ -194,6 +208,14 @@ class TestGpu:
         source = given[f"t{ends[number - 1] + 1}"] if number else data
         right = xnnpack.ask(Request(piece, feed_of(folder, t0=source), outputs=True)).tensors()[f"t{sizes[number]}"]
         return not np.array_equal(right, given[f"t{ends[number]}"])
+
+    def test_bodies_of_a_loop(self, gpu: Session, tmp_path: Path) -> None:
+        answer = gpu.ask(Request(tflite.loop(tmp_path / "m.tflite")))
+        assert {item.id: item.device for item in answer.placement} == {
+            "main/0": "cpu", "sg1/0": "accelerator", "sg2/0": "accelerator", "sg2/1": "accelerator", "sg2/2": "accelerator",
+        }  # fmt: skip
+        assert answer.placement[0].reason == "Operation is not supported."
+        assert answer.partitions == 2
 
     def test_nothing_on_the_gpu(self, gpu: Session, tmp_path: Path) -> None:
         answer = gpu.ask(Request(tflite.chain(tmp_path / "m.tflite", ["LOG_SOFTMAX", "ZEROS_LIKE"])))

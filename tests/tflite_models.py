@@ -62,6 +62,45 @@ def write(
     return path
 
 
+def merge(path: Path, *parts: Path) -> Path:
+    """Models of one subgraph each as the subgraphs of one model: main, sg1, sg2, ..."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+
+    models = [schema.ModelT.InitFromPackedBuf(part.read_bytes(), 0) for part in parts]
+    whole = models[0]
+    for model in models[1:]:
+        graph = model.subgraphs[0]
+        graph.name = None
+        for tensor in graph.tensors:
+            tensor.buffer = tensor.buffer and tensor.buffer + len(whole.buffers) - 1
+        for op in graph.operators:
+            op.opcodeIndex += len(whole.operatorCodes)
+        whole.buffers += model.buffers[1:]
+        whole.operatorCodes += model.operatorCodes
+        whole.subgraphs.append(graph)
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(whole.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
+def loop(path: Path) -> Path:
+    """``while i < 3: i, x = i + 1, relu(x) * 2``: the condition is subgraph 1, the body of three operators subgraph 2."""
+    number, vector = (I32, ()), (F32, (4,))
+    calls = ("WhileOptions", {"condSubgraphIndex": 1, "bodySubgraphIndex": 2})
+    ints = {name: np.array(value, np.int32) for name, value in (("zero", 0), ("one", 1), ("three", 3))}
+    main = write(path.with_suffix(".main"), {"zero": number, "x": vector, "i": number, "y": vector},
+                 [("WHILE", ["zero", "x"], ["i", "y"], *calls)], ["x"], ["y"], {"zero": ints["zero"]})  # fmt: skip
+    condition = write(path.with_suffix(".condition"), {"i": number, "x": vector, "three": number, "go": (BOOL, ())},
+                      [("LESS", ["i", "three"], ["go"])], ["i", "x"], ["go"], {"three": ints["three"]})  # fmt: skip
+    names = {"i": number, "x": vector, "one": number, "two": (F32, (1,)), "j": number, "r": vector, "y": vector}
+    ops = [("ADD", ["i", "one"], ["j"], "AddOptions", {}), ("RELU", ["x"], ["r"]), ("MUL", ["r", "two"], ["y"], "MulOptions", {})]
+    constants = {"one": ints["one"], "two": np.array([2], np.float32)}
+    body = write(path.with_suffix(".body"), names, ops, ["i", "x"], ["j", "y"], constants)
+    return merge(path, main, condition, body)
+
+
 def chain(path: Path, kinds: Sequence[str], shape: Sequence[int] = (1, 4, 5, 3), dtype: int = F32) -> Path:
     """One-input operators one after the other: tensors t0, t1, ..."""
     names = [f"t{index}" for index in range(len(kinds) + 1)]

@@ -52,7 +52,8 @@ class IntelNpuWorker:
             return Answer("refused", reason=str(error))
         target = self.folder / "partitioned.tflite"
         target.unlink(missing_ok=True)
-        source, names = uniquely_named(file, self.folder / "named")
+        files = [file, *file.called()]
+        source, names = uniquely_named(files, self.folder / "named")
         command = [str(self.tool), "--cmd=partition", f"--model={source}", f"--o={target}", "--soc_manufacturer=IntelOpenVINO",
                    f"--soc_model={self.soc}", f"--libs={self.plugin}", "--err=--"]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
@@ -62,10 +63,10 @@ class IntelNpuWorker:
             from .process import signal_name
 
             return Answer("crashed", reason=f"died of {signal_name(-done.returncode)}", signal=signal_name(-done.returncode), log=log)
-        stats = next((found for found in _STATS.finditer(log) if found[1] == "0"), None)
-        if done.returncode or not target.is_file() or stats is None:
+        stats = {int(found[1]): found for found in _STATS.finditer(log)}
+        if done.returncode or not target.is_file() or 0 not in stats:
             return Answer("refused", reason=_last(log) or f"exit status {done.returncode}", log=log)
-        return _answer(file, names, TfliteFile(target), stats, log)
+        return _answers(files, names, target, stats, log)
 
 
 def open(name: str, folder: Path) -> IntelNpuWorker:
@@ -73,17 +74,33 @@ def open(name: str, folder: Path) -> IntelNpuWorker:
     return IntelNpuWorker(name, folder)
 
 
-def _answer(file: TfliteFile, names: dict[int, str], result: TfliteFile, stats: re.Match[str], log: str) -> Answer:
-    selected, total, pieces = int(stats[2]), int(stats[3]), int(stats[4])
+def _answers(files: list[TfliteFile], names: list[dict[int, str]], target: Path, stats: dict[int, re.Match[str]], log: str) -> Answer:
+    """Each subgraph beside the one at its place in the partitioned file."""
+    placed: list[Placed] = []
+    notes: dict[str, object] = {"unsupported": list(dict.fromkeys(_UNSUPPORTED.findall(log)))}
+    partitions = 0
+    for file, given in zip(files, names, strict=True):
+        found = stats.get(file.subgraph)
+        if found is None:
+            silent = "the tool tells nothing of it"
+            placed += [Placed(op.index, file.label(op), op.type, "unknown", file.graph, reason=silent) for op in file.ops]
+            continue
+        more, said = _placements(file, given, TfliteFile(target, file.subgraph), found, partitions)
+        placed, partitions, notes = placed + more, partitions + int(found[4]), {**said, **notes}
+    return Answer("ok", placement=tuple(placed), partitions=partitions, notes=notes, log=log)
+
+
+def _placements(
+    file: TfliteFile, names: dict[int, str], result: TfliteFile, stats: re.Match[str], first: int
+) -> tuple[list[Placed], dict[str, object]]:
+    selected, total = int(stats[2]), int(stats[3])
     inside = _pieces(file, names, result)
-    notes: dict[str, object] = {"counts": {"selected": selected, "left": total - selected}}
+    notes: dict[str, object] = {"counts": {"selected": selected, "left": total - selected}} if not file.subgraph else {}
     if total != len(file.ops):
         notes["decomposed"] = f"the tool replaced composites: {total} operators instead of {len(file.ops)}"
     elif len(inside) != selected:
         notes["disagreement"] = f"{len(inside)} operators found, {selected} counted by the tool"
-    words = dict.fromkeys(_UNSUPPORTED.findall(log))
-    placed = tuple(_placed(file, op, inside, "disagreement" in notes) for op in file.ops)
-    return Answer("ok", placement=placed, partitions=pieces, notes={**notes, "unsupported": list(words)}, log=log)
+    return [_placed(file, op, inside, first, "disagreement" in notes) for op in file.ops], notes
 
 
 def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict[int, int]:
@@ -102,13 +119,13 @@ def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict
     return inside
 
 
-def _placed(file: TfliteFile, op: Op, inside: dict[int, int], doubtful: bool) -> Placed:
+def _placed(file: TfliteFile, op: Op, inside: dict[int, int], first: int, doubtful: bool) -> Placed:
     label = file.label(op)
     if doubtful:
-        return Placed(op.index, label, op.type, "unmapped", reason="the counts of the tool and of its model differ")
+        return Placed(op.index, label, op.type, "unmapped", file.graph, reason="the counts of the tool and of its model differ")
     if op.index not in inside:
-        return Placed(op.index, label, op.type, "cpu", reason="not selected by the plug-in")
-    return Placed(op.index, label, op.type, "accelerator", partition=inside[op.index])
+        return Placed(op.index, label, op.type, "cpu", file.graph, reason="not selected by the plug-in")
+    return Placed(op.index, label, op.type, "accelerator", file.graph, first + inside[op.index])
 
 
 def _last(log: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -185,11 +185,12 @@ class TfliteFile:
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
-    def renamed(self, names: Mapping[int, str]) -> bytes:
-        """The whole model with other tensor names in this graph."""
+    def renamed(self, names: Mapping[int, Mapping[int, str]]) -> bytes:
+        """The whole model with other tensor names, by subgraph and tensor."""
         model = self._whole()
-        for tensor, name in names.items():
-            model.subgraphs[self.subgraph].tensors[tensor].name = name
+        for subgraph, given in names.items():
+            for tensor, name in given.items():
+                model.subgraphs[subgraph].tensors[tensor].name = name
         return self._packed(model)
 
     def exposing(self, names: Collection[str]) -> bytes:
@@ -328,19 +329,23 @@ def pick(given: Mapping[str, object], index: int, *names: str) -> str | None:
     return next((name for name in options if name in given), None)
 
 
-def uniquely_named(file: TfliteFile, folder: Path) -> tuple[Path, dict[int, str]]:
-    """The file itself when its tensor names are distinct, else a copy in which they are; with the name of each tensor.
+def uniquely_named(files: Sequence[TfliteFile], folder: Path) -> tuple[Path, list[dict[int, str]]]:
+    """The file itself when its tensor names are distinct, else a copy in which they are; with the names of each subgraph's tensors.
 
-    For compilers that tell of operators by the names of the tensors that they write.
+    For compilers that tell of operators by the names of the tensors that they write. ``files``: the subgraphs of one file.
     """
-    used = sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
-    names = {tensor: file.name(tensor) for tensor in used}
-    if file.subgraphs == 1 and len(set(names.values())) == len(names):
-        return file.path, names
-    fresh = {tensor: f"acl:{tensor}" for tensor in used}
+    used = [
+        sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
+        for file in files
+    ]
+    names = [{tensor: file.name(tensor) for tensor in tensors} for file, tensors in zip(files, used, strict=True)]
+    every = [name for given in names for name in given.values()]
+    if len(set(every)) == len(every):
+        return files[0].path, names
+    fresh = [{tensor: f"acl:{file.subgraph}:{tensor}" for tensor in tensors} for file, tensors in zip(files, used, strict=True)]
     folder.mkdir(exist_ok=True)
     path = folder / "named.tflite"
-    path.write_bytes(file.renamed(fresh))
+    path.write_bytes(files[0].renamed({file.subgraph: given for file, given in zip(files, fresh, strict=True)}))
     return path, fresh
 
 

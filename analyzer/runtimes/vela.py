@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _CONFIG = {"u55": "ethos-u55-256", "u65": "ethos-u65-256", "u85": "ethos-u85-256"}
 """The accelerator configurations that Vela itself takes by default; ``options={"accelerator": ...}`` names another."""
 _WARNING = re.compile(r"^Warning \((?P<kind>[^)]*)\) operator: (?P<type>\S+), ofm: '(?P<name>.*)'$")
+_GIVEN = re.compile(r"acl:(\d+):(\d+)")
+"""The names that ``uniquely_named`` gives: subgraph and tensor."""
 _NPU = "CUSTOM ethos-u"
 
 
@@ -40,14 +42,14 @@ class VelaWorker:
             file = TfliteFile(request.model)
         except (ValueError, OSError) as error:
             return Answer("refused", reason=str(error))
-        source, names = uniquely_named(file, self.folder)
+        files = [file, *file.called()]
+        source, names = uniquely_named(files, self.folder)
         config = str(request.options.get("accelerator", self.config))
         printed, problem = self._compile(source, config, list(request.options.get("arguments", ())))
         compiled = self.folder / f"{source.stem}_vela.tflite"
         if problem or not compiled.is_file():
             return Answer("refused", reason=problem or "Vela wrote no model")
-        result = TfliteFile(compiled)
-        placement, partitions, notes = _placement(file, names, result, reasons(printed))
+        placement, partitions, notes = _placements(files, names, compiled, _readable(reasons(printed), files))
         compiled.unlink()
         return Answer("ok", placement=placement, partitions=partitions, notes={**notes, "accelerator": config})
 
@@ -88,21 +90,43 @@ def reasons(printed: str) -> dict[str, str]:
     return {name: " / ".join(dict.fromkeys(item for item in texts if item)) for name, texts in found.items()}
 
 
-def _placement(
-    file: TfliteFile, names: dict[int, str], result: TfliteFile, words: dict[str, str]
+def _readable(words: dict[str, str], files: list[TfliteFile]) -> dict[str, str]:
+    """Reasons with the file's own names of tensors where a copy with other names was compiled."""
+    by_subgraph = {file.subgraph: file for file in files}
+
+    def stored(found: re.Match[str]) -> str:
+        file = by_subgraph.get(int(found[1]))
+        return file.name(int(found[2])) if file is not None else found[0]
+
+    return {name: _GIVEN.sub(stored, text) for name, text in words.items()}
+
+
+def _placements(
+    files: list[TfliteFile], names: list[dict[int, str]], compiled: Path, words: dict[str, str]
 ) -> tuple[tuple[Placed, ...], int, dict[str, object]]:
+    """Each subgraph beside the one at its place in the compiled file."""
+    placed: list[Placed] = []
+    partitions = added = 0
+    for file, given in zip(files, names, strict=True):
+        more, pieces, extra = _placement(file, given, TfliteFile(compiled, file.subgraph), words, partitions)
+        placed, partitions, added = placed + more, partitions + pieces, added + extra
+    return tuple(placed), partitions, {"added": added}
+
+
+def _placement(
+    file: TfliteFile, names: dict[int, str], result: TfliteFile, words: dict[str, str], first: int
+) -> tuple[list[Placed], int, int]:
     pieces = [op for op in result.ops if op.type == _NPU]
     on_cpu = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
     by_name = {name: tensor for tensor, name in names.items()}
     inside: dict[int, int] = {}
-    for number, piece in enumerate(pieces):
+    for number, piece in enumerate(pieces, first):
         reads = {by_name[name] for name in map(result.name, (item for item in piece.inputs if item >= 0)) if name in by_name}
         writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
         for index in file.between(reads, writes):
             inside.setdefault(index, number)
-    placed = tuple(_placed(file, op, names, on_cpu, inside, words) for op in file.ops)
     known = {names[item] for op in file.ops for item in op.outputs if item >= 0}
-    return placed, len(pieces), {"added": len(on_cpu - known)}
+    return [_placed(file, op, names, on_cpu, inside, words) for op in file.ops], len(pieces), len(on_cpu - known)
 
 
 def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], inside: dict[int, int], words: dict[str, str]) -> Placed:
@@ -110,12 +134,14 @@ def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], i
     reason = " / ".join(words[name] for name in written if name in words)
     label = file.label(op)
     if any(name in on_cpu for name in written):
-        return Placed(op.index, label, op.type, "cpu", reason=reason or "left to the CPU without a reason")
+        return Placed(op.index, label, op.type, "cpu", file.graph, reason=reason or "left to the CPU without a reason")
     if op.index in inside:
-        return Placed(op.index, label, op.type, "accelerator", partition=inside[op.index])
+        return Placed(op.index, label, op.type, "accelerator", file.graph, inside[op.index])
     if op.inputs and all(file.constant(item) for item in op.inputs):
-        return Placed(op.index, label, op.type, "folded", reason="constant: computed when compiling")
-    return Placed(op.index, label, op.type, "unmapped", reason="what it writes is not in the compiled model and no piece needs it")
+        return Placed(op.index, label, op.type, "folded", file.graph, reason="constant: computed when compiling")
+    return Placed(
+        op.index, label, op.type, "unmapped", file.graph, reason="what it writes is not in the compiled model and no piece needs it"
+    )
 
 
 def _last(printed: str) -> str:
