@@ -81,7 +81,7 @@ def _explain_code(code: str, entry: dict[str, str], target: str | None, fixes: M
     return "\n".join(lines) + "\n"
 
 
-def _explain_rule(pack: Pack, rule: Rule, fixes: Mapping[str, str]) -> str:
+def _explain_rule(pack: Pack, rule: Rule, fixes: Mapping[str, str], operator: str = "") -> str:
     lines = [f"{rule.code} {rule.name} on {pack.target}: {rule.message}", f"  operators: {', '.join(rule.ops)}"]
     lines += [f"  when {_say(condition.table)}" for condition in rule.when]
     lines += [f"  requires {_say(condition.table)}" for condition in rule.require]
@@ -91,7 +91,8 @@ def _explain_rule(pack: Pack, rule: Rule, fixes: Mapping[str, str]) -> str:
     lines.append(f"  source: {rule.source.url or rule.source.package} {rule.source.version}")
     if rule.advice:
         lines.append(f"  what to change: {rule.advice}")
-    lines += [f"  rewrite that repairs it: {line}" for line in _repairs(rule.name, rule.ops, fixes) or _repairs(rule.code, rule.ops, fixes)]
+    types = (operator,) if operator else tuple(pack.known) if "*" in rule.ops else rule.ops
+    lines += [f"  rewrite that repairs it: {line}" for line in _repairs(rule.name, types, fixes) or _repairs(rule.code, types, fixes)]
     return "\n".join(lines) + "\n"
 
 
@@ -103,7 +104,11 @@ def _explain_operator(operator: str, pack: Pack, fixes: Mapping[str, str]) -> st
     own = [rule for rule in pack.rules if (operator in rule.ops or "*" in rule.ops) and operator not in rule.exclude]
     if not own:
         lines.append("  any configuration")
-    return "\n".join(lines) + "\n" + "".join("  " + _explain_rule(pack, rule, fixes).replace("\n", "\n  ").rstrip() + "\n" for rule in own)
+    return (
+        "\n".join(lines)
+        + "\n"
+        + "".join("  " + _explain_rule(pack, rule, fixes, operator).replace("\n", "\n  ").rstrip() + "\n" for rule in own)
+    )
 
 
 def _say(table: Any) -> str:
@@ -124,6 +129,6 @@ def _repairs(answer: str, ops: Sequence[str], fixes: Mapping[str, str]) -> list[
     found: dict[str, list[str]] = {}
     for key, rewrite in fixes.items():
         name, _, type = key.partition(":")
-        if name == answer and (not ops or type in ops or "*" in ops):
+        if name == answer and (not ops or type in ops):
             found.setdefault(rewrite, []).append(type)
     return [f"{rewrite} ({', '.join(types)})" for rewrite, types in found.items()]
