@@ -321,6 +321,14 @@ def test_the_input_is_never_written_over(home: Path) -> None:
     assert (home / "weights.bin").read_bytes() == (ONNX / "external" / "weights.bin").read_bytes()
 
 
+def test_an_output_that_cannot_be_is_refused(home: Path, tmp_path: Path) -> None:
+    model = read(home / "model.onnx")
+    with pytest.raises(UsageError, match="does not exist"):
+        write(model, tmp_path / "nowhere" / "model.onnx")
+    with pytest.raises(UsageError, match="is a folder"):
+        write(model, home / "parts")
+
+
 def test_a_failure_on_the_way_leaves_nothing(home: Path, tmp_path: Path) -> None:
     model = read(home / "model.onnx")
     (home / "parts" / "w2.bin").unlink()
