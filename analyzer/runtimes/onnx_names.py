@@ -108,8 +108,10 @@ def _nodes(graph: Any, path: str, parent: str) -> Iterator[tuple[Node, Any]]:
             node = Node(where, index, proto.name, proto.op_type, tuple(proto.input), tuple(proto.output), owner)
             yield node, proto
             for attribute in proto.attribute:
-                inner = [attribute.g] if attribute.HasField("g") else list(attribute.graphs)
-                todo += [(item, f"{node.place}/{attribute.name}", node.place) for item in inner]
+                where_to = f"{node.place}/{attribute.name}"
+                if attribute.HasField("g"):
+                    todo.append((attribute.g, where_to, node.place))
+                todo += [(item, f"{where_to}/{part}", node.place) for part, item in enumerate(attribute.graphs)]
 
 
 def _split_functions(model: Any, nodes: list[tuple[Node, Any]]) -> None:
