@@ -117,7 +117,7 @@ def _binary(op: str) -> None:
         mixes=40,
         kind=kinds,
         shapes=PAIRS,
-        const=("", "second", "first"),
+        const=("second", "", "first") if op == "PRELU" else ("", "second", "first"),
         dyn=DYN,
         rescale=(0.25,) if same_scale else (1.0, 0.5),
         **more,

@@ -112,8 +112,23 @@ def _composite(net: Net, p: Any) -> None:
     net.op("STABLEHLO_COMPOSITE", names, [net.result(p.shape, "f32")], attrs, graphs={"decomposition": body})
 
 
-family("STABLEHLO_COMPOSITE", _composite, mixes=0, name=("test.add", "odml.rms_norm", "odml.scaled_dot_product_attention",
-       "odml.group_norm"), body=("ADD", "MUL"), shape=((2, 3), (1, 4, 5, 3)), dyn=DYN[:2])  # fmt: skip
+family("STABLEHLO_COMPOSITE", _composite, mixes=0, name=("test.add", "odml.rms_norm", "odml.group_norm"), body=("ADD", "MUL"), shape=((2, 3), (1, 4, 5, 3)), dyn=DYN[:2])  # fmt: skip
+
+
+def _attention(net: Net, p: Any) -> None:
+    """Attention as one composite: query, key, value and mask; what the decomposition computes does not matter here."""
+    shape, mask = (1, p.length, p.heads, 8), (1, 1, p.length, p.length)
+    body = net.body("attention")
+    query, _, value, _ = body.input(shape, "f32"), body.input(shape, "f32"), body.input(shape, "f32"), body.input(mask, "f32")
+    body.op("ADD", [query, value], [body.result(shape, "f32")])
+    names = [net.input(shape, "f32") for _ in range(3)]
+    attrs = {"name": "odml.scaled_dot_product_attention", "version": 1, "composite_attributes": flex({"scale": 0.5})}
+    net.op(
+        "STABLEHLO_COMPOSITE", [*names, net.input(mask, "f32")], [net.result(shape, "f32")], attrs, graphs={"decomposition": body.finish()}
+    )
+
+
+family("STABLEHLO_COMPOSITE", _attention, label="attention", mixes=0, length=(6, 1), heads=(2, 1), dyn=DYN[:2])
 
 
 def _hlo_case(net: Net, p: Any) -> None:
@@ -134,7 +149,7 @@ family("STABLEHLO_CASE", _hlo_case, mixes=0, branches=(2, 3))
 # ---- custom operators that the reference resolver has ---------------------------------------
 
 
-def _flex(values: dict[str, Any]) -> bytes:
+def flex(values: dict[str, Any]) -> bytes:
     """A map as FlexBuffers, which is what custom operators read their options from."""
     from flatbuffers import flexbuffers
 
@@ -146,7 +161,7 @@ def _detection(net: Net, p: Any) -> None:
     outs = [net.result((1, 4, 4), "f32"), net.result((1, 4), "f32"), net.result((1, 4), "f32"), net.result((1,), "f32")]
     options = {"max_detections": 4, "max_classes_per_detection": 1, "nms_score_threshold": 0.1, "nms_iou_threshold": 0.5, "num_classes": 2,
                "y_scale": 10.0, "x_scale": 10.0, "h_scale": 5.0, "w_scale": 5.0, "use_regular_nms": p.regular}  # fmt: skip
-    net.op("TFLite_Detection_PostProcess", names, outs, {"custom_options": _flex(options)}, domain="custom")
+    net.op("TFLite_Detection_PostProcess", names, outs, {"custom_options": flex(options)}, domain="custom")
 
 
 family("CUSTOM", _detection, label="detection", mixes=0, kind=("f32", "qu8"), regular=(False, True))
@@ -155,7 +170,7 @@ family("CUSTOM", _detection, label="detection", mixes=0, kind=("f32", "qu8"), re
 def _spectrogram(net: Net, p: Any) -> None:
     options = {"window_size": 8, "stride": 4, "magnitude_squared": p.squared}
     net.op(
-        "AudioSpectrogram", [net.input((32, 1), "f32")], [net.result((1, 7, 5), "f32")], {"custom_options": _flex(options)}, domain="custom"
+        "AudioSpectrogram", [net.input((32, 1), "f32")], [net.result((1, 7, 5), "f32")], {"custom_options": flex(options)}, domain="custom"
     )
 
 
@@ -170,7 +185,7 @@ def _mfcc(net: Net, p: Any) -> None:
         "dct_coefficient_count": p.count,
     }
     names = [net.input((1, 10, 129), "f32"), net.const((8000,))]
-    net.op("Mfcc", names, [net.result((1, 10, p.count), "f32")], {"custom_options": _flex(options)}, domain="custom")
+    net.op("Mfcc", names, [net.result((1, 10, p.count), "f32")], {"custom_options": flex(options)}, domain="custom")
 
 
 family("CUSTOM", _mfcc, label="mfcc", mixes=0, count=(13,))
