@@ -114,8 +114,25 @@ class Coverage:
 
 
 def check(model: Model | Graph, chosen: Chosen) -> Coverage:
-    """Predict what becomes of every operator of a model on a target. The pack's dialect must be the graph's."""
+    """Predict what becomes of every operator of a model on a target. The pack's dialect must be the graph's.
+
+    ONNX models are checked with their local functions inlined, as runtimes take them; verdicts are those of the calls.
+    """
+    if isinstance(model, Model) and model.dialect == "onnx" and model.functions:
+        return _check_inlined(model, chosen)
     graphs = [model] if isinstance(model, Graph) else list(model.graphs.values()) or [model.graph]
+    return _check_graphs(graphs, chosen)
+
+
+def _check_inlined(model: Model, chosen: Chosen) -> Coverage:
+    from .formats.onnx_inline import inlined
+    from .inlining import lifted
+
+    flat, origins = inlined(model)
+    return lifted(_check_graphs([flat.graph], chosen), model, origins)
+
+
+def _check_graphs(graphs: Iterable[Graph], chosen: Chosen) -> Coverage:
     state = _Check(chosen, policy_of(chosen.pack.policy))
     for graph in graphs:
         state.graph(graph, placed=True)

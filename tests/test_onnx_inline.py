@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
+from accelint.analyzer.check import check
 from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats.onnx_inline import inlined
 from accelint.analyzer.formats.onnx_reader import from_bytes, read
 from accelint.analyzer.formats.onnx_writer import to_bytes, write
+from accelint.rules.registry import choose
+
+if TYPE_CHECKING:
+    from accelint.analyzer.check import Coverage
 from onnx import helper, numpy_helper, parser
 
 ONNX = Path(__file__).parent.parent / "fixtures" / "onnx"
@@ -117,3 +122,42 @@ def test_functions_that_multiply_are_refused() -> None:
     proto.functions.append(helper.make_function("local", "f40", ["x"], ["y"], last, [helper.make_opsetid("", 17)]))
     with pytest.raises(ModelError, match="too many operators"):
         inlined(from_bytes(proto.SerializeToString()))
+
+
+# ---- check -----------------------------------------------------------------------------------
+
+
+def verdicts(proto: onnx.ModelProto) -> tuple[Coverage, dict[str, str]]:
+    coverage = check(from_bytes(proto.SerializeToString()), choose("onnxruntime/qnn:sm8650"))
+    return coverage, {op.id: op.verdict.value for op in coverage.operators}
+
+
+def frozen() -> onnx.ModelProto:
+    proto = onnx.load(ONNX / "functions.onnx")
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.shape.dim[0].dim_value = 1
+    return proto
+
+
+def test_a_call_is_accelerated_when_all_of_its_operators_are() -> None:
+    coverage, found = verdicts(frozen())
+    assert found == {"main/0": "accelerated", "main/1": "accelerated"}
+    assert [item.operators for item in coverage.partitions] == [("main/0", "main/1")]
+
+
+def test_a_call_falls_back_with_one_of_its_operators() -> None:
+    proto = frozen()
+    proto.functions[1].node[0].CopyFrom(helper.make_node("Shrink", ["x"], ["y"]))
+    coverage, found = verdicts(proto)
+    assert found == {"main/0": "fallback", "main/1": "accelerated"}
+    (call, _) = coverage.operators
+    reasons = [coverage.findings[index] for index in call.findings]
+    assert reasons
+    assert {item.operator for item in reasons} == {"main/0"}
+    assert "Shrink" in " ".join(item.message for item in reasons)
+
+
+def test_calls_in_bodies_are_counted_where_they_stand() -> None:
+    coverage, found = verdicts(nested())
+    assert set(found) == {"main/0", "main/1", "main/2", "main/2/then_branch/0", "main/2/else_branch/0"}
+    assert all(item.operator in found for item in coverage.findings)

@@ -1,0 +1,53 @@
+"""Checking ONNX models with local functions: the runtime inlines them first, the report speaks of the calls."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..rules.verdict import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from .check import Coverage, OperatorVerdict
+    from .graph import Operator
+    from .model import Model
+
+WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCELERATED, Verdict.FOLDED)
+"""A call is accelerated when all of its operators are, folded ones aside."""
+
+
+def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Coverage:
+    """The coverage of the inlined model as one of ``model``: ``origins`` gives the operator that each inlined one comes from.
+
+    An operator of a body that only inlining made is counted with the call, and so is a call that vanished.
+    """
+    shares: dict[str, list[OperatorVerdict]] = {}
+    for item in coverage.operators:
+        shares.setdefault(origins.get(item.id, item.id), []).append(item)
+    operators = tuple(_of_call(op, shares.get(op.id, [])) for _, op in model.operators())
+    findings = tuple(replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings)
+    partitions = tuple(
+        replace(item, operators=tuple(dict.fromkeys(origins.get(id, id) for id in item.operators))) for item in coverage.partitions
+    )
+    return replace(coverage, operators=operators, findings=findings, partitions=partitions)
+
+
+def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:
+    from ..rules.subjects import operator_key
+    from .check import OperatorVerdict
+
+    verdicts = {share.verdict for share in shares} or {Verdict.FOLDED}
+    macs = [share.macs for share in shares]
+    findings = Counter(index for share in shares for index in share.findings)
+    return OperatorVerdict(
+        op.id,
+        op.label,
+        operator_key(op),
+        next(verdict for verdict in WORST_FIRST if verdict in verdicts),
+        tuple(findings),
+        None if None in macs else sum(count or 0 for count in macs),
+        op.source.code,
+    )
