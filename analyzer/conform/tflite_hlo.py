@@ -112,7 +112,8 @@ def _composite(net: Net, p: Any) -> None:
     net.op("STABLEHLO_COMPOSITE", names, [net.result(p.shape, "f32")], attrs, graphs={"decomposition": body})
 
 
-family("STABLEHLO_COMPOSITE", _composite, mixes=0, name=("test.add", "odml.rms_norm", "odml.group_norm"), body=("ADD", "MUL"), shape=((2, 3), (1, 4, 5, 3)), dyn=DYN[:2])  # fmt: skip
+family("STABLEHLO_COMPOSITE", _composite, mixes=0, name=("test.add", "odml.rms_norm", "odml.group_norm"), body=("ADD", "MUL"),
+       shape=((2, 3), (1, 4, 5, 3)), dyn=DYN[:2])  # fmt: skip
 
 
 def _attention(net: Net, p: Any) -> None:
