@@ -262,8 +262,9 @@ def value_type(kind: Any, place: Place) -> tuple[str, Shape, dict[str, Any]]:
 def _shape(kind: Any, place: Place) -> Shape:
     dims: list[int | None] = []
     for dim in kind.dimensions:
-        if dim.WhichOneof("dimension") == "constant":
-            dims.append(_size(dim.constant.size, place))
+        size = dim.constant.size
+        if size or dim.WhichOneof("dimension") == "constant":
+            dims.append(size if size < _MAX_DIM else _size(size, place))
         elif dim.unknown.variadic:
             return None
         else:
@@ -371,6 +372,9 @@ def _packed(tensor: Any, dtype: str) -> bytes | None:
 
 def decode(value: Any, place: Place) -> Any:
     """A small value as Python data: a scalar, a tuple (nested by rank); a large one as a Constant, a list as a tuple."""
+    plain = _plain(value)
+    if plain is not None:
+        return plain
     form = value.WhichOneof("value")
     if form == "immediateValue":
         kind = value.immediateValue.WhichOneof("value")
@@ -391,6 +395,24 @@ def decode(value: Any, place: Place) -> Any:
         return tensor.const
     flat = struct.unpack(f"<{tensor.const.elements}{code}", tensor.const.raw())
     return flat[0] if not tensor.const.shape else _nest(flat, tensor.const.shape)
+
+
+_PLAIN = {1: "bools", 2: "strings", 11: "floats", 23: "ints"}
+"""Where values that need no conversion stand, by dtype."""
+
+
+def _plain(value: Any) -> Any:
+    """The common case without a detour: a scalar or a list of bool, string, float32 or int32. None for everything else."""
+    kind, tensor = value.type.tensorType, value.immediateValue.tensor
+    name = _PLAIN.get(kind.dataType)
+    if name is None or tensor.WhichOneof("value") != name:
+        return None
+    values, dims = getattr(tensor, name).values, kind.dimensions
+    if not dims:
+        return values[0] if len(values) == 1 and kind.rank == 0 else None
+    if len(dims) == 1 and len(values) == dims[0].constant.size and len(values) * 4 <= _INLINE:
+        return tuple(values)
+    return None
 
 
 def _nest(flat: Iterable[Any], shape: tuple[int, ...]) -> tuple[Any, ...]:
