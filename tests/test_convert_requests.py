@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_requests_that_no_worker_needs_to_see(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no optimization 'best'"):
         convert(FIXTURES / "convnet", "tflite", tmp_path / "out", Options(optimize="best"))  # type: ignore[arg-type]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_input_is_never_written_over(tmp_path: Path) -> None:
+    file = tmp_path / "model.pb"
+    file.write_bytes((FIXTURES / "tf1_frozen.pb").read_bytes())
+    with pytest.raises(UsageError, match="is the input"):
+        convert(file, "tflite", file)
+    shutil.copytree(FIXTURES / "convnet", tmp_path / "model")
+    with pytest.raises(UsageError, match="is part of the input"):
+        convert(tmp_path / "model", "tflite", tmp_path / "model" / "saved_model.pb")
+    with pytest.raises(UsageError, match="the folder .* does not exist"):
+        convert(file, "tflite", tmp_path / "absent" / "out.tflite")
+    assert file.read_bytes() == (FIXTURES / "tf1_frozen.pb").read_bytes()
 
 
 DIAGNOSTICS = """\

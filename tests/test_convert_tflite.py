@@ -209,32 +209,24 @@ def test_quantization(made: dict[str, Converted], optimize: str, dtype: str) -> 
     assert added == ({"QUANTIZE": "inserted", "DEQUANTIZE": "inserted"} if optimize == "int8" else added)
 
 
-def test_convert_writes_the_file_and_never_over_the_input(tmp_path: Path) -> None:
-    made = convert(FIXTURES / "convnet", "tflite", tmp_path / "out.tflite", Options(batch=1))
-    assert made.path == tmp_path / "out.tflite"
-    assert load(tmp_path / "out.tflite").format == "tflite"
+def test_convert_writes_the_file_and_the_main_process_never_imports_tensorflow(tmp_path: Path) -> None:
+    target = tmp_path / "out.tflite"
+    program = f"""
+import sys
+from accelint.analyzer.convert import convert
+assert str(convert({str(FIXTURES / "convnet")!r}, "tflite", {str(target)!r}).path) == {str(target)!r}
+heavy = {{"tensorflow", "keras", "coremltools", "ai_edge_litert", "onnx"}} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert load(target).format == "tflite"
     assert [item.name for item in tmp_path.iterdir()] == ["out.tflite"]
-    shutil.copy(FIXTURES / "convnet_frozen.pb", tmp_path / "model.pb")
-    with pytest.raises(UsageError, match="is the input"):
-        convert(tmp_path / "model.pb", "tflite", tmp_path / "model.pb", Options(batch=1))
-    assert load(tmp_path / "model.pb").format == "savedmodel"
 
 
 def test_nothing_is_written_when_the_converter_refuses(tmp_path: Path) -> None:
     made = convert(FIXTURES / "signatures", "tflite", tmp_path / "out.tflite")
     assert made.refusals
     assert list(tmp_path.iterdir()) == []
-
-
-def test_the_main_process_never_imports_tensorflow(tmp_path: Path) -> None:
-    program = f"""
-import sys
-from accelint.analyzer.convert import convert
-assert convert({str(FIXTURES / "convnet")!r}, "tflite", {str(tmp_path / "out.tflite")!r}).path
-heavy = {{"tensorflow", "keras", "coremltools", "ai_edge_litert", "onnx"}} & set(sys.modules)
-assert not heavy, heavy
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_worker_out_of_time_is_a_runtime_failure() -> None:

@@ -91,7 +91,7 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "TrackableObjectGraph": ("1 *TrackableObject nodes",),
     "TrackableObject": ("1 *ObjectReference children", "2 *SerializedTensor attributes"),
     "SerializedTensor": ("1 string name", "2 string full_name", "3 string checkpoint_key"),
-    "BundleHeaderProto": ("1 int32 num_shards", "2 int32 endianness"),
+    "BundleHeaderProto": ("1 int32 num_shards",),
     "BundleEntryProto": ("1 DataType dtype", "2 TensorShapeProto shape", "3 int32 shard_id", "4 int64 offset", "5 int64 size"),
     "GraphDebugInfo": (
         "1 *string files", "4 map<fixed64,FileLineCol> frames_by_id", "6 map<fixed64,StackTrace> traces_by_id",

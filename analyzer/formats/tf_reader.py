@@ -249,10 +249,14 @@ def _unread(builder: Builder, nodes: Mapping[str, Any]) -> list[str]:
     for node in nodes.values():
         if node.name in read or node.op in ("Const", "NoOp", *PLACEHOLDERS):
             continue
-        callee, spec = builder.context.library.callee(node), builder.context.ops.get(node.op)
-        if callee is not None:
-            count = len(builder.context.library[callee].signature.output_arg)
-        else:
-            count = len(spec.written(node)) if spec else 1
+        count = _results(builder, node)
         found += [f"{node.name}:{index}" for index in range(count)]
     return found
+
+
+def _results(builder: Builder, node: Any) -> int:
+    callee = builder.context.library.callee(node)
+    if callee is not None:
+        return len(builder.context.library[callee].signature.output_arg)
+    spec = builder.context.ops.get(node.op)
+    return len(spec.written(node)) if spec else 1
