@@ -150,8 +150,8 @@ def test_a_classifier_ends_on_the_cpu() -> None:
 
 
 def test_a_program_that_is_newer_than_the_system_is_rejected() -> None:
-    assert set(verdicts("state.mlpackage", "coreml/ane:m4@14.5").values()) == {"rejected"}
-    assert "rejected" not in verdicts("state.mlpackage", "coreml/ane:m4@15.0").values()
+    assert set(verdicts("state.mlpackage", "coreml/ane:m4@17.5").values()) == {"rejected"}
+    assert "rejected" not in verdicts("state.mlpackage", "coreml/ane:m4@18.0").values()
 
 
 @pytest.mark.parametrize(("shape", "answer"), [((64, 1), Answer.HOLDS), ((64, 2), Answer.FAILS), (None, Answer.FAILS)])
