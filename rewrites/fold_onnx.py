@@ -56,6 +56,8 @@ class FoldConstants(Rewrite[Known]):
     root: ClassVar[tuple[str, ...]] = (*MOVES, *EXACT, *INTEGERS)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
 
+    half: ClassVar[bool] = False
+
     def match(self, graph: Graph, op: Operator) -> Known | Miss:
         """All inputs are constants of plain dtypes and of a size worth folding."""
         if any(name in graph.outputs for name in op.outputs):
@@ -68,6 +70,9 @@ class FoldConstants(Rewrite[Known]):
                 return Miss(f"values of {const.dtype} are not folded")
         if op.type in INTEGERS and any(const is not None and const.dtype.startswith("float") for const in constants):
             return Miss("a sum or power of floats depends on how it is computed")
+        halves = op.type not in MOVES and any(const is not None and const.dtype == "float16" for const in constants)
+        if halves != self.half:
+            return Miss("arithmetic on float16 is rounded differently by each runtime" if halves else "it is not on float16")
         if sum(_nbytes(const) for const in constants) > LARGEST:
             return Miss(f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it loads the model")
         promised = sum(_promised(graph, op, constants))
@@ -78,6 +83,17 @@ class FoldConstants(Rewrite[Known]):
     def apply(self, graph: Graph, found: Known) -> None:
         """Evaluate and fold."""
         graph.fold(found.op, evaluate(graph, found.op, found.inputs))
+
+
+class FoldHalves(FoldConstants):
+    """Arithmetic on float16 constants becomes its result, rounded once; runtimes differ in when they round."""
+
+    id: ClassVar[str] = "fold-half-constants"
+    title: ClassVar[str] = "Arithmetic on float16 constants becomes its result, rounded after each operator"
+    root: ClassVar[tuple[str, ...]] = EXACT
+    parity: ClassVar[Parity] = Parity.ROUNDING
+    after: ClassVar[tuple[str, ...]] = ("fold-constants",)
+    half: ClassVar[bool] = True
 
 
 def _nbytes(const: Constant | None) -> int:
@@ -105,8 +121,9 @@ def _result_size(op: Operator, constants: tuple[Constant | None, ...]) -> int:
     width = max((BITS[const.dtype] // 8 for const in constants if const is not None), default=8)
     if op.type == "ConstantOfShape":
         return prod(int(dim) for dim in first.reshape(-1)) * 8
-    if op.type == "Range" and len(arrays) == 3 and second is not None and arrays[2] is not None and float(arrays[2]):
-        return max(0, int((float(second) - float(first)) / float(arrays[2]))) * 8
+    if op.type == "Range" and len(arrays) == 3 and all(array is not None and array.size == 1 for array in arrays):
+        start, limit, delta = (float(array.reshape(-1)[0]) for array in arrays if array is not None)
+        return max(0, int((limit - start) / delta)) * 8 if delta else 0
     if op.type in ("Expand", "Tile") and second is not None:
         return max(first.size, 1) * prod(max(int(dim), 1) for dim in second.reshape(-1)) * width
     if op.type == "Pad" and second is not None:
@@ -332,4 +349,4 @@ class InlineBranch(Rewrite[Operator]):
         draft.commit((found,))
 
 
-REWRITES = (FoldShape(), FoldPartOfShape(), FoldConstants(), InlineBranch())
+REWRITES = (FoldShape(), FoldPartOfShape(), FoldConstants(), FoldHalves(), InlineBranch())

@@ -167,6 +167,15 @@ def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
     return {**edits, "dead-operators": dead} if dead else edits
 
 
+def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Parity:
+    """The weakest promise of the rewrites that made edits, told by id."""
+    made = set(edits)
+    parity = Parity.BIT_EXACT
+    for item in rewrites:
+        parity = weakest(parity, item.parity) if item.id in made else parity
+    return parity
+
+
 class _Planner:
     def __init__(self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover, *, guard_macs: bool) -> None:
         self.graph = graph
@@ -197,8 +206,9 @@ class _Planner:
         places = tuple(f"{id} x{count}" for id, count in edits.items())
         coverage = self.check()
         worse = score(coverage) > before
-        self.settle("clean-up", "constants are folded, idle and dead operators removed", Parity.BIT_EXACT, places, state, coverage,
-                    "it would make things worse" if worse else "")  # fmt: skip
+        title = "constants are folded, idle and dead operators removed"
+        objection = "it would make things worse" if worse else ""
+        self.settle("clean-up", title, promise_of(edits, self.all), places, state, coverage, objection)
 
     def improve(self, rewrite: AnyRewrite) -> bool:
         """Try a rewrite everywhere it is asked for, then, when that does not help, place by place."""
@@ -222,9 +232,9 @@ class _Planner:
         done = self.apply(rewrite, places)
         if not done:
             return False
-        tidy(self.graph, self.all)
+        parity = weakest(rewrite.parity, promise_of(tidy(self.graph, self.all), self.all))
         coverage = self.check()
-        parity = self.follow(known, coverage, rewrite.parity)
+        parity = self.follow(known, coverage, parity)
         coverage = self.check()
         objection = objection_to(score(self.coverage), score(coverage), guard_macs=self.guard_macs)
         better = not objection

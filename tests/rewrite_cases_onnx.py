@@ -39,6 +39,8 @@ APPLIES: dict[str, dict[str, str | Case]] = {
             s = Shape(x) g = Slice(s, b, e) f = Cast<to=1>(g) y = Mul(x, f) }""",
     },
     "fold-constants": {"chain": "g (float[4] x) => (float[4] y) <float[2] a={1,2}, int64[1] r={2}> { t = Tile(a, r) y = Mul(x, t) }"},
+    "fold-half-constants": {"sqrt": """g (float16[3] x) => (float16[3] y) <float16[1] a={2}, float16[1] b={3}> {
+        m = Mul(a, b) s = Sqrt(m) y = Mul(x, s) }"""},
     "inline-constant-if": {"then": """g (float[3] x) => (float[3] z) <bool c={1}> {
         y = If (c) <then_branch = t () => (float[3] a) { a = Neg(x) }, else_branch = e () => (float[3] b) { b = Exp(x) }> z = Abs(y) }"""},
     "remove-idle": {"identity": "g (float[3] x) => (float[3] y) { i = Identity(x) y = Neg(i) }",
@@ -122,6 +124,7 @@ MISSES: dict[str, tuple[str | Case, str]] = {
     "fold-shape": ("g (float[N,3] x) => (int64[2] y) { s = Shape(x) y = Neg(s) }", "not all known"),
     "fold-part-of-shape": ("g (float[N,3,4] x) => (int64 y) <int64 i={0}> { s = Shape(x) g = Gather(s, i) y = Neg(g) }", "not all known"),
     "fold-constants": ("g (float[4] x) => (float[4] y) { a = Neg(x) y = Exp(a) }", "computed when the model runs"),
+    "fold-half-constants": ("g (float[3] x) => (float[3] y) <float[1] a={2}> { s = Sqrt(a) r = Relu(x) y = Mul(r, s) }", "output of the graph"),
     "inline-constant-if": ("""g (bool c, float[3] x) => (float[3] y) {
         y = If (c) <then_branch = t () => (float[3] a) { a = Neg(x) }, else_branch = e () => (float[3] b) { b = Exp(x) }> }""",
         "computed when the model runs"),

@@ -37,7 +37,8 @@ def agrees(before: bytes, after: Any, promise: str) -> None:
     for seed, boundary in ((1, False), (2, False), (3, True)):
         feeds = feeds_of(reference, seed, {"N": 4}, boundary=boundary)
         expected, found = (dict(zip(names, session.run(None, feeds), strict=True)) for session in (reference, changed))
-        result = compare(expected, found, promise)
+        precision = "fp16" if any(array.dtype == "float16" for array in expected.values()) else "fp32"
+        result = compare(expected, found, promise, precision)
         assert result.agrees, (boundary, result.problems)
 
 
