@@ -39,8 +39,9 @@ APPLIES: dict[str, dict[str, str | Case]] = {
             s = Shape(x) g = Slice(s, b, e) f = Cast<to=1>(g) y = Mul(x, f) }""",
     },
     "fold-constants": {"chain": "g (float[4] x) => (float[4] y) <float[2] a={1,2}, int64[1] r={2}> { t = Tile(a, r) y = Mul(x, t) }"},
-    "fold-half-constants": {"sqrt": """g (float16[3] x) => (float16[3] y) <float16[1] a={2}, float16[1] b={3}> {
-        m = Mul(a, b) s = Sqrt(m) y = Mul(x, s) }"""},
+    "fold-half-constants": {
+        "quotient": "g (float16[3] x) => (float16[3] y) <float16[3] a, float16[3] b> { p = Abs(a) m = Div(b, p) y = Mul(x, m) }",
+    },
     "inline-constant-if": {"then": """g (float[3] x) => (float[3] z) <bool c={1}> {
         y = If (c) <then_branch = t () => (float[3] a) { a = Neg(x) }, else_branch = e () => (float[3] b) { b = Exp(x) }> z = Abs(y) }"""},
     "remove-idle": {"identity": "g (float[3] x) => (float[3] y) { i = Identity(x) y = Neg(i) }",
