@@ -86,11 +86,18 @@ def test_bit_exact_holds_for_dtypes_without_units(dtype: str) -> None:
     assert not compare({"y": left}, {"y": right}, "bit-exact").agrees
 
 
-def test_a_quantized_step_is_allowed_only_where_the_precision_says_so() -> None:
+@pytest.mark.parametrize(("precision", "steps"), [("fp32", 1), ("fp16", 2), ("int8", 2)])
+def test_quantized_outputs_may_be_a_step_off(precision: str, steps: int) -> None:
     left = np.arange(-60, 60, dtype=np.int8).reshape(4, 30)
-    assert compare({"y": left}, {"y": left + 1}, "rounding", "int8").agrees
-    assert not compare({"y": left}, {"y": left + 2}, "rounding", "int8").agrees
-    assert not compare({"y": left}, {"y": left + 1}, "rounding", "fp32").agrees
+    assert compare({"y": left}, {"y": left + np.int8(steps)}, "rounding", precision).agrees
+    assert not compare({"y": left}, {"y": left + np.int8(steps + 1)}, "rounding", precision).agrees
+    assert not compare({"y": left}, {"y": left + np.int8(1)}, "bit-exact", precision).agrees
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint32"])
+def test_indices_and_classes_are_never_a_step_off(dtype: str) -> None:
+    left = np.arange(5, 25).astype(dtype)
+    assert not compare({"y": left}, {"y": left + left.dtype.type(1)}, "approximate", "int8").agrees
 
 
 def test_a_flipped_boolean_is_never_a_rounding() -> None:
@@ -120,10 +127,12 @@ def test_changed_classes_are_reported_with_the_confidence() -> None:
     assert output.confidence == pytest.approx(0.5)
 
 
-def test_tied_classes_do_not_count_as_changed() -> None:
-    left = np.array([[0.3, 0.3, 0.1, 0.1, 0.1, 0.1]], np.float32)
-    right = left + np.array([[-1e-8, 1e-8, 0, 0, 0, 0]], np.float32)
-    assert compare({"y": left}, {"y": right}).outputs[0].top1 == 1
+@pytest.mark.parametrize(("ahead", "agrees"), [(1e-3, 1.0), (0.2, 0.0)])
+def test_classes_that_are_closer_than_the_tolerance_are_tied(ahead: float, agrees: float) -> None:
+    left = np.array([[0.3 + ahead, 0.3, 0.1, 0.1, 0.1, 0.1]], np.float32)
+    right = left[:, [1, 0, 2, 3, 4, 5]]
+    assert compare({"y": left}, {"y": right}, "rounding", "fp16").outputs[0].top1 == agrees
+    assert compare({"y": left}, {"y": right}, "bit-exact").outputs[0].top1 == 0
 
 
 @pytest.mark.parametrize(
