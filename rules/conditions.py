@@ -254,6 +254,10 @@ def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Conditio
     return Condition(check, table, all(part.local for alternative in alternatives for part in alternative))
 
 
+_MALFORMED = (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
+"""What a predicate meets in a hostile model: too few inputs, attributes of another type, lists of another length."""
+
+
 def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
     name = table["call"]
     predicate = predicates.get(name)
@@ -262,7 +266,10 @@ def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
     arguments = {key: value for key, value in table.items() if key != "call"}
 
     def check(graph: Graph, op: Operator, context: Context) -> Outcome:
-        outcome: Outcome = predicate(graph, op, context, **arguments)
+        try:
+            outcome: Outcome = predicate(graph, op, context, **arguments)
+        except _MALFORMED as error:
+            return Outcome(Answer.UNKNOWN, f"an operator that does not fit its own schema ({type(error).__name__})", "a well-formed operator")
         return outcome
 
     return Condition(check, table)

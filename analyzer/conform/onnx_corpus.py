@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from . import onnx_elementwise, onnx_layout, onnx_spatial
-from .onnx_build import Arg, InvalidCase, Spec, build, finish
+from .onnx_build import Arg, InvalidCase, Spec, build
 
 if TYPE_CHECKING:
     import onnx
@@ -173,7 +173,7 @@ def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
         raise InvalidCase("nothing to turn into a constant")
     del model.graph.input[:]
     model.graph.input.extend(kept)
-    return finish(_named(model), check=False)
+    return _named(model).SerializeToString()
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -8,22 +8,56 @@ from typing import Any
 from .onnx_functions import MAX_EXPANDED, expanded
 from .onnx_proto import infer_shapes, pb
 
+PROPAGATORS = frozenset({"Add", "Cast", "Concat", "Gather", "Mul", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze"})
+"""Operators whose values onnx can follow. It takes about 70 bytes for each element of a 1-D operand, whatever it means."""
+MAX_FOLLOWED = 500_000
+"""Elements of such operands beyond which values are not followed."""
+
 
 def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
-    """The model with inferred types, and the problem when inference failed (then the model as it is).
+    """The model with inferred types, and the problem when inference failed (then the model as far as it is known).
 
     Inference runs when the file leaves the shape of a result open, as ONNX Runtime does: it often
     finds numbers where the exporter stored symbols. ``data`` is the serialized ``proto``. Large
-    constants are not in it, so what follows from their values stays unknown.
+    constants are not in it, so what follows from their values stays unknown. Values are followed
+    through the operators that compute shapes only when something stays open without.
     """
     if not _open(proto.graph):
         return proto, ""
     if sum(expanded(proto).values()) > MAX_EXPANDED:
         return proto, "the local functions expand to too many operators"
+    found, problem = _infer(proto, data, values=False)
+    if problem or not _open(found.graph):
+        return found, problem
+    if _followed(found.graph) > MAX_FOLLOWED:
+        return found, "values are not followed through tensors of one long dimension"
+    return _infer(found, data, values=True)
+
+
+def _infer(fallback: Any, data: bytes, *, values: bool) -> tuple[Any, str]:
     try:
-        return pb().ModelProto.FromString(infer_shapes(data)), ""
+        return pb().ModelProto.FromString(infer_shapes(data, values=values)), ""
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
-        return proto, (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        return fallback, (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+
+
+def _followed(graph: Any) -> int:
+    """Elements that following the values in a graph and its bodies would make onnx keep."""
+    lengths = {info.name: _length(info.type) for infos in (graph.value_info, graph.input, graph.output) for info in infos}
+    total = 0
+    for node in graph.node:
+        if node.op_type in PROPAGATORS:
+            total += sum(lengths.get(name, 0) for name in node.input)
+        for attribute in node.attribute:
+            if attribute.type == 5:
+                total += _followed(attribute.g)
+    return total
+
+
+def _length(proto: Any) -> int:
+    """The length of a 1-D tensor, 0 for every other type."""
+    dims = proto.tensor_type.shape.dim if proto.HasField("tensor_type") else ()
+    return max(0, dims[0].dim_value) if len(dims) == 1 else 0
 
 
 SHAPED: Mapping[str, int] = {

@@ -1,0 +1,78 @@
+"""Conditions of ONNX Runtime's NNAPI provider that are computed from shapes and constants."""
+
+from __future__ import annotations
+
+from ...analyzer.graph import Graph, Operator
+from ..conditions import HOLDS, Context, Outcome
+from . import holds_if, predicate
+from .coreml_ep import dims, numbers
+
+
+@predicate("nnapi_clip")
+def clip_limits(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Clips to [0, 6] or [-1, 1], the two ranges that NNAPI has operators for."""
+    low, high = (_limit(graph, op, index, name) for index, name in ((1, "min"), (2, "max")))
+    return holds_if((low, high) in ((0, 6), (-1, 1)), f"[{low}, {high}]", "[0, 6] or [-1, 1]")
+
+
+def _limit(graph: Graph, op: Operator, index: int, name: str) -> float | None:
+    values = numbers(graph, op, index)
+    found = values[0] if values else op.attrs.get(name)
+    return None if found is None else float(found)
+
+
+@predicate("nnapi_gemm_addend")
+def gemm_addend(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The addend has the shape [N] or [1, ..., 1, N]."""
+    addend, weight = dims(graph, op, 2), dims(graph, op, 1)
+    if addend is None or weight is None or len(weight) != 2:
+        return HOLDS
+    columns = weight[0] if op.attrs.get("transB") else weight[1]
+    fits = len(addend) > 0 and addend[-1] == columns and all(dim == 1 for dim in addend[:-1])
+    return holds_if(fits, f"addend {list(addend)}", f"[{columns}]")
+
+
+@predicate("nnapi_matmul")
+def matmul(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Two matrices, the second constant, or two batches of equal rank over 2 with the same leading sizes."""
+    left, right = dims(graph, op, 0), dims(graph, op, 1)
+    if left is None or right is None:
+        return HOLDS
+    seen = f"{list(left)} times {list(right)}"
+    if len(left) == len(right) == 2:
+        return holds_if(graph.constant(op.inputs[1]) is not None, f"{seen}, the second computed", "a constant second operand")
+    return holds_if(len(left) == len(right) > 2 and left[:-2] == right[:-2], seen, "batches of the same sizes")
+
+
+@predicate("nnapi_even_split")
+def even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Every part has the same size."""
+    data = dims(graph, op, 0)
+    axis, parts, sizes = int(op.attrs.get("axis", 0)), len(op.outputs), numbers(graph, op, 1)
+    size = data[axis] if data and -len(data) <= axis < len(data) else None
+    if sizes and len(set(sizes)) != 1:
+        return holds_if(False, f"parts of {sizes}", "equal parts")
+    return HOLDS if not isinstance(size, int) else holds_if(size % parts == 0, f"{size} in {parts} parts", "equal parts")
+
+
+@predicate("nnapi_resize")
+def resize(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Only the two spatial axes change; a reduction divides the size."""
+    data, scales, sizes = dims(graph, op, 0), numbers(graph, op, 2), numbers(graph, op, 3)
+    if data is None or len(data) != 4 or any(values is not None and len(values) != 4 for values in (scales, sizes)):
+        return HOLDS
+    if scales is None and sizes is None:
+        return holds_if(False, "neither scales nor sizes", "one of them")
+    if scales is None:
+        wanted = [int(size) for size in sizes or ()]
+        channel = 1 if wanted[1] == data[1] else 3
+        return holds_if(wanted[0] == data[0] and wanted[channel] == data[channel], f"sizes {wanted}", "batch and channels unchanged")
+    spatial = (2, 3) if scales[1] == 1 else (1, 2)
+    rest = [scales[axis] for axis in range(4) if axis not in spatial]
+    divides = all(scales[axis] >= 1 or _divides(scales[axis], data[axis]) for axis in spatial)
+    return holds_if(all(scale == 1 for scale in rest) and divides, f"scales {scales}", "batch and channels unchanged, whole sizes")
+
+
+def _divides(scale: float, size: int | str | None) -> bool:
+    factor = round(1 / scale) if scale else 0
+    return isinstance(size, int) and factor > 0 and abs(1 / scale - factor) < 1e-4 and size % factor == 0
