@@ -65,7 +65,7 @@ def test_the_input_is_never_written_over(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "convnet", tmp_path / "model")
     with pytest.raises(UsageError, match="is part of the input"):
         convert(tmp_path / "model", "tflite", tmp_path / "model" / "saved_model.pb")
-    with pytest.raises(UsageError, match="the folder .* does not exist"):
+    with pytest.raises(UsageError, match=r"the folder .* does not exist"):
         convert(file, "tflite", tmp_path / "absent" / "out.tflite")
     assert file.read_bytes() == (FIXTURES / "tf1_frozen.pb").read_bytes()
 

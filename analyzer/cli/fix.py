@@ -105,7 +105,7 @@ def clean_lines(text: str) -> str:
 
 def convert(
     model: Annotated[Path, typer.Argument(help="A SavedModel folder, a GraphDef or a .keras file.")],
-    to: Annotated[str, typer.Option("--to", help="The format: tflite.")],
+    to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
     batch: Annotated[int | None, typer.Option(help="Fix the first dimension of every input that leaves it open.")] = None,
     select_tf_ops: Annotated[bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")] = False,
@@ -121,4 +121,4 @@ def convert(
             typer.echo(f"accelint: {clean_lines(refusal.text)}", err=True)
         raise typer.Exit(1)
     counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
-    typer.echo(f"written: {output} ({counts})")
+    typer.echo(f"written: {output}" + (f" ({counts})" if counts else ""))

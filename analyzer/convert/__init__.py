@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TARGETS", "Converted", "Options", "convert"]
 
-TARGETS = ("tflite",)
+TARGETS = ("tflite", "mlpackage")
 """Formats that models are converted to."""
 
 
@@ -29,21 +30,30 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     from dataclasses import replace
 
     from ..files import atomic
+    from .coreml import to_coreml
     from .tflite import to_tflite
 
+    converter = to_coreml if to == "mlpackage" else to_tflite
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
         raise UsageError(f"{output} is part of the input: give another output path")
     made: Converted | None = None
     try:
-        with atomic(output, source=path) as draft:
-            made = to_tflite(path, options)
+        with atomic(output, source=path, folder=to == "mlpackage") as draft:
+            made = converter(path, options)
             if made.path is None:
                 raise _Refused
-            draft.write_bytes(made.path.read_bytes())
+            _copy(made.path, draft)
     except _Refused:
         assert made is not None
         return made
     return replace(made, path=output)
+
+
+def _copy(made: Path, draft: Path) -> None:
+    if made.is_dir():
+        shutil.copytree(made, draft, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(made, draft)
 
 
 class _Refused(Exception):

@@ -26,6 +26,7 @@ class Options:
         select_tf_ops: let the runtime fall back to TensorFlow kernels (LiteRT's Select TF ops).
         allow_custom_ops: keep operators that only the application defines.
         optimize: weights as float16 (``fp16``) or int8 (``dynamic``), or everything in int8 (``int8``).
+        deployment: the oldest system that a Core ML model has to run on (``iOS15`` ... ``iOS18``, ``macOS15``).
         data: an ``.npz`` with calibration samples by input name, stacked on a new first axis; random data when None.
         samples: how many random calibration samples, drawn from ``seed``.
         seconds, memory: limits of the worker (bytes).
@@ -37,6 +38,7 @@ class Options:
     select_tf_ops: bool = False
     allow_custom_ops: bool = False
     optimize: Optimize = "none"
+    deployment: str = "iOS17"
     data: Path | None = None
     samples: int = 16
     seed: int = 0

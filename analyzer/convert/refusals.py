@@ -30,7 +30,8 @@ class Refusal:
         type: TensorFlow operator type, empty when the converter names none.
         node: name of the node in the source model, empty when untold.
         function: the library function that holds the node.
-        needs: ``flex`` (Select TF ops have it), ``custom`` (nobody has it), ``static-shape``, ``control-flow-v2`` or ``other``.
+        needs: ``flex`` (Select TF ops have it), ``custom`` (nobody has it), ``static-shape``, ``control-flow-v2``,
+            ``unsupported`` (by a converter without such ways out) or ``other``.
         message: in the converter's own words.
         code: ``file:line:column`` of the user's code, None when untold.
         operator: id of the operator in the source model, None when it was not found there.
@@ -52,6 +53,7 @@ class Refusal:
             "flex": "has no LiteRT builtin; it converts with Select TF ops only",
             "custom": "has neither a LiteRT builtin nor a Select TF op",
             "static-shape": "needs a static shape to be converted: fix the batch and input shapes",
+            "unsupported": "has no conversion",
             "control-flow-v2": "is TensorFlow 1 control flow, which the converter does not take",
         }.get(self.needs, self.message)
         return f"{who} {why}" + (f" ({self.code})" if self.code else "")

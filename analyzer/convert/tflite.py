@@ -99,10 +99,21 @@ class _Job:
     target: Path
     folder: Any
 
+    @property
+    def others(self) -> tuple[str, ...]:
+        """The entry graphs that are not converted."""
+        return tuple(sorted(name for name, other in self.model.graphs.items() if other is not self.graph))
+
 
 def _prepared(source: Path | Model, options: Options, output: Path | None) -> _Job:
+    """Raises MissingExtraError before anything is read."""
     if find_spec("tensorflow") is None:
         raise MissingExtraError("tensorflow", "tensorflow", "converting to TFLite")
+    return prepared(source, options, output, ".tflite")
+
+
+def prepared(source: Path | Model, options: Options, output: Path | None, ending: str) -> _Job:
+    """What a worker is told about a model; a Keras model is traced again when shapes are fixed."""
     model = source if isinstance(source, Model) else load(source)
     request, signature, graph = _request(model, options)
     if model.format == "keras" and options.fixes_shapes:
@@ -110,8 +121,8 @@ def _prepared(source: Path | Model, options: Options, output: Path | None) -> _J
 
         model = read_fixed(model.path, fixed_shapes(graph, options))
         request, signature, graph = _request(model, options)
-    folder = None if output else jobs.Scratch("accelint-tflite-")
-    target = output or (folder.path if folder else Path()) / f"{model.path.stem}.tflite"
+    folder = None if output else jobs.Scratch("accelint-convert-")
+    target = output or (folder.path if folder else Path()) / f"{model.path.stem}{ending}"
     return _Job({**request, "output": str(target.absolute())}, signature, graph, model, options, target, folder)
 
 
@@ -129,19 +140,16 @@ def _asked(asked: Sequence[_Job]) -> list[dict[str, Any]]:
 
 
 def _finished(job: _Job, answer: dict[str, Any]) -> Converted:
-    others = tuple(sorted(name for name, other in job.model.graphs.items() if other is not job.graph))
     versions = {"tensorflow": str(answer.get("tensorflow", ""))}
     if "size" not in answer:
-        return Converted(None, None, _refusals(job.graph, answer), None, job.signature, others, versions)
+        return Converted(None, None, _refusals(job.graph, answer), None, job.signature, job.others, versions)
     made = load(job.target)
-    return Converted(job.target, made, (), op_map(job.graph, made), job.signature, others, versions, job.folder)
+    return Converted(job.target, made, (), op_map(job.graph, made), job.signature, job.others, versions, job.folder)
 
 
 def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph]:
     if model.dialect != "tf":
-        raise UsageError(
-            f"{model.path}: a {model.format} model is not converted by TensorFlow; give a SavedModel, a GraphDef or a .keras file"
-        )
+        raise UsageError(f"{model.path}: {model.format} models are not converted; give a SavedModel, a GraphDef or a .keras file")
     if options.optimize not in OPTIMIZATIONS:
         raise UsageError(f"no optimization {options.optimize!r}: choose one of {', '.join(OPTIMIZATIONS)}")
     signature = options.signature or str(model.metadata.get("signature", "main"))

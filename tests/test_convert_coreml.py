@@ -1,0 +1,34 @@
+"""TensorFlow models through coremltools, which converts on any system."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from accelint.analyzer.convert import Options, convert
+from accelint.analyzer.formats import load
+from tf_models import FIXTURES, needs_tensorflow
+
+pytestmark = [
+    pytest.mark.tensorflow,
+    needs_tensorflow,
+    pytest.mark.skipif(find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'"),
+]
+
+
+def test_a_saved_model_becomes_a_package_with_its_own_names(tmp_path: Path) -> None:
+    made = convert(FIXTURES / "convnet", "mlpackage", tmp_path / "out.mlpackage", Options(batch=1))
+    assert made.path == tmp_path / "out.mlpackage"
+    model = load(tmp_path / "out.mlpackage")
+    assert (model.format, model.dialect) == ("mlpackage", "mil")
+    assert (model.graph.inputs, model.graph.outputs) == (("image",), ("output_0",))
+    assert model.graph.tensor("image").shape == (1, 8, 8, 3)
+    assert "conv" in {op.type for op in model.graph.ops()}
+
+
+def test_every_node_without_a_conversion_is_named(tmp_path: Path) -> None:
+    made = convert(FIXTURES / "signatures", "mlpackage", tmp_path / "out.mlpackage")
+    assert {(refusal.type, refusal.node) for refusal in made.refusals} >= {("BesselI0", "bessel_i0/BesselI0")}
+    assert all(refusal.needs == "unsupported" and refusal.operator for refusal in made.refusals)
+    assert list(tmp_path.iterdir()) == []
