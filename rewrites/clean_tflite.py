@@ -8,6 +8,7 @@ from typing import ClassVar
 from ..analyzer.graph import Graph, Operator, Tensor
 from .bypass import Bypass, bypass, bypassable
 from .engine import Miss, Parity, Rewrite
+from .tflite import told
 
 Idle = Callable[[Graph, Operator], "str | None"]
 
@@ -17,6 +18,8 @@ def _ends(graph: Graph, op: Operator) -> tuple[Tensor, Tensor]:
 
 
 def _same_shape(graph: Graph, op: Operator) -> str | None:
+    if not told(graph, op):
+        return "its shape is computed when the model runs"
     source, result = _ends(graph, op)
     return None if source.static and source.shape == result.shape else "its input and result are not known to have the same shape"
 

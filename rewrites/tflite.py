@@ -43,7 +43,10 @@ def same_quantization(one: Quantization | None, other: Quantization | None) -> b
 
 
 def moves(graph: Graph, op: Operator, source: int = 0) -> tuple[Tensor, Tensor, tuple[int, ...], tuple[int, ...]] | str:
-    """Input and result, with their sizes, of an operator that only moves values; or why it is not plain."""
+    """Input and result, with their sizes, of an operator that only moves values; or why it is not plain.
+
+    The sizes of the result are what the file says, so they count only where no other input computes them.
+    """
     tensor, result = graph.find(op.inputs[source] or ""), graph.find(op.outputs[0] or "")
     if tensor is None or result is None:
         return "a tensor is missing"
@@ -57,6 +60,11 @@ def moves(graph: Graph, op: Operator, source: int = 0) -> tuple[Tensor, Tensor, 
     if not same_quantization(tensor.quant, result.quant):
         return "it changes the quantization"
     return tensor, result, before, after
+
+
+def told(graph: Graph, op: Operator) -> bool:
+    """True when every input but the first is a constant: the result's sizes are not computed when the model runs."""
+    return all(name is None or graph.constant(name) is not None for name in op.inputs[1:])
 
 
 def quantized(graph: Graph, op: Operator) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ..analyzer.graph import Graph, Operator
 from .draft import Draft, constant_of
 from .engine import Miss, Parity, Rewrite
-from .tflite import integers, moves, number, padded, quantized, reshape, sizes, unary
+from .tflite import integers, moves, number, padded, quantized, reshape, sizes, told, unary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +43,8 @@ class BroadcastToTile(Rewrite[Spread]):
         found = moves(graph, op)
         if isinstance(found, str):
             return Miss(found)
+        if not told(graph, op):
+            return Miss("its shape is computed when the model runs")
         if len(found[2]) > len(found[3]):
             return Miss("its result has fewer dimensions than its input")
         return Spread(op, found[0].name, padded(found[2], len(found[3])), found[3])

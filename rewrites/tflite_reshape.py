@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..analyzer.graph import Graph, Operator
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
-from .tflite import MOST_DIMS, integers, ints, moves, reshape, sizes
+from .tflite import MOST_DIMS, integers, ints, moves, reshape, sizes, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,10 @@ class ShapeToReshape(Rewrite[Reshaped]):
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL502", "ACL404")
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:
-        """Shapes are known and the quantization stays."""
+        """Shapes and axes are known and the quantization stays."""
         found = moves(graph, op)
+        if not told(graph, op):
+            return Miss("its axis is computed when the model runs")
         return Miss(found) if isinstance(found, str) else Reshaped(op, found[0].name, found[3])
 
     def apply(self, graph: Graph, found: Reshaped) -> None:
@@ -57,6 +59,8 @@ class MergeReshapes(Rewrite[Reshaped]):
         inner = graph.producer(op.inputs[0])
         if inner is None or inner.type not in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
             return Miss("its input is not the result of a reshape")
+        if not told(graph, op):
+            return Miss("its shape is computed when the model runs")
         outer, first = moves(graph, op), moves(graph, inner)
         if isinstance(outer, str) or isinstance(first, str):
             return Miss("shapes or quantization of the two are not plain")

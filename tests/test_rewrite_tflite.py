@@ -75,6 +75,28 @@ def test_a_scalar_result_is_left_alone() -> None:
     assert isinstance(found, Miss) and "no dimensions" in found.reason
 
 
+@pytest.mark.parametrize(
+    ("id", "type", "after"),
+    [
+        ("expand-squeeze-to-reshape", "EXPAND_DIMS", (1, 2, 3)),
+        ("broadcast-to-tile", "BROADCAST_TO", (2, 3)),
+        ("remove-idle-tflite", "RESHAPE", (2, 3)),
+        ("merge-reshapes", "RESHAPE", (3, 2)),
+    ],
+)
+def test_shapes_that_are_computed_are_not_believed(id: str, type: str, after: tuple[int, ...]) -> None:
+    """The file states a size for them, and the model may run with another."""
+    net = Net()
+    x = net.op("EXPAND_DIMS", [net.input("x", (3,)), net.const(0, "int32")], (1, 3)) if type == "BROADCAST_TO" else net.input("x", (2, 3))
+    if id == "merge-reshapes":
+        x = net.op("RESHAPE", [x, net.const([6], "int32")], (6,))
+    shape = net.input("shape", () if type == "EXPAND_DIMS" else (2,), "int32")
+    graph = net.model(net.op("NEG", [net.op(type, [x, shape], after)], after)).graph
+    op = next(op for op in graph.ops() if op.inputs[1:] == ("shape",))
+    found = rewrite(id).match(graph, op)
+    assert isinstance(found, Miss) and "computed when the model runs" in found.reason
+
+
 def test_every_rewrite_has_cases() -> None:
     assert set(IDS) == set(APPLIES) == set(MISSES)
 
