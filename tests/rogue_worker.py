@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
@@ -56,6 +57,9 @@ def act(options: dict, folder: Path) -> Answer:
         subprocess.run([sys.executable, "-c", HOG % options["megabytes"]], check=False)
     if what == "raise":
         raise ZeroDivisionError("on purpose")
+    if what == "import":
+        importlib.import_module(options["module"])
+        return Answer("ok", notes={"warnings": sys.warnoptions})
     child = subprocess.Popen(["sleep", "60"]).pid if what == "child" else 0
     return Answer("ok", notes={"pid": os.getpid(), "child": child, "folder": str(folder)})
 

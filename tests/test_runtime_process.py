@@ -231,3 +231,12 @@ def test_the_list_imports_no_runtime() -> None:
 def test_an_unknown_runtime_names_the_nearest(name: str, near: str) -> None:
     with pytest.raises(UsageError, match=near):
         find(name)
+
+
+def test_a_worker_sees_the_users_path_but_not_their_warnings(rogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "users_module.py").write_text("")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONWARNINGS", "error")
+    answer = ask(rogue(), "import", module="users_module")
+    assert answer.ok, answer
+    assert answer.notes["warnings"] == []

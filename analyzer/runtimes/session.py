@@ -145,9 +145,10 @@ class Session:
         return process, hello if isinstance(hello, Answer) else _parsed(hello)
 
     def _environment(self) -> dict[str, str]:
-        """The user's, without what would make another Python's packages or hidden settings leak in."""
-        kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")}
-        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONNOUSERSITE": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        """The user's; an environment of its own must not see the packages of this one."""
+        hidden = ("PYTHONPATH", "PYTHONHOME") if self.runtime.isolated else ()
+        kept = {key: value for key, value in os.environ.items() if key not in (*hidden, "PYTHONSTARTUP", "PYTHONWARNINGS")}
+        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
     def _answer(self, process: Process, line: str, since: dict[str, int]) -> Answer:
         if not process.send(line):
