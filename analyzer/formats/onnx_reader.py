@@ -10,8 +10,9 @@ from ..errors import GraphError, ModelError
 from ..graph import Graph, Operator, Source, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
+from .onnx_carried import infer_plainly
 from .onnx_functions import check_functions, function_key
-from .onnx_infer import infer_missing, infer_plainly
+from .onnx_infer import infer_missing
 from .onnx_proto import pb, prose, text
 from .onnx_source import code_of
 from .onnx_stored import GraphRecord, Stored
@@ -157,7 +158,7 @@ class _Reader:
 
     def note_plain_shapes(self, graph: Graph, inferred: Any) -> None:
         """``plain_shapes``: tensor -> (its shape, the shape that a runtime sees which carries no values through operators)."""
-        plain = infer_plainly(self.proto, inferred)
+        plain = infer_plainly(self.proto)
         if plain is None:
             return
         types = self.types.of_graph(self.proto.graph, plain.graph)
