@@ -12,8 +12,10 @@ from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tf_proto import message
 from accelint.analyzer.formats.tf_reader import read
+from accelint.analyzer.formats.tf_shapes import infer
 from accelint.analyzer.graph import Operator
 from accelint.analyzer.model import Model
+from tf_models import needs_tensorflow
 
 TF = Path(__file__).parent.parent / "fixtures" / "tf"
 
@@ -216,3 +218,15 @@ def test_an_operator_nobody_defines_still_has_its_outputs(tmp_path: Path) -> Non
 def test_a_folder_without_a_model_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"saved_model\.pb"):
         read(tmp_path)
+
+
+@pytest.mark.tensorflow
+@needs_tensorflow
+def test_tensorflow_infers_the_shapes_that_a_graph_def_lacks() -> None:
+    model = load(TF / "convnet_frozen.pb")
+    conv = next(found for found in model.graph.ops() if found.type == "Conv2D")
+    assert model.graph.tensor(conv.outputs[0] or "").shape is None
+    assert infer(model) > 20
+    assert model.graph.tensor(conv.outputs[0] or "").shape == (None, 8, 8, 4)
+    assert all(tensor.shape is not None for tensor in model.graph.tensors.values())
+    assert infer(load(TF / "convnet")) == 0
