@@ -12,6 +12,7 @@ from accelint.analyzer.check import check
 from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
 from accelint.analyzer.formats import load
+from accelint.analyzer.formats.coreml_build import build, package
 from accelint.analyzer.formats.coreml_schema import message, operators
 from accelint.analyzer.graph import Graph, Operator, Tensor
 from accelint.analyzer.pipeline import check_file
@@ -56,6 +57,15 @@ def test_a_program_that_is_written_and_read_again_gets_the_same_verdicts(tmp_pat
         read = {op.name: op.verdict for op in check(load(path), chosen).operators}
         made = {op.name: op.verdict for op in check(case.program.graph, chosen).operators}
         assert read == made, case.name
+
+
+def test_a_program_can_be_put_into_a_package(tmp_path: Path) -> None:
+    (program,) = programs("linear")
+    package(build({"main": program.graph}), tmp_path / "linear.mlpackage")
+    model = load(tmp_path / "linear.mlpackage")
+    assert model.format == "mlpackage"
+    assert [(op.type, op.inputs) for op in model.graph.ops()] == [(op.type, op.inputs) for op in program.graph.ops()]
+    assert model.metadata["specification_version"] == 9
 
 
 ORACLE = """

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ..graph import Graph, Tensor
@@ -18,7 +20,7 @@ def build(functions: Mapping[str, Graph], default: str = "main") -> bytes:
     """A serialized ML Program with these functions. Raises UsageError for what the format cannot hold.
 
     A function's opset is its graph's ``ios`` opset, iOS 18 where it has none. The result is the content of an ``.mlmodel``
-    file; coremltools reads it, and Core ML wants it in a package.
+    file; coremltools reads it, and Core ML wants it in a package (``package``).
     """
     spec = message("Model")()
     newest = "CoreML5"
@@ -47,3 +49,14 @@ def _feature(feature: Any, tensor: Tensor) -> None:
     array = feature.type.multiArrayType
     array.dataType = _ARRAYS.get(tensor.dtype, _ARRAYS["float32"])
     array.shape.extend(dim if isinstance(dim, int) else 1 for dim in tensor.shape or ())
+
+
+def package(program: bytes, folder: Path) -> None:
+    """Put a serialized ML Program into a new ``.mlpackage`` folder, the form in which Core ML takes programs."""
+    inner = folder / "Data" / "com.apple.CoreML"
+    inner.mkdir(parents=True)
+    (inner / "model.mlmodel").write_bytes(program)
+    entry = {"author": "com.apple.CoreML", "description": "CoreML Model Specification", "name": "model.mlmodel"}
+    items = {"accelint-model": {**entry, "path": "com.apple.CoreML/model.mlmodel"}}
+    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": "accelint-model"}
+    (folder / "Manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
