@@ -252,7 +252,8 @@ class _Planner:
                 done.append(op.label)
             else:
                 self.tried.add((rewrite.id, op.id))
-                self.plan_.passed.append(Passed(rewrite.id, op.label, miss.reason))
+                passed = Passed(rewrite.id, op.label, miss.reason)
+                self.plan_.passed += [] if passed in self.plan_.passed else [passed]
         return tuple(done)
 
     def follow(self, known: set[str], coverage: Coverage, parity: Parity) -> Parity:

@@ -215,6 +215,10 @@ def _axis(size: int, first: int, last: int, step: int, masks: dict[str, int], in
     return (picked[0], len(picked), step) if len(picked) else None
 
 
+SPLITS = ("float32", "uint8", "int8", "int16", "int32", "int64")
+"""Source: LiteRT, tflite/kernels/split.cc."""
+
+
 class UnpackToSplit(Rewrite[Operator]):
     """UNPACK of a tensor with too many dimensions becomes SPLIT and RESHAPE."""
 
@@ -226,9 +230,11 @@ class UnpackToSplit(Rewrite[Operator]):
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL401", "ACL404")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
-        """Shapes are known and the quantization stays."""
+        """Shapes are known, the quantization stays, and SPLIT has a kernel for the dtype."""
         found = moves(graph, op)
-        return Miss(found) if isinstance(found, str) else op
+        if isinstance(found, str):
+            return Miss(found)
+        return op if found[0].dtype in SPLITS else Miss(f"SPLIT does not take {found[0].dtype}")
 
     def apply(self, graph: Graph, found: Operator) -> None:
         """[lead, n, rest] split into n pieces."""

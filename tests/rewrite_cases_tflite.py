@@ -93,6 +93,11 @@ def spread(shape: tuple[int, ...], after: tuple[int, ...]) -> Build:
     return lambda net: net.op("BROADCAST_TO", [net.input("x", shape), ints(net, *after)], after)
 
 
+def window(height: int, width: int, stride: int) -> dict[str, int]:
+    """The options of a pooling operator."""
+    return {"filter_height": height, "filter_width": width, "stride_h": stride, "stride_w": stride}
+
+
 def chain(net: Net) -> str:
     """Pixel shuffle: 4 -> 6 dimensions, transpose, back to 4."""
     x = net.input("x", (1, 2, 3, 8))
@@ -166,7 +171,8 @@ APPLIES: dict[str, dict[str, Build]] = {
         "ellipsis": masked((2, 3, 4, 5), [0, 1], [0, 4], [1, 2], (2, 3, 4, 2), ellipsis_mask=1),
         "ellipsis in the middle": masked((2, 3, 4, 5), [1, 0, 1], [2, 0, 4], [1, 1, 2], (3, 4, 2), ellipsis_mask=2, shrink_axis_mask=1),
         "backwards": masked((3, 7), [2, -1], [-4, -8], [-1, -2], (3, 4)),
-        "six dimensions": masked((1, 3, 4, 2, 5, 2), [0, -2, 0, 0, 0, 0], [1, 3, 4, 2, 5, 2], [1] * 6, (4, 2, 5, 2), shrink_axis_mask=3, end_mask=60),
+        "six dimensions": masked(
+            (1, 3, 4, 2, 5, 2), [0, -2, 0, 0, 0, 0], [1, 3, 4, 2, 5, 2], [1] * 6, (4, 2, 5, 2), shrink_axis_mask=3, end_mask=60),
         "five backwards": masked((2, 3, 4, 2, 2), [0, -1, 0, 1, 0], [2, -4, 4, 2, 2], [1, -1, 2, 1, 1], (2, 3, 2, 1, 2)),
         "slice of five": lambda net: net.op(
             "SLICE", [net.input("x", (2, 3, 4, 2, 5)), ints(net, 0, 1, 0, 0, 0), ints(net, -1, 2, 4, -1, 5)], (2, 2, 4, 2, 5)),
@@ -197,7 +203,7 @@ APPLIES: dict[str, dict[str, Build]] = {
     "log-softmax-parts": {"plain": unary("LOG_SOFTMAX", (2, 3, 5))},
     "l2-normalization-parts": {"plain": unary("L2_NORMALIZATION", (2, 3, 5))},
     "l2-pool-to-average-pool": {"same": lambda net: net.op(
-        "L2_POOL_2D", [net.input("x", (1, 5, 6, 3))], (1, 3, 3, 3), filter_height=3, filter_width=2, stride_h=2, stride_w=2, padding="SAME")},
+        "L2_POOL_2D", [net.input("x", (1, 5, 6, 3))], (1, 3, 3, 3), padding="SAME", **window(3, 2, 2))},
     "transpose-on-views": {
         "window": transposed((1, 2, 3, 4, 5, 2), (0, 1, 3, 2, 4, 5)),
         "reversed": transposed((2, 3, 4, 5, 2), (4, 3, 2, 1, 0)),
@@ -247,8 +253,8 @@ MISSES: dict[str, tuple[Build, str]] = {
         lambda net: net.op("LOG_SOFTMAX", [net.input("x", (2,), "int8", QUANT)], (2,), "int8", quant=OTHER), "not on float32"),
     "l2-normalization-parts": (unary("L2_NORMALIZATION", (2, 3), fused_activation_function="RELU"), "fused activation"),
     "l2-pool-to-average-pool": (
-        lambda net: net.op("L2_POOL_2D", [net.input("x", (1, 2, 2, 1))], (1, 1, 1, 1), filter_height=2, filter_width=2, stride_h=1, stride_w=1,
-                           padding="VALID", fused_activation_function="RELU6"), "fused activation"),
+        lambda net: net.op("L2_POOL_2D", [net.input("x", (1, 2, 2, 1))], (1, 1, 1, 1), padding="VALID", **window(2, 2, 1),
+                           fused_activation_function="RELU6"), "fused activation"),
     "transpose-on-views": (transposed((2, 3, 4, 5), (3, 0, 1, 2)), "few enough"),
     "merge-dimensions": (
         binary("ADD", (2, 1, 2, 1, 2), (1, 3, 1, 3, 1), (2, 3, 2, 3, 2)), "its broadcast needs too many dimensions"),

@@ -151,7 +151,8 @@ def test_every_folded_kind_gives_what_the_runtime_gives(type: str) -> None:
     kind = next(name for name in ("tensor(float)", "tensor(int32)", "tensor(bool)") if any(name in item for item in kinds)
                 and name in {str(t) for t in schema.inputs[0].types})  # fmt: skip
     rng = np.random.default_rng(3)
-    values = {"tensor(float)": rng.normal(size=(3, 4)).astype(np.float32) * 3, "tensor(int32)": rng.integers(-9, 9, (3, 4)).astype(np.int32),
+    floats, whole = rng.normal(size=(3, 4)).astype(np.float32) * 3, rng.integers(-9, 9, (3, 4)).astype(np.int32)
+    values = {"tensor(float)": floats, "tensor(int32)": whole,
               "tensor(bool)": rng.integers(0, 2, (3, 4)).astype(bool)}  # fmt: skip
     count = max(schema.min_input, 1)
     names = ["a", "b", "c"][:count]
