@@ -1,0 +1,212 @@
+"""The partition policy of ONNX Runtime's compiling providers, on graphs whose groups the runtime showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.graph import Graph
+from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
+from accelint.analyzer.policies.ort_fusions import seen_fused
+from accelint.analyzer.policies.ort_units import units
+from onnx import TensorProto, helper, numpy_helper
+
+QNN = {"units": "qdq", "edges": "host", "inputs": "needed", "lone": ["QuantizeLinear", "DequantizeLinear"]}
+FLOAT = TensorProto.FLOAT
+
+
+def graph(
+    nodes: Sequence[onnx.NodeProto], inputs: dict[str, Any], outputs: dict[str, Any], constants: dict[str, Any] | None = None
+) -> Graph:
+    """A graph from nodes; inputs and outputs map names to shapes (float) or (dtype, shape)."""
+
+    def info(name: str, what: Any) -> onnx.ValueInfoProto:
+        kind, shape = what if isinstance(what, tuple) and len(what) == 2 and isinstance(what[1], list) else (FLOAT, what)
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    for index, node in enumerate(nodes):
+        node.name = node.name or f"{node.op_type}{index}"
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [info(*item) for item in inputs.items()],
+        [info(*item) for item in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
+    )
+    return from_bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()).graph
+
+
+def names(graph: Graph, groups: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+    return [[graph.op(id).type for id in group] for group in groups]
+
+
+def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs.split(), outputs.split(), **attrs)
+
+
+def taken(graph: Graph, *refused: str) -> set[str]:
+    return {op.id for op in graph.ops() if op.type not in refused}
+
+
+def chain(*kinds: str) -> Graph:
+    nodes = [node(kind, f"t{index}", f"t{index + 1}") for index, kind in enumerate(kinds)]
+    return graph(nodes, {"t0": [1, 4]}, {f"t{len(kinds)}": [1, 4]})
+
+
+def test_a_refused_operator_splits_a_chain() -> None:
+    g = chain("Relu", "Erf", "Relu", "Abs")
+    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), QNN).groups) == [["Relu"], ["Relu", "Abs"]]
+
+
+def test_parallel_branches_meet_in_one_group_when_nothing_refused_lies_between() -> None:
+    g = graph(
+        [node("Relu", "x", "a"), node("Erf", "x", "b"), node("Abs", "b", "c"), node("Add", "a c", "y")],
+        {"x": [1, 4]},
+        {"y": [1, 4]},
+    )
+    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), {}).groups) == [["Relu", "Abs", "Add"]]
+
+
+def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> None:
+    """Relu -> Erf -> Add and Relu -> Add: taking Relu and Add in one group would close a cycle through Erf."""
+    g = graph([node("Relu", "x", "a"), node("Erf", "a", "b"), node("Add", "a b", "y")], {"x": [1, 4]}, {"y": [1, 4]})
+    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), {}).groups) == [["Relu"], ["Add"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "groups", "rule"),
+    [
+        ({}, [["Relu"], ["Abs", "Neg"]], None),
+        ({"min_nodes": 2}, [["Abs", "Neg"]], "group-too-small"),
+        ({"trivial": ["Relu", "Reshape"]}, [["Abs", "Neg"]], "trivial-group"),
+        ({"lone": ["Relu"]}, [["Abs", "Neg"]], "lone-operator"),
+        ({"trivial": ["Abs", "Neg"], "lone": ["Neg"]}, [["Relu"]], "trivial-group"),
+    ],
+)
+def test_small_groups_go_by_the_options(options: dict[str, Any], groups: list[list[str]], rule: str | None) -> None:
+    g = chain("Relu", "Erf", "Abs", "Neg")
+    found = OrtCompile().groups(g, taken(g, "Erf"), options)
+    assert names(g, found.groups) == groups
+    assert {why.rule for why in found.dropped.values()} == ({rule} if rule else set())
+
+
+def test_a_group_that_reads_constants_only_refuses_the_model_where_inputs_are_needed() -> None:
+    g = graph([node("Relu", "k", "y"), node("Erf", "x", "z")], {"x": [4]}, {"y": [4], "z": [4]}, {"k": np.ones(4, np.float32)})
+    assert set(OrtCompile().groups(g, taken(g, "Erf"), QNN).refused) == {"main/0"}
+    assert not OrtCompile().groups(g, taken(g, "Erf"), {}).refused
+
+
+def quantized(middle: Sequence[onnx.NodeProto], *, zero: Any = np.uint8(0), after: Any = np.float32(0.5), shared: bool = False) -> Graph:
+    """x -> Q -> DQ -> the nodes from a to b -> Q -> DQ -> y."""
+    nodes = [
+        node("QuantizeLinear", "x s z", "xq"),
+        node("DequantizeLinear", "xq s z", "a"),
+        *middle,
+        node("QuantizeLinear", "b s2 z", "bq"),
+        node("DequantizeLinear", "bq s2 z", "y"),
+    ]
+    outputs = {"y": [1, 4], **({"a": [1, 4]} if shared else {})}
+    return graph(nodes, {"x": [1, 4]}, outputs, {"s": np.float32(0.5), "z": zero, "s2": after})
+
+
+def test_a_unit_is_one_operator_on_integers() -> None:
+    g = quantized([node("Sigmoid", "a", "b")])
+    found = units(g)
+    target = g.op("main/2")
+    assert found["main/2"].target is target
+    assert {id for id, unit in found.items() if unit.target is target} == {"main/1", "main/2", "main/3"}
+    view = OrtCompile().view(g, QNN)
+    seen = view.op("main/2")
+    assert [view.tensor(name or "").dtype for name in (*seen.inputs, *seen.outputs)] == ["uint8", "uint8"]
+    quant = view.tensor(seen.inputs[0] or "").quant
+    assert quant is not None
+    assert (quant.scale, quant.zero_point) == ((0.5,), (0,))
+    assert {op.id for op in view.ops()} == {"main/0", "main/2", "main/4"}
+
+
+def test_a_unit_is_placed_together_and_the_edges_stay_on_the_host() -> None:
+    g = quantized([node("Sigmoid", "a", "b")])
+    found = OrtCompile().groups(g, taken(g), QNN)
+    assert names(g, found.groups) == [["DequantizeLinear", "Sigmoid", "QuantizeLinear"]]
+    assert {id: why.rule for id, why in found.dropped.items()} == dict.fromkeys(("main/0", "main/4"), "quantization-at-the-edge")
+
+
+def test_members_fall_back_with_their_target() -> None:
+    g = quantized([node("Sigmoid", "a", "b")])
+    found = OrtCompile().groups(g, taken(g, "Sigmoid"), QNN)
+    assert not found.groups
+    assert {id for id, why in found.dropped.items() if why.rule == "node-unit-refused"} == {"main/1", "main/3"}
+
+
+def test_a_relu_before_quantization_belongs_to_the_unit() -> None:
+    g = quantized([node("Sigmoid", "a", "m"), node("Relu", "m", "b")])
+    found = units(g)
+    unit = found["main/2"]
+    assert unit.clip is not None
+    assert unit.clip.type == "Relu"
+    assert found["main/3"] is unit
+
+
+@pytest.mark.parametrize(
+    ("middle", "after", "has_unit"),
+    [
+        ([node("Transpose", "a", "b", perm=[0, 1])], np.float32(0.5), True),
+        ([node("Transpose", "a", "b", perm=[0, 1])], np.float32(0.25), False),  # hands values on: the scale must not change
+        ([node("Sigmoid", "a", "b")], np.float32(0.25), True),
+        ([node("Identity", "a", "b")], np.float32(0.5), False),  # no unit is made of it
+        ([node("Add", "a a", "b")], np.float32(0.5), True),
+        ([node("Sqrt", "a", "m"), node("Neg", "m", "b")], np.float32(0.5), False),  # half a unit each
+    ],
+)
+def test_what_makes_a_unit(middle: list[onnx.NodeProto], after: Any, has_unit: bool) -> None:
+    assert bool(units(quantized(middle, after=after))) is has_unit
+
+
+def test_units_that_share_a_dequantize_are_both_reached() -> None:
+    g = graph(
+        [
+            node("QuantizeLinear", "x s z", "xq"), node("DequantizeLinear", "xq s z", "a"), node("Sigmoid", "a", "b"),
+            node("QuantizeLinear", "b s z", "bq"), node("DequantizeLinear", "bq s z", "c"), node("Add", "a c", "d"),
+            node("QuantizeLinear", "d s z", "dq"), node("DequantizeLinear", "dq s z", "y"),
+        ],
+        {"x": [1, 4]}, {"y": [1, 4]}, {"s": np.float32(0.5), "z": np.uint8(0)},
+    )  # fmt: skip
+    (group,) = OrtCompile().groups(g, taken(g), QNN).groups
+    assert len(group) == 6
+
+
+def test_erf_is_seen_as_gelu_only_inside_the_pattern() -> None:
+    constants = {"r": np.float32(1.4142135), "one": np.float32(1), "half": np.float32(0.5)}
+    nodes = [
+        node("Div", "x r", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m"), node("Mul", "m half", "y"),
+    ]  # fmt: skip
+    g = graph(nodes, {"x": [1, 4]}, {"y": [1, 4]}, constants)
+    shown = seen_fused(g).op("main/1")
+    assert (shown.type, shown.inputs) == ("Gelu", ("x",))
+    alone = graph(nodes[:3] + [node("Mul", "d p", "y")], {"x": [1, 4]}, {"y": [1, 4]}, constants)
+    assert seen_fused(alone) is alone
+
+
+def test_shapes_that_need_values_carried_along_are_unknown_to_the_provider() -> None:
+    """Reshape to Concat(Gather(Shape(x)), -1): the file's reader knows the result's shape, ONNX Runtime does not."""
+    nodes = [
+        node("Shape", "x", "s"), node("Gather", "s i", "g"), node("Concat", "g m", "c", axis=0), node("Reshape", "x c", "r"), node("Relu", "r", "y"),
+    ]  # fmt: skip
+    constants = {"i": np.array([0], np.int64), "m": np.array([-1], np.int64)}
+    g = graph(nodes, {"x": [2, 3, 4]}, {"y": None}, constants)
+    assert g.tensor("r").shape == (2, 12)
+    assert not OrtCompile().view(g, QNN).tensor("r").static
+    direct = graph([node("Shape", "x", "s"), node("Reshape", "w s", "r"), node("Relu", "r", "y")], {"x": [2, 6], "w": [3, 4]}, {"y": None})
+    assert OrtCompile().view(direct, QNN).tensor("r").shape == (2, 6)
+
+
+def test_constants_are_folded_and_kernels_place_bodies() -> None:
+    g = graph([node("Constant", "", "k", value_float=1.0), node("Add", "x k", "y")], {"x": [4]}, {"y": [4]})
+    assert OrtCompile().folded(g, {}) == OrtKernel().folded(g, {}) == {"main/0"}
+    assert names(g, OrtKernel().groups(g, {"main/1"}, {}).groups) == [["Add"]]
+    assert OrtKernel.bodies
+    assert not OrtCompile.bodies
