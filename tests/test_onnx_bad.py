@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 import zipfile
 from contextlib import suppress
@@ -322,6 +323,28 @@ def test_functions_that_multiply_are_not_expanded(tmp_path: Path) -> None:
     loaded = from_bytes(found.SerializeToString())
     assert time.process_time() - start < 5
     assert "expand" in loaded.metadata["shape_inference_error"]
+
+
+@pytest.mark.parametrize("length", [2**22, 2**62])
+@pytest.mark.parametrize("source", ["input", "result"])
+def test_a_long_dimension_does_not_fill_the_memory(length: int, source: str) -> None:
+    """onnx keeps every element of a 1-D operand while it follows values; 2**62 of them would be the end."""
+    size = helper.make_tensor("size", TensorProto.INT64, [1], [length])
+    first = helper.make_tensor("first", TensorProto.INT64, [1], [0])
+    wide = helper.make_tensor_value_info("wide", 1, [length])
+    made = [] if source == "input" else [helper.make_node("ConstantOfShape", ["size"], ["wide"])]
+    nodes = [
+        *made,
+        helper.make_node("Gather", ["wide", "first"], ["few"]),
+        helper.make_node("NonZero", ["few"], ["open"]),
+        helper.make_node("Shape", ["open"], ["s"]),
+    ]
+    found = model(*nodes, inputs=(X, wide) if source == "input" else (X,), inits=(size, first))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    loaded = from_bytes(found.SerializeToString())
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10
+    assert loaded.graph.tensor("few").shape == (1,)
+    assert "one long dimension" in loaded.metadata["shape_inference_error"]
 
 
 # ---- external data ---------------------------------------------------------------------------
