@@ -17,14 +17,11 @@ def infer_onnx(model: Model) -> None:
     Types that the file states stay where inference knows less; a failed inference changes nothing.
     """
     from ..analyzer.formats.onnx_build import Builder
-    from ..analyzer.formats.onnx_proto import infer_shapes, pb
+    from ..analyzer.formats.onnx_infer import infer_missing
 
     proto = Builder(model).model()
     _forget_open(proto.graph)
-    try:
-        inferred = pb().ModelProto.FromString(infer_shapes(proto.SerializeToString()))
-    except Exception:  # the extension raises classes of its own; types stay as they are
-        return
+    inferred, _ = infer_missing(proto, proto.SerializeToString())
     todo: list[tuple[Graph, Any]] = [(model.graph, inferred.graph)]
     while todo:
         graph, twin = todo.pop()
@@ -51,6 +48,7 @@ def _is_closed(info: Any) -> bool:
 
 def _type(info: Any) -> tuple[str, Shape]:
     from ..analyzer.formats.onnx_proto import DTYPES
+    from ..analyzer.formats.onnx_types import INVENTED
 
     if not info.type.HasField("tensor_type"):
         return "unknown", None
@@ -58,4 +56,5 @@ def _type(info: Any) -> tuple[str, Shape]:
     dtype = DTYPES.get(kind.elem_type, "unknown")
     if not kind.HasField("shape"):
         return dtype, None
-    return dtype, tuple(dim.dim_value if dim.HasField("dim_value") else dim.dim_param or None for dim in kind.shape.dim)
+    named = (None if dim.dim_param.startswith(INVENTED) else dim.dim_param or None for dim in kind.shape.dim)
+    return dtype, tuple(dim.dim_value if dim.HasField("dim_value") else name for dim, name in zip(kind.shape.dim, named, strict=True))

@@ -97,6 +97,12 @@ class MeanVarianceParts(Parts):
     EPSILON = 1e-9
     """Source: ONNX, function body of MeanVarianceNormalization-13."""
 
+    def guard(self, graph: Graph, op: Operator) -> str | None:
+        """The axes are there; the default ones are those of images."""
+        rank = len(graph.tensor(op.inputs[0] or "").shape or ())
+        outside = [axis for axis in op.attrs.get("axes", (0, 2, 3)) if not -rank <= axis < rank]
+        return f"it has no axis {outside[0]}" if outside else None
+
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """The variance is taken of the differences, which keeps its digits."""
         axes = list(op.attrs.get("axes", (0, 2, 3)))
@@ -211,6 +217,8 @@ class HardmaxParts(Parts):
         tensor = graph.tensor(op.inputs[0] or "")
         axis = int(op.attrs.get("axis", -1 if op.version >= 13 else 1))
         shape = tensor.shape or ()
+        if len(shape) < 2:
+            return "it has one dimension, and OneHot takes no scalar"
         if not -len(shape) <= axis < len(shape) or not isinstance(shape[axis], int):
             return "the size of its axis is not known"
         if op.version < 13 and axis not in (-1, len(shape) - 1):
@@ -307,7 +315,9 @@ class IsInfToEqual(Parts):
     parity: ClassVar[Parity] = Parity.BIT_EXACT
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
-        """At least one sign is looked for."""
+        """At least one sign is looked for, and Equal takes floats: from operator set 11 on."""
+        if op.version < 11:
+            return "before operator set 11 Equal does not take floats"
         return None if op.attrs.get("detect_negative", 1) or op.attrs.get("detect_positive", 1) else "it looks for no sign"
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
