@@ -123,6 +123,15 @@ def test_an_attribute_that_cannot_be_stored_is_refused() -> None:
         to_bytes(model)
 
 
+@pytest.mark.parametrize("value", ["text", 1.5, (1,)])
+def test_a_value_that_does_not_fit_its_attribute_is_refused(value: Any) -> None:
+    graph = Graph("main", "onnx", {"": 17})
+    graph.add_tensor(Tensor("y", "float32", (1,)))
+    graph.add_op(Operator("main/0", "Constant", (), ("y",), {"value": value}, version=17))
+    with pytest.raises(GraphError, match="'value' cannot hold"):
+        to_bytes(Model(Path("m.onnx"), "onnx", graph))
+
+
 def test_frozen_dimensions_reach_the_file() -> None:
     model = read(ONNX / "everything.onnx")
     for tensor in tuple(model.graph.tensors.values()):

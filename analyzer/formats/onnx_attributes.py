@@ -155,7 +155,7 @@ def fill_attribute(proto: Any, value: Any, kind: int, tensor: Callable[[str, Con
         return
     try:
         _store(proto, value, kind, tensor)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError) as error:
         raise GraphError(f"attribute {proto.name!r} cannot hold {value!r}: {error}") from error
 
 
