@@ -173,6 +173,27 @@ class TestQnn:
         assert [(item.name, item.device) for item in answer.placement] == [("c_token_1", "accelerator"), ("c", "accelerator")]
         assert answer.notes["added"] == 2
 
+    def test_a_function_that_is_split_runs_on_the_cpu_in_part(self, qnn: Session, tmp_path: Path) -> None:
+        function = helper.make_function("mine", "ReluDet", ["a"], ["c"], [node("Relu", ["a"], ["b"]), node("Det", ["b"], ["c"])],
+                                        [helper.make_opsetid("", 20)])  # fmt: skip
+        nodes = [node("Abs", ["x"], ["a"]), node("ReluDet", ["a"], ["b"], domain="mine"), node("Sqrt", ["b"], ["y"])]
+        answer = qnn.ask(Request(save(tmp_path / "m.onnx", nodes, [2, 3, 3], ["y"], functions=[function])))
+        assert where(answer) == {"main/0": "accelerator", "main/1": "cpu", "main/2": "accelerator"}
+        assert answer.placement[1].reason == "1 of its 2 operators on CPUExecutionProvider"
+
+    def test_bodies_go_with_the_operator_that_holds_them(self, qnn: Session, tmp_path: Path) -> None:
+        """QNN takes a whole If; its branches are then not listed by themselves."""
+        bodies = {
+            name: helper.make_graph([node(kind, ["x"], [name])], name, [], [info(name, 1, [2, 3])])
+            for name, kind in (("then_branch", "Relu"), ("else_branch", "Neg"))
+        }
+        graph = helper.make_graph([node("If", ["c"], ["i"], **bodies), node("Abs", ["i"], ["y"])], "g",
+                                  [info("c", onnx.TensorProto.BOOL, []), info("x", 1, [2, 3])], [info("y", 1, [2, 3])])  # fmt: skip
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "m.onnx")
+        answer = qnn.ask(Request(tmp_path / "m.onnx"))
+        assert where(answer) == dict.fromkeys(["main/0", "main/1", "main/0/then_branch/0", "main/0/else_branch/0"], "accelerator")
+        assert {item.partition for item in answer.placement} == {0}
+
     def test_a_dynamic_shape_falls_back(self, qnn: Session, tmp_path: Path) -> None:
         answer = qnn.ask(Request(save(tmp_path / "m.onnx", [node("Relu", ["x"], ["a"]), node("Abs", ["a"], ["y"])], ["batch", 3], ["y"])))
         assert answer.counts == {"cpu": 2}
