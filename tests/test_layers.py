@@ -12,11 +12,28 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 LAYERS = [
-    {"analyzer/errors", "analyzer/jobs", "analyzer/payloads", "analyzer/graph", "analyzer/arrays", "analyzer/files", "analyzer/model", "analyzer/libcxx_sort"},
+    {
+        "analyzer/errors",
+        "analyzer/jobs",
+        "analyzer/payloads",
+        "analyzer/graph",
+        "analyzer/arrays",
+        "analyzer/files",
+        "analyzer/model",
+        "analyzer/libcxx_sort",
+    },
     {"analyzer/formats", "rules"},
     {"analyzer/policies", "analyzer/cost", "analyzer/inlining", "analyzer/check"},
     {"rewrites"},
-    {"analyzer/litert_shapes", "analyzer/convert", "analyzer/runtimes", "analyzer/parity", "analyzer/conform", "analyzer/fix", "analyzer/verify"},
+    {
+        "analyzer/litert_shapes",
+        "analyzer/convert",
+        "analyzer/runtimes",
+        "analyzer/parity",
+        "analyzer/conform",
+        "analyzer/fix",
+        "analyzer/verify",
+    },
     {"analyzer/report"},
     {"analyzer/pipeline"},
     {"analyzer/cli"},

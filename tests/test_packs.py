@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from accelint.analyzer.errors import PackError, UsageError
 from accelint.analyzer.graph import Graph, Operator
 from accelint.analyzer.policies import policy_of

@@ -173,7 +173,8 @@ def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
         raise InvalidCase("nothing to turn into a constant")
     del model.graph.input[:]
     model.graph.input.extend(kept)
-    return _named(model).SerializeToString()
+    data: bytes = _named(model).SerializeToString()
+    return data
 
 
 def _named(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -47,7 +47,7 @@ class Recorded:
                 continue
             yield Item(name, data=_clamped(data, row["opset"]) if row.get("clamped") else data)
 
-    def ask(self, digest: str, path: Path, name: str) -> dict[str, Any]:
+    def ask(self, digest: str, path: Path, name: str = "") -> dict[str, Any]:
         """The recorded answer in the form of a kept one."""
         row = self._rows[name]
         error = row.get("error", "")
@@ -70,4 +70,5 @@ def _clamped(data: bytes, opset: int) -> bytes:
     for entry in model.opset_import:
         if entry.domain in ("", "ai.onnx"):
             entry.version = opset
-    return model.SerializeToString()
+    clamped: bytes = model.SerializeToString()
+    return clamped
