@@ -114,6 +114,7 @@ def test_flexible_inputs_tell_their_shapes() -> None:
     ("name", "kind", "inputs", "dtypes"),
     [
         ("palettized", "constexpr_lut_to_dense", ("indices", "lut"), ("uint4", "float16")),
+        ("three_bits", "constexpr_lut_to_dense", ("indices", "lut"), ("uint3", "float16")),
         ("quantized", "constexpr_affine_dequantize", ("quantized_data", "zero_point", "scale"), ("int8", "int8", "float16")),
         ("blockwise", "constexpr_blockwise_shift_scale", ("data", "scale"), ("int4", "float16")),
         ("sparse", "constexpr_sparse_to_dense", ("nonzero_data", "mask"), ("float16", "uint8")),
