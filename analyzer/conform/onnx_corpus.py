@@ -147,14 +147,6 @@ def backend_cases(*, constants: bool = True) -> Iterator[Case]:
             yield Case(f"backend/{test.name}/const", partial(_with_constants, test.model, values), "")
 
 
-def _plain(path: Path) -> bytes:
-    """The model with a name for every node, so that runtimes can say which is which."""
-    import onnx
-
-    data: bytes = _named(onnx.load(path)).SerializeToString()
-    return data
-
-
 def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
     """The model with the test's own values as initializers for every input but the first."""
     import onnx
