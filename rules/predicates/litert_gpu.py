@@ -34,6 +34,18 @@ def litert_two_operands(graph: Graph, op: Operator, context: Context) -> Outcome
     return holds_if(not same, f"both operands are {op.inputs[0] if op.inputs else 'missing'}", "two tensors")
 
 
+@predicate("litert_grouped")
+def litert_grouped(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Each group has a multiple of 4 channels before and after, or one of each; one group may have any."""
+    before, weights = (_shape(tensor) for tensor in graph.input_tensors(op)[:2])
+    if before is None or weights is None or len(before) != 4 or len(weights) != 4 or not weights[3]:
+        return holds_if(None, "unknown channels", "multiples of 4")
+    groups = max(before[3] // weights[3], 1)
+    inside, outside = weights[3], weights[0] // groups
+    fits = groups == 1 or (inside, outside) == (1, 1) or (inside % 4 == 0 and outside % 4 == 0)
+    return holds_if(fits, f"{inside} and {outside}", "multiples of 4, or one of each")
+
+
 @predicate("litert_prelu_slope")
 def litert_prelu_slope(graph: Graph, op: Operator, context: Context) -> Outcome:
     """A stored slope with one value for each channel, or in the input's height, width and channels."""
