@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.litert_shapes import infer_litert
+from accelint.analyzer.litert_shapes import infer_litert, trusted
 from accelint.rewrites.fold_tflite import FoldTflite
 from accelint.rewrites.freeze import freeze
 from accelint.rewrites.planner import tidy
@@ -117,3 +117,16 @@ def test_every_folded_operator_gives_what_litert_gives(type: str) -> None:
     assert type not in [op.type for op in model.graph.ops()] or type == "RESHAPE"
     expected = LiteRT(net(constant=False)).run({"x": arrays[0]})
     assert same_bits(expected, LiteRT(model).run({}))
+
+
+def test_a_reshape_to_a_computed_shape_is_believed_only_where_the_elements_fit() -> None:
+    """LiteRT plans it in the sizes that the file stores, with ones for the unknown ones."""
+    net = Net()
+    x, target = net.input("x", (2, 6)), net.input("target", (2,), "int32")
+    shaped = net.op("RESHAPE", [x, target], (None, None))
+    last = net.op("NEG", [shaped], (None, None))
+    graph = net.model(last).graph
+    stale = {"x": (2, 6), "target": (2,), shaped: (1, 1), last: (1, 1)}
+    assert set(trusted(graph, stale)) == {"x", "target"}
+    fitting = {**stale, shaped: (3, 4), last: (3, 4)}
+    assert trusted(graph, fitting) == fitting
