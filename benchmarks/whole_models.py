@@ -1,6 +1,6 @@
 """Whole models with random weights, for `make conform`: what users export, small enough to run everywhere.
 
-    python benchmarks/whole_models.py torch .work/models/onnx      # needs torch, onnxscript, transformers, timm
+    python benchmarks/whole_models.py torch .work/models/onnx      # needs torch, onnxscript, transformers
     python benchmarks/whole_models.py keras .work/models/tflite    # needs tensorflow
 
 Not stored: about 60 models of up to 40 MB. A model that does not export is named at the end with its error.
@@ -89,29 +89,29 @@ def torch_models(out: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         "mobilevit": lambda: hf.MobileViTModel(
             hf.MobileViTConfig(image_size=64, hidden_sizes=[32, 40, 48], neck_hidden_sizes=[8, 16, 24, 32, 40, 48, 64])
         ),
+        "mobilenet-v1": lambda: hf.MobileNetV1Model(hf.MobileNetV1Config(depth_multiplier=0.25)),
+        "mobilenet-v2": lambda: hf.MobileNetV2Model(hf.MobileNetV2Config(depth_multiplier=0.35)),
+        "efficientnet": lambda: hf.EfficientNetModel(hf.EfficientNetConfig(width_coefficient=0.25, depth_coefficient=0.3, hidden_dim=64)),
+        "regnet": lambda: hf.RegNetModel(
+            hf.RegNetConfig(embedding_size=16, hidden_sizes=[16, 32, 32, 48], depths=[1, 1, 1, 1], groups_width=8)
+        ),
+        "poolformer": lambda: hf.PoolFormerModel(hf.PoolFormerConfig(hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1])),
+        "pvt": lambda: hf.PvtModel(
+            hf.PvtConfig(image_size=64, hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1], num_attention_heads=[1, 2, 4, 8])
+        ),
         "resnet": lambda: hf.ResNetModel(hf.ResNetConfig(embedding_size=16, hidden_sizes=[16, 32, 48, 64], depths=[1, 1, 1, 1])),
     }
     for name, build in vision.items():
         yield from both(name, Picked(build(), ("pixel_values",)), ("pixel_values",), (image,))
-    for name in ("mobilenetv2_050", "efficientnet_lite0", "regnetx_002", "ghostnet_050", "mixer_s32_224", "fbnetc_100", "mnasnet_050"):
-        yield from timm_model(name, both, torch)
     yield from audio(both, Picked, hf, torch)
     yield from recurrent(both, nn, torch)
-
-
-def timm_model(name: str, both: Any, torch: Any) -> Iterator[tuple[str, Callable[[], None]]]:
-    """A convolutional network of timm."""
-    import timm
-
-    size = 224 if "224" in name else SIDE
-    yield from both(name, timm.create_model(name, pretrained=False, num_classes=10), ("image",), (torch.rand(1, 3, size, size),))
 
 
 def audio(both: Any, picked: Any, hf: Any, torch: Any) -> Iterator[tuple[str, Callable[[], None]]]:
     """Speech encoders."""
     whisper = hf.WhisperConfig(
-        d_model=64, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=128, decoder_layers=1, decoder_attention_heads=4, vocab_size=300,
-        pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, max_source_positions=50,
+        d_model=64, encoder_layers=2, encoder_attention_heads=4, encoder_ffn_dim=128, decoder_layers=1, decoder_attention_heads=4,
+        vocab_size=300, pad_token_id=0, bos_token_id=1, eos_token_id=2, decoder_start_token_id=1, max_source_positions=50,
     )  # fmt: skip
     yield from both(
         "whisper-encoder", picked(hf.WhisperModel(whisper).encoder, ("input_features",)), ("input_features",), (torch.rand(1, 80, 100),)

@@ -18,7 +18,8 @@ from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats.tflite_reader import from_bytes, read
 from accelint.analyzer.formats.tflite_schema import schema
 from accelint.analyzer.formats.tflite_writer import to_bytes, write
-from accelint.analyzer.graph import Constant, Graph, Tensor
+from accelint.analyzer.graph import Constant, Graph
+from heavy import tflite_with
 
 import accelint
 
@@ -237,26 +238,9 @@ def read_back(net: Net, path: Path) -> accelint.Model:
     return read(path)
 
 
-def big_weights(path: Path, size: int) -> None:
-    """A model whose last buffer has that many bytes, all of them a hole in the file."""
-    net = Net()
-    weights = net.weights((4,), "f32")
-    net.op("ADD", [net.input((4,), "f32"), weights], [net.result((4,), "f32")])
-    elements = size // 4
-    huge = Constant("float32", (elements,), Path("/dev/zero"), 0, 0)
-    net.graph.set_tensor(Tensor(weights, "float32", (elements,), replace(huge, length=4)))
-    data = bytearray(to_bytes(net.model()))
-    at = len(data) - 8
-    assert data[at : at + 4] == (4).to_bytes(4, "little")
-    data[at : at + 4] = (4 * elements).to_bytes(4, "little")
-    with path.open("wb") as stream:
-        stream.write(data)
-        stream.truncate(at + 4 + 4 * elements)
-
-
 def test_weights_are_not_read(tmp_path: Path) -> None:
     path = tmp_path / "big.tflite"
-    big_weights(path, 1_500_000_000)
+    tflite_with(path, 1_500_000_000)
     code = (
         "import sys, time, resource\n"
         "from accelint.analyzer.formats.tflite_reader import read\n"
@@ -276,7 +260,7 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
 
 def test_writing_large_weights_copies_them_in_pieces(tmp_path: Path) -> None:
     path = tmp_path / "big.tflite"
-    big_weights(path, 400_000_000)
+    tflite_with(path, 400_000_000)
     model = accelint.load(path)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     accelint.emit(model, tmp_path / "copy.tflite")
