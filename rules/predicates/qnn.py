@@ -28,3 +28,18 @@ def _matrix_product(a: str, b: str, y: str) -> bool:
     if (len(a), len(b), len(y)) != (4, 3, 4) or a[:3] != y[:3] or a[3] != b[2] or b[1] != y[3]:
         return False
     return b[0] in (a[1], a[2])
+
+
+@predicate("qnn_scales_match")
+def qnn_scales_match(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The scales of a cubic Resize are exactly output size over input size; holds where sizes are given instead."""
+    name = op.inputs[2] if len(op.inputs) > 2 else None
+    scales = graph.constant(name)
+    before, after = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
+    if scales is None or not scales.elements or before is None or after is None:
+        return holds_if(scales is not None or not name, "computed scales", "constant scales")
+    values = scales.read().reshape(-1).tolist()
+    sizes = list(zip(before.shape or (), after.shape or (), values, strict=False))
+    known = [(x, y, scale) for x, y, scale in sizes if isinstance(x, int) and isinstance(y, int) and x]
+    wrong = [scale for x, y, scale in known if abs(scale - y / x) > 1e-5]
+    return holds_if(not wrong, f"scale {wrong[0]:g}" if wrong else "", "output size over input size")
