@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 from ...analyzer.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
+from ..subjects import constant_values
 from . import holds_if, predicate
 
 SHAPED_BY: Mapping[str, tuple[int, ...]] = {
@@ -148,3 +149,14 @@ def _shapes(graph: Graph, names: tuple[str, ...]) -> list[tuple[int, ...]]:
 def litert_sizes_known(graph: Graph, op: Operator, context: Context) -> Outcome:
     """The interpreter knows the size of every output before the first run; only the first operator that breaks this is told."""
     return holds_if(prepared(graph).first_dynamic != op.id, f"{op.label} has a size known only at run time", "static-sized tensors")
+
+
+@predicate("litert_permutation_as_int32")
+def litert_permutation_as_int32(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Is the permutation still one when its bytes are read as int32, as XNNPACK reads them?"""
+    stored = graph.constant(op.inputs[1]) if len(op.inputs) == 2 and op.inputs[1] else None
+    if stored is None or stored.dtype != "int64":
+        return holds_if(True, "int32", "int32")
+    values = constant_values(stored)
+    words = [word for value in values for word in (value, 0)][: len(values)]
+    return holds_if(sorted(words) == list(range(len(values))), f"int64 {values} read as {words}", "int32")
