@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
 from accelint.analyzer.check import check
 from accelint.analyzer.conform.onnx_corpus import Case, InvalidCase, cases
 from accelint.analyzer.formats.onnx_reader import from_bytes
@@ -18,18 +17,23 @@ pytest.importorskip("onnxruntime_qnn", reason="needs onnxruntime-qnn")
 PLACED = [
     "Abs/base/float32", "Abs/base/float64", "Abs/rank6-1-attrs0/float32", "Asin/base/float32", "Asin/base/float32/qdq-uint8",
     "Relu/base/float16", "Relu/symbolic-first1/float32", "Erf/base/float32", "Softplus/rank5-1-attrs0/float32", "Add/base/int64",
-    "Add/base/uint8", "Add/base/float32/qdq-uint16", "Mod/fmod/float32", "Where/base/float32", "Clip/dynamic/float32", "CumSum/e1r0a0/float32",
+    "Add/base/uint8", "Add/base/float32/qdq-uint16", "Mod/fmod/float32", "Where/base/float32", "Clip/dynamic/float32",
+    "CumSum/e1r0a0/float32",
     "ReduceMax/base/float32", "ReduceMax/axes-dynamic/float32", "ReduceProd/base/float32", "ArgMax/attrs3/float32", "Softmax/base/float32",
-    "MatMul/base/float32", "MatMul/base/float32/qdq-uint8", "Gemm/scaled['alpha']/float32", "Einsum/bij,bjk->bik/float32", "Einsum/ij->ji/float32",
+    "MatMul/base/float32", "MatMul/base/float32/qdq-uint8", "Gemm/scaled['alpha']/float32", "Einsum/bij,bjk->bik/float32",
+    "Einsum/ij->ji/float32",
     "Conv/base/float32", "Conv/base/float32/qdq-uint8", "Conv/axis1/float32/qdq-int8-channel", "ConvTranspose/1d-g1-dilations[2,2]/float32",
     "MaxPool/2d-dilations[2,2]-k2/float32", "GlobalAveragePool/rank2-4-attrs0/float32", "GridSample/cubic-zeros-0/float32",
     "BatchNormalization/base-computed/float32", "LayerNormalization/base/float32", "LayerNormalization/base-axis1-nobias/float32",
     "LpNormalization/attrs2/float32", "Reshape/base/float32", "Reshape/dynamic/float32", "Pad/wrap-rank4/float32", "Pad/axes/float32",
-    "Gather/rank2-axis0-int64-c1/float32", "GatherND/batch/float32", "ScatterND/rank2-max-c1/float32", "TopK/base/float32", "OneHot/computed2/float32",
-    "Cast/attrs2/float32", "DequantizeLinear/int8-axis1/float32", "NonMaxSuppression/base/float32", "LSTM/base/float32", "GRU/forward-clip/float32",
+    "Gather/rank2-axis0-int64-c1/float32", "GatherND/batch/float32", "ScatterND/rank2-max-c1/float32", "TopK/base/float32",
+    "OneHot/computed2/float32",
+    "Cast/attrs2/float32", "DequantizeLinear/int8-axis1/float32", "NonMaxSuppression/base/float32", "LSTM/base/float32",
+    "GRU/forward-clip/float32",
 ]  # fmt: skip
 REFUSED = [
-    "Tan/rank5-1-attrs0/float32", "Reciprocal/symbolic-first1/float32", "IsNaN/rank6-1-attrs0/float32", "Relu/rank4-1-attrs0+const0/float32",
+    "Tan/rank5-1-attrs0/float32", "Reciprocal/symbolic-first1/float32", "IsNaN/rank6-1-attrs0/float32",
+    "Relu/rank4-1-attrs0+const0/float32",
     "DepthToSpace/base/int64", "AveragePool/base/float32/qdq-int16", "Relu/rank2-0-attrs0/float32", "Sign/rank5-1-attrs0/float32",
     "Gather/base/float32",
 ]  # fmt: skip

@@ -100,7 +100,7 @@ def test_a_group_that_reads_constants_only_refuses_the_model_where_inputs_are_ne
     assert not OrtCompile().groups(g, taken(g, "Erf"), {}).refused
 
 
-def quantized(middle: Sequence[onnx.NodeProto], *, zero: Any = np.uint8(0), after: Any = np.float32(0.5), shared: bool = False) -> Graph:
+def quantized(middle: Sequence[onnx.NodeProto], *, after: float = 0.5) -> Graph:
     """x -> Q -> DQ -> the nodes from a to b -> Q -> DQ -> y."""
     nodes = [
         node("QuantizeLinear", "x s z", "xq"),
@@ -109,8 +109,8 @@ def quantized(middle: Sequence[onnx.NodeProto], *, zero: Any = np.uint8(0), afte
         node("QuantizeLinear", "b s2 z", "bq"),
         node("DequantizeLinear", "bq s2 z", "y"),
     ]
-    outputs = {"y": [1, 4], **({"a": [1, 4]} if shared else {})}
-    return graph(nodes, {"x": [1, 4]}, outputs, {"s": np.float32(0.5), "z": zero, "s2": after})
+    outputs = {"y": [1, 4]}
+    return graph(nodes, {"x": [1, 4]}, outputs, {"s": np.float32(0.5), "z": np.uint8(0), "s2": np.float32(after)})
 
 
 def test_a_unit_is_one_operator_on_integers() -> None:
@@ -154,15 +154,15 @@ def test_a_relu_before_quantization_belongs_to_the_unit() -> None:
 @pytest.mark.parametrize(
     ("middle", "after", "has_unit"),
     [
-        ([node("Transpose", "a", "b", perm=[0, 1])], np.float32(0.5), True),
-        ([node("Transpose", "a", "b", perm=[0, 1])], np.float32(0.25), False),  # hands values on: the scale must not change
-        ([node("Sigmoid", "a", "b")], np.float32(0.25), True),
-        ([node("Identity", "a", "b")], np.float32(0.5), False),  # no unit is made of it
-        ([node("Add", "a a", "b")], np.float32(0.5), True),
-        ([node("Sqrt", "a", "m"), node("Neg", "m", "b")], np.float32(0.5), False),  # half a unit each
+        ([node("Transpose", "a", "b", perm=[0, 1])], 0.5, True),
+        ([node("Transpose", "a", "b", perm=[0, 1])], 0.25, False),  # hands values on: the scale must not change
+        ([node("Sigmoid", "a", "b")], 0.25, True),
+        ([node("Identity", "a", "b")], 0.5, False),  # no unit is made of it
+        ([node("Add", "a a", "b")], 0.5, True),
+        ([node("Sqrt", "a", "m"), node("Neg", "m", "b")], 0.5, False),  # half a unit each
     ],
 )
-def test_what_makes_a_unit(middle: list[onnx.NodeProto], after: Any, has_unit: bool) -> None:
+def test_what_makes_a_unit(middle: list[onnx.NodeProto], after: float, has_unit: bool) -> None:
     assert bool(units(quantized(middle, after=after))) is has_unit
 
 
@@ -187,14 +187,15 @@ def test_erf_is_seen_as_gelu_only_inside_the_pattern() -> None:
     g = graph(nodes, {"x": [1, 4]}, {"y": [1, 4]}, constants)
     shown = seen_fused(g).op("main/1")
     assert (shown.type, shown.inputs) == ("Gelu", ("x",))
-    alone = graph(nodes[:3] + [node("Mul", "d p", "y")], {"x": [1, 4]}, {"y": [1, 4]}, constants)
+    alone = graph([*nodes[:3], node("Mul", "d p", "y")], {"x": [1, 4]}, {"y": [1, 4]}, constants)
     assert seen_fused(alone) is alone
 
 
 def test_shapes_that_need_values_carried_along_are_unknown_to_the_provider() -> None:
     """Reshape to Concat(Gather(Shape(x)), -1): the file's reader knows the result's shape, ONNX Runtime does not."""
     nodes = [
-        node("Shape", "x", "s"), node("Gather", "s i", "g"), node("Concat", "g m", "c", axis=0), node("Reshape", "x c", "r"), node("Relu", "r", "y"),
+        node("Shape", "x", "s"), node("Gather", "s i", "g"), node("Concat", "g m", "c", axis=0), node("Reshape", "x c", "r"),
+        node("Relu", "r", "y"),
     ]  # fmt: skip
     constants = {"i": np.array([0], np.int64), "m": np.array([-1], np.int64)}
     g = graph(nodes, {"x": [2, 3, 4]}, {"y": None}, constants)

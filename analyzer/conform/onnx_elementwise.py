@@ -67,9 +67,11 @@ BINARY = (
 )  # fmt: skip
 BROADCASTS: tuple[tuple[Dims, Dims], ...] = (
     ((2, 8, 4, 4), (2, 8, 4, 4)), ((2, 8, 4, 4), ()), ((2, 8, 4, 4), (1,)), ((2, 8, 4, 4), (4,)), ((2, 8, 4, 4), (8, 1, 1)),
-    ((2, 8, 4, 4), (1, 8, 1, 1)), ((4,), (2, 8, 4, 4)), ((), (4,)), ((), ()), ((8,), (8,)), ((4, 8), (4, 8)), ((4, 8), (8,)), ((4, 1), (1, 8)),
+    ((2, 8, 4, 4), (1, 8, 1, 1)), ((4,), (2, 8, 4, 4)), ((), (4,)), ((), ()), ((8,), (8,)), ((4, 8), (4, 8)), ((4, 8), (8,)), ((4, 1),
+    (1, 8)),
     ((1, 2, 4, 4, 4), (1, 2, 4, 4, 4)), ((1, 2, 4, 4, 4), (4,)), ((1, 2, 2, 2, 4, 4), (1, 2, 2, 2, 4, 4)),
-    ((1, 2, 2, 2, 4, 4), (4,)), ((1, 2, 2, 2, 2, 2, 2), (1, 2, 2, 2, 2, 2, 2)), ((2, 1, 4, 4), (2, 8, 4, 1)), ((0, 4), (4,)), ((1, 8), (4, 8)),
+    ((1, 2, 2, 2, 4, 4), (4,)), ((1, 2, 2, 2, 2, 2, 2), (1, 2, 2, 2, 2, 2, 2)), ((2, 1, 4, 4), (2, 8, 4, 1)), ((0, 4), (4,)), ((1, 8),
+    (4, 8)),
 )  # fmt: skip
 BINARY_ATTRS: dict[str, tuple[dict[str, Any], ...]] = {"Mod": ({}, {"fmod": 1})}
 LOGICAL = ("And", "Or", "Xor", "Not")
@@ -127,7 +129,8 @@ def select() -> Iterator[Spec]:
         x = Arg(shape)
         low, high = Arg((), values=0, const=True), Arg((), values=6, const=True)
         for note, rest in {
-            "base": (low, high), "low": (low,), "high": (None, high), "none": (), "dynamic": (Arg(()), Arg(())), "high-dynamic": (low, Arg(())),
+            "base": (low, high), "low": (low,), "high": (None, high), "none": (), "dynamic": (Arg(()), Arg(())), "high-dynamic": (low,
+            Arg(())),
         }.items():  # fmt: skip
             yield Spec("Clip", (x, *rest), {}, note if shape == SHAPES[0] else f"{note}-rank{len(shape)}-{shape[:1]}")
     for exclusive, reverse, axis in product((0, 1), (0, 1), (0, 2, -1)):
@@ -162,7 +165,8 @@ def matrix() -> Iterator[Spec]:
     pairs: tuple[tuple[Dims, Dims], ...] = (
         ((2, 4, 8), (8, 6)), ((4, 8), (8, 6)), ((8,), (8, 6)), ((4, 8), (8,)), ((8,), (8,)), ((2, 4, 8), (2, 8, 6)), ((1, 4, 8), (3, 8, 6)),
         ((2, 2, 4, 8), (2, 2, 8, 6)), ((2, 2, 4, 8), (8, 6)), ((1, 2, 2, 4, 8), (1, 2, 2, 8, 6)), ((1, 2, 2, 4, 8), (8, 6)),
-        ((1, 1, 2, 2, 4, 8), (1, 1, 2, 2, 8, 6)), ((1, 1, 2, 2, 4, 8), (8, 6)), ((4, 8), (2, 8, 6)), ((2, 4, 8), (8,)), ((8,), (2, 8, 6)), ((2, 2, 4, 8), (2, 1, 8, 6)),
+        ((1, 1, 2, 2, 4, 8), (1, 1, 2, 2, 8, 6)), ((1, 1, 2, 2, 4, 8), (8, 6)), ((4, 8), (2, 8, 6)), ((2, 4, 8), (8,)), ((8,), (2, 8,
+        6)), ((2, 2, 4, 8), (2, 1, 8, 6)),
     )  # fmt: skip
     for index, (left, right) in enumerate(pairs):
         for const in ((False, True), (False, False), (True, False)):
@@ -170,27 +174,30 @@ def matrix() -> Iterator[Spec]:
             yield Spec("MatMul", (Arg(left, const=const[0]), Arg(right, const=const[1])), {}, note)
             integer = (Arg(left, const=const[0]), Arg(right, const=const[1]))
             yield Spec("MatMulInteger", integer, {}, note, "uint8")
-    for trans_a, trans_b, const in product((0, 1), (0, 1), (True, False)):
+    for trans_a, trans_b, stored in product((0, 1), (0, 1), (True, False)):
         left, right = ((8, 4) if trans_a else (4, 8)), ((6, 8) if trans_b else (8, 6))
         for bias in (None, (6,), (1, 6), (4, 6), (), (4, 1), (1,)):
-            inputs = (Arg(left), Arg(right, const=const)) + (() if bias is None else (Arg(bias, const=const),))
-            base = not trans_a and trans_b and const and bias == (6,)
-            note = f"t{trans_a}{trans_b}-c{int(const)}-bias{bias}".replace(" ", "")
+            inputs = (Arg(left), Arg(right, const=stored), *(() if bias is None else (Arg(bias, const=stored),)))
+            base = not trans_a and trans_b and stored and bias == (6,)
+            note = f"t{trans_a}{trans_b}-c{int(stored)}-bias{bias}".replace(" ", "")
             yield Spec("Gemm", inputs, {"transA": trans_a, "transB": trans_b}, "base" if base else note)
     for attrs in ({"alpha": 0.5}, {"beta": 2.0}, {"alpha": 0.5, "beta": 0.0}):
         yield Spec("Gemm", (Arg((4, 8)), Arg((8, 6), const=True), Arg((6,), const=True)), attrs, f"scaled{sorted(attrs)}")
     equations: dict[str, tuple[Dims, ...]] = {
-        "ij,jk->ik": ((4, 8), (8, 6)), "bij,bjk->bik": ((2, 4, 8), (2, 8, 6)), "bhqd,bhkd->bhqk": ((2, 2, 4, 8), (2, 2, 6, 8)), "ij->ji": ((4, 8),),
-        "bhwc,hkc->bhwk": ((2, 3, 4, 5), (3, 6, 5)), "bhqk,bhkd->bhqd": ((2, 2, 4, 6), (2, 2, 6, 8)), "i,i->": ((8,), (8,)), "ij->i": ((4, 8),),
-        "bid,bjd->bij": ((2, 4, 8), (2, 6, 8)), "ij,ij->ij": ((4, 8), (4, 8)), "...ij,...jk->...ik": ((2, 4, 8), (2, 8, 6)), "bnc,nck->bnk": ((2, 3, 4), (3, 4, 5)),
+        "ij,jk->ik": ((4, 8), (8, 6)), "bij,bjk->bik": ((2, 4, 8), (2, 8, 6)), "bhqd,bhkd->bhqk": ((2, 2, 4, 8), (2, 2, 6, 8)),
+        "ij->ji": ((4, 8),),
+        "bhwc,hkc->bhwk": ((2, 3, 4, 5), (3, 6, 5)), "bhqk,bhkd->bhqd": ((2, 2, 4, 6), (2, 2, 6, 8)), "i,i->": ((8,), (8,)),
+        "ij->i": ((4, 8),),
+        "bid,bjd->bij": ((2, 4, 8), (2, 6, 8)), "ij,ij->ij": ((4, 8), (4, 8)), "...ij,...jk->...ik": ((2, 4, 8), (2, 8, 6)),
+        "bnc,nck->bnk": ((2, 3, 4), (3, 4, 5)),
     }  # fmt: skip
     for equation, shapes in equations.items():
         yield Spec("Einsum", tuple(Arg(shape) for shape in shapes), {"equation": equation}, equation)
     zero = Arg((), "uint8", 0, True)
     scale = Arg((), "float32", 0.05, True)
-    for const in (True, False):
-        inputs = (Arg((4, 8)), scale, zero, Arg((8, 6), const=const), scale, zero, scale, zero)
-        yield Spec("QLinearMatMul", inputs, {}, "base" if const else "dynamic", "uint8")
+    for stored in (True, False):
+        inputs = (Arg((4, 8)), scale, zero, Arg((8, 6), const=stored), scale, zero, scale, zero)
+        yield Spec("QLinearMatMul", inputs, {}, "base" if stored else "dynamic", "uint8")
 
 
 def recipes() -> Iterator[Spec]:

@@ -13,9 +13,12 @@ CONV_ATTRS: tuple[dict[str, Any], ...] = (
     {"auto_pad": "VALID"}, {"pads": [0, 1, 2, 1]}, {"strides": [2, 1]}, {"strides": [3, 3], "dilations": [2, 1]},
 )  # fmt: skip
 POOL_ATTRS: tuple[dict[str, Any], ...] = (
-    {"strides": [2, 2]}, {}, {"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, {"auto_pad": "SAME_LOWER"}, {"auto_pad": "VALID"},
-    {"ceil_mode": 1, "strides": [2, 2]}, {"dilations": [2, 2]}, {"count_include_pad": 1, "pads": [1, 1, 1, 1]}, {"storage_order": 1}, {"pads": [0, 1, 0, 1]},
-    {"p": 1}, {"ceil_mode": 1, "strides": [2, 2], "pads": [1, 1, 1, 1]}, {"ceil_mode": 1, "strides": [2, 2], "pads": [0, 0, 1, 1], "count_include_pad": 1},
+    {"strides": [2, 2]}, {}, {"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, {"auto_pad": "SAME_LOWER"},
+    {"auto_pad": "VALID"},
+    {"ceil_mode": 1, "strides": [2, 2]}, {"dilations": [2, 2]}, {"count_include_pad": 1, "pads": [1, 1, 1, 1]}, {"storage_order": 1},
+    {"pads": [0, 1, 0, 1]},
+    {"p": 1}, {"ceil_mode": 1, "strides": [2, 2], "pads": [1, 1, 1, 1]}, {"ceil_mode": 1, "strides": [2, 2], "pads": [0, 0, 1, 1],
+    "count_include_pad": 1},
 )  # fmt: skip
 
 
@@ -156,31 +159,32 @@ def resize() -> Iterator[Spec]:
             yield Spec("Upsample", (Arg(shape), scales), {"mode": mode}, f"rank{len(shape)}-{mode}-{factors}".replace(" ", ""), opset=9)
     yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32", [1, 1, 2, 2], True)), plain)
     yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32")), plain, "scales-dynamic")
-    for attrs in (
+    extras: tuple[dict[str, Any], ...] = (
         {"antialias": 1},
         {"exclude_outside": 1, "mode": "cubic"},
         {"extrapolation_value": 1.0},
         {"cubic_coeff_a": -0.5, "mode": "cubic"},
-    ):
-        yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32", [1, 1, 0.5, 0.5], True)), {**plain, **attrs}, _note(attrs))
+    )
+    for extra in extras:
+        yield Spec("Resize", (Arg((1, 4, 8, 8)), None, Arg((4,), "float32", [1, 1, 0.5, 0.5], True)), {**plain, **extra}, _note(extra))
     for keep in ("stretch", "not_larger", "not_smaller"):
         inputs = (Arg((1, 4, 8, 8)), None, None, Arg((2,), "int64", [16, 20], True))
         yield Spec("Resize", inputs, {**plain, "axes": [2, 3], "keep_aspect_ratio_policy": keep}, keep)
-    for scales in ([1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.5, 3.0]):
+    for growth in ([1.0, 1.0, 2.0, 2.0], [1.0, 1.0, 1.5, 3.0]):
         for mode in ("nearest", "linear"):
             yield Spec(
                 "Upsample",
-                (Arg((1, 4, 8, 8)), Arg((4,), "float32", scales, True)),
+                (Arg((1, 4, 8, 8)), Arg((4,), "float32", growth, True)),
                 {"mode": mode},
-                f"{mode}-{scales}".replace(" ", ""),
+                f"{mode}-{growth}".replace(" ", ""),
                 opset=9,
             )
             yield Spec(
-                "Upsample", (Arg((1, 4, 8, 8)),), {"mode": mode, "scales": scales}, f"{mode}-{scales}-attr".replace(" ", ""), opset=7
+                "Upsample", (Arg((1, 4, 8, 8)),), {"mode": mode, "scales": growth}, f"{mode}-{growth}-attr".replace(" ", ""), opset=7
             )
     for mode, padding, corners in product(("linear", "nearest", "cubic"), ("zeros", "border", "reflection"), (0, 1)):
-        attrs = {"mode": mode, "padding_mode": padding, "align_corners": corners}
-        yield Spec("GridSample", (Arg((1, 4, 8, 8)), Arg((1, 6, 6, 2))), attrs, f"{mode}-{padding}-{corners}")
+        sampling: dict[str, Any] = {"mode": mode, "padding_mode": padding, "align_corners": corners}
+        yield Spec("GridSample", (Arg((1, 4, 8, 8)), Arg((1, 6, 6, 2))), sampling, f"{mode}-{padding}-{corners}")
     yield Spec("GridSample", (Arg((1, 4, 4, 8, 8)), Arg((1, 4, 6, 6, 3))), {}, "5d")
     yield Spec("AffineGrid", (Arg((1, 2, 3)), Arg((4,), "int64", [1, 4, 8, 8], True)), {})
 

@@ -16,7 +16,8 @@ _ARG = ("ArgMax", "ArgMin")
 _UNARY = frozenset((
     "Abs", "Asin", "Atan", "AveragePool", "Ceil", "Cos", "DepthToSpace", "Elu", "Erf", "Exp", "Floor", "Gelu", "GlobalAveragePool",
     "GlobalMaxPool", "HardSigmoid", "HardSwish", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Neg", "ReduceL2",
-    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Round", "Sigmoid", "Sign", "Sin", "Slice",
+    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Round", "Sigmoid", "Sign", "Sin",
+    "Slice",
     "Softmax", "Softplus", "SpaceToDepth", "Sqrt", "Swish", "Tanh",
 ))  # fmt: skip
 _BINARY = ["Add", "Div", "Mul", "Pow", "Sub", "PRelu", "GridSample"]
