@@ -115,8 +115,7 @@ def _write_inputs(model: Model, options: Options, folder: Path) -> Path:
     from .runtimes import inputs, tensors
 
     if options.inputs is not None:
-        names = [name for name in model.graph.inputs if model.graph.tensor(name).const is None]
-        return tensors.write(folder / "inputs.npz", inputs.load(options.inputs, names))
+        return tensors.write(folder / "inputs.npz", inputs.load(options.inputs, model.graph))
     return tensors.write(folder / "inputs.npz", inputs.for_graph(model.graph, seed=options.seed, sizes=options.sizes))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.formats import load
+from accelint.analyzer.graph import Graph
 from accelint.analyzer.runtimes import Request, Session, inputs, tensors
 from onnx import helper, numpy_helper
 
@@ -95,34 +97,65 @@ def test_every_dtype(dtype: str) -> None:
         assert np.abs(found).max() <= 2
 
 
+def inputs_graph(tmp_path: Path, **shapes: list[int | str]) -> Graph:
+    """A model with a float32 input of each shape, passed through."""
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
+        "g", [info(name, 1, shape) for name, shape in shapes.items()], [info(f"{name}_out", 1, None) for name in shapes],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "i.onnx")
+    return load(tmp_path / "i.onnx").graph
+
+
 def test_a_users_archive(tmp_path: Path) -> None:
     path = tmp_path / "golden.npz"
-    np.savez(path, a=np.arange(3), b=np.ones(2))
-    assert list(inputs.load(path, ["b", "a"])) == ["b", "a"]
+    np.savez(path, a=np.zeros(3, np.float32), b=np.ones((2, 5), np.float32))
+    assert list(inputs.load(path, inputs_graph(tmp_path, b=["n", 5], a=[3]))) == ["b", "a"]
     with pytest.raises(UsageError, match="no array for c: it holds a, b"):
-        inputs.load(path, ["a", "c"])
+        inputs.load(path, inputs_graph(tmp_path, a=[3], c=[3]))
 
 
 def test_a_users_single_array(tmp_path: Path) -> None:
-    np.save(tmp_path / "one.npy", np.arange(3))
-    assert inputs.load(tmp_path / "one.npy", ["x"])["x"].tolist() == [0, 1, 2]
+    np.save(tmp_path / "one.npy", np.arange(3, dtype=np.float32))
+    assert inputs.load(tmp_path / "one.npy", inputs_graph(tmp_path, x=[3]))["x"].tolist() == [0, 1, 2]
     with pytest.raises(UsageError, match="the model has 2 inputs"):
-        inputs.load(tmp_path / "one.npy", ["x", "y"])
+        inputs.load(tmp_path / "one.npy", inputs_graph(tmp_path, x=[3], y=[3]))
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.zeros((2, 3), np.int64), "is int64 and the model takes float32"), (np.zeros((2, 3)), "is float64 and the model takes float32"),
+        (np.zeros((2, 4), np.float32), "is 2x4 and the model takes nx3"), (np.zeros(3, np.float32), "is 3 and the model takes nx3"),
+        (np.zeros((), np.float32), "is a scalar and the model takes nx3"),
+    ],
+)  # fmt: skip
+def test_an_array_that_the_input_does_not_take_is_wrong_usage(tmp_path: Path, array: np.ndarray[Any, Any], words: str) -> None:
+    graph = inputs_graph(tmp_path, x=["n", 3])
+    np.savez(tmp_path / "in.npz", x=array)
+    with pytest.raises(UsageError, match=words):
+        inputs.load(tmp_path / "in.npz", graph)
+
+
+def test_an_archive_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"gone\.npz: no such file"):
+        inputs.load(tmp_path / "gone.npz", inputs_graph(tmp_path, x=[3]))
 
 
 @pytest.mark.parametrize("content", [b"", b"not an archive", b"PK\x03\x04broken"])
 def test_a_broken_archive_is_wrong_usage(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "bad.npz"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match=r"bad\.npz"):
-        inputs.load(path, ["x"])
+    with pytest.raises(UsageError, match=r"bad\.npz: no NumPy archive"):
+        inputs.load(path, inputs_graph(tmp_path, x=[3]))
 
 
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     path = tmp_path / "evil.npz"
     np.savez(path, x=np.array([{"a": 1}], dtype=object))
-    with pytest.raises(UsageError, match=r"evil\.npz"):
-        inputs.load(path, ["x"])
+    with pytest.raises(UsageError, match=r"evil\.npz: no NumPy archive"):
+        inputs.load(path, inputs_graph(tmp_path, x=[1]))
 
 
 def test_tensors_travel_with_order_any_name_and_repeats(tmp_path: Path) -> None:

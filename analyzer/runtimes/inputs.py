@@ -149,22 +149,48 @@ def _index_bound(graph: Graph, op: Operator, name: str) -> int | None:
     return max(0, size - 1) if isinstance(size, int) else None
 
 
-def load(path: Path, names: Sequence[str]) -> dict[str, NDArray[Any]]:
-    """The user's own inputs: an ``.npz`` with one array per name, or an ``.npy`` for a model with one input.
+def load(path: Path, graph: Graph) -> dict[str, NDArray[Any]]:
+    """The user's own inputs: an ``.npz`` with one array per input, or an ``.npy`` for a model with one input.
 
-    Raises UsageError when the file cannot be read or a name has no array.
+    Raises UsageError when the file cannot be read, an input has no array, or an array is not of the input's type and sizes.
     """
     from .tensors import read
 
+    names = [name for name in graph.inputs if graph.tensor(name).const is None]
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file: give an .npz with one array for each of {', '.join(names)}")
     try:
         if path.suffix == ".npy":
             if len(names) != 1:
                 raise UsageError(f"{path} holds one array, the model has {len(names)} inputs ({', '.join(names)}): give an .npz")
-            return {names[0]: np.load(path, allow_pickle=False)}
-        found = read(path)
+            found: Mapping[str, NDArray[Any]] = {names[0]: np.load(path, allow_pickle=False)}
+        else:
+            found = read(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez") from error
     absent = [name for name in names if name not in found]
     if absent:
         raise UsageError(f"{path} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}")
+    for name in names:
+        _hold(path, graph, name, found[name])
     return {name: found[name] for name in names}
+
+
+def _hold(path: Path, graph: Graph, name: str, array: NDArray[Any]) -> None:
+    """Raise UsageError when ``array`` is not what the input takes; types without a NumPy name are left to the runtime."""
+    tensor = graph.tensor(name)
+    if tensor.dtype in _PLAIN and array.dtype.name != tensor.dtype:
+        raise UsageError(f"{path}: the array for {name} is {array.dtype.name} and the model takes {tensor.dtype}: convert it with astype")
+    if tensor.shape is None:
+        return
+    fits = len(tensor.shape) == array.ndim and all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(tensor.shape, array.shape, strict=True)
+    )
+    if not fits:
+        wanted = "x".join("?" if dim is None else str(dim) for dim in tensor.shape) or "a scalar"
+        given = "x".join(map(str, array.shape)) or "a scalar"
+        raise UsageError(f"{path}: the array for {name} is {given} and the model takes {wanted}")
+
+
+_PLAIN = {"float64", "float32", "float16", "bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+"""Types that NumPy has under the same name."""
