@@ -9,6 +9,7 @@ from typing import Any
 
 from ..analyzer.errors import PackError
 from .conditions import Condition, ConditionError, compile_condition
+from .outline import read_codes
 from .pack import Pack, Rule, SourceNote, Support
 from .predicates import load_predicates
 from .verdict import EFFECTS, EVIDENCE, SEVERITIES
@@ -27,12 +28,6 @@ _SUPPORT_KEYS = {"ops", "source", "note", "variants", "since", "until"}
 _SOURCE_KEYS = {"url", "package", "version", "date", "evidence"}
 _CASE_KEYS = {"before", "type", "domain", "version", "attrs", "in", "out", "graphs"}
 _ANSWERS = {"holds", "fails", "unknown"}
-
-
-def read_codes() -> dict[str, dict[str, str]]:
-    """The finding codes with their names, titles, reasons and remedies."""
-    with (_HERE / "codes.toml").open("rb") as stream:
-        return tomllib.load(stream)
 
 
 class _Problems:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 from pathlib import Path
 
 from ..analyzer.errors import UsageError
+from .folders import nearest, pack_folders
 from .loader import read_pack
 from .pack import Chosen, Pack
 
-PACKS = Path(__file__).parent / "packs"
-
-
-@cache
-def pack_folders() -> dict[str, Path]:
-    """Target without variant -> its pack's folder. Told by the folder's name: ``litert_gpu`` is ``litert/gpu``."""
-    return {
-        folder.name.replace("_", "/", 1).replace("_", "-"): folder for folder in sorted(PACKS.iterdir()) if (folder / "pack.toml").is_file()
-    }
+__all__ = ["choose", "in_dialect", "load_pack", "nearest", "pack_folders"]
 
 
 @cache
@@ -53,11 +45,3 @@ def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:
         return None
     pack = load_pack(name)
     return pack.chosen(chosen.variant if chosen.variant in pack.variants else "", chosen.version)
-
-
-def nearest(word: str, known: list[str]) -> str:
-    """A hint: the names closest to a wrong one, or all of them."""
-    close = difflib.get_close_matches(word, known, n=3, cutoff=0.5)
-    if close:
-        return "did you mean " + " or ".join(close) + "?"
-    return "there are " + ", ".join(known) if known else "there are none"
