@@ -23,6 +23,8 @@ _WARNING = re.compile(r"^Warning \((?P<kind>[^)]*)\) operator: (?P<type>\S+), of
 _GIVEN = re.compile(r"acl:(\d+):(\d+)")
 """The names that ``uniquely_named`` gives: subgraph and tensor."""
 _NPU = "CUSTOM ethos-u"
+_BOOLEAN = "_int8"
+"""What Vela adds to the name of a boolean result that the CPU computes and the NPU converts."""
 
 
 class VelaWorker:
@@ -117,23 +119,34 @@ def _placement(
     file: TfliteFile, names: dict[int, str], result: TfliteFile, words: dict[str, str], first: int
 ) -> tuple[list[Placed], int, int]:
     pieces = [op for op in result.ops if op.type == _NPU]
-    on_cpu = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
+    left = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
+    on_cpu = left | {name.removesuffix(_BOOLEAN) for name in left}
     by_name = {name: tensor for tensor, name in names.items()}
     inside: dict[int, int] = {}
-    for number, piece in enumerate(pieces, first):
+    count = 0
+    for piece in pieces:
         reads = {by_name[name] for name in map(result.name, (item for item in piece.inputs if item >= 0)) if name in by_name}
         writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
-        for index in file.between(reads, writes):
-            inside.setdefault(index, number)
+        held = [index for index in file.between(reads, writes) if not _on_cpu(file.ops[index], names, on_cpu)]
+        if not held:
+            continue  # it converts a boolean input or result, no operator of the file
+        for index in held:
+            inside.setdefault(index, first + count)
+        count += 1
     known = {names[item] for op in file.ops for item in op.outputs if item >= 0}
-    return [_placed(file, op, names, on_cpu, inside, words) for op in file.ops], len(pieces), len(on_cpu - known)
+    added = sum(1 for name in left if not {name, name.removesuffix(_BOOLEAN)} & known)
+    return [_placed(file, op, names, on_cpu, inside, words) for op in file.ops], count, added
+
+
+def _on_cpu(op: Op, names: dict[int, str], on_cpu: set[str]) -> bool:
+    return any(names[item] in on_cpu for item in op.outputs if item >= 0)
 
 
 def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], inside: dict[int, int], words: dict[str, str]) -> Placed:
     written = [names[item] for item in op.outputs if item >= 0]
     reason = " / ".join(words[name] for name in written if name in words)
     label = file.label(op)
-    if any(name in on_cpu for name in written):
+    if _on_cpu(op, names, on_cpu):
         return Placed(op.index, label, op.type, "cpu", file.graph, reason=reason or "left to the CPU without a reason")
     if op.index in inside:
         return Placed(op.index, label, op.type, "accelerator", file.graph, inside[op.index])
