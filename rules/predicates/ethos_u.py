@@ -223,3 +223,20 @@ def vela_softmax_rows(graph: Graph, op: Operator, context: Context) -> Outcome:
     if shape is None:
         return holds_if(None, "unknown size", str(_MOST))
     return holds_if(shape[-3] * shape[-2] <= _MOST, f"{shape[-3]}x{shape[-2]}", str(_MOST))
+
+
+@predicate("vela_fixed_sizes")
+def vela_fixed_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Inputs and results have a known rank and no open size but the first."""
+    for tensor in (*graph.input_tensors(op), *graph.output_tensors(op)):
+        if tensor is None:
+            continue
+        if tensor.shape is None or any(not isinstance(size, int) for size in tensor.shape[1:]):
+            return holds_if(False, f"shape {tensor.shape} of {tensor.name!r}", "the first dimension")
+    return holds_if(True, "", "the first dimension")
+
+
+@predicate("vela_input_slots")
+def vela_input_slots(graph: Graph, op: Operator, context: Context, slots: int) -> Outcome:
+    """The operator stores this many inputs, omitted ones counted."""
+    return holds_if(len(op.inputs) == slots, f"{len(op.inputs)} inputs", f"{slots} inputs")
