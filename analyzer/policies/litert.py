@@ -23,8 +23,9 @@ _SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
 class LiteRTDelegate:
     """Partitions of a LiteRT delegate.
 
-    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``fp16`` (``remap``: the GPU delegate reads
-    float16 constants through their DEQUANTIZE; ``unpack``: XNNPACK unpacks constants when it is applied).
+    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``min_nodes`` (smaller partitions stay on the host,
+    unless the whole graph is taken), ``fp16`` (``remap``: the GPU delegate reads float16 constants through their DEQUANTIZE; ``unpack``:
+    XNNPACK unpacks constants when it is applied; ``keep``: the delegate does nothing of the kind).
     """
 
     bodies = True
@@ -33,6 +34,8 @@ class LiteRTDelegate:
         """Unpacking of stored constants, which the delegate does once when it is applied."""
         if options.get("fp16") == "unpack":
             return unpacked(graph)
+        if options.get("fp16") == "keep":
+            return set()
         halves = half_constants(graph)
         return {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
 
@@ -57,7 +60,9 @@ class LiteRTDelegate:
         if options.get("fp16") == "unpack":
             kept, dropped = _with_unpacked(graph, taken)
             return Grouping(tuple(partitions(graph, kept)), dropped)
-        return _largest(graph, taken, most)
+        if options.get("fp16") == "keep":
+            return _kept_largest(partitions(graph, taken), most, int(options.get("min_nodes", 1)))
+        return _largest(graph, taken, most, int(options.get("min_nodes", 1)))
 
 
 def _stored(tensor: Tensor) -> Tensor:
@@ -148,20 +153,28 @@ def _touches_resource(graph: Graph, op: Operator) -> bool:
     return any(tensor is not None and tensor.dtype == "resource" for tensor in tensors)
 
 
-def _largest(graph: Graph, taken: Set[str], most: int) -> Grouping:
-    """The GPU delegate: the whole graph, or the largest partitions without the DEQUANTIZE of float16 constants."""
+def _largest(graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
+    """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of float16 constants."""
     halves = half_constants(graph)
     constants = {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
     if all(op.id in taken or op.id in constants for op in graph.ops()):
         everything = tuple(op.id for op in graph.ops())
         return Grouping((everything,) if everything else ())
-    found = partitions(graph, taken - constants)
+    return _kept_largest(partitions(graph, taken - constants), most, least)
+
+
+def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Grouping:
+    """The ``most`` largest partitions (0 for all) of at least ``least`` operators."""
     ranked = sort(found, lambda left, right: len(left) > len(right))
-    kept = ranked[:most] if most else ranked
+    chosen = ranked[:most] if most else ranked
+    kept = [group for group in chosen if len(group) >= least]
     dropped: dict[str, Dropped] = {}
     for group in ranked[len(kept) :]:
-        words = f"its partition of {len(group)} operators is not among the {most} largest of {len(ranked)}"
-        dropped.update((id, Dropped("ACL602", "too-many-partitions", words)) for id in group)
+        words = f"its partition of {len(group)} operators"
+        why = Dropped("ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(ranked)}")
+        if len(group) < least:
+            why = Dropped("ACL601", "partition-too-small", f"{words} is smaller than {least}, the least that the delegate takes")
+        dropped.update((id, why) for id in group)
     inside = {id for group in kept for id in group}
     return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
 
