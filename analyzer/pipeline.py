@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..rewrites.registry import answers
 from ..rules.pack import Chosen
 from ..rules.registry import in_dialect
 from ..rules.verdict import Verdict
@@ -43,13 +42,12 @@ def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
 
 
 def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
-    fixes = answers()
     converted: Converted | None = None
     coverages = []
     for chosen in packs:
         direct = in_dialect(chosen, model.dialect)
         if direct is not None:
-            coverages.append(check(model, direct).with_fixes(fixes))
+            coverages.append(_with_fixes(check(model, direct), model.dialect))
             continue
         if (model.dialect, chosen.pack.dialect) not in _CONVERTERS:
             raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")
@@ -61,11 +59,19 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
     return coverages
 
 
+def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
+    if not coverage.findings:
+        return coverage
+    from ..rewrites.registry import answers
+
+    return coverage.with_fixes(answers(dialect))
+
+
 def of_converted(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     """The coverage of a converted model, told in the words of the model that it was converted from."""
     if made.model is None or made.op_map is None:
         return _refused(model, made, chosen)
-    coverage = check(made.model, chosen).with_fixes(answers())
+    coverage = _with_fixes(check(made.model, chosen), made.model.dialect)
     sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
     names = {op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else "" for op in coverage.operators}
     operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)

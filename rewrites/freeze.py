@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..analyzer.errors import UsageError
 from ..analyzer.graph import Dim, Graph, Shape, Tensor
-from ..rules.registry import nearest
+from ..rules.folders import nearest
 
 if TYPE_CHECKING:
     from ..analyzer.model import Model

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..analyzer.errors import UsageError
-from ..rules.registry import nearest
+from ..rules.folders import nearest
 from .engine import LEVELS, AnyRewrite, ordered
+from .families import FAMILIES
 
 if TYPE_CHECKING:
     from ..analyzer.check import Coverage, Finding
     from ..analyzer.graph import Graph
 
-FAMILIES = (
-    "fold_onnx", "clean_onnx", "onnx_einsum", "onnx_parts", "onnx_linear", "onnx_rank",
-    "fold_tflite", "clean_tflite", "tflite_reshape", "tflite_gather", "tflite_elementwise", "tflite_rank",
-)  # fmt: skip
-
 
 @cache
 def rewrites(dialect: str | None = None) -> tuple[AnyRewrite, ...]:
     """Every rewrite of a dialect, or of all, in their declared order."""
-    found = [rewrite for family in FAMILIES for rewrite in import_module(f".{family}", __package__).REWRITES]
-    return tuple(rewrite for rewrite in ordered(found) if dialect in (None, rewrite.dialect))
+    families = [family for kind, names in FAMILIES.items() if dialect in (None, kind) for family in names]
+    return ordered(_listed(families))
+
+
+def _listed(families: Iterable[str]) -> list[AnyRewrite]:
+    return [rewrite for family in families for rewrite in import_module(f".{family}", __package__).REWRITES]
 
 
 def rewrite(id: str) -> AnyRewrite:
@@ -47,10 +48,10 @@ def answering(finding: Finding, candidates: tuple[AnyRewrite, ...]) -> tuple[Any
     return tuple(item for item in candidates if finding.code in item.answers or finding.rule in item.answers)
 
 
-def answers() -> dict[str, str]:
+def answers(dialect: str | None = None, families: Iterable[str] | None = None) -> dict[str, str]:
     """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding at operators of that type."""
     found: dict[str, str] = {}
-    for item in rewrites():
+    for item in rewrites(dialect) if families is None else _listed(families):
         for answer in item.answers:
             for type in item.root:
                 found.setdefault(f"{answer}:{type}", item.id)

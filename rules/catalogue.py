@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ..analyzer.errors import UsageError
 from .folders import nearest, pack_folders
 from .outline import Outline, Table, read_codes
+
+Fixes = Callable[[str, Sequence[str]], Mapping[str, str]]
 
 
 def target_rows() -> list[dict[str, Any]]:
@@ -39,8 +41,8 @@ def _packs(target: str | None) -> list[Outline]:
     return [Outline(name) for name in names]
 
 
-def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
-    """The text of ``explain``; ``fixes`` maps ``code:TYPE`` and ``rule:TYPE`` to the rewrites that answer them.
+def explanation(what: str, target: str | None, fixes: Fixes) -> str:
+    """The text of ``explain``; ``fixes`` tells, for a code or rule name and operator types, ``code:TYPE`` and ``rule:TYPE`` -> the rewrite that answers.
 
     Raises UsageError with the nearest names when nothing is called so.
     """
@@ -48,11 +50,10 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
     packs = _packs(target)
     if what.upper() in codes:
         return _explain_code(what.upper(), codes[what.upper()], packs, fixes)
-    quoted = f'"{what}"'
-    named = [(pack, rule) for pack in packs for rule in pack.rules(quoted) if rule["name"] == what]
+    named = [(pack, rule) for pack in packs for rule in pack.rules(what) if rule["name"] == what]
     if named:
         return "\n".join(_explain_rule(pack, rule, fixes) for pack, rule in named)
-    known = [pack for pack in packs if any(what in item["ops"] for item in (*pack.supports(quoted), *pack.rules(quoted)))]
+    known = [pack for pack in packs if any(what in item["ops"] for item in (*pack.supports(what), *pack.rules(what)))]
     if known:
         return "\n".join(_explain_operator(what, pack, fixes) for pack in known)
     types = {name for pack in packs for item in pack.supports() for name in item["ops"]}
@@ -60,7 +61,7 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
     raise UsageError(f"nothing is called {what!r}: {nearest(what, sorted(everything))}")
 
 
-def _explain_code(code: str, entry: Mapping[str, str], packs: Sequence[Outline], fixes: Mapping[str, str]) -> str:
+def _explain_code(code: str, entry: Mapping[str, str], packs: Sequence[Outline], fixes: Fixes) -> str:
     lines = [f"{code} {entry['name']}: {entry['title']}", "", f"Why it matters: {entry['why']}", f"What to change: {entry['change']}"]
     lines += [f"Rewrite that repairs it: {line}" for line in _repairs(code, (), fixes)]
     for pack in packs:
@@ -75,7 +76,7 @@ def _named(pack: Outline) -> str:
     return f"{pack.target} ({pack.head.get('runtime', '')} {pack.head.get('version', '')})"
 
 
-def _explain_rule(pack: Outline, rule: Table, fixes: Mapping[str, str], operator: str = "") -> str:
+def _explain_rule(pack: Outline, rule: Table, fixes: Fixes, operator: str = "") -> str:
     lines = [f"{rule['id']} {rule['name']} on {pack.target}: {rule['message']}", f"  operators: {', '.join(rule['ops'])}"]
     lines += [f"  when {_say(table)}" for table in rule.get("when", ())]
     lines += [f"  requires {_say(table)}" for table in rule.get("require", ())]
@@ -91,14 +92,13 @@ def _explain_rule(pack: Outline, rule: Table, fixes: Mapping[str, str], operator
     return "\n".join(lines) + "\n"
 
 
-def _explain_operator(operator: str, pack: Outline, fixes: Mapping[str, str]) -> str:
-    quoted = f'"{operator}"'
-    taken = [item for item in pack.supports(quoted) if operator in item["ops"]]
+def _explain_operator(operator: str, pack: Outline, fixes: Fixes) -> str:
+    taken = [item for item in pack.supports(operator) if operator in item["ops"]]
     sources = pack.sources()
     lines = [f"{operator} on {_named(pack)}"]
     lines += [f"  {item.get('note') or 'taken'} [{sources.get(item['source'], {}).get('evidence', 'source')}]" for item in taken]
     lines += [] if taken else ["  not taken in any configuration"]
-    own = [rule for rule in pack.rules(quoted, '"*"') if operator in rule["ops"] or "*" in rule["ops"]]
+    own = [rule for rule in pack.rules(operator, "*") if operator in rule["ops"] or "*" in rule["ops"]]
     own = [rule for rule in own if operator not in rule.get("except", ())]
     lines += [] if own else ["  any configuration"]
     told = ("  " + _explain_rule(pack, rule, fixes, operator).replace("\n", "\n  ").rstrip() for rule in own)
@@ -118,10 +118,10 @@ def _say(table: Any) -> str:
     return " ".join(words)
 
 
-def _repairs(answer: str, ops: Sequence[str], fixes: Mapping[str, str]) -> list[str]:
+def _repairs(answer: str, ops: Sequence[str], fixes: Fixes) -> list[str]:
     """``rewrite (TYPE, TYPE)`` for each rewrite that answers a code or rule at the given types, or at any."""
     found: dict[str, list[str]] = {}
-    for key, rewrite in fixes.items():
+    for key, rewrite in fixes(answer, ops).items():
         name, _, type = key.partition(":")
         if name == answer and (not ops or type in ops):
             found.setdefault(rewrite, []).append(type)

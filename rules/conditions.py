@@ -269,7 +269,9 @@ def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
         try:
             outcome: Outcome = predicate(graph, op, context, **arguments)
         except _MALFORMED as error:
-            return Outcome(Answer.UNKNOWN, f"an operator that does not fit its own schema ({type(error).__name__})", "a well-formed operator")
+            return Outcome(
+                Answer.UNKNOWN, f"an operator that does not fit its own schema ({type(error).__name__})", "a well-formed operator"
+            )
         return outcome
 
     return Condition(check, table)

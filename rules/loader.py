@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from .conditions import Condition, ConditionError, compile_condition
 from .outline import read_codes
 from .pack import Pack, Rule, SourceNote, Support
 from .predicates import load_predicates
+from .tables import read_tables
 from .verdict import EFFECTS, EVIDENCE, SEVERITIES
 
 _HERE = Path(__file__).parent
@@ -109,9 +109,8 @@ def _merge(files: list[Path], problems: _Problems) -> dict[str, Any]:
     merged: dict[str, Any] = {"pack": {}, "source": {}, "variant": {}, "rule": [], "support": []}
     for file in files:
         try:
-            with file.open("rb") as stream:
-                data = tomllib.load(stream)
-        except (tomllib.TOMLDecodeError, OSError, UnicodeDecodeError) as error:
+            data = read_tables(file)
+        except (ValueError, OSError) as error:  # what is no TOML or no UTF-8 is a ValueError
             raise PackError(f"{file}: not readable as TOML: {error}") from error
         problems.unknown_keys(file.name, data, _TOP_KEYS)
         for key in ("pack", "source", "variant"):

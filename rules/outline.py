@@ -1,22 +1,18 @@
-"""Packs read as text, for questions about packs and not about models.
+"""Packs as tables, for questions about packs and not about models.
 
-A pack's file is cut at its tables, and only the tables that can hold the answer are parsed: nothing is compiled,
-and nothing of the graph is imported. The strict reading is the loader's, and the tests hold every shipped pack to it.
+Nothing is compiled and nothing of the graph is imported. The strict reading is the loader's, and the tests hold every
+shipped pack to it.
 """
 
 from __future__ import annotations
 
-import re
-import tomllib
-from collections.abc import Iterable
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 from ..analyzer.errors import UsageError
 from .folders import PACKS, nearest, pack_folders
+from .tables import read_tables
 
-_TABLE = re.compile(r"^\[\[?(pack|source|variant|support|rule)\b", re.MULTILINE)
 _EFFECTS = {"rejected": "error", "note": "note"}
 Table = dict[str, Any]
 
@@ -24,8 +20,8 @@ Table = dict[str, Any]
 @cache
 def read_codes() -> dict[str, dict[str, str]]:
     """The finding codes with their names, titles, reasons and remedies."""
-    with (PACKS.parent / "codes.toml").open("rb") as stream:
-        return tomllib.load(stream)
+    codes: dict[str, dict[str, str]] = read_tables(PACKS.parent / "codes.toml")
+    return codes
 
 
 class Outline:
@@ -36,55 +32,38 @@ class Outline:
         if folder is None:
             raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
         self.target = target
-        self._chunks = _chunks(folder)
-        own = self._parsed("pack")[0]
+        files = sorted(folder.glob("*.toml"), key=lambda path: (path.name != "pack.toml", path.name))
+        self._files = [read_tables(file) for file in files]
+        own = self._files[0]["pack"]
         self.base = Outline(own["extends"].replace("_", "/", 1).replace("_", "-")) if "extends" in own else None
         self.head: Table = {**(self.base.head if self.base else {}), **own}
 
     def variants(self) -> list[str]:
         """Names of the variants, the default one first."""
-        names = [name for table in self._raw("variant") for name in table]
+        names = [name for tables in self._files for name in tables.get("variant", ())]
         return names or (self.base.variants() if self.base else [])
 
     def sources(self) -> dict[str, Table]:
         """The pack's sources by name."""
         found = self.base.sources() if self.base else {}
-        for table in self._raw("source"):
-            found.update(table)
+        for tables in self._files:
+            found = {**found, **tables.get("source", {})}
         return found
 
     def rules(self, *words: str) -> list[Table]:
-        """Rules whose text has one of the words, or all; each with its source and its defaults filled in."""
+        """Rules with one of the words as code, name or operator type, or all; each with its source and its defaults filled in."""
         dropped = {item["rule"] for item in self.head.get("drop", ())}
         inherited = [rule for rule in self.base.rules(*words) if rule["name"] not in dropped] if self.base else []
         sources = self.sources()
-        return inherited + [_filled(rule, sources) for rule in self._parsed("rule", words)]
+        return inherited + [_filled(rule, sources) for rule in self._listed("rule", words)]
 
     def supports(self, *words: str) -> list[Table]:
-        """Support entries whose text has one of the words, or all."""
-        return (self.base.supports(*words) if self.base else []) + self._parsed("support", words)
+        """Support entries with one of the operator types, or all."""
+        return (self.base.supports(*words) if self.base else []) + self._listed("support", words)
 
-    def _parsed(self, kind: str, words: Iterable[str] = ()) -> list[Table]:
-        found: list[Table] = []
-        for table in self._raw(kind, words):
-            found += table if isinstance(table, list) else [table]
-        return found
-
-    def _raw(self, kind: str, words: Iterable[str] = ()) -> list[Any]:
-        wanted = tuple(words)
-        texts = [text for name, text in self._chunks if name == kind and (not wanted or any(word in text for word in wanted))]
-        return [tomllib.loads(text)[kind] for text in texts]
-
-
-def _chunks(folder: Path) -> list[tuple[str, str]]:
-    """The tables of a pack's files as (kind, text), ``pack.toml`` first."""
-    found: list[tuple[str, str]] = []
-    for file in sorted(folder.glob("*.toml"), key=lambda path: (path.name != "pack.toml", path.name)):
-        text = file.read_text(encoding="utf-8")
-        starts = [*_TABLE.finditer(text)]
-        ends = [match.start() for match in starts[1:]] + [len(text)]
-        found += [(match[1], text[match.start() : end]) for match, end in zip(starts, ends, strict=True)]
-    return found
+    def _listed(self, kind: str, words: tuple[str, ...]) -> list[Table]:
+        found = [table for tables in self._files for table in tables.get(kind, ())]
+        return [table for table in found if not words or not set(words).isdisjoint([*table["ops"], table.get("id"), table.get("name")])]
 
 
 def _filled(rule: Table, sources: dict[str, Table]) -> Table:

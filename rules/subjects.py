@@ -99,6 +99,7 @@ TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "graph_input": lambda graph, tensor: [tensor.name in graph.inputs],
     "graph_output": lambda graph, tensor: [tensor.name in graph.outputs],
     "consumers": lambda graph, tensor: [len(graph.consumers(tensor.name))],
+    "used": lambda graph, tensor: [tensor.name in graph.outputs or bool(graph.consumers(tensor.name))],
     "variable": lambda graph, tensor: [bool(tensor.attrs.get("is_variable"))],
     "sparse": lambda graph, tensor: [bool(tensor.attrs.get("sparsity"))],
 }
@@ -169,7 +170,14 @@ def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], whi
 
 
 _LOCAL = {"dtype", "rank", "shape", "dim", "known_dim", "static", "const", "elements", "bytes", "quant", "quant_axis", "present"}
-_WORDS = {"dim": "size", "known_dim": "size", "quant": "quantization", "zero_point": "zero point", "quant_axis": "quantized axis", "elements": "element count"}
+_WORDS = {
+    "dim": "size",
+    "known_dim": "size",
+    "quant": "quantization",
+    "zero_point": "zero point",
+    "quant_axis": "quantized axis",
+    "elements": "element count",
+}
 
 
 def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: str | None = None) -> Subject:

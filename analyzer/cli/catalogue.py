@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,10 +59,21 @@ def explain(
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
-    from ...rewrites.registry import answers
     from ...rules.catalogue import explanation
 
-    typer.echo(explanation(what, target, answers()), nl=False)
+    typer.echo(explanation(what, target, _answers), nl=False)
+
+
+def _answers(answer: str, types: Iterable[str]) -> dict[str, str]:
+    """What the rewrites that mention a code or rule name, and one of the types, say they answer."""
+    from ...rewrites.families import mentioning
+
+    families = mentioning(answer, types)
+    if not families:
+        return {}
+    from ...rewrites.registry import answers
+
+    return answers(families=families)
 
 
 def schema() -> None:
