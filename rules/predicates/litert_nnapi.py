@@ -13,12 +13,6 @@ from ..verdict import Answer
 from . import holds_if, predicate
 
 
-@predicate("nnapi_slots")
-def nnapi_slots(graph: Graph, op: Operator, context: Context, *, one_of: list[int]) -> Outcome:
-    """The operator lists that many inputs, omitted optional ones included (``node->inputs->size``)."""
-    return holds_if(len(op.inputs) in one_of, f"{len(op.inputs)} inputs", " or ".join(map(str, one_of)))
-
-
 @predicate("nnapi_window")
 def nnapi_window(graph: Graph, op: Operator, context: Context, *, most: int) -> Outcome:
     """The pooling window has at most ``most`` elements."""
