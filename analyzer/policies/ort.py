@@ -27,6 +27,7 @@ class OrtCompile:
         trivial: types that do not make a group: one that has only these is not handed over.
         min_nodes: smaller groups are not handed over.
         inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
+        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
     """
 
     bodies = False
@@ -52,7 +53,10 @@ class OrtCompile:
         taken = taken - edge
         dropped = {id: _with_target(unit, id) for id, unit in found.items() if id in taken and unit.target.id not in taken}
         dropped.update((id, _EDGE) for id in edge)
-        walk = _Walk(graph, taken, found, self.folded(graph, options))
+        folded = self.folded(graph, options)
+        small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
+        dropped.update(small)
+        walk = _Walk(graph, taken - small.keys(), found, folded)
         kept: list[tuple[str, ...]] = []
         refused: dict[str, Dropped] = {}
         for group in walk.run():
@@ -80,6 +84,16 @@ def _at_the_edge(graph: Graph, op: Operator) -> bool:
     return op.type == "DequantizeLinear" and op.outputs[0] in graph.outputs and not graph.consumers(op.outputs[0])
 
 
+def _small_graph(graph: Graph, taken: Set[str], folded: Set[str], opening: Sequence[str]) -> dict[str, Dropped]:
+    """Every operator of a graph of at most three that begins with a type that only larger graphs may begin with."""
+    running = [op for op in graph.ops() if op.id not in folded]
+    if not opening or not running or len(running) > _SMALL or running[0].type not in opening or any(op.id not in taken for op in running):
+        return {}
+    words = f"a graph of {len(running)} that begins with {running[0].type} is not handed over"
+    return {op.id: Dropped("ACL601", "small-graph", words) for op in running}
+
+
+_SMALL = 3
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
 )
