@@ -11,8 +11,12 @@ import onnx
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
+from accelint.analyzer.graph import Graph, Operator
 from accelint.analyzer.runtimes import Request, Session
+from accelint.rules.conditions import Outcome
+from accelint.rules.predicates.onnx_schema import attributes_declared
 from accelint.rules.registry import choose
+from accelint.rules.verdict import Answer
 from onnx import helper, numpy_helper
 
 QNN = "onnxruntime/qnn:sm8650"
@@ -31,9 +35,10 @@ def save(
     others: dict[str, list[int]] | None = None,
 ) -> Path:  # fmt: skip
     """Float x (and int64 ``others``) -> nodes -> float y, shapes inferred."""
+    indices = (others or {}).items()
     graph = helper.make_graph(
         nodes, "g",
-        [helper.make_tensor_value_info("x", FLOAT, shape), *(helper.make_tensor_value_info(k, INT64, v) for k, v in (others or {}).items())],
+        [helper.make_tensor_value_info("x", FLOAT, shape), *(helper.make_tensor_value_info(k, INT64, v) for k, v in indices)],
         [helper.make_tensor_value_info("y", FLOAT, None)],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
     )  # fmt: skip
@@ -56,3 +61,35 @@ def test_a_lookup_of_five_dimensions(tmp_path: Path, qnn: Session, table: list[i
     path = save(tmp_path / "m.onnx", nodes, table, {"i": ids} if constant else {}, others={} if constant else {"i": indices})
     predicted, answer = check(load(path), choose(QNN)).verdict, qnn.ask(Request(path))
     assert (predicted == "rejected") == (answer.status == "refused"), (predicted, answer.status, answer.reason)
+
+
+@pytest.mark.parametrize("attribute", ["num_outputs", "note", "__note"])
+@pytest.mark.parametrize("opset", [17, 18])
+@pytest.mark.parametrize("target", ["onnxruntime/cpu", QNN])
+def test_an_attribute_of_another_operator_set(tmp_path: Path, target: str, opset: int, attribute: str) -> None:
+    """torch.onnx leaves num_outputs on Split when it converts down to operator set 17: the file is invalid."""
+    node = helper.make_node("Split", ["x"], ["y", "z"], **{attribute: 2})
+    if opset == 18 and attribute != "num_outputs":
+        node.attribute.append(helper.make_attribute("num_outputs", 2))
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", FLOAT, [4, 8])],
+        [helper.make_tensor_value_info(name, FLOAT, [2, 8]) for name in ("y", "z")],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), tmp_path / "m.onnx")
+    if target == QNN:
+        pytest.importorskip("onnxruntime_qnn", reason="needs onnxruntime-qnn")
+    with Session(target, timeout=60) as session:
+        answer = session.ask(Request(tmp_path / "m.onnx"))
+    coverage = check(load(tmp_path / "m.onnx"), choose(target))
+    assert (coverage.verdict == "rejected") == (answer.status == "refused"), (coverage.verdict, answer.reason)
+    if answer.status == "refused":
+        assert "attribute-not-in-the-operator-set" in {item.rule for item in coverage.findings}
+
+
+def test_operators_without_a_schema_keep_their_attributes() -> None:
+    graph = Graph("main", "onnx", {"": 17, "com.vendor": 1})
+    graph.add_op(Operator("main/0", "Blur", (), (), {"radius": 2}, domain="com.vendor", version=1))
+    chosen = choose(QNN)
+    assert attributes_declared(graph, graph.op("main/0"), chosen.context).answer is Answer.HOLDS
+    graph.add_op(Operator("main/1", "Split", (), (), {"radius": 2}, version=17))
+    assert attributes_declared(graph, graph.op("main/1"), chosen.context) == Outcome(Answer.FAILS, "attribute radius", "axis")
