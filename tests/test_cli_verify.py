@@ -1,0 +1,159 @@
+"""accelint verify, conform, runtimes, fix and convert on real runtimes, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from accelint.analyzer.runtimes.vulkan import icd
+from cli import accelint, report
+from onnx import TensorProto, helper
+
+FIXTURES = Path(__file__).parent.parent / "fixtures"
+ENCODER = FIXTURES / "demo" / "encoder.onnx"
+DENOISER = FIXTURES / "demo" / "denoiser.tflite"
+QNN = "onnxruntime/qnn:sm8650"
+needs_vulkan = pytest.mark.skipif(icd() is None, reason="no Vulkan driver: apt install chromium")
+
+
+@pytest.fixture(scope="module")
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fixed") / "encoder.onnx"
+    result = accelint("fix", ENCODER, "--target", QNN, "--freeze", "tokens=1x16", "-o", out)
+    assert result.returncode == 0, result.stderr
+    return out
+
+
+def test_freezing_makes_the_encoder_run_on_the_npu(fixed: Path) -> None:
+    before = report("check", ENCODER, "--target", QNN)["models"][0]["targets"][0]
+    after = report("verify", fixed, "--target", QNN, "--against", ENCODER, code=0)["models"][0]["targets"][0]
+    assert before["coverage"]["macs"] in (0, None)
+    assert after["coverage"]["macs"] == 1.0
+    devices = {row["type"]: row["device"] for row in after["placement"]}
+    assert devices["MatMul"] == devices["Softmax"] == devices["LayerNormalization"] == "accelerator"
+    assert after["parity"]["ok"]
+    assert after["contradictions"] == []
+
+
+def test_verify_catches_another_model(fixed: Path, tmp_path: Path) -> None:
+    model = onnx.load(fixed)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT and len(tensor.dims) == 2:
+            array = onnx.numpy_helper.to_array(tensor) * np.float32(1.5)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
+    other = tmp_path / "other.onnx"
+    onnx.save(model, other)
+    result = accelint("verify", fixed, "--target", QNN, "--against", other)
+    assert result.returncode == 5
+    assert "parity FAILS" in result.stdout
+
+
+def test_verify_with_the_users_inputs_and_latency(fixed: Path, tmp_path: Path) -> None:
+    golden = tmp_path / "golden.npz"
+    np.savez(golden, tokens=np.arange(16, dtype=np.int64).reshape(1, 16))
+    target = report("verify", fixed, "--target", "onnxruntime/cpu", "--inputs", golden, "--latency", 3, code=0)["models"][0]["targets"][0]
+    assert target["latency_ms"]["runs"] == 3
+    wrong = tmp_path / "wrong.npz"
+    np.savez(wrong, words=np.zeros(3))
+    result = accelint("verify", fixed, "--target", QNN, "--inputs", wrong)
+    assert result.returncode == 2
+    assert "has no array for tokens" in result.stderr
+
+
+def test_a_pack_that_is_wrong_is_contradicted(tmp_path: Path) -> None:
+    path = tmp_path / "tanh.onnx"
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    graph = helper.make_graph([helper.make_node("Tanh", ["x"], ["y"])], "g", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    pack = tmp_path / "mine.toml"
+    pack.write_text(
+        """
+[pack]
+target = "onnxruntime/qnn"
+dialect = "onnx"
+runtime = "onnxruntime-qnn"
+version = "2.7.0"
+date = "2026-11-22"
+default = "fallback"
+policy = "ort-compile"
+[variant.sm8650]
+[source.mine]
+package = "mine"
+version = "1"
+[[support]]
+ops = ["Relu"]
+source = "mine"
+"""
+    )
+    assert accelint("check", path, "--target", QNN, "--pack", pack, "--require-full").returncode == 1
+    result = accelint("verify", path, "--target", QNN, "--pack", pack)
+    assert result.returncode == 4
+    assert "was predicted fallback and ran on the accelerator" in result.stderr
+    assert accelint("verify", path, "--target", QNN).returncode == 0
+
+
+@needs_vulkan
+@pytest.mark.vulkan
+def test_the_denoiser_moves_to_the_gpu(tmp_path: Path) -> None:
+    out = tmp_path / "denoiser.tflite"
+    before = report("verify", DENOISER, "--target", "litert/gpu", code=0)["models"][0]["targets"][0]
+    assert 0 < before["accelerated"] < before["accelerated"] + before["fallback"]
+    assert accelint("fix", DENOISER, "--target", "litert/gpu", "-o", out).returncode == 0
+    after = report("verify", out, "--target", "litert/gpu", "--against", DENOISER, code=0)["models"][0]["targets"][0]
+    assert after["verdict"] == "full"
+    assert {row["device"] for row in after["placement"]} == {"accelerator"}
+    assert after["parity"]["ok"]
+
+
+def test_fix_tells_what_it_did_and_writes_nothing_without_output() -> None:
+    result = accelint("fix", DENOISER, "--target", "litert/gpu", "--diff", "--json")
+    assert result.returncode == 0
+    done = json.loads(result.stdout)
+    assert done["output"] is None
+    assert any(step["kept"] and step["proof"].startswith("proved") for step in done["steps"])
+    assert accelint("fix", DENOISER, "--target", "litert/gpu").returncode == 2
+
+
+def test_conform_counts_and_can_be_resumed(tmp_path: Path) -> None:
+    options = ["conform", "litert/xnnpack", "--limit", 40, "--cache", tmp_path, "--jobs", 1]
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    assert accelint(*options, "--output", first).returncode == 0
+    kept = next(tmp_path.glob("*.jsonl"))
+    lines = kept.read_text().splitlines()
+    kept.write_text("\n".join(lines[:10]) + '\n{"model": "cut o')
+    assert accelint(*options, "--output", second, "--page", tmp_path / "page.md").returncode == 0
+    run, again = (json.loads(path.read_text())["corpora"]["generated"] for path in (first, second))
+    assert run == again
+    assert run["operators"] > 20
+    assert sum(count for row in run["confusion"].values() for count in row.values()) == run["operators"]
+    assert "predicted" in (tmp_path / "page.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("record", "target"), [("coreml_mlprogram", "coreml:mlprogram"), ("coreml_nn", "coreml:neuralnetwork"), ("nnapi", "nnapi")]
+)
+def test_the_recorded_answers_agree_with_the_packs(record: str, target: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.json"
+    path = FIXTURES / "recorded" / f"onnxruntime_{record}.json.gz"
+    assert accelint("conform", f"onnxruntime/{target}", "--corpus", path, "--output", out).returncode == 0
+    run = next(iter(json.loads(out.read_text())["corpora"].values()))
+    assert run["operators"] > 10_000
+    assert run["agreement"] >= 0.995
+    assert run["false_accelerated"] <= 0.002
+    assert run["partitions"]["groups_right"] >= 0.98 * run["partitions"]["groups_told"]
+
+
+def test_runtimes_are_listed_with_what_is_missing() -> None:
+    rows = {row["name"]: row for row in json.loads(accelint("runtimes", "--json").stdout)}
+    assert rows["onnxruntime/cpu"]["available"]
+    assert not rows["coreml/ane"]["available"]
+    assert "macOS" in rows["coreml/ane"]["missing"]
+
+
+def test_verify_of_a_target_that_cannot_run_here_says_so() -> None:
+    result = accelint("verify", ENCODER, "--target", "onnxruntime/nnapi")
+    assert result.returncode in (2, 4)
+    assert "onnxruntime/nnapi" in result.stderr
