@@ -42,7 +42,8 @@ def _packs(target: str | None) -> list[Outline]:
 
 
 def explanation(what: str, target: str | None, fixes: Fixes) -> str:
-    """The text of ``explain``; ``fixes`` tells, for a code or rule name and operator types, ``code:TYPE`` and ``rule:TYPE`` -> the rewrite that answers.
+    """The text of ``explain``;
+    ``fixes`` tells ``code:TYPE`` and ``rule:TYPE`` -> the rewrite that answers, for a code or rule name and operator types.
 
     Raises UsageError with the nearest names when nothing is called so.
     """
@@ -78,8 +79,8 @@ def _named(pack: Outline) -> str:
 
 def _explain_rule(pack: Outline, rule: Table, fixes: Fixes, operator: str = "") -> str:
     lines = [f"{rule['id']} {rule['name']} on {pack.target}: {rule['message']}", f"  operators: {', '.join(rule['ops'])}"]
-    lines += [f"  when {_say(table)}" for table in rule.get("when", ())]
-    lines += [f"  requires {_say(table)}" for table in rule.get("require", ())]
+    lines += [f"  when {say(table)}" for table in rule.get("when", ())]
+    lines += [f"  requires {say(table)}" for table in rule.get("require", ())]
     lines += ["  always refused"] if rule.get("refuse") else []
     lines += [f"  only for {', '.join(rule['variants'])}"] if rule.get("variants") else []
     lines.append(f"  effect: {rule['effect']}; evidence: {rule['evidence']}")
@@ -105,15 +106,13 @@ def _explain_operator(operator: str, pack: Outline, fixes: Fixes) -> str:
     return "\n".join([*lines, *told]) + "\n"
 
 
-def _say(table: Any) -> str:
+def say(table: Any) -> str:
     """A condition's table in words, close to how it is written."""
     if "any_of" in table:
-        return "any of: " + "; or ".join(
-            " and ".join(map(_say, item)) if isinstance(item, list) else _say(item) for item in table["any_of"]
-        )
+        return "any of: " + "; or ".join(" and ".join(map(say, item)) if isinstance(item, list) else say(item) for item in table["any_of"])
     words = []
     for key, value in table.items():
-        shown = ", ".join(map(str, value)) if isinstance(value, list) else _say(value) if isinstance(value, dict) else value
+        shown = ", ".join(map(str, value)) if isinstance(value, list) else say(value) if isinstance(value, dict) else value
         words.append(f"{key.replace('_', ' ')} {shown}")
     return " ".join(words)
 
