@@ -1,0 +1,192 @@
+"""Hold the packs litert/builtins and litert/flex to TensorFlow's converter on whole models.
+
+python benchmarks/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
+python benchmarks/tf_convertible_models.py hold FOLDER OUT.md
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+TARGETS = {"litert/builtins": False, "litert/flex": True}
+"""Targets and whether the converter is asked with Select TF ops."""
+
+
+# ---- models --------------------------------------------------------------------------------
+
+
+def make(folder: Path) -> None:
+    """Write a SavedModel for every model, each with a batch of 1 and random weights."""
+    import keras
+    import tensorflow as tf
+
+    for name, build in (*_keras(keras), *_plain(tf)):
+        keras.utils.set_random_seed(1)
+        built = build()
+        if isinstance(built, keras.Model):
+            built.export(str(folder / name), verbose=False)
+        else:
+            tf.saved_model.save(built, str(folder / name), signatures=built.call.get_concrete_function())
+
+
+def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
+    layers, applications = keras.layers, keras.applications
+
+    def stack(shape: tuple[int, ...], *parts: Any) -> Callable[[], Any]:
+        return lambda: keras.Sequential([keras.Input(shape, batch_size=1), *parts])
+
+    def attention() -> Any:
+        x = keras.Input((16, 32), batch_size=1)
+        y = layers.MultiHeadAttention(4, 8)(x, x)
+        return keras.Model(x, layers.LayerNormalization()(layers.Add()([x, y])))
+
+    def application(kind: Any, size: int) -> Callable[[], Any]:
+        return lambda: kind(weights=None, input_tensor=keras.Input((size, size, 3), batch_size=1), classes=10)
+
+    return [
+        ("mobilenet_v2", application(applications.MobileNetV2, 96)),
+        ("mobilenet_v3_small", application(applications.MobileNetV3Small, 96)),
+        ("efficientnet_b0", application(applications.EfficientNetB0, 96)),
+        ("convnext_tiny", application(applications.ConvNeXtTiny, 64)),
+        ("nasnet_mobile", application(applications.NASNetMobile, 96)),
+        ("attention", attention),
+        ("lstm", stack((12, 8), layers.LSTM(16, return_sequences=True), layers.Dense(4))),
+        ("bidirectional_gru", stack((12, 8), layers.Bidirectional(layers.GRU(8)), layers.Dense(4, activation="softmax"))),
+        ("decoder", stack((8, 8, 16), layers.Conv2DTranspose(8, 3, 2, "same"), layers.UpSampling2D(2, interpolation="bilinear"))),
+        ("volume", stack((8, 8, 8, 2), layers.Conv3D(4, 3), layers.MaxPooling3D(2), layers.Flatten(), layers.Dense(2))),
+        ("gelu_exact", stack((16,), layers.Dense(16, activation="gelu"), layers.GroupNormalization(4))),
+    ]
+
+
+def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
+    """Modules of one function each, for operators that layers seldom make."""
+
+    def module(shape: tuple[int, ...], function: Callable[[Any], Any], dtype: str = "float32") -> Callable[[], Any]:
+        def build() -> Any:
+            owner = tf.Module()
+            owner.call = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="x")])
+            return owner
+
+        return build
+
+    def counting() -> Any:
+        owner = tf.Module()
+        owner.state = tf.Variable(tf.zeros([4]))
+        owner.call = tf.function(lambda x: owner.state.assign_add(x), input_signature=[tf.TensorSpec([4], name="x")])
+        return owner
+
+    def looking() -> Any:
+        owner = tf.Module()
+        pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(["a", "b"]), tf.constant([1, 2], tf.int64))
+        owner.table = tf.lookup.StaticHashTable(pairs, -1)
+        owner.call = tf.function(owner.table.lookup, input_signature=[tf.TensorSpec([4], tf.string, name="x")])
+        return owner
+
+    def looped(x: Any) -> Any:
+        return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2.0), [0, x])[1]
+
+    return [
+        ("branch", module((4,), lambda x: tf.cond(tf.reduce_sum(x) > 0.0, lambda: tf.tanh(x), lambda: x * 2.0))),
+        ("loop", module((4,), looped)),
+        ("counter", counting),
+        ("table", looking),
+        ("spectrum", module((1, 64), lambda x: tf.abs(tf.signal.rfft(x)))),
+        ("inverse", module((1, 4, 4), tf.linalg.inv)),
+        ("determinant", module((1, 4, 4), tf.linalg.det)),
+        ("digamma", module((4,), tf.math.digamma)),
+        ("error_function", module((4,), tf.math.erf)),
+        ("double", module((4, 4), lambda x: tf.matmul(x, x) + 1.0, "float64")),
+        ("sorting", module((1, 16), tf.sort)),
+        ("beams", module((1, 16), lambda x: tf.cumsum(tf.nn.top_k(x, 4).values, axis=1))),
+        ("unique", module((16,), lambda x: tf.unique(x).y)),
+        ("bessel", module((4,), tf.math.bessel_i0)),
+    ]
+
+
+# ---- holding -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One model on one target: the prediction, and what the converter did."""
+
+    name: str
+    target: str
+    predicted: str
+    converts: bool | None
+    predicted_types: tuple[str, ...]
+    refused_types: tuple[str, ...]
+
+    @property
+    def outcome(self) -> str:
+        """``agrees``, ``differs`` or ``unknown`` (the pack does not say)."""
+        if self.predicted == "unknown" or self.converts is None:
+            return "unknown"
+        return "agrees" if (self.predicted == "converts") == self.converts else "differs"
+
+
+def hold(folder: Path) -> list[Held]:
+    """Check each model, convert each, compare."""
+    from accelint.analyzer.convert.options import Options
+    from accelint.analyzer.convert.tflite import Converted, all_to_tflite
+    from accelint.analyzer.formats import load
+
+    models = [(path.name, load(path)) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()]
+    rows = []
+    for target, select in TARGETS.items():
+        options = Options(select_tf_ops=select)
+        answers = all_to_tflite([(model, options) for _, model in models])
+        for (name, model), answer in zip(models, answers, strict=True):
+            converts = answer.path is not None if isinstance(answer, Converted) else None
+            refused = sorted({item.type for item in answer.refusals}) if isinstance(answer, Converted) else [type(answer).__name__]
+            rows.append(Held(name, target, *_predicted(model, target), converts, *_types(model, target), tuple(refused)))
+    return rows
+
+
+def _predicted(model: Any, target: str) -> tuple[str]:
+    from accelint.analyzer.check import check
+    from accelint.rules.registry import choose
+
+    verdict = check(model, choose(target)).verdict
+    return ("converts" if verdict == "full" else "refused" if verdict == "rejected" else "unknown",)
+
+
+def _types(model: Any, target: str) -> tuple[tuple[str, ...]]:
+    from accelint.analyzer.check import check
+    from accelint.rules.registry import choose
+
+    coverage = check(model, choose(target))
+    types = {op.id: op.type for op in coverage.operators}
+    return (tuple(sorted({types[item.operator] for item in coverage.findings if item.effect in ("rejected", "unknown")})),)
+
+
+def page(rows: list[Held]) -> str:
+    """The comparison in Markdown."""
+    lines = []
+    for target in TARGETS:
+        of = [row for row in rows if row.target == target]
+        counts = {kind: sum(row.outcome == kind for row in of) for kind in ("agrees", "differs", "unknown")}
+        lines += [f"## {target}: {counts['agrees']} of {len(of)} models agree, {counts['differs']} differ, {counts['unknown']} unknown", ""]
+        lines += ["| model | predicted | by | converter | refused operators | |", "|---|---|---|---|---|---|"]
+        for row in of:
+            did = "no answer" if row.converts is None else "converts" if row.converts else "refuses"
+            told = f"{', '.join(row.predicted_types)} | {did} | {', '.join(row.refused_types)}"
+            lines.append(f"| {row.name} | {row.predicted} | {told} | {row.outcome} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """``make`` or ``hold``."""
+    if sys.argv[1] == "make":
+        make(Path(sys.argv[2]))
+        return
+    Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]))))
+
+
+if __name__ == "__main__":
+    main()
