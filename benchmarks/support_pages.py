@@ -39,9 +39,9 @@ def index(packs: list[Outline]) -> str:
     for pack in packs:
         rules = pack.rules()
         kinds = sorted({item.get("evidence", "source") for item in (*rules, *pack.sources().values())})
+        head = f"[{pack.target}]({file_name(pack)}.md) | {', '.join(pack.variants()) or '-'}"
         lines.append(
-            f"| [{pack.target}]({file_name(pack)}.md) | {', '.join(pack.variants()) or '-'} | {pack.head['runtime']} {pack.head['version']} "
-            f"| {pack.head['date']} | {len(known(pack))} | {len(rules)} | {', '.join(kinds)} |"
+            f"| {head} | {pack.head['runtime']} {pack.head['version']} | {pack.head['date']} | {len(known(pack))} | {len(rules)} | {', '.join(kinds)} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -66,7 +66,7 @@ def _followed(graph: Any) -> int:
 
 def _length(proto: Any) -> int:
     """The length of a 1-D tensor, 0 for every other type."""
-    dims = proto.tensor_type.shape.dim if proto.HasField("tensor_type") else ()
+    dims: Any = proto.tensor_type.shape.dim if proto.HasField("tensor_type") else ()
     return max(0, dims[0].dim_value) if len(dims) == 1 else 0
 
 

@@ -88,8 +88,8 @@ def litert_one_hot_axis(graph: Graph, op: Operator, context: Context) -> Outcome
 
 def _indices(graph: Graph, op: Operator, index: int) -> list[int] | None:
     constant = graph.constant(op.inputs[index]) if index < len(op.inputs) else None
-    values = [UNKNOWN] if constant is None else constant_values(constant)
-    return None if values == [UNKNOWN] else [int(value) for value in values]
+    values = [] if constant is None else constant_values(constant)
+    return None if constant is None or UNKNOWN in values else [int(value) for value in values]
 
 
 def _spread(values: list[int], base: tuple[int, ...], *, batch: bool) -> list[int]:
