@@ -93,3 +93,35 @@ def test_operators_without_a_schema_keep_their_attributes() -> None:
     assert attributes_declared(graph, graph.op("main/0"), chosen.context).answer is Answer.HOLDS
     graph.add_op(Operator("main/1", "Split", (), (), {"radius": 2}, version=17))
     assert attributes_declared(graph, graph.op("main/1"), chosen.context) == Outcome(Answer.FAILS, "attribute radius", "axis")
+
+
+OPEN, CLOSED = [1, "n", 4], [1, 1, 4]
+
+
+@pytest.mark.parametrize(
+    ("sequence", "hidden", "cell"),
+    [
+        ([4, 1, 4], CLOSED, CLOSED),
+        ([4, 1, 4], OPEN, CLOSED),
+        ([4, 1, 4], CLOSED, OPEN),
+        ([4, "n", 4], OPEN, OPEN),
+        (["t", 1, 4], CLOSED, CLOSED),
+    ],
+)
+def test_states_of_open_size(
+    tmp_path: Path, qnn: Session, sequence: list[int | str], hidden: list[int | str], cell: list[int | str]
+) -> None:
+    """torch.onnx expands the initial states of an LSTM to a size that it computes."""
+    weights = [numpy_helper.from_array(np.full((1, 16, 4), 0.1, np.float32), name) for name in ("w", "r")]
+    node = helper.make_node("LSTM", ["x", "w", "r", "", "", "h", "c"], ["y"], hidden_size=4)
+    shapes = {"x": sequence, "h": hidden, "c": cell}
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info(name, FLOAT, shape) for name, shape in shapes.items()],
+        [helper.make_tensor_value_info("y", FLOAT, None)], weights,
+    )  # fmt: skip
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(onnx.shape_inference.infer_shapes(model), tmp_path / "m.onnx")
+    answer = qnn.ask(Request(tmp_path / "m.onnx"))
+    verdict = check(load(tmp_path / "m.onnx"), choose(QNN)).verdict
+    ran = {"full": "accelerator", "none": "cpu"}
+    assert ran.get(verdict, verdict) == (answer.placement[0].device if answer.ok else "rejected"), answer.reason
