@@ -1,0 +1,60 @@
+"""The packs of the NPU compilers (Vela, LiteRT's plug-in for Intel), held against the installed compilers, and how plug-ins group."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from accelint.analyzer.conform.corpora import corpus
+from accelint.analyzer.conform.engine import run
+from accelint.analyzer.conform.figures import figures
+from accelint.analyzer.graph import Graph, Operator, Tensor
+from accelint.analyzer.policies.components import Components
+from accelint.rules.registry import choose
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def graph_of(ops: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> Graph:
+    """One graph of operators ``(type, inputs, outputs)`` on tensors of float32[1,4]."""
+    graph = Graph("main", "tflite", {"": 1})
+    for name in dict.fromkeys(name for _, reads, writes in ops for name in (*reads, *writes)):
+        graph.add_tensor(Tensor(name, "float32", (1, 4)))
+    for index, (kind, reads, writes) in enumerate(ops):
+        graph.add_op(Operator(f"main/{index}", kind, tuple(reads), tuple(writes)))
+    graph.set_interface(["x"], [*ops[-1][2]])
+    return graph
+
+
+def groups(graph: Graph, *taken: int) -> set[frozenset[str]]:
+    return {frozenset(group) for group in Components().groups(graph, {f"main/{number}" for number in taken}, {}).groups}
+
+
+def test_a_plug_in_s_pieces_are_what_hangs_together() -> None:
+    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("NEG", ["a"], ["c"]), ("ABS", ["b"], ["d"]), ("SQRT", ["d"], ["y"])])
+    assert groups(graph, 0, 2, 3, 4) == {frozenset({"main/0", "main/2"}), frozenset({"main/3", "main/4"})}
+
+
+def test_a_piece_may_close_around_an_operator_left_out() -> None:
+    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ADD", ["a", "b"], ["y"])])
+    assert groups(graph, 0, 2) == {frozenset({"main/0", "main/2"})}
+    assert groups(graph) == set()
+
+
+def held(target: str, tmp_path: Path, ops: frozenset[str] | None, limit: int) -> dict[str, Any]:
+    items = list(corpus("tflite", "generated", limit=limit, ops=ops))
+    return figures(run(choose(target), items, tmp_path / "answers.jsonl", jobs=1))
+
+
+@pytest.mark.parametrize("variant", ["u55", "u65", "u85"])
+def test_vela_compiles_what_is_predicted(variant: str, tmp_path: Path) -> None:
+    pytest.importorskip("ethosu.vela", reason="pip install 'accelint[ethos-u]'")
+    ops = frozenset({"CONV_2D", "MEAN", "RESIZE_BILINEAR", "STRIDED_SLICE", "TRANSPOSE", "SOFTMAX", "FULLY_CONNECTED", "AVERAGE_POOL_2D"})
+    found = held(f"litert/ethos-u:{variant}", tmp_path, ops, 60)
+    assert found["operators"] >= 55
+    assert found["confusion"]["accelerated"]["accelerated"] >= 15
+    assert found["agreement"] >= 0.98
+    assert found["false_accelerated"] <= 0.02
+    assert found["partitions"]["right"] == found["partitions"]["told"]
