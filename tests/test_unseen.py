@@ -125,3 +125,33 @@ def test_states_of_open_size(
     verdict = check(load(tmp_path / "m.onnx"), choose(QNN)).verdict
     ran = {"full": "accelerator", "none": "cpu"}
     assert ran.get(verdict, verdict) == (answer.placement[0].device if answer.ok else "rejected"), answer.reason
+
+
+def rms(*, weight_first: bool = True, data_first: bool = True, power: bool = True, divide: bool = False) -> list[onnx.NodeProto]:
+    """An RMS normalization of x with weight w, as torch.onnx writes those of language models."""
+    ends = ["w", "n"] if weight_first else ["n", "w"]
+    last = [helper.make_node("Mul", ends, ["y"])]
+    if divide:
+        last.insert(0, helper.make_node("Div", ["x", "s"], ["n"]))
+    else:
+        last[:0] = [helper.make_node("Reciprocal", ["s"], ["r"]), helper.make_node("Mul", ["x", "r"] if data_first else ["r", "x"], ["n"])]
+    square = helper.make_node("Pow", ["x", "two"], ["p"]) if power else helper.make_node("Mul", ["x", "x"], ["p"])
+    return [
+        square, helper.make_node("ReduceMean", ["p", "axes"], ["m"], keepdims=1), helper.make_node("Add", ["m", "tiny"], ["a"]),
+        helper.make_node("Sqrt", ["a"], ["s"]), *last,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{}, {"weight_first": False}, {"data_first": False}, {"power": False}, {"divide": True}],
+    ids=["as-exported", "weight-last", "data-last", "product", "quotient"],
+)
+def test_a_normalization_of_language_models(tmp_path: Path, qnn: Session, form: dict[str, bool]) -> None:
+    """The HTP does not compile one order of the operands."""
+    constants = {
+        "two": np.float32(2), "tiny": np.float32(1e-6), "axes": np.array([-1]), "w": np.linspace(0.5, 1.5, 64, dtype=np.float32)
+    }  # fmt: skip
+    path = save(tmp_path / "m.onnx", rms(**form), [1, 12, 64], {key: np.asarray(value) for key, value in constants.items()}, opset=18)
+    answer, coverage = qnn.ask(Request(path)), check(load(path), choose(QNN))
+    assert (coverage.verdict == "rejected") == (answer.status == "refused") == (not form), (coverage.verdict, answer.reason)

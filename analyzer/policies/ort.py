@@ -9,7 +9,7 @@ from typing import Any
 
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
-from .ort_fusions import seen_fused
+from .ort_fusions import seen_fused, weight_before_rms
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
@@ -26,6 +26,7 @@ class OrtCompile:
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
         trivial: types that do not make a group: one that has only these is not handed over.
         min_nodes: smaller groups are not handed over.
+        refuses: patterns that stop the session (``["rms-weight-first"]``).
         inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
     """
@@ -67,6 +68,8 @@ class OrtCompile:
             kept.append(group)
             if options.get("inputs") == "needed" and _only_constants(graph, group):
                 refused.update((id, _NO_INPUTS) for id in group)
+            if "rms-weight-first" in options.get("refuses", ()):
+                refused.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
         return Grouping(tuple(kept), dropped, refused)
 
 
@@ -96,6 +99,12 @@ def _small_graph(graph: Graph, taken: Set[str], folded: Set[str], opening: Seque
 _SMALL = 3
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
+)
+
+_RMS_WEIGHT = Dropped(
+    "ACL703",
+    "rms-weight-first",
+    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the product as x * weight",
 )
 
 

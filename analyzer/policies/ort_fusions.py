@@ -44,3 +44,25 @@ def _gelu_input(graph: Graph, op: Operator) -> str | None:
 def _only_reader(graph: Graph, op: Operator) -> Operator | None:
     readers = graph.consumers(op.outputs[0])
     return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
+
+
+_RMS = (("Mul", 1), ("Reciprocal", 0), ("Sqrt", 0), ("Add", 0), ("ReduceMean", 0), ("Pow", 0))
+"""The operators of an RMS normalization from its end, and the operand of each that leads to the one before."""
+
+
+def weight_before_rms(graph: Graph, op: Operator) -> bool:
+    """Whether it is a constant times ``x * Reciprocal(Sqrt(ReduceMean(Pow(x, p)) + e))``, with every operand in this order.
+
+    The compiler of the HTP does not finish graphs with it (1002); any other order of the operands, Div, or x * x for the power
+    is compiled. Measured with onnxruntime-qnn 2.7.0.
+    """
+    if op.type != "Mul" or len(op.inputs) != 2 or graph.constant(op.inputs[0]) is None:
+        return False
+    data, name = None, op.inputs[1]
+    for type, place in _RMS:
+        step = graph.producer(name) if name else None
+        if step is None or step.type != type or step.domain not in ("", "ai.onnx") or len(step.inputs) <= place:
+            return False
+        data = step.inputs[0] if type == "Mul" else data
+        name = step.inputs[place]
+    return name == data
