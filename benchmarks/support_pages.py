@@ -40,9 +40,8 @@ def index(packs: list[Outline]) -> str:
         rules = pack.rules()
         kinds = sorted({item.get("evidence", "source") for item in (*rules, *pack.sources().values())})
         head = f"[{pack.target}]({file_name(pack)}.md) | {', '.join(pack.variants()) or '-'}"
-        lines.append(
-            f"| {head} | {pack.head['runtime']} {pack.head['version']} | {pack.head['date']} | {len(known(pack))} | {len(rules)} | {', '.join(kinds)} |"
-        )
+        counts = f"{len(known(pack))} | {len(rules)} | {', '.join(kinds)}"
+        lines.append(f"| {head} | {pack.head['runtime']} {pack.head['version']} | {pack.head['date']} | {counts} |")
     return "\n".join(lines) + "\n"
 
 
