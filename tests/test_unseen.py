@@ -155,3 +155,28 @@ def test_a_normalization_of_language_models(tmp_path: Path, qnn: Session, form: 
     path = save(tmp_path / "m.onnx", rms(**form), [1, 12, 64], {key: np.asarray(value) for key, value in constants.items()}, opset=18)
     answer, coverage = qnn.ask(Request(path)), check(load(path), choose(QNN))
     assert (coverage.verdict == "rejected") == (answer.status == "refused") == (not form), (coverage.verdict, answer.reason)
+
+
+def gelu(form: str) -> list[onnx.NodeProto]:
+    """Gelu by Erf of r = Relu(x) in one of the orders of its factors; ``part`` has another value in place of the last r."""
+    node = helper.make_node
+    scale = {"product": ("Mul", ["r", "s"]), "product-first": ("Mul", ["s", "r"])}.get(form, ("Div", ["r", "s"]))
+    start = [node("Relu", ["x"], ["r"]), node(*scale, ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["a"])]
+    if form == "half-of-r":
+        return [*start, node("Mul", ["r", "half"], ["m"]), node("Mul", ["a", "m"], ["g"]), node("Relu", ["g"], ["y"])]
+    if form == "half-last":
+        return [*start, node("Mul", ["r", "a"], ["m"]), node("Mul", ["m", "half"], ["g"]), node("Relu", ["g"], ["y"])]
+    other = "o" if form == "part" else "r"
+    end = [node("Mul", ["a", "half"], ["m"]), node("Mul", [other, "m"], ["g"]), node("Relu", ["g"], ["y"])]
+    return [*start, node("Sigmoid", ["x"], ["o"]), *end] if form == "part" else [*start, *end]
+
+
+@pytest.mark.parametrize("form", ["half-of-r", "half-last", "half-of-sum", "product", "product-first", "part"])
+def test_a_gelu_in_any_order_of_its_factors(tmp_path: Path, qnn: Session, form: str) -> None:
+    """The provider sees the Gelu of torch's newer exporter too, and then takes its Erf."""
+    constants = {"s": np.array(2**0.5, np.float32), "one": np.array(1, np.float32), "half": np.array(0.5, np.float32)}
+    path = save(tmp_path / "m.onnx", gelu(form), [1, 12, 64], constants)
+    answer = qnn.ask(Request(path))
+    ran = {item.type: item.device for item in answer.placement}
+    seen = {op.type: op.verdict for op in check(load(path), choose(QNN)).operators}
+    assert (seen["Erf"] == "accelerated") == (ran["Erf"] == "accelerator") == (form not in ("part", "product-first"))

@@ -27,18 +27,21 @@ def seen_fused(graph: Graph) -> Graph:
 
 
 def _gelu_input(graph: Graph, op: Operator) -> str | None:
-    """What the Gelu around an Erf reads: x of x * 0.5 * (1 + erf(x / sqrt(2))), None when there is no such Gelu."""
-    divide = graph.producer(op.inputs[0])
+    """What the Gelu around an Erf reads: x of x * 0.5 * (1 + erf(x / sqrt(2))), None when there is no such Gelu.
+
+    The factors stand in any order, and the quotient may be a product whose first operand is x. Measured with onnxruntime-qnn 2.7.0.
+    """
+    scale = graph.producer(op.inputs[0])
     add = _only_reader(graph, op)
     product = _only_reader(graph, add) if add is not None and add.type == "Add" else None
-    if divide is None or divide.type != "Div" or product is None or product.type != "Mul":
+    if scale is None or scale.type not in ("Div", "Mul") or product is None or product.type != "Mul":
         return None
-    root = divide.inputs[0]
+    root = scale.inputs[0]
     halves = [graph.producer(name) for name in product.inputs]
     if any(half is not None and half.type == "Mul" and root in half.inputs for half in halves):
         return root
     last = _only_reader(graph, product)
-    return root if root in product.inputs and last is not None and last.type == "Mul" else None
+    return root if last is not None and last.type == "Mul" and (root in product.inputs or root in last.inputs) else None
 
 
 def _only_reader(graph: Graph, op: Operator) -> Operator | None:
