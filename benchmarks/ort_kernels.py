@@ -45,11 +45,15 @@ def main() -> None:
 
 
 def _with_bodies(schemas: Any, kernels: Any) -> set[str]:
-    """Operators of the standard that ONNX defines by others: without a kernel they become those."""
+    """Operators of the standard that ONNX defines by others and that have no kernel: they become those."""
     from onnx import defs
 
-    newest = {item.name for item in defs.get_all_schemas_with_history() if item.domain == "" and (item.has_function or item.has_context_dependent_function)}
-    return {name for name in newest if ("", name) in schemas}
+    written = {
+        item.name
+        for item in defs.get_all_schemas_with_history()
+        if item.domain == "" and (item.has_function or item.has_context_dependent_function)
+    }
+    return {name for name in written if ("", name) in schemas and ("", name) not in kernels}
 
 
 def _segments(versions: dict[int, Any], kernels: list[Any], newest: int) -> list[Segment]:
@@ -62,9 +66,6 @@ def _segments(versions: dict[int, Any], kernels: list[Any], newest: int) -> list
         combinations = _merged([_combination(kernel.type_constraints, schema) for kernel in fit])
         if not fit:
             continue
-        whole = _allowed(schema)
-        if len(combinations) == 1:
-            combinations = [{place: types for place, types in combinations[0].items() if not whole.get(place, frozenset()) <= types}]
         if result and result[-1][1] + 1 == start and result[-1][2] == combinations:
             result[-1] = (result[-1][0], end, combinations)
         else:
@@ -96,7 +97,9 @@ def _types(names: Any) -> frozenset[str]:
 
 def _allowed(schema: Any) -> Combination:
     places = _places(schema)
-    return {places[item.type_param_str]: _types(item.allowed_type_strs) for item in schema.type_constraints if item.type_param_str in places}
+    return {
+        places[item.type_param_str]: _types(item.allowed_type_strs) for item in schema.type_constraints if item.type_param_str in places
+    }
 
 
 def _combination(constraints: dict[str, list[str]], schema: Any) -> Combination:
@@ -142,7 +145,22 @@ def _join(left: Combination, right: Combination) -> Combination | None:
     return {place: types | right[place] for place, types in left.items()}
 
 
-ORDER = ["float32", "float16", "float64", "bfloat16", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool", "string"]
+ORDER = [
+    "float32",
+    "float16",
+    "float64",
+    "bfloat16",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+    "string",
+]
 
 
 def _sorted(types: frozenset[str]) -> list[str]:
@@ -150,7 +168,7 @@ def _sorted(types: frozenset[str]) -> list[str]:
 
 
 def _condition(place: Place, types: frozenset[str]) -> str:
-    return f"{{ {place[0]} = {place[1]}, of = \"dtype\", one_of = {json.dumps(_sorted(types))} }}"
+    return f'{{ {place[0]} = {place[1]}, of = "dtype", one_of = {json.dumps(_sorted(types))} }}'
 
 
 def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str:
@@ -180,7 +198,9 @@ def _document(segments: dict[tuple[str, str], list[Segment]], schemas: Any, newe
                     groups[bounds, ((place, tuple(_sorted(types))),), _first(whole - types)].append((names[key], first))
             else:
                 shape = tuple(tuple((place, tuple(_sorted(types))) for place, types in sorted(item.items())) for item in combinations)
-                groups[bounds, ("any", *shape), _stranger(combinations, _allowed(schemas[key][_since(schemas[key], first)]))].append((names[key], first))
+                groups[bounds, ("any", *shape), _stranger(combinations, _allowed(schemas[key][_since(schemas[key], first)]))].append(
+                    (names[key], first)
+                )
         lines += _versions(names[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
     for number, (group, ops) in enumerate(groups.items()):
         lines += _rule(number, *group, ops)
@@ -200,7 +220,14 @@ def _stranger(combinations: list[Combination], whole: Combination) -> tuple[tupl
     import itertools
 
     places = sorted({place for item in combinations for place in item})
-    pools = [[*_sorted(frozenset().union(*(item.get(place, frozenset()) for item in combinations))), *_sorted(whole.get(place, frozenset())), "complex64"] for place in places]
+    pools = [
+        [
+            *_sorted(frozenset().union(*(item.get(place, frozenset()) for item in combinations))),
+            *_sorted(whole.get(place, frozenset())),
+            "complex64",
+        ]
+        for place in places
+    ]
     for chosen in itertools.product(*pools):
         if not any(all(dtype in item.get(place, {dtype}) for place, dtype in zip(places, chosen, strict=True)) for item in combinations):
             return tuple(zip(places, chosen, strict=True))
@@ -224,7 +251,10 @@ def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[st
             spans.append((low, high))
     if spans == [(first, newest)]:
         return []
-    parts = [f'{{ op = "version", between = [{low}, {high}] }}' if high < newest else f'{{ op = "version", at_least = {low} }}' for low, high in spans]
+    parts = [
+        f'{{ op = "version", between = [{low}, {high}] }}' if high < newest else f'{{ op = "version", at_least = {low} }}'
+        for low, high in spans
+    ]
     outside = next(item for item in (first, *(high + 1 for _, high in spans)) if not any(low <= item <= high for low, high in spans))
     return [
         "[[rule]]", 'id = "ACL202"', f'name = "version-of-{_slug(op)}"', f'ops = ["{op}"]', 'effect = "rejected"',
@@ -238,7 +268,11 @@ def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[st
 def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: list[tuple[str, int]]) -> list[str]:
     if content[0] == "any":
         options = [[(place, frozenset(types)) for place, types in item] for item in content[1:]]
-        require = "{ any_of = [\n    " + ",\n    ".join("[" + ", ".join(_condition(*item) for item in option) + "]" for option in options) + ",\n] }"
+        require = (
+            "{ any_of = [\n    "
+            + ",\n    ".join("[" + ", ".join(_condition(*item) for item in option) + "]" for option in options)
+            + ",\n] }"
+        )
         good = {place: _sorted(types)[0] for place, types in options[0]}
         wrong = dict(bad)
         what = "mix"
@@ -251,11 +285,18 @@ def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: lis
     guard = ""
     holds = [_case(ops[0][0], max(low, ops[0][1]), good)]
     if low or high < OPEN:
-        guard = f'{{ op = "version", between = [{low}, {high}] }}' if low and high < OPEN else f'{{ op = "version", at_least = {low} }}' if low else f'{{ op = "version", at_most = {high} }}'
+        guard = (
+            f'{{ op = "version", between = [{low}, {high}] }}'
+            if low and high < OPEN
+            else f'{{ op = "version", at_least = {low} }}'
+            if low
+            else f'{{ op = "version", at_most = {high} }}'
+        )
         holds.append(_case(ops[0][0], low - 1 if low else high + 1, wrong))
     return [
-        "[[rule]]", 'id = "ACL301"', f'name = "types-{number}-{what}"', f"ops = {json.dumps([name for name, _ in ops])}", 'effect = "rejected"',
-        'message = "{seen}: {type} has kernels for {limit}"', *([f"when = [{guard}]"] if guard else []), f"require = [{require}]",
+        "[[rule]]", 'id = "ACL301"', f'name = "types-{number}-{what}"', f"ops = {json.dumps([name for name, _ in ops])}",
+        'effect = "rejected"', 'message = "{seen}: {type} has kernels for {limit}"',
+        *([f"when = [{guard}]"] if guard else []), f"require = [{require}]",
         'source = "kernels"', 'reason = "No kernel is registered for other element types."',
         f"examples.holds = [{', '.join(holds)}]", f"examples.fails = [{_case(ops[0][0], max(low, ops[0][1]), wrong)}]", "",
     ]  # fmt: skip
