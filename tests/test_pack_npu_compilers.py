@@ -10,7 +10,7 @@ from accelint.analyzer.conform.corpora import corpus
 from accelint.analyzer.conform.engine import run
 from accelint.analyzer.conform.figures import figures
 from accelint.analyzer.graph import Graph, Operator, Tensor
-from accelint.analyzer.policies.components import Components
+from accelint.analyzer.policies.runs import Runs
 from accelint.rules.registry import choose
 
 if TYPE_CHECKING:
@@ -29,17 +29,17 @@ def graph_of(ops: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> Graph:
 
 
 def groups(graph: Graph, *taken: int) -> set[frozenset[str]]:
-    return {frozenset(group) for group in Components().groups(graph, {f"main/{number}" for number in taken}, {}).groups}
+    return {frozenset(group) for group in Runs().groups(graph, {f"main/{number}" for number in taken}, {}).groups}
 
 
-def test_a_plug_in_s_pieces_are_what_hangs_together() -> None:
+def test_a_plug_in_s_pieces_are_runs_of_the_file() -> None:
     graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("NEG", ["a"], ["c"]), ("ABS", ["b"], ["d"]), ("SQRT", ["d"], ["y"])])
-    assert groups(graph, 0, 2, 3, 4) == {frozenset({"main/0", "main/2"}), frozenset({"main/3", "main/4"})}
+    assert groups(graph, 0, 2, 3, 4) == {frozenset({"main/0"}), frozenset({"main/2", "main/3", "main/4"})}
 
 
-def test_a_piece_may_close_around_an_operator_left_out() -> None:
-    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ADD", ["a", "b"], ["y"])])
-    assert groups(graph, 0, 2) == {frozenset({"main/0", "main/2"})}
+def test_operators_that_are_not_connected_share_a_piece() -> None:
+    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["x"], ["b"]), ("ADD", ["a", "b"], ["y"])])
+    assert groups(graph, 0, 1) == {frozenset({"main/0", "main/1"})}
     assert groups(graph) == set()
 
 

@@ -70,7 +70,7 @@ _HOME = {
     "coreml": ("coreml", "CoreML"),
     "coreml-host": ("coreml", "CoreMLHost"),
     "ethos-u": ("waves", "Waves"),
-    "litert-plugin": ("components", "Components"),
+    "litert-plugin": ("runs", "Runs"),
 }
 
 
