@@ -109,9 +109,9 @@ def _combination(constraints: dict[str, list[str]], schema: Any) -> Combination:
         if name not in places or any(not PLAIN.match(item) for item in types):
             continue
         plain = _types(types)
-        if "float32" in plain:
-            plain |= {"float16"}
         place = places[name]
+        if "float32" in plain and place[0] == "input":
+            plain |= {"float16"}
         limits = whole.get(place)
         result[place] = plain & limits if limits else plain
     return result
