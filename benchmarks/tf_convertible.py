@@ -33,9 +33,27 @@ STORED: tuple[Any, ...] = (
     [[0, 0], [0, 0], [0, 0], [0, 0]], [[0, 0], [0, 0]], [[0, 0]], [4], [1, 1, 1, 1, 1],
 )  # fmt: skip
 LISTS: tuple[list[int], ...] = ([1, 1, 1, 1], [1, 2, 2, 1], [1], [1, 1, 1, 1, 1], [1, 1], [])
+PLANS: dict[str, list[dict[str, Any]]] = {
+    "Slice": [{"shape": [4, 4]}, {"shape": [], "value": [0, 1]}, {"shape": [], "value": [2, 2]}],
+    "OneHot": [{"shape": [4]}, {"shape": [], "value": 4}, {"shape": [], "value": 1}, {"shape": [], "value": 0}],
+    "ScatterNd": [{"shape": [], "value": [[0], [2]]}, {"shape": [2, 4]}, {"shape": [], "value": [4, 4]}],
+    "TensorScatterAdd": [{"shape": [4, 4]}, {"shape": [], "value": [[0], [2]]}, {"shape": [2, 4]}],
+    "Einsum": [{"shape": [4, 4]}],
+    "SpaceToBatchND": [{"shape": [4, 4, 4, 4]}, {"shape": [], "value": [2, 2]}, {"shape": [], "value": [[0, 0], [0, 0]]}],
+    "Split": [{"shape": [], "value": 1}, {"shape": [4, 4]}],
+    "SplitV": [{"shape": [4, 4]}, {"shape": [], "value": [2, 2]}, {"shape": [], "value": 1}],
+    "Conv3DBackpropInputV2": [{"shape": [], "value": [4, 4, 4, 4, 4]}, {"shape": [2, 2, 2, 4, 4]}, {"shape": [4, 4, 4, 4, 4]}],
+    "Conv2DBackpropInput": [{"shape": [], "value": [4, 4, 4, 4]}, {"shape": [], "value": [[[[1] * 4] * 4]]}, {"shape": [4, 4, 4, 4]}],
+    "DynamicStitch": [{"shape": [], "value": [0, 1]}, {"shape": [2, 4]}],
+    "ReverseSequence": [{"shape": [4, 4]}, {"shape": [], "value": [1, 2, 3, 4]}],
+    "Bincount": [{"shape": [4]}, {"shape": [], "value": 4}, {"shape": [4]}],
+    "Where": [{"shape": [4, 4]}],
+    "CropAndResize": [{"shape": [4, 4, 4, 4]}, {"shape": [1, 4]}, {"shape": [], "value": [0]}, {"shape": [], "value": [2, 2]}],
+}
+"""Inputs of operators whose index inputs must fit each other."""
+CHOSEN: dict[str, Any] = {"equation": "ij,jk->ik", "seq_dim": 1, "is_training": False}
+"""Attributes that need a value which no default gives, or whose default is meant for training."""
 INDEX = {"int16", "int32", "int64", "uint16"}
-CHOSEN: dict[str, Any] = {"is_training": False}
-"""Attributes whose default is meant for training."""
 
 
 def main() -> None:
@@ -94,16 +112,16 @@ def _ask(ops: list[str], alone: set[str], rows: dict[tuple[str, str], str], path
     return left
 
 
-BATCH = 32
+BATCH = 16
 """Operators of one question to the converter: it tells all its refusals at once, by the names of the nodes."""
 
 
 def _work() -> None:
     warnings.simplefilter("ignore")
     ops, alone = json.loads(sys.stdin.readline())
-    ops = sorted(ops, key=lambda op: (op in alone, ops.index(op)))
-    for start in range(0, len(ops), 64):
-        some = [Asked(op) for op in ops[start : start + 64]]
+    ops = sorted(ops, key=lambda op: (op not in alone, ops.index(op)))
+    for start in range(0, len(ops), 32):
+        some = [Asked(op) for op in ops[start : start + 32]]
         asked = {item.op: item for item in some}
         waiting = [(op, *question) for op, item in asked.items() if (question := item.question()) is not None]
         while waiting:
@@ -174,6 +192,15 @@ def _refusals(error: Exception, count: int) -> list[tuple[str, str]] | None:
             continue
         found[node] = ("flex", "custom")[item.error_code - 1], item.operator.name.removeprefix("tf.")
     return found if errors else None
+
+
+def _default(attr: Any) -> Any:
+    """An attribute's default as op_def_library takes it."""
+    value = attr.default_value
+    if value.WhichOneof("value") != "list":
+        return getattr(value, value.WhichOneof("value"))
+    fields = {"int": "i", "float": "f", "string": "s", "bool": "b", "type": "type", "shape": "shape"}
+    return list(getattr(value.list, fields[attr.type[5:-1]]))
 
 
 class Asked:
@@ -266,6 +293,9 @@ class Asked:
 
     def _plans(self, dtype: str) -> Iterator[dict[str, Any]]:
         """Combinations that the shape function takes, one of a kind of ranks; each also with all but the first input stored."""
+        if self.op in PLANS:
+            ready = {"inputs": PLANS[self.op], "ints": LISTS[0], "number": 2}
+            yield from [ready] if self._taken(dtype, ready) else []
         kinds: set[Any] = set()
         for number, plan in enumerate(self._combinations()):
             if number > 400 or (kinds and number > 200):
@@ -344,11 +374,12 @@ class Asked:
             many = bool(arg.number_attr or arg.type_list_attr)
             arguments[arg.name] = [one] * (2 if arg.number_attr else 1) if many else one
         for name, attr in self.attrs.items():
-            inferred = any(name in (arg.type_attr, arg.number_attr, arg.type_list_attr) for arg in self.definition.input_arg)
+            if any(name in (arg.type_attr, arg.number_attr, arg.type_list_attr) for arg in self.definition.input_arg):
+                continue
             if name in CHOSEN:
                 arguments[name] = CHOSEN[name]
-            elif inferred or (attr.HasField("default_value") and attr.type != "type"):
-                continue
+            elif attr.HasField("default_value") and attr.type != "type":
+                arguments[name] = _default(attr)
             else:
                 arguments[name] = self._attribute(name, attr, kinds, plan)
         return arguments
@@ -367,7 +398,7 @@ class Asked:
         """Whether TensorFlow's shape function takes the combination."""
         with self.tf.Graph().as_default():
             try:
-                getattr(self.tf.raw_ops, self.op)(**self._arguments(dtype, plan, {}))
+                self.build(dtype, plan, {}, "asked")
             except Exception:  # whatever it is, this is no way to build the operator
                 return False
         return True
@@ -385,7 +416,9 @@ class Asked:
 
     def build(self, dtype: str, plan: dict[str, Any], values: dict[int, Any], name: str) -> Any:
         """The operator's results in the graph that is being made."""
-        return getattr(self.tf.raw_ops, self.op)(**self._arguments(dtype, plan, values), name=name)
+        from tensorflow.python.framework import op_def_library
+
+        return op_def_library.apply_op(self.op, name=name, **self._arguments(dtype, plan, values))
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ python benchmarks/tf_convertible_models.py hold FOLDER OUT.md
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -117,8 +118,8 @@ class Held:
     name: str
     target: str
     predicted: str
-    converts: bool | None
     predicted_types: tuple[str, ...]
+    converts: bool | None
     refused_types: tuple[str, ...]
 
     @property
@@ -130,38 +131,45 @@ class Held:
 
 
 def hold(folder: Path) -> list[Held]:
-    """Check each model, convert each, compare."""
-    from accelint.analyzer.convert.options import Options
-    from accelint.analyzer.convert.tflite import Converted, all_to_tflite
+    """Check each model, convert each (answers are kept in ``FOLDER/converted.json``), compare."""
     from accelint.analyzer.formats import load
 
     models = [(path.name, load(path)) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()]
-    rows = []
-    for target, select in TARGETS.items():
-        options = Options(select_tf_ops=select)
-        answers = all_to_tflite([(model, options) for _, model in models])
-        for (name, model), answer in zip(models, answers, strict=True):
-            converts = answer.path is not None if isinstance(answer, Converted) else None
-            refused = sorted({item.type for item in answer.refusals}) if isinstance(answer, Converted) else [type(answer).__name__]
-            rows.append(Held(name, target, *_predicted(model, target), converts, *_types(model, target), tuple(refused)))
-    return rows
+    kept = folder / "converted.json"
+    if not kept.exists():
+        kept.write_text(json.dumps({target: _converted([model for _, model in models], select) for target, select in TARGETS.items()}))
+    told = json.loads(kept.read_text())
+    return [
+        Held(name, target, *_predicted(model, target), *answer)
+        for target in TARGETS
+        for (name, model), answer in zip(models, told[target], strict=True)
+    ]
 
 
-def _predicted(model: Any, target: str) -> tuple[str]:
-    from accelint.analyzer.check import check
-    from accelint.rules.registry import choose
+def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple[str, ...]]]:
+    """Whether each model converts, and the operators that it was refused for."""
+    from accelint.analyzer.convert.options import Options
+    from accelint.analyzer.convert.tflite import Converted, all_to_tflite
 
-    verdict = check(model, choose(target)).verdict
-    return ("converts" if verdict == "full" else "refused" if verdict == "rejected" else "unknown",)
+    answers = all_to_tflite([(model, Options(select_tf_ops=select)) for model in models])
+    return [
+        (item.path is not None, tuple(sorted({refusal.type or refusal.message[:60] for refusal in item.refusals})))
+        if isinstance(item, Converted)
+        else (None, (str(item)[:80],))
+        for item in answers
+    ]
 
 
-def _types(model: Any, target: str) -> tuple[tuple[str, ...]]:
+def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...]]:
+    """The pack's verdict of the whole model and the operators behind it."""
     from accelint.analyzer.check import check
     from accelint.rules.registry import choose
 
     coverage = check(model, choose(target))
+    verdict = {"full": "converts", "rejected": "refused"}.get(coverage.verdict, "unknown")
     types = {op.id: op.type for op in coverage.operators}
-    return (tuple(sorted({types[item.operator] for item in coverage.findings if item.effect in ("rejected", "unknown")})),)
+    effect = "rejected" if verdict == "refused" else "unknown"
+    return verdict, tuple(sorted({types[item.operator] for item in coverage.findings if item.effect == effect}))
 
 
 def page(rows: list[Held]) -> str:

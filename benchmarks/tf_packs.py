@@ -53,7 +53,9 @@ def main() -> None:
     for op in WRITTEN:
         told.pop(op, None)
     for target, takes in (("litert_builtins", (CONVERTED,)), ("litert_flex", (CONVERTED, FLEX))):
-        (PACKS / target / "operators.toml").write_text(operators(told, takes))
+        for name, lines in operators(told, takes).items():
+            title = "# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv."
+            (PACKS / target / f"{name}.toml").write_text("\n".join([title, "", *lines]).rstrip() + "\n")
 
 
 def read(path: Path) -> dict[str, Told]:
@@ -69,23 +71,22 @@ def read(path: Path) -> dict[str, Told]:
     return dict(told)
 
 
-def operators(told: dict[str, Told], takes: tuple[str, ...]) -> str:
-    """The support entries and rules of one pack."""
+def operators(told: dict[str, Told], takes: tuple[str, ...]) -> dict[str, list[str]]:
+    """The support entries and rules of one pack, as the lines of its files."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for op, item in sorted(told.items()):
         by_kind[item.kind or (FLEX if FLEX in takes and FLEX in item.by_dtype.values() else "unknown")].append(op)
-    taken = [op for kind in takes for op in by_kind[kind]]
-    lines = ["# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv.", ""]
-    lines += _support(sorted(taken), "measured", "with small static inputs")
-    lines += _support(by_kind["unknown"], "measured", "not asked: see the rule")
+    taken = sorted(op for kind in takes for op in by_kind[kind])
+    files = {
+        "operators": _support(taken, "measured", "with small static inputs"),
+        "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule") + _unknown(by_kind["unknown"]),
+        "element_types": _dtype_rules({op: told[op] for op in taken}, takes),
+    }
     for kind in (FLEX, CUSTOM):
         if kind not in takes:
-            lines += _support(by_kind[kind], "measured", "refused: see the rule")
-            lines += _refusal(kind, by_kind[kind])
-    lines += _unknown(by_kind["unknown"])
-    lines += _dtype_rules({op: told[op] for op in taken}, takes)
-    lines += _shape_rules({op: told[op] for op in by_kind[CONVERTED]}, takes)
-    return "\n".join(lines).rstrip() + "\n"
+            files["operators"] += _support(by_kind[kind], "measured", "refused: see the rule") + _refusal(kind, by_kind[kind])
+    files["operators"] += _output_rules({op: told[op] for op in by_kind[CONVERTED]}, takes)
+    return files
 
 
 def _support(ops: list[str], source: str, note: str) -> list[str]:
@@ -194,8 +195,8 @@ def _dtype_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
     return lines
 
 
-def _shape_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
-    """Operators that converted only with the first output used, or with stored inputs behind the first."""
+def _output_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+    """Operators that converted only with the first output used."""
     if FLEX in takes:
         return []
     lines: list[str] = []
