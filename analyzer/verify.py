@@ -99,6 +99,7 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
     with tempfile.TemporaryDirectory(prefix="accelint-") as folder:
         feeds = _write_inputs(model, options, Path(folder))
         right = _reference_outputs(model, reference, feeds, options)
+        _hold_sizes(model, right, options)
         with Session(chosen.target, timeout=options.timeout) as session:
             request = Request(
                 model.path, inputs=feeds, outputs=True, latency_runs=options.latency_runs, options=dict(options.runtime_options)
@@ -116,7 +117,22 @@ def _write_inputs(model: Model, options: Options, folder: Path) -> Path:
 
     if options.inputs is not None:
         return tensors.write(folder / "inputs.npz", inputs.load(options.inputs, model.graph))
+    known = dict.fromkeys(dim for name in model.graph.inputs for dim in model.graph.tensor(name).shape or () if isinstance(dim, str))
+    strange = [name for name in options.sizes if name not in known]
+    if strange:
+        raise UsageError(f"--size {strange[0]}: no input of {model.path} has that dimension: there are {', '.join(known) or 'none'}")
     return tensors.write(folder / "inputs.npz", inputs.for_graph(model.graph, seed=options.seed, sizes=options.sizes))
+
+
+def _hold_sizes(model: Model, right: dict[str, NDArray[Any]] | str, options: Options) -> None:
+    """Raise UsageError when the reference fails on inputs whose open sizes were made up: that tells nothing about the target."""
+    if options.inputs is not None or not isinstance(right, str) or "running the model" not in right:
+        return
+    graph = model.graph
+    dims = dict.fromkeys(dim for name in graph.inputs for dim in graph.tensor(name).shape or () if isinstance(dim, str))
+    if dims:
+        sizes = ", ".join(f"{dim}={options.sizes.get(dim, 1)}" for dim in dims)
+        raise UsageError(f"{model.path} does not run with {sizes}: give sizes that fit with --size, or --inputs; {right}"[:600])
 
 
 def _reference_outputs(model: Model, reference: str, feeds: Path, options: Options) -> dict[str, NDArray[Any]] | str:

@@ -17,6 +17,7 @@ from accelint.rules.conditions import Outcome
 from accelint.rules.predicates.onnx_schema import attributes_declared
 from accelint.rules.registry import choose
 from accelint.rules.verdict import Answer
+from cli import accelint
 from onnx import helper, numpy_helper
 
 QNN = "onnxruntime/qnn:sm8650"
@@ -180,3 +181,21 @@ def test_a_gelu_in_any_order_of_its_factors(tmp_path: Path, qnn: Session, form: 
     ran = {item.type: item.device for item in answer.placement}
     seen = {op.type: op.verdict for op in check(load(path), choose(QNN)).operators}
     assert (seen["Erf"] == "accelerated") == (ran["Erf"] == "accelerator") == (form not in ("part", "product-first"))
+
+
+def test_sizes_that_do_not_fit_are_wrong_usage(tmp_path: Path) -> None:
+    """An image model with open channels: inputs of one channel prove nothing about the target."""
+    weight = numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w")
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", FLOAT, ["batch", "channels", 4, 4])],
+        [helper.make_tensor_value_info("y", FLOAT, None)], [weight],
+    )  # fmt: skip
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    for arguments, code, words in (
+        ([], 2, "does not run with batch=1, channels=1: give sizes that fit with --size"),
+        (["--size", "channel=3"], 2, "--size channel: no input of"), (["--size", "channels=3"], 0, ""),
+    ):  # fmt: skip
+        result = accelint("verify", path, "--target", "onnxruntime/cpu", *arguments)
+        assert result.returncode == code, result.stderr
+        assert words in result.stderr
