@@ -80,7 +80,8 @@ def operators(told: dict[str, Told], takes: tuple[str, ...]) -> dict[str, list[s
     files = {
         "operators": _support(taken, "measured", "with small static inputs"),
         "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule") + _unknown(by_kind["unknown"]),
-        "element_types": _dtype_rules({op: told[op] for op in taken}, takes),
+        "element_types": _refused_types({op: told[op] for op in taken}, takes),
+        "element_types_not_asked": _types_not_asked({op: told[op] for op in by_kind[CONVERTED]}),
     }
     for kind in (FLEX, CUSTOM):
         if kind not in takes:
@@ -144,18 +145,13 @@ def _unknown(ops: list[str]) -> list[str]:
     ]
 
 
-def _dtype_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
-    """Element types that are refused, and those that nobody asked for."""
+def _refused_types(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+    """Element types that are refused; the operators behind one rule are refused the same ones."""
     refused: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
-    asked: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for op, item in told.items():
         bad = tuple(sorted(set(item.dtypes(CONVERTED, FLEX, CUSTOM)) - set(item.dtypes(*takes))))
-        if not item.attr:
-            continue
-        if bad:
+        if item.attr and bad:
             refused[item.attr, bad].append(op)
-        if item.kind == CONVERTED:  # one of the others is decided by its name alone
-            asked[item.attr, item.dtypes(CONVERTED, FLEX, CUSTOM)].append(op)
     lines: list[str] = []
     for number, ((attr, bad), ops) in enumerate(sorted(refused.items()), 1):
         good = sorted(set(told[ops[0]].by_dtype) - set(bad))[0]
@@ -175,6 +171,16 @@ def _dtype_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
             f'examples.fails = [{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["float32[4,4]"] }}]',
             "",
         ]
+    return lines
+
+
+def _types_not_asked(told: dict[str, Told]) -> list[str]:
+    """Element types that nobody asked for. Operators that no type helps are decided by their name alone."""
+    asked: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    for op, item in told.items():
+        if item.attr:
+            asked[item.attr, item.dtypes(CONVERTED, FLEX, CUSTOM)].append(op)
+    lines: list[str] = []
     for number, ((attr, known), ops) in enumerate(sorted(asked.items()), 1):
         lines += [
             "[[rule]]",
