@@ -23,6 +23,8 @@ WRITTEN = (
     "StatelessIf", "StatelessWhile", "VarHandleOp", "While",
 )  # fmt: skip
 """Operators that a function of their own cannot show; ``pack.toml`` tells of them, from whole models."""
+FUSED = {"Erf", "Erfc"}
+"""Operators whose refusal, asked alone, says nothing: the converter makes a builtin GELU of them and their neighbours."""
 CONVERTED, FLEX, CUSTOM = "builtin", "flex", "custom"
 
 
@@ -75,6 +77,9 @@ def operators(told: dict[str, Told], takes: tuple[str, ...]) -> dict[str, list[s
     """The support entries and rules of one pack, as the lines of its files."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     for op, item in sorted(told.items()):
+        if op in FUSED and item.kind not in takes:
+            by_kind["unknown"].append(op)
+            continue
         by_kind[item.kind or (FLEX if FLEX in takes and FLEX in item.by_dtype.values() else "unknown")].append(op)
     taken = sorted(op for kind in takes for op in by_kind[kind])
     files = {
