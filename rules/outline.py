@@ -7,6 +7,7 @@ shipped pack to it.
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ..analyzer.errors import UsageError
@@ -32,21 +33,21 @@ class Outline:
         if folder is None:
             raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
         self.target = target
-        files = sorted(folder.glob("*.toml"), key=lambda path: (path.name != "pack.toml", path.name))
-        self._files = [read_tables(file) for file in files]
-        own = self._files[0]["pack"]
+        self._folder = folder
+        self._main = read_tables(folder / "pack.toml")
+        own = self._main["pack"]
         self.base = Outline(own["extends"].replace("_", "/", 1).replace("_", "-")) if "extends" in own else None
         self.head: Table = {**(self.base.head if self.base else {}), **own}
 
     def variants(self) -> list[str]:
         """Names of the variants, the default one first."""
-        names = [name for tables in self._files for name in tables.get("variant", ())]
+        names = list(self._main.get("variant", ()))
         return names or (self.base.variants() if self.base else [])
 
     def sources(self) -> dict[str, Table]:
         """The pack's sources by name."""
         found = self.base.sources() if self.base else {}
-        for tables in self._files:
+        for tables in self._tables(()):
             found = {**found, **tables.get("source", {})}
         return found
 
@@ -54,16 +55,29 @@ class Outline:
         """Rules with one of the words as code, name or operator type, or all; each with its source and its defaults filled in."""
         dropped = {item["rule"] for item in self.head.get("drop", ())}
         inherited = [rule for rule in self.base.rules(*words) if rule["name"] not in dropped] if self.base else []
-        sources = self.sources()
-        return inherited + [_filled(rule, sources) for rule in self._listed("rule", words)]
+        own = self._listed("rule", words)
+        sources = self._main.get("source", {})
+        if any(rule["source"] not in sources for rule in own):
+            sources = self.sources()
+        return inherited + [_filled(rule, sources) for rule in own]
 
     def supports(self, *words: str) -> list[Table]:
         """Support entries with one of the operator types, or all."""
         return (self.base.supports(*words) if self.base else []) + self._listed("support", words)
 
+    def _tables(self, words: tuple[str, ...]) -> list[Table]:
+        files = sorted(file for file in self._folder.glob("*.toml") if file.name != "pack.toml" and _mentions(file, words))
+        return [self._main, *(read_tables(file) for file in files)]
+
     def _listed(self, kind: str, words: tuple[str, ...]) -> list[Table]:
-        found = [table for tables in self._files for table in tables.get(kind, ())]
+        found = [table for tables in self._tables(words) for table in tables.get(kind, ())]
         return [table for table in found if not words or not set(words).isdisjoint([*table["ops"], table.get("id"), table.get("name")])]
+
+
+def _mentions(file: Path, words: tuple[str, ...]) -> bool:
+    """Whether a file's text has one of the words in quotes; a file that has not holds no rule about them."""
+    text = file.read_bytes()
+    return not words or any(f'"{word}"'.encode() in text for word in words)
 
 
 def _filled(rule: Table, sources: dict[str, Table]) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -39,7 +40,11 @@ def _main(version: bool = typer.Option(False, "--version", callback=_version, is
 
 
 def main() -> None:
-    """The entry point: errors that accelint raises on purpose become one line on standard error and their exit code."""
+    """The entry point: errors that accelint raises on purpose become one line on standard error and their exit code.
+
+    A command builds its graph once and ends: collecting cycles while it grows costs a tenth of the time and finds nothing.
+    """
+    gc.set_threshold(200_000, 50, 100)
     try:
         app()
     except AccelintError as error:
