@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.pack import Chosen
 from ..rules.verdict import Verdict
 from .check import Coverage, OperatorVerdict
-from .errors import RuntimeFailure, UsageError
+from .errors import AccelintError, RuntimeFailure, UsageError
 from .model import Model
 from .runtimes import Answer, Placed, Request, Session
 
@@ -54,6 +54,8 @@ class Verified:
     contradictions: tuple[str, ...]
     parity: Parity | None = None
     parity_skipped: str = ""
+    first: Mapping[str, str] | None = None
+    """The first operator whose result differs, where parity fails."""
 
     def to_json(self) -> dict[str, Any]:
         """The keys that verify adds to a target of the report."""
@@ -71,6 +73,7 @@ class Verified:
         }
         if self.parity is not None:
             added["parity"] = {"ok": self.parity.agrees, "summary": summary(self.parity), **self.parity.to_json()}
+            added["parity"]["first_divergence"] = None if self.first is None else dict(self.first)
         elif self.parity_skipped:
             added["parity_skipped"] = self.parity_skipped
         if answer.latency is not None:
@@ -108,8 +111,33 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
             if answer.status == "missing":
                 raise RuntimeFailure(f"{chosen.target} is not here: {answer.reason}" + (f": {answer.advice}" if answer.advice else ""))
             parity, skipped = _parity(right, answer, chosen, options)
+            first = _first_divergence(model, session, feeds, parity, chosen, options)
         agreement, contradictions = compare_placement(coverage, answer)
-    return Verified(answer, agreement, contradictions, parity, skipped)
+    return Verified(answer, agreement, contradictions, parity, skipped, first)
+
+
+def _first_divergence(
+    model: Model, session: Session, feeds: Path, parity: Parity | None, chosen: Chosen, options: Options
+) -> dict[str, str] | None:
+    """The first operator whose result differs, where parity fails and both runtimes keep intermediate results."""
+    if parity is None or parity.agrees:
+        return None
+    from .formats import load
+    from .runtimes.locate import locate
+
+    try:
+        other = model if options.against is None else load(options.against)
+        with Session(REFERENCES[other.dialect], timeout=options.timeout) as right:
+            found = locate(
+                other.graph, (right, other.path), (session, model.path), feeds,
+                promise=options.promise, precision=PRECISION.get(chosen.pack.precision, "fp32"),
+            )  # fmt: skip
+    except AccelintError:  # a runtime that fuses its operators keeps no results between them
+        return None
+    if found is None:
+        return None
+    op = found.operator
+    return {"id": op.id, "name": op.label, "type": op.type, "problem": "; ".join(found.difference.problems[:2])}
 
 
 def _write_inputs(model: Model, options: Options, folder: Path) -> Path:

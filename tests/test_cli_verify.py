@@ -49,6 +49,7 @@ def test_verify_catches_another_model(fixed: Path, tmp_path: Path) -> None:
     result = accelint("verify", fixed, "--target", QNN, "--against", other)
     assert result.returncode == 5
     assert "parity FAILS" in result.stdout
+    assert "the runs part at main/" in result.stdout
 
 
 def test_verify_with_the_users_inputs_and_latency(fixed: Path, tmp_path: Path) -> None:

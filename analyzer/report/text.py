@@ -115,6 +115,10 @@ def _verified(console: Console, target: Mapping[str, Any]) -> None:
     if parity:
         verdict = "holds" if parity["ok"] else "FAILS"
         console.print(Text(f"    parity {verdict}: {clean(parity['summary'])}", "green" if parity["ok"] else "bold red"))
+        first = parity.get("first_divergence")
+        if first:
+            where = f"{first['id']} {first['type']} {first['name']}"
+            console.print(Text(f"    the runs part at {clean(where)}: {clean(first['problem'])}", "red"))
     latency = target.get("latency_ms")
     if latency and latency.get("median") is not None:
         console.print(Text(f"    latency: median {latency['median']:.2f} ms of {latency['runs']} runs", "dim"))
