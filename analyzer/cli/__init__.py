@@ -1,7 +1,5 @@
 """The command line. Each command's work is imported when it runs, so that ``--help`` imports nothing heavy."""
 
-from __future__ import annotations
-
 import gc
 import os
 import sys

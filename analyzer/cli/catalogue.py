@@ -1,7 +1,5 @@
 """``accelint targets``, ``rules``, ``explain`` and ``schema``: what the packs say, without a model."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterable
 from pathlib import Path

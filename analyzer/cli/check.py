@@ -1,7 +1,5 @@
 """``accelint check``."""
 
-from __future__ import annotations
-
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,7 +76,7 @@ def share(text: str | None) -> float | None:
     return value
 
 
-def write_report(entries: list[Entry], form: str, output: Path | None) -> None:
+def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None:
     """Render the report and print it, or write it to a file atomically."""
     from accelint import __version__
 
@@ -94,7 +92,7 @@ def write_report(entries: list[Entry], form: str, output: Path | None) -> None:
         draft.write_text(text, encoding="utf-8")
 
 
-def exit_code(entries: list[Entry], fail_on: FailOn, gate_missed: bool) -> int:
+def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int:
     """3 when a model cannot be read, 1 for findings at or above ``fail_on`` or a missed gate, else 0."""
     errors = [entry.error for entry in entries if entry.error is not None]
     if errors:
@@ -104,7 +102,7 @@ def exit_code(entries: list[Entry], fail_on: FailOn, gate_missed: bool) -> int:
     return int(gate_missed or worst >= ranks[fail_on.value])
 
 
-def _gates(entry: Entry, least: float | None, by: By, most: int | None, full: bool) -> bool:
+def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: bool) -> bool:
     """Whether every gate holds; each miss is said on standard error."""
     missed = []
     for coverage in entry.coverages:

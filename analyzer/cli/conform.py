@@ -1,7 +1,5 @@
 """``accelint conform``."""
 
-from __future__ import annotations
-
 import json
 import sys
 from pathlib import Path
@@ -71,7 +69,7 @@ def conform(
 
 
 def _run(
-    chosen: Chosen, name: str, version: str, limit: int | None, ops: str | None, seed: int, jobs: int, timeout: float, cache: Path | None
+    chosen: "Chosen", name: str, version: str, limit: int | None, ops: str | None, seed: int, jobs: int, timeout: float, cache: Path | None
 ) -> dict[str, Any]:
     from rich.progress import Progress
 
@@ -91,7 +89,7 @@ def _is_record(name: str) -> bool:
     return name.endswith((".json", ".json.gz"))
 
 
-def _recorded(chosen: Chosen, path: Path, jobs: int) -> dict[str, Any]:
+def _recorded(chosen: "Chosen", path: Path, jobs: int) -> dict[str, Any]:
     from ..conform.engine import hold
     from ..conform.figures import figures
     from ..conform.recorded import Recorded
@@ -106,7 +104,7 @@ def _cache_folder() -> Path:
     return user_cache_path("accelint") / "conform"
 
 
-def _runtime_version(chosen: Chosen) -> str:
+def _runtime_version(chosen: "Chosen") -> str:
     from ..errors import RuntimeFailure
     from ..runtimes import find
     from ..runtimes.catalog import info
@@ -117,7 +115,7 @@ def _runtime_version(chosen: Chosen) -> str:
     return found.version or "unknown"
 
 
-def _stale(chosen: Chosen, version: str) -> str:
+def _stale(chosen: "Chosen", version: str) -> str:
     if version == chosen.pack.version:
         return ""
     return (
@@ -126,7 +124,7 @@ def _stale(chosen: Chosen, version: str) -> str:
     )
 
 
-def _facts(chosen: Chosen, version: str, seed: int) -> dict[str, str]:
+def _facts(chosen: "Chosen", version: str, seed: int) -> dict[str, str]:
     from datetime import date
 
     from accelint import __version__

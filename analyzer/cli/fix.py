@@ -1,7 +1,5 @@
 """``accelint fix`` and ``accelint convert``."""
 
-from __future__ import annotations
-
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -76,7 +74,7 @@ def fix(
     raise typer.Exit(5 if any(step.proof is not None and step.proof.status == "failed" for step in result.kept) else 0)
 
 
-def _show(result: FixResult, output: Path | None, diff: bool) -> None:
+def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
     from ..report.text import clean
 
     if diff and result.diff:

@@ -1,7 +1,5 @@
 """``accelint verify`` and ``accelint runtimes``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,7 +60,7 @@ def verify(
 
 def _options(
     against: Path | None, inputs: Path | None, tolerance: str | None, seed: int, size: list[str], latency: int, timeout: float
-) -> Options:
+) -> "Options":
     from ..errors import UsageError
     from ..verify import Options
 
