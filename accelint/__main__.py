@@ -1,5 +1,9 @@
 """``python -m accelint``."""
 
-from accelint.analyzer.cli import main
+import gc
+
+gc.disable()  # before the imports: what they make stays, and collecting it again and again takes a tenth of a short command
+
+from accelint.analyzer.cli import main  # noqa: E402
 
 main()

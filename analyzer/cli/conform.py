@@ -1,5 +1,6 @@
 """``accelint conform``."""
 
+import gc
 import json
 import sys
 from pathlib import Path
@@ -39,6 +40,7 @@ def conform(
     pack: PackFile = None,
 ) -> None:
     """Hold a target's rules against the installed runtime over a corpus."""
+    gc.enable()  # thousands of graphs, one after the other
     from ...rules.registry import choose
     from ..conform.corpora import GENERATED
     from ..conform.figures import page as as_page
