@@ -6,9 +6,12 @@ python benchmarks/support_pages.py --check    # exits with 1 when the committed 
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
+from accelint.rewrites.families import ANSWERS
+from accelint.rewrites.registry import answers
 from accelint.rules.catalogue import say
 from accelint.rules.folders import pack_folders
 from accelint.rules.outline import Outline
@@ -117,7 +120,8 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         (OUT / name).write_text(text, encoding="utf-8")
-    print(f"{len(made)} pages in {OUT}")
+    ANSWERS.write_text(json.dumps(answers(), indent=0) + "\n", encoding="utf-8")
+    print(f"{len(made)} pages in {OUT}, and {ANSWERS.name} of the rewrites")
     return 0
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..analyzer.errors import UsageError
 from .folders import nearest, pack_folders
 from .outline import Outline, Table, read_codes
-
-Fixes = Callable[[str, Sequence[str]], Mapping[str, str]]
 
 
 def target_rows() -> list[dict[str, Any]]:
@@ -41,9 +39,8 @@ def _packs(target: str | None) -> list[Outline]:
     return [Outline(name) for name in names]
 
 
-def explanation(what: str, target: str | None, fixes: Fixes) -> str:
-    """The text of ``explain``;
-    ``fixes`` tells ``code:TYPE`` and ``rule:TYPE`` -> the rewrite that answers, for a code or rule name and operator types.
+def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
+    """The text of ``explain``; ``fixes`` maps ``code:TYPE`` and ``rule:TYPE`` to the rewrite that answers.
 
     Raises UsageError with the nearest names when nothing is called so.
     """
@@ -62,7 +59,7 @@ def explanation(what: str, target: str | None, fixes: Fixes) -> str:
     raise UsageError(f"nothing is called {what!r}: {nearest(what, sorted(everything))}")
 
 
-def _explain_code(code: str, entry: Mapping[str, str], packs: Sequence[Outline], fixes: Fixes) -> str:
+def _explain_code(code: str, entry: Mapping[str, str], packs: Sequence[Outline], fixes: Mapping[str, str]) -> str:
     lines = [f"{code} {entry['name']}: {entry['title']}", "", f"Why it matters: {entry['why']}", f"What to change: {entry['change']}"]
     lines += [f"Rewrite that repairs it: {line}" for line in _repairs(code, (), fixes)]
     for pack in packs:
@@ -77,7 +74,7 @@ def _named(pack: Outline) -> str:
     return f"{pack.target} ({pack.head.get('runtime', '')} {pack.head.get('version', '')})"
 
 
-def _explain_rule(pack: Outline, rule: Table, fixes: Fixes, operator: str = "") -> str:
+def _explain_rule(pack: Outline, rule: Table, fixes: Mapping[str, str], operator: str = "") -> str:
     lines = [f"{rule['id']} {rule['name']} on {pack.target}: {rule['message']}", f"  operators: {', '.join(rule['ops'])}"]
     lines += [f"  when {say(table)}" for table in rule.get("when", ())]
     lines += [f"  requires {say(table)}" for table in rule.get("require", ())]
@@ -93,7 +90,7 @@ def _explain_rule(pack: Outline, rule: Table, fixes: Fixes, operator: str = "") 
     return "\n".join(lines) + "\n"
 
 
-def _explain_operator(operator: str, pack: Outline, fixes: Fixes) -> str:
+def _explain_operator(operator: str, pack: Outline, fixes: Mapping[str, str]) -> str:
     taken = [item for item in pack.supports(operator) if operator in item["ops"]]
     sources = pack.sources()
     lines = [f"{operator} on {_named(pack)}"]
@@ -117,10 +114,10 @@ def say(table: Any) -> str:
     return " ".join(words)
 
 
-def _repairs(answer: str, ops: Sequence[str], fixes: Fixes) -> list[str]:
+def _repairs(answer: str, ops: Sequence[str], fixes: Mapping[str, str]) -> list[str]:
     """``rewrite (TYPE, TYPE)`` for each rewrite that answers a code or rule at the given types, or at any."""
     found: dict[str, list[str]] = {}
-    for key, rewrite in fixes(answer, ops).items():
+    for key, rewrite in fixes.items():
         name, _, type = key.partition(":")
         if name == answer and (not ops or type in ops):
             found.setdefault(rewrite, []).append(type)

@@ -9,6 +9,8 @@ import pytest
 from accelint.analyzer.errors import PackError, UsageError
 from accelint.analyzer.graph import Graph, Operator
 from accelint.analyzer.policies import policy_of
+from accelint.rewrites.families import stored_answers
+from accelint.rewrites.registry import answers
 from accelint.rules.cases import build
 from accelint.rules.conditions import Condition
 from accelint.rules.loader import read_codes, read_pack
@@ -145,6 +147,11 @@ require = [{ attr = "a", eq = 1, one_of = [1] }]
         "no case that fails",
     ):
         assert part in raised.value.message, part
+
+
+def test_the_stored_answers_are_the_rewrites_own() -> None:
+    """``accelint explain`` reads them from a file: `python benchmarks/support_pages.py` writes it anew."""
+    assert stored_answers() == answers()
 
 
 def test_an_unknown_target_names_the_nearest() -> None:

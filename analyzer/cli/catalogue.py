@@ -1,7 +1,6 @@
 """``accelint targets``, ``rules``, ``explain`` and ``schema``: what the packs say, without a model."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -57,21 +56,10 @@ def explain(
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
+    from ...rewrites.families import stored_answers
     from ...rules.catalogue import explanation
 
-    typer.echo(explanation(what, target, _answers), nl=False)
-
-
-def _answers(answer: str, types: Iterable[str]) -> dict[str, str]:
-    """What the rewrites that mention a code or rule name, and one of the types, say they answer."""
-    from ...rewrites.families import mentioning
-
-    families = mentioning(answer, types)
-    if not families:
-        return {}
-    from ...rewrites.registry import answers
-
-    return answers(families=families)
+    typer.echo(explanation(what, target, stored_answers()), nl=False)
 
 
 def schema() -> None:
