@@ -326,7 +326,7 @@ def test_large_weights_in_the_specification_cost_nothing(tmp_path: Path) -> None
 
 def widen(data: bytes, payload: bytes, size: int) -> tuple[bytes, bytes]:
     """The bytes before and after ``payload``, with the lengths of every message around it grown to hold ``size`` bytes instead."""
-    from accelint.analyzer.formats.coreml_wire import number
+    from accelint.analyzer.formats.wire import encode as number
     from accelint.analyzer.formats.wire import fields
 
     at = data.index(payload)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import onnx
 import pytest
-from accelint.analyzer.formats.onnx_wire import encode, tag
+from accelint.analyzer.formats.onnx_wire import tag
+from accelint.analyzer.formats.wire import encode
 from onnx import TensorProto, helper
 
 SIDE = 4096

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ModelError
 from .coreml_schema import HEAVY, PREFIX, STORED, routes
-from .wire import Buffer, WireError, fields
+from .wire import Buffer, WireError, encode, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,16 +24,6 @@ _DEPTH = 100
 
 Piece = bytes | tuple[int, int]
 """Bytes, or offset and length in the source file."""
-
-
-def number(value: int) -> bytes:
-    """A varint."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 def strip(path: Path) -> bytes:
@@ -81,7 +71,7 @@ def _reference(data: Buffer, kind: str, field: int, start: int, stop: int) -> by
         if len(inner) != 1 or inner[0][0] != 1 or inner[0][1] != 2:
             return None
         start, stop = inner[0][3], inner[0][4]
-    stored = b"\x08" + number(field) + b"\x10" + number(start) + b"\x18" + number(stop - start)
+    stored = b"\x08" + encode(field) + b"\x10" + encode(start) + b"\x18" + encode(stop - start)
     return _tagged(STORED, stored)
 
 
@@ -93,7 +83,7 @@ def _first_two(data: Buffer, start: int, stop: int) -> Iterator[tuple[int, int, 
 
 
 def _tagged(field: int, payload: bytes) -> bytes:
-    return number(field << 3 | 2) + number(len(payload)) + payload
+    return encode(field << 3 | 2) + encode(len(payload)) + payload
 
 
 def restore(data: bytes) -> list[Piece]:
@@ -102,7 +92,7 @@ def restore(data: bytes) -> list[Piece]:
     return pieces
 
 
-_MARK = number(STORED << 3 | 2)
+_MARK = encode(STORED << 3 | 2)
 
 
 def _restore(data: bytes, kind: str, at: int, end: int) -> tuple[list[Piece], int]:
@@ -115,7 +105,7 @@ def _restore(data: bytes, kind: str, at: int, end: int) -> tuple[list[Piece], in
             pieces, length = _value(data, kind, start, stop)
         elif wire == 2 and table.get(field, HEAVY) != HEAVY and data.find(_MARK, start, stop) >= 0:
             inner, inner_size = _restore(data, table[field], start, stop)
-            head = number(field << 3 | 2) + number(inner_size)
+            head = encode(field << 3 | 2) + encode(inner_size)
             pieces, length = [head, *inner], len(head) + inner_size
         else:
             continue
@@ -130,10 +120,10 @@ def _value(data: bytes, kind: str, start: int, stop: int) -> tuple[list[Piece], 
     from .coreml_schema import message
 
     stored = message("Stored").FromString(data[start:stop])
-    head = number(stored.field << 3 | 2)
+    head = encode(stored.field << 3 | 2)
     if kind.endswith("TensorValue"):
-        inner = b"\x0a" + number(stored.length)
-        head += number(len(inner) + stored.length) + inner
+        inner = b"\x0a" + encode(stored.length)
+        head += encode(len(inner) + stored.length) + inner
     else:
-        head += number(stored.length)
+        head += encode(stored.length)
     return [head, (stored.offset, stored.length)], len(head) + stored.length

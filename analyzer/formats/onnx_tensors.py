@@ -16,8 +16,8 @@ from ..errors import GraphError, ModelError
 from ..graph import BITS, Constant
 from .onnx_external import ExternalFiles
 from .onnx_proto import DTYPES, pb, text
-from .onnx_wire import MARK, RAW_DATA, Span, encode, span_of, tag
-from .wire import WireError
+from .onnx_wire import MARK, RAW_DATA, Span, span_of, tag
+from .wire import WireError, encode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

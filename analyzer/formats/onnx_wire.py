@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .wire import Buffer, WireError, fields, varint
+from .wire import Buffer, WireError, encode, fields, varint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -128,16 +128,6 @@ def span_of(value: str, spans: list[Span]) -> Span:
 def tag(number: int, wire: int) -> bytes:
     """The tag of a field."""
     return encode(number << 3 | wire)
-
-
-def encode(value: int) -> bytes:
-    """A varint."""
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
 
 
 _KEY = tag(1, 2) + encode(len(_MARK)) + _MARK + tag(2, 2)

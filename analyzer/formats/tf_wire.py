@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .tf_proto import SKIPPED_LENGTH, SKIPPED_OFFSET
-from .wire import Buffer, fields
+from .wire import Buffer, encode, fields
 
 KEEP = 1024
 """Contents up to this many bytes stay in the message."""
@@ -46,7 +46,7 @@ def _slim(data: Buffer, start: int, end: int, kind: str) -> bytes | None:
             new: bytes | None = _number(SKIPPED_OFFSET, at) + _number(SKIPPED_LENGTH, stop - at)
         else:
             inner = _slim(data, at, stop, child)
-            new = None if inner is None else _varint(number << 3 | 2) + _varint(len(inner)) + inner
+            new = None if inner is None else encode(number << 3 | 2) + encode(len(inner)) + inner
         if new is not None:
             parts += (bytes(data[kept:tag_at]), new)
             kept = stop
@@ -57,13 +57,4 @@ def _slim(data: Buffer, start: int, end: int, kind: str) -> bytes | None:
 
 
 def _number(field: int, value: int) -> bytes:
-    return _varint(field << 3) + _varint(value)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    return encode(field << 3) + encode(value)

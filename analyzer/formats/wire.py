@@ -21,6 +21,16 @@ class WireError(ValueError):
     """The bytes are not protobuf, or end in the middle of a field."""
 
 
+def encode(value: int) -> bytes:
+    """A varint."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
 def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
     """The varint at ``at`` and the position after it. Raises WireError past ``end`` or past 10 bytes."""
     value = shift = 0
