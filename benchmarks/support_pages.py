@@ -12,9 +12,9 @@ from pathlib import Path
 
 from accelint.rewrites.families import ANSWERS
 from accelint.rewrites.registry import answers
-from accelint.rules.catalogue import say
 from accelint.rules.folders import pack_folders
 from accelint.rules.outline import Outline
+from accelint.rules.wording import say
 
 OUT = Path(__file__).parent.parent / "docs" / "support"
 DIALECTS = {

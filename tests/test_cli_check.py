@@ -7,6 +7,7 @@ from pathlib import Path
 
 import onnx
 import pytest
+from accelint.rules.wording import say
 from cli import accelint, report
 from onnx import TensorProto, helper
 
@@ -143,6 +144,49 @@ def test_targets_and_rules_are_listed_as_json() -> None:
     rules = json.loads(accelint("rules", "--target", "onnxruntime/qnn", "--code", "ACL1", "--json").stdout)
     assert rules
     assert all(row["code"].startswith("ACL1") for row in rules)
+
+
+def test_targets_and_rules_are_filtered() -> None:
+    names = [row["target"] for row in json.loads(accelint("targets", "qnn", "--json").stdout)]
+    assert QNN in names
+    assert all("qnn" in name for name in names)
+    rows = json.loads(accelint("targets", "--dialect", "tflite", "--askable", "--json").stdout)
+    assert {"litert/gpu", "litert/xnnpack"} <= {row["target"] for row in rows}
+    assert not any(row["target"].startswith("litert/hexagon") for row in rows)
+    rules = json.loads(accelint("rules", "--target", "onnxruntime/qnn", "--effect", "rejected", "--evidence", "measured", "--json").stdout)
+    assert rules
+    assert {row["effect"] for row in rules} == {"rejected"}
+
+
+def test_explain_keeps_to_the_variant_and_speaks_of_the_frameworks() -> None:
+    resize = accelint("explain", "Resize", "--target", "onnxruntime/coreml:mlprogram").stdout
+    assert "resize-rank\n" in resize
+    assert "resize-rank-neural-network" not in resize
+    assert "the rank of input 0 is 3 to 5" in resize
+    assert "in PyTorch:" in resize
+    assert "{seen}" not in resize
+    gpu = accelint("explain", "ACL401", "--target", "litert/gpu").stdout
+    assert "transpose-on-views (TRANSPOSE)" in gpu
+    assert "transpose-on-views-onnx" not in gpu
+    assert accelint("explain", "Resize", "--target", "onnxruntime/coreml:mlprogam").returncode == 2
+    assert "not known to the target" in accelint("explain", "Erf", "--target", "onnxruntime/nnapi").stdout
+
+
+def test_conditions_are_said_as_clauses() -> None:
+    said = {
+        "the rank of input 0 is 3 to 5": {"input": 0, "of": "rank", "between": [3, 5]},
+        "mode (default nearest) is nearest or linear": {"attr": "mode", "default": "nearest", "one_of": ["nearest", "linear"]},
+        "every input is of fixed sizes (unknown counts as refused)": {"input": "all", "of": "static", "eq": True, "unknown": "fails"},
+        "inputs 1 and 2 are stored in the file (must be given)": {"input": [1, 2], "of": "const", "eq": True, "absent": "fails"},
+        "some size on axis 1 and 2 of output 0 is not 1": {"output": 0, "of": "dim", "axis": [1, 2], "not_eq": 1, "some": True},
+        "the dtype of input 1 is the same as the dtype of input 0": {"input": 1, "of": "dtype", "same_as": {"input": 0, "of": "dtype"}},
+        "group (default 1) is 1; or input 1 is computed": {
+            "any_of": [{"attr": "group", "default": 1, "eq": 1}, {"input": 1, "of": "const", "eq": False}]
+        },
+        "the operator is not inside a body": {"op": "in_body", "eq": False},
+        "input 2 is left out": {"input": 2, "present": False},
+    }
+    assert {say(table) for table in said.values()} == set(said)
 
 
 def test_explain_a_code_an_operator_and_a_wrong_word() -> None:

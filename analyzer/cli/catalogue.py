@@ -17,11 +17,20 @@ def register(app: typer.Typer) -> None:
     app.command("schema")(schema)
 
 
-def targets(as_json: AsJson = False) -> None:
-    """List the targets: dialect, runtime, version of the data, number of rules."""
+def targets(
+    name: Annotated[str, typer.Argument(help="Only targets whose name contains this, like qnn.")] = "",
+    dialect: Annotated[str | None, typer.Option(help="Only of this dialect: onnx, tflite, tf, mil, nn.")] = None,
+    askable: Annotated[bool, typer.Option("--askable", help="Only those whose runtime or recorded answers can be asked.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the targets: dialect, runtime, version and date of the data, and which runtime can be asked."""
     from ...rules.catalogue import target_rows
 
-    rows = target_rows()
+    rows = [
+        row
+        for row in target_rows()
+        if name.lower() in row["target"] and dialect in (None, row["dialect"]) and not (askable and row["runs_here"].startswith("no"))
+    ]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -35,12 +44,14 @@ def rules(
     target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target's.")] = None,
     code: Annotated[str | None, typer.Option(help="Only rules with this code, or codes that start so: ACL5.")] = None,
     operator: Annotated[str | None, typer.Option("--operator", help="Only rules about this operator type.")] = None,
+    effect: Annotated[str | None, typer.Option(help="Only rules with this effect: fallback, rejected, note, unknown.")] = None,
+    evidence: Annotated[str | None, typer.Option(help="Only rules with this evidence: measured, source, documented, reported.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the rules of the packs."""
     from ...rules.catalogue import rule_rows
 
-    rows = rule_rows(target, code, operator)
+    rows = [row for row in rule_rows(target, code, operator) if effect in (None, row["effect"]) and evidence in (None, row["evidence"])]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -57,7 +68,7 @@ def explain(
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
     from ...rewrites.families import stored_answers
-    from ...rules.catalogue import explanation
+    from ...rules.explain import explanation
 
     typer.echo(explanation(what, target, stored_answers()), nl=False)
 
