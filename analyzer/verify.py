@@ -4,38 +4,46 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..rules.pack import Chosen
-from ..rules.verdict import Verdict
-from .check import Coverage, OperatorVerdict
+from .agreement import compare_placement
+from .check import Coverage
 from .errors import AccelintError, RuntimeFailure, UsageError
+from .feeds import Feed, feeds, open_sizes, renamed
 from .model import Model
-from .runtimes import Answer, Placed, Request, Session
+from .runtimes import Answer, Request, Session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from .parity import Parity, Tolerance
+    from .runtimes.latency import Comparison
 
 REFERENCES = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
 """Dialect -> the runtime whose numbers count as right."""
 PRECISION = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
-MOVES = {
-    ("accelerator", Verdict.ACCELERATED), ("cpu", Verdict.FALLBACK), ("folded", Verdict.FOLDED),
-    ("cpu", Verdict.FOLDED), ("folded", Verdict.FALLBACK),
-}  # fmt: skip
-"""Device and verdict that agree. A constant operator that the host computes once is folded by either name."""
+ROUNDS = 3
+"""Turns of each model when two are timed against each other."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asks of a verification."""
+    """What the user asks of a verification.
+
+    Attributes:
+        against: the reference model; None for the model itself.
+        inputs: ``random``, ``boundary``, files and folders of arrays; see ``feeds.feeds``.
+        bounds: the user's tolerance in place of the promise's.
+        latency_runs: timed runs; with ``against`` both models are timed by turns.
+        runtime_options: for the target's worker (``optimize``).
+    """
 
     against: Path | None = None
-    inputs: Path | None = None
+    inputs: tuple[str, ...] = ()
     bounds: Tolerance | None = None
     promise: str = "rounding"
     seed: int = 0
@@ -46,16 +54,43 @@ class Options:
 
 
 @dataclass(frozen=True)
+class Compared:
+    """The numbers of one set of inputs, or why there are none."""
+
+    feed: Feed
+    parity: Parity | None = None
+    skipped: str = ""
+
+    @property
+    def differs(self) -> bool:
+        """Whether numbers were compared and differ."""
+        return self.parity is not None and not self.parity.agrees
+
+    def to_json(self) -> dict[str, Any]:
+        """A row of ``parity.sets``."""
+        if self.parity is None:
+            return {"inputs": self.feed.label, "ok": None, "summary": self.skipped}
+        return {"inputs": self.feed.label, "ok": self.parity.agrees, "summary": summary(self.parity)}
+
+
+@dataclass(frozen=True)
 class Verified:
     """What the runtime did, beside what was predicted."""
 
     answer: Answer
     agreement: Mapping[str, int]
     contradictions: tuple[str, ...]
-    parity: Parity | None = None
-    parity_skipped: str = ""
+    compared: tuple[Compared, ...] = ()
     first: Mapping[str, str] | None = None
     """The first operator whose result differs, where parity fails."""
+    timed: Comparison | None = None
+    """The reference model's latency against this one's, where both were timed."""
+
+    @property
+    def shown(self) -> Compared | None:
+        """The set of inputs that the report tells in full: the first that differs, else the first that was compared."""
+        told = [item for item in self.compared if item.parity is not None]
+        return next((item for item in told if item.differs), told[0] if told else None)
 
     def to_json(self) -> dict[str, Any]:
         """The keys that verify adds to a target of the report."""
@@ -71,14 +106,18 @@ class Verified:
             "agreement": dict(self.agreement),
             "contradictions": list(self.contradictions),
         }
-        if self.parity is not None:
-            added["parity"] = {"ok": self.parity.agrees, "summary": summary(self.parity), **self.parity.to_json()}
+        shown = self.shown
+        if shown is not None and shown.parity is not None:
+            added["parity"] = {**shown.to_json(), **shown.parity.to_json()}
+            added["parity"]["ok"] = not any(item.differs for item in self.compared)
+            added["parity"]["sets"] = [item.to_json() for item in self.compared]
             added["parity"]["first_divergence"] = None if self.first is None else dict(self.first)
-        elif self.parity_skipped:
-            added["parity_skipped"] = self.parity_skipped
+        elif self.compared:
+            added["parity_skipped"] = self.compared[0].skipped
         if answer.latency is not None:
             lat = answer.latency
             added["latency_ms"] = {"median": lat.median, "low": lat.low, "high": lat.high, "runs": lat.runs, "threads": lat.threads}
+            added["latency_ms"] |= {} if self.timed is None else {"against": _ratio(self.timed)}
         if answer.status == "crashed":
             added["crash"] = {"signal": answer.signal, "exit_code": answer.exit_code}
         return added
@@ -88,7 +127,34 @@ class Verified:
         """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; else 0."""
         if self.contradictions or self.answer.status not in ("ok", "refused"):
             return 4
-        return 5 if self.parity is not None and not self.parity.agrees else 0
+        return 5 if any(item.differs for item in self.compared) else 0
+
+
+def _ratio(timed: Comparison) -> dict[str, float]:
+    """How many times the latency of this model the reference model took, with the lowest and highest of the rounds."""
+    return {"ratio": timed.ratio, "low": timed.low, "high": timed.high, "rounds": len(timed.first)}
+
+
+class _Reference:
+    """The reference model on its reference runtime, one worker for all sets of inputs."""
+
+    def __init__(self, model: Model, options: Options) -> None:
+        from .formats import load
+
+        self.own = model
+        self.model = model if options.against is None else load(options.against)
+        runtime = REFERENCES.get(self.model.dialect)
+        if runtime is None:
+            raise UsageError(f"{self.model.path}: {self.model.dialect} models cannot be run here: give an ONNX or TFLite reference")
+        self.session = Session(runtime, timeout=options.timeout)
+
+    def outputs(self, feed: Feed) -> dict[str, NDArray[Any]] | str:
+        """What the reference computes from the arrays, or why there is nothing."""
+        arrays = renamed(feed, self.own, self.model)
+        answer = self.session.ask(Request(self.model.path, inputs=arrays, outputs=True, placement=False))
+        if answer.status == "missing":
+            raise RuntimeFailure(f"{self.session.name}, the reference, is not here: {answer.reason}: {answer.advice}")
+        return answer.tensors() if answer.ok else f"{self.session.name} {answer.status}: {answer.reason}"
 
 
 def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -> Verified:
@@ -96,42 +162,65 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
 
     Raises RuntimeFailure when the runtime or the reference is not here, UsageError for inputs that do not fit.
     """
-    reference = REFERENCES.get(model.dialect)
-    if reference is None:
+    if model.dialect not in REFERENCES:
         raise UsageError(f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result")
-    with tempfile.TemporaryDirectory(prefix="accelint-") as folder:
-        feeds = _write_inputs(model, options, Path(folder))
-        right = _reference_outputs(model, reference, feeds, options)
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accelint-")))
+        sets = feeds(model, options.inputs, folder, seed=options.seed, sizes=options.sizes)
+        reference = _Reference(model, options)
+        stack.enter_context(reference.session)
+        right = reference.outputs(sets[0])
         _hold_sizes(model, right, options)
-        with Session(chosen.target, timeout=options.timeout) as session:
-            request = Request(
-                model.path, inputs=feeds, outputs=True, latency_runs=options.latency_runs, options=dict(options.runtime_options)
-            )
-            answer = session.ask(request)
-            if answer.status == "missing":
-                raise RuntimeFailure(f"{chosen.target} is not here: {answer.reason}" + (f": {answer.advice}" if answer.advice else ""))
-            parity, skipped = _parity(right, answer, chosen, options)
-            first = _first_divergence(model, session, feeds, parity, chosen, options)
+        session = stack.enter_context(Session(chosen.target, timeout=options.timeout))
+        answer = _asked(session, model, sets[0], options, first=True)
+        compared = [_parity(sets[0], right, answer, chosen, options)]
+        for feed in sets[1:] if answer.ok else ():
+            compared.append(_parity(feed, reference.outputs(feed), _asked(session, model, feed, options), chosen, options))
+        first = _first_divergence(model, session, reference, compared, chosen, options)
+        timed = _timed(session, model, sets[0], reference, answer, options)
         agreement, contradictions = compare_placement(coverage, answer)
-    return Verified(answer, agreement, contradictions, parity, skipped, first)
+    return Verified(answer, agreement, contradictions, tuple(compared), first, timed)
+
+
+def _asked(session: Session, model: Model, feed: Feed, options: Options, *, first: bool = False) -> Answer:
+    """The runtime's answer; placement and latency are asked for once."""
+    request = Request(
+        model.path, inputs=feed.path, outputs=True, placement=first, latency_runs=options.latency_runs if first else 0,
+        options=dict(options.runtime_options),
+    )  # fmt: skip
+    answer = session.ask(request)
+    if answer.status == "missing":
+        raise RuntimeFailure(f"{session.name} is not here: {answer.reason}" + (f": {answer.advice}" if answer.advice else ""))
+    return answer
+
+
+def _timed(session: Session, model: Model, feed: Feed, reference: _Reference, answer: Answer, options: Options) -> Comparison | None:
+    """Both models on the target's runtime by turns, where there is another model that it can load."""
+    if answer.latency is None or options.against is None or reference.model.dialect != model.dialect:
+        return None
+    from .runtimes.latency import compare
+
+    try:
+        other = (reference.model.path, renamed(feed, model, reference.model))
+        return compare(session, other, (model.path, feed.path), rounds=ROUNDS, runs=options.latency_runs)
+    except RuntimeFailure:  # a model that the runtime refuses has no latency there
+        return None
 
 
 def _first_divergence(
-    model: Model, session: Session, feeds: Path, parity: Parity | None, chosen: Chosen, options: Options
+    model: Model, session: Session, reference: _Reference, compared: list[Compared], chosen: Chosen, options: Options
 ) -> dict[str, str] | None:
     """The first operator whose result differs, where parity fails and both runtimes keep intermediate results."""
-    if parity is None or parity.agrees:
+    wrong = next((item for item in compared if item.differs), None)
+    if wrong is None:
         return None
-    from .formats import load
     from .runtimes.locate import locate
 
     try:
-        other = model if options.against is None else load(options.against)
-        with Session(REFERENCES[other.dialect], timeout=options.timeout) as right:
-            found = locate(
-                other.graph, (right, other.path), (session, model.path), feeds,
-                promise=options.promise, precision=PRECISION.get(chosen.pack.precision, "fp32"),
-            )  # fmt: skip
+        found = locate(
+            reference.model.graph, (reference.session, reference.model.path), (session, model.path), wrong.feed.path,
+            promise=options.promise, precision=PRECISION.get(chosen.pack.precision, "fp32"),
+        )  # fmt: skip
     except AccelintError:  # a runtime that fuses its operators keeps no results between them
         return None
     if found is None:
@@ -140,122 +229,29 @@ def _first_divergence(
     return {"id": op.id, "name": op.label, "type": op.type, "problem": "; ".join(found.difference.problems[:2])}
 
 
-def _write_inputs(model: Model, options: Options, folder: Path) -> Path:
-    from .runtimes import inputs, tensors
-
-    if options.inputs is not None:
-        return tensors.write(folder / "inputs.npz", inputs.load(options.inputs, model.graph))
-    known = dict.fromkeys(dim for name in model.graph.inputs for dim in model.graph.tensor(name).shape or () if isinstance(dim, str))
-    strange = [name for name in options.sizes if name not in known]
-    if strange:
-        raise UsageError(f"--size {strange[0]}: no input of {model.path} has that dimension: there are {', '.join(known) or 'none'}")
-    return tensors.write(folder / "inputs.npz", inputs.for_graph(model.graph, seed=options.seed, sizes=options.sizes))
-
-
 def _hold_sizes(model: Model, right: dict[str, NDArray[Any]] | str, options: Options) -> None:
     """Raise UsageError when the reference fails on inputs whose open sizes were made up: that tells nothing about the target."""
-    if options.inputs is not None or not isinstance(right, str) or "running the model" not in right:
+    if options.inputs or not isinstance(right, str) or "running the model" not in right:
         return
-    graph = model.graph
-    dims = dict.fromkeys(dim for name in graph.inputs for dim in graph.tensor(name).shape or () if isinstance(dim, str))
+    dims = open_sizes(model)
     if dims:
         sizes = ", ".join(f"{dim}={options.sizes.get(dim, 1)}" for dim in dims)
         raise UsageError(f"{model.path} does not run with {sizes}: give sizes that fit with --size, or --inputs; {right}"[:600])
 
 
-def _reference_outputs(model: Model, reference: str, feeds: Path, options: Options) -> dict[str, NDArray[Any]] | str:
-    """Outputs of the unmodified model on the reference runtime, or why there are none."""
-    path = model.path
-    if options.against is not None:
-        from .formats import load
-        from .runtimes import tensors
-
-        path = options.against
-        other = load(path)
-        reference = REFERENCES.get(other.dialect, "")
-        if not reference:
-            raise UsageError(f"{path}: {other.dialect} models cannot be run here: give an ONNX or TFLite reference")
-        feeds = _renamed(feeds, model, other, tensors)
-    with Session(reference, timeout=options.timeout) as session:
-        answer = session.ask(Request(path, inputs=feeds, outputs=True, placement=False))
-        if answer.status == "missing":
-            raise RuntimeFailure(f"{reference}, the reference, is not here: {answer.reason}: {answer.advice}")
-        return answer.tensors() if answer.ok else f"{reference} {answer.status}: {answer.reason}"
-
-
-def _renamed(feeds: Path, model: Model, other: Model, tensors: Any) -> Path:
-    """The same arrays under the reference model's input names, paired by position where the names differ."""
-    arrays: dict[str, Any] = tensors.read(feeds)
-    names = [name for name in other.graph.inputs if other.graph.tensor(name).const is None]
-    if set(names) == set(arrays):
-        return feeds
-    if len(names) != len(arrays):
-        raise UsageError(f"{other.path} has {len(names)} inputs and {model.path} has {len(arrays)}: they are not the same model")
-    written: Path = tensors.write(feeds.with_name("reference.npz"), dict(zip(names, arrays.values(), strict=True)))
-    return written
-
-
-def _parity(right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen, options: Options) -> tuple[Parity | None, str]:
+def _parity(feed: Feed, right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen, options: Options) -> Compared:
     if not answer.ok:
-        return None, f"the runtime gave no outputs ({answer.status}): {answer.reason}"
+        return Compared(feed, skipped=f"the runtime gave no outputs ({answer.status}): {answer.reason}")
     if isinstance(right, str):
-        return None, f"the reference gave no outputs: {right}"
+        return Compared(feed, skipped=f"the reference gave no outputs: {right}")
     if not right:
-        return None, "the model has no outputs"
+        return Compared(feed, skipped="the model has no outputs")
     if answer.outputs is None:
-        return None, "the runtime compiles the model here and does not run it"
+        return Compared(feed, skipped="the runtime compiles the model here and does not run it")
     from .parity import compare
 
     precision = PRECISION.get(chosen.pack.precision, "fp32")
-    return compare(right, answer.tensors(), options.promise, precision, bounds=options.bounds), ""
-
-
-def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
-    """Counts of predicted against actual, and each contradiction in words."""
-    if answer.status != "ok":
-        return _compare_refusal(coverage, answer)
-    placed = {item.id: item for item in answer.placement}
-    agreement: dict[str, int] = {}
-    wrong: list[str] = []
-    for op in coverage.operators:
-        actual = placed.get(op.id)
-        key = f"predicted_{op.verdict}_{_ran(actual)}"
-        agreement[key] = agreement.get(key, 0) + 1
-        if actual is not None and contradicts(op.verdict, actual.device):
-            wrong.append(_contradiction(op, actual))
-    if answer.partitions is not None and answer.partitions != len(coverage.partitions):
-        agreement["partitions_predicted"], agreement["partitions_actual"] = len(coverage.partitions), answer.partitions
-    return agreement, tuple(wrong)
-
-
-def contradicts(verdict: Verdict, device: str) -> bool:
-    """Whether what the runtime told rules the prediction out; an unknown prediction or device contradicts nothing."""
-    if verdict is Verdict.UNKNOWN or device in ("unmapped", "unknown"):
-        return False
-    return (device, verdict) not in MOVES
-
-
-def _ran(actual: Placed | None) -> str:
-    if actual is None or actual.device in ("unmapped", "unknown"):
-        return "not_told"
-    return "ran_accelerated" if actual.device == "accelerator" else "ran_elsewhere"
-
-
-def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
-    reason = f": {actual.reason}" if actual.reason else ""
-    return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and ran on the {actual.device}{reason}"
-
-
-def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
-    agreement: dict[str, int] = {}
-    for op in coverage.operators:
-        key = f"predicted_{op.verdict}_ran_nowhere"
-        agreement[key] = agreement.get(key, 0) + 1
-    if coverage.verdict == "rejected":
-        return agreement, ()
-    return agreement, (
-        f"the model was predicted {coverage.verdict} and the runtime {answer.status}: {answer.reason or answer.signal or ''}".rstrip(": "),
-    )
+    return Compared(feed, compare(right, answer.tensors(), options.promise, precision, bounds=options.bounds))
 
 
 def summary(parity: Parity) -> str:

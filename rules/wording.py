@@ -33,7 +33,8 @@ def say(table: Mapping[str, Any]) -> str:
         return "; or ".join(" and ".join(map(say, item)) if isinstance(item, list) else say(item) for item in table["any_of"])
     if "call" in table:
         extra = ", ".join(f"{key} {_value(value)}" for key, value in table.items() if key != "call")
-        return predicate_words().get(table["call"], table["call"].replace("_", " ")) + (f" ({extra})" if extra else "")
+        name = str(table["call"])
+        return predicate_words().get(name, name.replace("_", " ")) + (f" ({extra})" if extra else "")
     test = next((key for key in _TESTS if key in table), "present")
     state = _STATES.get("present" if test == "present" else table.get("of", ""))
     if table.get("op") == "in_body":
@@ -88,7 +89,7 @@ def _listed(words: list[str], last: str) -> str:
 def _subject(table: Mapping[str, Any]) -> str:
     some = "some " if table.get("some") else ""
     if "op" in table:
-        return _OPERATOR.get(table["op"], table["op"])
+        return _OPERATOR[table["op"]]
     fact = table.get("of")
     if "attr" in table:
         return some + _attribute(table, fact)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import onnx
 import pytest
+from accelint.analyzer.agreement import compare_placement
+from accelint.analyzer.runtimes import Answer, Placed
 from accelint.analyzer.runtimes.vulkan import icd
 from cli import accelint, report
 from onnx import TensorProto, helper
@@ -62,6 +65,71 @@ def test_verify_with_the_users_inputs_and_latency(fixed: Path, tmp_path: Path) -
     result = accelint("verify", fixed, "--target", QNN, "--inputs", wrong)
     assert result.returncode == 2
     assert "has no array for tokens" in result.stderr
+
+
+def test_every_set_of_inputs_is_compared_and_the_models_are_timed_by_turns(fixed: Path, tmp_path: Path) -> None:
+    golden = tmp_path / "golden"
+    golden.mkdir()
+    for seed in range(2):
+        np.savez(golden / f"{seed}.npz", tokens=np.random.default_rng(seed).integers(0, 16, (1, 16)))
+    options = ["--against", ENCODER, "--inputs", "random", "--inputs", "boundary", "--inputs", golden, "--latency", 2]
+    target = report("verify", fixed, "--target", "onnxruntime/cpu", *options, code=0)["models"][0]["targets"][0]
+    assert [row["inputs"] for row in target["parity"]["sets"]] == [
+        "random, seed 0", "boundary values", str(golden / "0.npz"), str(golden / "1.npz"),
+    ]  # fmt: skip
+    assert all(row["ok"] for row in target["parity"]["sets"])
+    assert target["latency_ms"]["against"]["low"] <= target["latency_ms"]["against"]["ratio"] <= target["latency_ms"]["against"]["high"]
+    assert target["latency_ms"]["threads"] == 1
+    text = accelint("verify", fixed, "--target", "onnxruntime/cpu", *options).stdout
+    assert "parity holds with boundary values" in text
+    assert "the reference model took" in text
+    assert "predicted accelerated, ran accelerated" in text
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert accelint("verify", fixed, "--target", "onnxruntime/cpu", "--inputs", empty).returncode == 2
+
+
+def test_a_set_that_differs_fails_although_others_agree(tmp_path: Path) -> None:
+    """Relu and the identity agree on positive inputs alone."""
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    for kind in ("Relu", "Identity"):
+        graph = helper.make_graph([helper.make_node(kind, ["x"], ["y"])], "g", value[:1], value[1:])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / f"{kind}.onnx")
+    for name, first in (("a", 1.0), ("b", -1.0)):
+        np.save(tmp_path / f"{name}.npy", np.array([[first, 2, 3, 4]], np.float32))
+    options = ["--target", "onnxruntime/cpu", "--against", tmp_path / "Identity.onnx", "--inputs", tmp_path / "a.npy"]
+    assert accelint("verify", tmp_path / "Relu.onnx", *options).returncode == 0
+    result = accelint("verify", tmp_path / "Relu.onnx", *options, "--inputs", tmp_path / "b.npy")
+    assert result.returncode == 5
+    assert "parity holds with" in result.stdout
+    assert "parity FAILS with" in result.stdout
+
+
+def test_verify_with_the_optimizations_that_applications_have() -> None:
+    target = report("verify", ENCODER, "--target", "onnxruntime/cpu", "--optimize", "default")["models"][0]["targets"][0]
+    assert target["runtime_status"] == "ok"
+    assert any(row["device"] in ("unmapped", "folded") for row in target["placement"])
+    assert accelint("verify", DENOISER, "--target", "litert/xnnpack", "--optimize", "default").returncode == 2
+
+
+def test_a_wrong_number_of_partitions_is_a_contradiction(tmp_path: Path) -> None:
+    """A right count contradicts nothing on the real runtime; a wrong one is told although every operator is where it was predicted."""
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
+    nodes = [
+        helper.make_node("Tanh", ["x"], ["a"]),
+        helper.make_node("Mod", ["a", "x"], ["b"], fmod=1),
+        helper.make_node("Relu", ["b"], ["y"]),
+    ]
+    path = tmp_path / "two.onnx"
+    graph = helper.make_graph(nodes, "g", value[:1], value[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    target = report("verify", path, "--target", QNN)["models"][0]["targets"][0]
+    assert target["actual_partitions"] == len(target["partitions"]) == 2
+    coverage = SimpleNamespace(operators=(), partitions=(SimpleNamespace(operators=["main/0"]),), verdict="partial")
+    answer = Answer("ok", placement=(Placed(0, "", "Tanh", "accelerator"),), partitions=2)
+    agreement, wrong = compare_placement(coverage, answer)  # type: ignore[arg-type]
+    assert wrong == ("1 partition was predicted and the runtime made 2",)
+    assert agreement == {"partitions_predicted": 1, "partitions_actual": 2}
 
 
 def test_a_pack_that_is_wrong_is_contradicted(tmp_path: Path) -> None:

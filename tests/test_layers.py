@@ -32,6 +32,8 @@ LAYERS = [
         "analyzer/parity",
         "analyzer/conform",
         "analyzer/fix",
+        "analyzer/agreement",
+        "analyzer/feeds",
         "analyzer/verify",
     },
     {"analyzer/report"},

@@ -1,14 +1,31 @@
 """``accelint verify`` and ``accelint runtimes``."""
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .check import FailOn, Format, Output, PackFile, exit_code, write_report
 
 if TYPE_CHECKING:
-    from ..verify import Options
+    from ..parity import Tolerance
+
+
+class Promise(StrEnum):
+    """What the numbers of two runs are held to (``parity.PROMISES``)."""
+
+    BIT_EXACT = "bit-exact"
+    ROUNDING = "rounding"
+    APPROXIMATE = "approximate"
+    CONTRACT = "contract"
+
+
+class Graph(StrEnum):
+    """Optimization that ONNX Runtime does before it asks the provider."""
+
+    OFF = "off"
+    DEFAULT = "default"
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +42,18 @@ def verify(
     model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
     target: Annotated[str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")],
     against: Annotated[Path | None, typer.Option(help="The reference model; without it the model itself on the reference runtime.")] = None,
-    inputs: Annotated[Path | None, typer.Option(help="Input arrays, .npz (or .npy for one input); without it random ones.")] = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(help="random, boundary, arrays (.npz, or .npy for one input), or a folder of them; may be repeated. Default: random."),
+    ] = None,
+    promise: Annotated[Promise, typer.Option(help="What the numbers are held to.")] = Promise.ROUNDING,
     tolerance: Annotated[str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")] = None,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     size: Annotated[list[str] | None, typer.Option("--size", help="Size of a symbolic dimension for the inputs: batch=2.")] = None,
-    latency: Annotated[int, typer.Option(help="Timed runs; 0 for none.")] = 0,
+    latency: Annotated[int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")] = 0,
+    optimize: Annotated[
+        Graph, typer.Option(help="ONNX Runtime's graph optimization: off (operators as stored) or default (as applications load it).")
+    ] = Graph.OFF,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
     form: Format = "text",
     output: Output = None,
@@ -38,9 +62,13 @@ def verify(
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
     from ...rules.registry import choose
     from ..pipeline import check_file
+    from ..verify import Options
     from ..verify import verify as ask
 
-    options = _options(against, inputs, tolerance, seed, size or [], latency, timeout)
+    options = Options(
+        against, tuple(inputs or ()), _bounds(tolerance), promise=promise.value, seed=seed, sizes=_sizes(size or []), latency_runs=latency,
+        timeout=timeout, runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
+    )  # fmt: skip
     chosen = choose(target, pack)
     entry = check_file(model, [chosen])
     if entry.error is not None or entry.model is None:
@@ -50,6 +78,10 @@ def verify(
         from ..errors import UsageError
 
         raise UsageError(f"verify runs the model that it is given: convert {model} to {chosen.pack.dialect} first (accelint convert)")
+    if optimize is not Graph.OFF and entry.model.dialect != "onnx":
+        from ..errors import UsageError
+
+        raise UsageError(f"--optimize is ONNX Runtime's: {target} takes {entry.model.dialect} models")
     verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = verified.to_json()
     write_report([entry], form, output)
@@ -58,23 +90,27 @@ def verify(
     raise typer.Exit(verified.exit_code)
 
 
-def _options(
-    against: Path | None, inputs: Path | None, tolerance: str | None, seed: int, size: list[str], latency: int, timeout: float
-) -> "Options":
+def _bounds(tolerance: str | None) -> "Tolerance | None":
+    """RELATIVE or RELATIVE,ABSOLUTE."""
+    if tolerance is None:
+        return None
     from ..errors import UsageError
-    from ..verify import Options
+    from ..parity import Tolerance
 
-    bounds: Any = None
     try:
-        if tolerance is not None:
-            from ..parity import Tolerance
-
-            parts = [float(part) for part in tolerance.split(",")]
-            bounds = Tolerance(parts[0], parts[1] if len(parts) > 1 else parts[0])
-        sizes = {name: int(value) for name, _, value in (item.partition("=") for item in size)}
+        parts = [float(part) for part in tolerance.split(",")]
     except ValueError as error:
-        raise UsageError(f"--tolerance is RELATIVE or RELATIVE,ABSOLUTE and --size is NAME=NUMBER: {error}") from error
-    return Options(against, inputs, bounds, seed=seed, sizes=sizes, latency_runs=latency, timeout=timeout)
+        raise UsageError(f"--tolerance is RELATIVE or RELATIVE,ABSOLUTE: {error}") from error
+    return Tolerance(parts[0], parts[1] if len(parts) > 1 else parts[0])
+
+
+def _sizes(given: list[str]) -> dict[str, int]:
+    from ..errors import UsageError
+
+    try:
+        return {name: int(value) for name, _, value in (item.partition("=") for item in given)}
+    except ValueError as error:
+        raise UsageError(f"--size is NAME=NUMBER: {error}") from error
 
 
 def runtimes(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TextIO
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
+from ..agreement import told_partitions
 from ..check import Coverage, check
 from ..errors import AccelintError
 from ..formats import load
@@ -228,15 +229,15 @@ def _file_digest(path: Path | None) -> str:
     return sha256(path)
 
 
-def _told(coverage: Coverage, row: Mapping[str, Any]) -> int:
-    """Predicted partitions of the graphs whose placement the runtime told; some runtimes are silent about bodies."""
-    told = {id.rpartition("/")[0] for id, *_ in row["placement"]}
-    return sum(1 for part in coverage.partitions if not told or part.operators[0].rpartition("/")[0] in told)
-
-
 def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
     """One model's prediction against one kept answer."""
-    outcome = Outcome(name, row["status"], coverage.verdict, reason=row["reason"], partitions=(_told(coverage, row), row["partitions"]))
+    outcome = Outcome(
+        name,
+        row["status"],
+        coverage.verdict,
+        reason=row["reason"],
+        partitions=(told_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
+    )
     if row["status"] not in ("ok", *REFUSALS):
         return outcome
     if "groups" in row:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -18,6 +19,8 @@ from .causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 UNWRAPPED = 10_000
 """Width of a line that goes to a file or a pipe, where a break would only be in the way of a search."""
+PLACEMENTS = 24
+"""Lines of placement in the text; the JSON document has every operator."""
 _VERDICT = {"full": "bold green", "partial": "yellow", "none": "bold red", "rejected": "bold red", "unknown": "magenta"}
 
 
@@ -104,27 +107,79 @@ def _place(op: Mapping[str, Any]) -> str:
 
 def _verified(console: Console, target: Mapping[str, Any]) -> None:
     agreement = target["agreement"]
-    table = Table("predicted", "ran accelerated", "ran elsewhere", "not told", box=None, padding=(0, 2), title_justify="left")
+    table = Table("predicted", "ran accelerated", "ran elsewhere", "not told", "refused", box=None, padding=(0, 2), title_justify="left")
     for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown"):
-        row = [agreement.get(f"predicted_{verdict}_{ran}", 0) for ran in ("ran_accelerated", "ran_elsewhere", "not_told")]
+        row = [agreement.get(f"predicted_{verdict}_{ran}", 0) for ran in ("ran_accelerated", "ran_elsewhere", "not_told", "ran_nowhere")]
         if any(row):
             table.add_row(verdict, *map(str, row))
     console.print(Text("    predicted against what the runtime did", "bold"))
-    console.print(table)
-    parity = target.get("parity")
-    if parity:
-        verdict = "holds" if parity["ok"] else "FAILS"
-        console.print(Text(f"    parity {verdict}: {clean(parity['summary'])}", "green" if parity["ok"] else "bold red"))
-        first = parity.get("first_divergence")
-        if first:
-            where = f"{first['id']} {first['type']} {first['name']}"
-            console.print(Text(f"    the runs part at {clean(where)}: {clean(first['problem'])}", "red"))
+    console.print(Padding(table, (0, 0, 0, 4), expand=False))
+    _placements(console, target)
+    _numbers(console, target)
     latency = target.get("latency_ms")
     if latency and latency.get("median") is not None:
-        console.print(Text(f"    latency: median {latency['median']:.2f} ms of {latency['runs']} runs", "dim"))
+        line = f"    latency: median {latency['median']:.2f} ms, {latency['low']:.2f} to {latency['high']:.2f}, {latency['runs']} runs"
+        line += f" on {latency['threads']} thread{'' if latency['threads'] == 1 else 's'}"
+        other = latency.get("against")
+        line += f"; the reference model took {other['ratio']:.2f} times that ({other['low']:.2f} to {other['high']:.2f})" if other else ""
+        console.print(Text(line, "dim"))
     crash = target.get("crash")
     if crash:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
+
+
+def _placements(console: Console, target: Mapping[str, Any]) -> None:
+    """Each operator's verdict beside its place, operators in a row that share both on one line; contradictions are marked."""
+    rows = placement_rows(target)
+    for row in rows[:PLACEMENTS]:
+        style = "bold red" if row["wrong"] else "dim"
+        console.print(Text(f"      {clean(row['ids'])}  {clean(row['types'])}  predicted {row['predicted']}, {row['ran']}", style))
+    if len(rows) > PLACEMENTS:
+        console.print(Text(f"      ... and {len(rows) - PLACEMENTS} more lines like these: --format json has every operator", "dim"))
+
+
+_RAN = {
+    "accelerator": "ran accelerated", "cpu": "ran on the CPU", "folded": "was computed when the model was loaded",
+    "unmapped": "was replaced, the runtime does not say by what", "unknown": "was not told",
+}  # fmt: skip
+
+
+def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Runs of operators with one verdict and one place: ``ids``, ``types``, ``predicted``, ``ran``, and whether they are ``wrong``."""
+    placed = {item["id"]: item["device"] for item in target["placement"]}
+    wrong = {line.partition(" ")[0] for line in target["contradictions"]}
+    rows: list[dict[str, Any]] = []
+    for op in target["operators"] if placed else ():
+        key = (op["verdict"], _RAN.get(placed.get(op["id"], "unknown"), "was not told"), op["id"] in wrong)
+        if not rows or rows[-1]["key"] != key:
+            rows.append({"key": key, "ops": []})
+        rows[-1]["ops"].append(op)
+    return [
+        {
+            "ids": ops[0]["id"] if len(ops) == 1 else f"{ops[0]['id']} to {ops[-1]['id']}",
+            "types": ", ".join(op["type"] for op in ops[:4]) + (f" and {len(ops) - 4} more" if len(ops) > 4 else ""),
+            "predicted": row["key"][0], "ran": row["key"][1], "wrong": row["key"][2],
+        }
+        for row in rows
+        for ops in [row["ops"]]
+    ]  # fmt: skip
+
+
+def _numbers(console: Console, target: Mapping[str, Any]) -> None:
+    parity = target.get("parity")
+    if not parity:
+        if target.get("parity_skipped"):
+            console.print(Text(f"    parity not compared: {clean(target['parity_skipped'])}", "dim"))
+        return
+    sets = parity["sets"] if len(parity["sets"]) > 1 else [{**parity, "inputs": ""}]
+    for item in sets:
+        state, style = {True: ("holds", "green"), False: ("FAILS", "bold red"), None: ("not compared", "dim")}[item["ok"]]
+        where = f" with {clean(item['inputs'])}" if item["inputs"] else ""
+        console.print(Text(f"    parity {state}{where}: {clean(item['summary'])}", style))
+    first = parity.get("first_divergence")
+    if first:
+        where = f"{first['id']} {first['type']} {first['name']}"
+        console.print(Text(f"    the runs part at {clean(where)}: {clean(first['problem'])}", "red"))
 
 
 def clean(text: str) -> str:

@@ -1,0 +1,75 @@
+"""A prediction beside what the runtime did: counts, and each contradiction in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..rules.verdict import Verdict
+from .check import Coverage, OperatorVerdict
+from .runtimes import Answer, Placed
+
+MOVES = {
+    ("accelerator", Verdict.ACCELERATED), ("cpu", Verdict.FALLBACK), ("folded", Verdict.FOLDED),
+    ("cpu", Verdict.FOLDED), ("folded", Verdict.FALLBACK),
+}  # fmt: skip
+"""Device and verdict that agree. A constant operator that the host computes once is folded by either name."""
+
+
+def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Counts of predicted against actual, and each contradiction in words."""
+    if answer.status != "ok":
+        return _compare_refusal(coverage, answer)
+    placed = {item.id: item for item in answer.placement}
+    agreement: dict[str, int] = {}
+    wrong: list[str] = []
+    for op in coverage.operators:
+        actual = placed.get(op.id)
+        key = f"predicted_{op.verdict}_{_ran(actual)}"
+        agreement[key] = agreement.get(key, 0) + 1
+        if actual is not None and contradicts(op.verdict, actual.device):
+            wrong.append(_contradiction(op, actual))
+    told = told_partitions(coverage, placed)
+    if answer.partitions is not None and answer.partitions != told:
+        agreement["partitions_predicted"], agreement["partitions_actual"] = told, answer.partitions
+        wrong.append(f"{_pieces(told)} predicted and the runtime made {answer.partitions}")
+    return agreement, tuple(wrong)
+
+
+def told_partitions(coverage: Coverage, ids: Iterable[str]) -> int:
+    """Predicted partitions of the graphs whose placement the runtime told; some runtimes are silent about bodies."""
+    told = {id.rpartition("/")[0] for id in ids}
+    return sum(1 for part in coverage.partitions if not told or part.operators[0].rpartition("/")[0] in told)
+
+
+def _pieces(count: int) -> str:
+    return f"{count} partition{' was' if count == 1 else 's were'}"
+
+
+def contradicts(verdict: Verdict, device: str) -> bool:
+    """Whether what the runtime told rules the prediction out; an unknown prediction or device contradicts nothing."""
+    if verdict is Verdict.UNKNOWN or device in ("unmapped", "unknown"):
+        return False
+    return (device, verdict) not in MOVES
+
+
+def _ran(actual: Placed | None) -> str:
+    if actual is None or actual.device in ("unmapped", "unknown"):
+        return "not_told"
+    return "ran_accelerated" if actual.device == "accelerator" else "ran_elsewhere"
+
+
+def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
+    reason = f": {actual.reason}" if actual.reason else ""
+    return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and ran on the {actual.device}{reason}"
+
+
+def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
+    agreement: dict[str, int] = {}
+    for op in coverage.operators:
+        key = f"predicted_{op.verdict}_ran_nowhere"
+        agreement[key] = agreement.get(key, 0) + 1
+    if coverage.verdict == "rejected":
+        return agreement, ()
+    return agreement, (
+        f"the model was predicted {coverage.verdict} and the runtime {answer.status}: {answer.reason or answer.signal or ''}".rstrip(": "),
+    )
