@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import pty
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -226,3 +231,19 @@ def test_verify_of_a_target_that_cannot_run_here_says_so() -> None:
     result = accelint("verify", ENCODER, "--target", "onnxruntime/nnapi")
     assert result.returncode in (2, 4)
     assert "onnxruntime/nnapi" in result.stderr
+
+
+def test_a_terminal_shows_what_is_under_way_and_a_pipe_does_not() -> None:
+    """The command under a pseudo-terminal, whose standard error shows the bar."""
+    command = [sys.executable, "-m", "accelint", "verify", str(ENCODER), "--target", "onnxruntime/cpu"]
+    main, other = pty.openpty()
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=other, text=True, check=False, env={**os.environ, "TERM": "xterm"})
+    os.close(other)
+    shown = b""
+    with contextlib.suppress(OSError):  # the end of a pseudo-terminal is an error
+        while chunk := os.read(main, 4096):
+            shown += chunk
+    os.close(main)
+    assert done.returncode == 0
+    assert b"asking onnxruntime/cpu" in shown
+    assert accelint("verify", ENCODER, "--target", "onnxruntime/cpu").stderr == ""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .check import PackFile
+from .progress import busy
 
 if TYPE_CHECKING:
     from ..fix import FixResult
@@ -63,7 +64,8 @@ def fix(
     if output is not None and same_file(model, output):
         raise UsageError(f"{output} is the input: give another output path")
     chosen = choose(target, pack)
-    result = apply(load(model), chosen, freeze or [], fix_level.value)
+    with busy(f"fixing {model.name} for {chosen.target}"):
+        result = apply(load(model), chosen, freeze or [], fix_level.value)
     if output is not None:
         emit(result.model, output)
     if as_json:
@@ -113,7 +115,8 @@ def convert(
     from ..convert import Options
     from ..convert import convert as run
 
-    made = run(model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value))
+    with busy(f"converting {model.name} to {to}"):
+        made = run(model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value))
     if made.path is None:
         for refusal in made.refusals:
             typer.echo(f"accelint: {clean_lines(refusal.text)}", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .check import FailOn, Format, Output, PackFile, exit_code, write_report
+from .progress import busy
 
 if TYPE_CHECKING:
     from ..parity import Tolerance
@@ -82,7 +83,8 @@ def verify(
         from ..errors import UsageError
 
         raise UsageError(f"--optimize is ONNX Runtime's: {target} takes {entry.model.dialect} models")
-    verified = ask(entry.model, chosen, entry.coverages[0], options)
+    with busy(f"asking {chosen.target}"):
+        verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = verified.to_json()
     write_report([entry], form, output)
     for line in verified.contradictions[:20]:
@@ -136,7 +138,9 @@ def add(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")])
     """Build the isolated environment of a runtime whose packages collide with others."""
     from ..runtimes import environments
 
-    typer.echo(f"{name}: {environments.add(name)}")
+    with busy(name) as say:
+        home = environments.add(name, say=say)
+    typer.echo(f"{name}: {home}")
 
 
 def remove(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
