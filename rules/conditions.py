@@ -65,7 +65,7 @@ Test = Callable[[Any, Any], bool]
 TESTS: Mapping[str, tuple[str, Test]] = {
     "eq": ("{}", lambda value, limit: bool(value == limit)),
     "not_eq": ("not {}", lambda value, limit: bool(value != limit)),
-    "one_of": ("one of {}", lambda value, limit: value in limit),
+    "one_of": ("{}", lambda value, limit: value in limit),
     "none_of": ("none of {}", lambda value, limit: value not in limit),
     "between": ("{}", lambda value, limit: bool(limit[0] <= value <= limit[1])),
     "at_least": ("at least {}", lambda value, limit: bool(value >= limit)),
@@ -222,7 +222,8 @@ def _limit(table: Mapping[str, Any], test: str) -> str:
     if test == "between":
         return f"{limit[0]}..{limit[1]}"
     if isinstance(limit, list):
-        return ", ".join(str(item) for item in limit)
+        words = [str(item) for item in limit]
+        return ", ".join(words[:-1]) + f" or {words[-1]}" if test == "one_of" and len(words) > 1 else ", ".join(words)
     if isinstance(limit, bool) and table.get("of") in _FLAGS:
         return _FLAGS[table["of"]][limit]
     return str(limit).lower() if isinstance(limit, bool) else str(limit)
