@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from .convert import Converted
     from .convert.refusals import Refusal
 
-_CONVERTERS = {("tf", "tflite")}
-"""Source and target dialects that a vendor's converter connects."""
+_CONVERTERS = {("tf", "tflite"): "TensorFlow", ("tf", "mil"): "coremltools"}
+"""Source and target dialects that a vendor's converter connects, and what it is called."""
 
 
 def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
@@ -42,21 +42,32 @@ def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
 
 
 def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
-    converted: Converted | None = None
+    converted: dict[str, Converted] = {}
     coverages = []
     for chosen in packs:
         direct = in_dialect(chosen, model.dialect)
         if direct is not None:
             coverages.append(_with_fixes(check(model, direct), model.dialect))
             continue
-        if (model.dialect, chosen.pack.dialect) not in _CONVERTERS:
-            raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")
-        if converted is None:
-            from .convert.tflite import to_tflite
-
-            converted = to_tflite(model)
-        coverages.append(of_converted(model, converted, chosen))
+        dialect = chosen.pack.dialect
+        if (model.dialect, dialect) not in _CONVERTERS:
+            raise UsageError(f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: convert it first")
+        if dialect not in converted:
+            converted[dialect] = _converted(model, dialect)
+        coverages.append(of_converted(model, converted[dialect], chosen))
     return coverages
+
+
+def _converted(model: Model, dialect: str) -> Converted:
+    """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and computes in float16."""
+    if dialect == "tflite":
+        from .convert.tflite import to_tflite
+
+        return to_tflite(model)
+    from .convert.coreml import to_coreml
+    from .convert.options import Options
+
+    return to_coreml(model, Options(optimize="fp16"))
 
 
 def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
@@ -78,11 +89,19 @@ def of_converted(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     findings = tuple(_told(item, names[item.operator], sources[item.operator], chosen) for item in coverage.findings)
     unmapped = len(made.op_map.unmapped)
     notes = (
-        f"converted by TensorFlow {made.versions.get('tensorflow', '')}: operators are those of the TFLite model, "
+        f"converted by {_converter(model, chosen, made)}: operators are those of the {_FORMATS[chosen.pack.dialect]}, "
         f"named after the nodes that they came from" + (f"; {unmapped} could not be traced" if unmapped else ""),
         *((f"only the signature {made.signature!r} was converted, not {', '.join(made.others)}",) if made.others else ()),
     )
     return replace(coverage, operators=operators, findings=findings, notes=notes)
+
+
+_FORMATS = {"tflite": "TFLite model", "mil": "Core ML program"}
+
+
+def _converter(model: Model, chosen: Chosen, made: Converted) -> str:
+    name = _CONVERTERS[model.dialect, chosen.pack.dialect]
+    return f"{name} {made.versions.get(name.lower(), '')}".rstrip()
 
 
 def _renamed(op: OperatorVerdict, name: str, source: Operator | None) -> OperatorVerdict:
@@ -112,7 +131,7 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
         for op in by_id.values()
     )
     runtime = f"{chosen.pack.runtime} {chosen.version}"
-    return Coverage(chosen.target, runtime, operators, tuple(findings), (), ("TensorFlow's converter refuses the model",))
+    return Coverage(chosen.target, runtime, operators, tuple(findings), (), (f"{_converter(model, chosen, made)} refuses the model",))
 
 
 def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
@@ -124,9 +143,9 @@ def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Cho
         operator=op.id if op else made.signature,
         message=refusal.text,
         seen=refusal.type,
-        limit="operators that TensorFlow's converter knows",
+        limit=f"operators that {_CONVERTERS['tf', chosen.pack.dialect]}'s converter knows",
         evidence="measured",
-        source=f"tensorflow {made.versions.get('tensorflow', '')}",
+        source=" ".join(f"{name} {version}" for name, version in made.versions.items()),
         effect="rejected",
         fingerprint=fingerprint(chosen.target, "not-convertible", named),
     )

@@ -1,10 +1,12 @@
-"""TensorFlow models given for LiteRT targets: converted by TensorFlow, told in TensorFlow's names."""
+"""TensorFlow models given for LiteRT and Core ML targets: converted by the vendor's converter, told in TensorFlow's names."""
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from accelint.analyzer.convert.opmap import _respelled
 from cli import accelint, report
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "tf"
@@ -48,3 +50,31 @@ def test_convert_writes_a_model_that_checks_the_same(tmp_path: Path) -> None:
     assert refused.returncode == 1
     assert "MatrixDeterminant" in refused.stderr
     assert not (tmp_path / "no.tflite").exists()
+
+
+@pytest.mark.skipif(find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'")
+def test_a_keras_model_is_checked_for_the_neural_engine_by_its_nodes(tmp_path: Path) -> None:
+    target = report("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4")["models"][0]["targets"][0]
+    named = {op["type"]: op["name"] for op in target["operators"]}
+    assert named["relu"] == "convnet_1/relu_1/Relu"
+    assert named["matmul"] == "convnet_1/probs_1/MatMul"
+    assert "coremltools" in target["notes"][0]
+    text = accelint("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4").stdout
+    assert "fix: accelint convert" in text
+    assert "--to mlpackage --batch 1" in text
+    refused = report("check", FIXTURES / "signatures", "--target", "coreml/ane:m4", code=1)["models"][0]["targets"][0]
+    types = {op["id"]: op["type"] for op in refused["operators"]}
+    assert {types[finding["operator"]] for finding in refused["findings"]} == {"BesselI0", "MatrixDeterminant"}
+
+
+def test_names_of_core_ml_programs_are_spelled_nodes() -> None:
+    spelled = {"net_conv_1_MatMul": "net/conv_1/MatMul", "MatMul": "MatMul", "net_relu": "net/relu"}
+    told = {
+        "StatefulPartitionedCall_net_conv_1_MatMul_cast_fp16": "net/conv_1/MatMul",
+        "net_conv_1_MatMul": "net/conv_1/MatMul",
+        "net_relu_0_cast_fp16": "net/relu",
+        "transpose_3": None,
+        "net_relux": "net/relu",
+        "other_net": None,
+    }
+    assert {name: _respelled(name, spelled) for name in told} == told

@@ -10,6 +10,7 @@ from ..errors import JobRefused, MissingExtraError
 from ..formats import load
 from ..graph import Operator
 from ..model import Model
+from .opmap import spelled_map
 from .options import Options
 from .refusals import Refusal
 from .tflite import Converted, prepared
@@ -20,8 +21,8 @@ WORKER = "accelint.analyzer.convert.coreml_worker"
 def to_coreml(source: Path | Model, options: Options | None = None, output: Path | None = None) -> Converted:
     """Convert a SavedModel, a GraphDef or a Keras file to an ML Program package with coremltools.
 
-    Every node without a conversion is in the answer's ``refusals``; ``op_map`` is None, because coremltools renames
-    operators without a trace. Raises what ``to_tflite`` raises.
+    Every node without a conversion is in the answer's ``refusals``; ``op_map`` tells the nodes of the operators whose
+    names coremltools keeps. Raises what ``to_tflite`` raises.
     """
     for package, extra in (("tensorflow", "tensorflow"), ("coremltools", "coreml")):
         if find_spec(package) is None:
@@ -38,7 +39,8 @@ def to_coreml(source: Path | Model, options: Options | None = None, output: Path
         operators = {op.name: op for _, op in job.graph.walk()}
         refusals = tuple(_refusal(item, operators) for item in answer["refused"])
         return Converted(None, None, refusals, None, job.signature, job.others, versions)
-    return Converted(job.target, load(job.target), (), None, job.signature, job.others, versions, job.folder)
+    model = load(job.target)
+    return Converted(job.target, model, (), spelled_map(job.graph, model), job.signature, job.others, versions, job.folder)
 
 
 def _refusal(item: dict[str, str], operators: dict[str, Operator]) -> Refusal:

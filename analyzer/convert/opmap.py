@@ -16,6 +16,7 @@ during conversion (``folded``).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -75,6 +76,39 @@ def op_map(source: Graph, converted: Model) -> OpMap:
     results = _results(source, converted)
     origins = {op.id: _origin(op, known, results) for _, op in converted.operators()}
     return OpMap(origins, _absorbed(source, origins), sources)
+
+
+def spelled_map(source: Graph, converted: Model) -> OpMap:
+    """Map the operators of a Core ML program to TensorFlow nodes.
+
+    coremltools names a result after its node with every other character as ``_``, puts the calls before it and adds what
+    its passes did (``_cast_fp16``, ``_0``, ``x``); what a pass inserts (``transpose_3``) is named after no node.
+    """
+    sources = {op.name: op for _, op in source.walk()}
+    spelled = {_spelled(name): name for name in reversed(sources)}
+    origins: dict[str, Origin] = {}
+    for _, op in converted.operators():
+        node = next((found for name in op.outputs if name and (found := _respelled(name, spelled))), None)
+        origins[op.id] = Origin((node,), "name") if node else Origin((), "unmapped")
+    return OpMap(origins, _absorbed(source, origins), sources)
+
+
+def _spelled(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def _respelled(name: str, spelled: Mapping[str, str]) -> str | None:
+    """The node whose spelling is the longest that the name ends with, but for what passes add at its end."""
+    ends = [name]
+    while match := re.search(r"(_cast_fp16|_cast_fp32|_perm|_\d+|x|\d)$", ends[-1]):
+        ends.append(ends[-1][: match.start()])
+    for end in ends:
+        parts = end.split("_")
+        for start in range(len(parts)):
+            node = spelled.get("_".join(parts[start:]))
+            if node is not None:
+                return node
+    return None
 
 
 def _results(source: Graph, converted: Model) -> dict[str, str]:

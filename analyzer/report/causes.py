@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,12 +49,19 @@ def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def freeze_hint(model: Mapping[str, Any]) -> str:
-    """The ``--freeze`` options that would fix every open input dimension, with 1 where the size is a batch."""
-    options = []
-    for item in model["inputs"]:
-        shape = item["shape"]
-        if shape and any(not isinstance(dim, int) for dim in shape):
-            dims = [str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>") for axis, dim in enumerate(shape)]
-            options.append(f"--freeze {item['name']}={'x'.join(dims)}")
-    return " ".join(options)
+def freeze_hint(model: Mapping[str, Any], target: Mapping[str, Any]) -> str:
+    """How to fix every open input dimension: ``accelint fix --freeze`` where the format can be edited, else where it is exported."""
+    named = [(item["name"], item["shape"]) for item in model["inputs"]]
+    opened = [(name, shape) for name, shape in named if shape and any(not isinstance(dim, int) for dim in shape)]
+    if model["dialect"] in ("onnx", "tflite"):
+        options = " ".join(f"--freeze {name}={_sizes(shape)}" for name, shape in opened)
+        return f"accelint fix {model['path']} --target {target['target']} {options} -o OUT"
+    if model["dialect"] == "tf" and all(all(isinstance(dim, int) for dim in shape[1:]) for _, shape in opened):
+        to = "mlpackage" if target["target"].startswith("coreml/") else "tflite"
+        return f"accelint convert {model['path']} --to {to} --batch 1 -o OUT"
+    return "export the model with fixed sizes"
+
+
+def _sizes(shape: Sequence[Any]) -> str:
+    """With 1 where the size is a batch."""
+    return "x".join(str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>") for axis, dim in enumerate(shape))

@@ -85,9 +85,7 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
     console.print(Text(f"      at {where}" + (", ..." if count > SHOWN else ""), "dim"))
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
-        console.print(
-            Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} {clean(freeze_hint(model))} -o OUT", "green")
-        )
+        console.print(Text(f"      fix: {clean(freeze_hint(model, target))}", "green"))
     elif cause.fix:
         console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} -o OUT  ({cause.fix})", "green"))
 
