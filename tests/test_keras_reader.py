@@ -186,3 +186,17 @@ def test_damaged_weights_are_an_error_about_the_file(tmp_path: Path) -> None:
             new.writestr(name, data[: len(data) // 2] if name.endswith(".h5") else data)
     with pytest.raises(ModelError, match="Keras cannot build it"):
         load(path)
+
+
+@pytest.mark.tensorflow
+@needs_tensorflow
+def test_a_batch_size_that_the_model_states_is_kept(tmp_path: Path) -> None:
+    """Keras's own export opens it, its converters to TFLite do not."""
+    with zipfile.ZipFile(CONVNET) as archive:
+        config: dict[str, Any] = json.loads(archive.read("config.json"))
+    entry = next(item for item in config["config"]["layers"] if item["class_name"] == "InputLayer")
+    assert entry["config"]["batch_shape"][0] is None
+    entry["config"]["batch_shape"][0] = 2
+    graph = load(keras_file(tmp_path / "two.keras", config)).graph
+    assert [graph.tensor(name).shape for name in graph.inputs] == [(2, 8, 8, 3)]
+    assert next(graph.tensor(name).shape for name in graph.outputs)[:1] == (2,)

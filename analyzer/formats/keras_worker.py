@@ -21,13 +21,19 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _signature(keras: Any, model: Any, shapes: dict[str, list[int | None]]) -> Any:
-    """The model's own input specs with the fixed shapes, None when there is nothing to fix."""
-    if not shapes:
+    """The model's own input specs with the fixed shapes, None when there is nothing to fix.
+
+    Keras exports every batch as open, also one that the model states (``keras.Input(..., batch_size=1)``); its converters
+    to TFLite keep the stated one, and so does this.
+    """
+    stated = {item.name: list(item.shape) for item in keras.tree.flatten(getattr(model, "inputs", None) or []) if item.shape[:1] != (None,)}
+    fixes = {**{name: shape for name, shape in stated.items() if shape}, **shapes}
+    if not fixes:
         return None
     from keras.src.export.export_utils import get_input_signature
 
     def fixed(spec: Any) -> Any:
-        shape = shapes.get(spec.name, spec.shape)
+        shape = fixes.get(spec.name, spec.shape)
         return keras.layers.InputSpec(shape=shape, dtype=spec.dtype, name=spec.name)
 
     return keras.tree.map_structure(fixed, get_input_signature(model))
