@@ -150,6 +150,7 @@ class _Check:
         self.findings: list[Finding] = []
         self.partitions: list[Partition] = []
         self.rejected = False
+        self.lasting = {rule.name for rule in chosen.pack.rules if rule.scope == "model" and rule.effect == "rejected"}
         self.seen: set[int] = set()
 
     def graph(self, graph: Graph, *, placed: bool) -> None:
@@ -179,7 +180,6 @@ class _Check:
             self._record(graph, op, Verdict.ACCELERATED, [])
         else:
             verdict, findings = judge(graph, shown, self.chosen)
-            self.rejected |= verdict is Verdict.REJECTED
             self._record(graph, op, verdict, findings)
 
     def _record(self, graph: Graph, op: Operator, verdict: Verdict, findings: Iterable[Finding]) -> None:
@@ -190,12 +190,11 @@ class _Check:
         self.verdicts[op.id] = OperatorVerdict(op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code)
 
     def _group(self, graph: Graph) -> None:
-        taken = {op.id for op in graph.ops() if self.verdicts[op.id].verdict is Verdict.ACCELERATED}
+        taken = {op.id for op in graph.ops() if self.verdicts[op.id].verdict in (Verdict.ACCELERATED, Verdict.REJECTED)}
         grouping = self.policy.groups(graph, taken, self.options)
         for id, why in grouping.dropped.items():
-            self.findings.append(self._made(graph.op(id), why))
-            old = self.verdicts[id]
-            self.verdicts[id] = replace(old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1))
+            self._drop(graph.op(id), why)
+        self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in taken)
         for id, why in grouping.refused.items():
             self.rejected = True
             self.findings.append(replace(self._made(graph.op(id), why), severity="error", effect="rejected"))
@@ -204,6 +203,23 @@ class _Check:
         for group in grouping.groups:
             entering, leaving = boundary(graph, group)
             self.partitions.append(Partition(group, entering, leaving, self._macs(group)))
+
+    def _drop(self, op: Operator, why: Dropped) -> None:
+        """An operator that is taken and not handed over stays on the host; what the accelerator would refuse in it matters no more.
+
+        A refusal of the file as such (``scope = "model"``) stands.
+        """
+        old = self.verdicts[op.id]
+        if any(self._of_the_file(self.findings[index]) for index in old.findings):
+            return
+        for index in old.findings:
+            if self.findings[index].effect == "rejected":
+                self.findings[index] = replace(self.findings[index], effect="note", severity="note")
+        self.findings.append(self._made(op, why))
+        self.verdicts[op.id] = replace(old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1))
+
+    def _of_the_file(self, finding: Finding) -> bool:
+        return finding.effect == "rejected" and finding.rule in self.lasting
 
     def _macs(self, group: Iterable[str]) -> int | None:
         counts = [self.verdicts[id].macs for id in group]

@@ -28,6 +28,8 @@ class OrtCompile:
         min_nodes: smaller groups are not handed over.
         refuses: patterns that stop the session (``["rms-weight-first"]``).
         inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
+        unfolds: types that ONNX Runtime replaces by the parts that the standard gives them when no provider took them: the parts
+            are offered in a second round, after the groups of the first were made.
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
     """
 
@@ -57,10 +59,11 @@ class OrtCompile:
         folded = self.folded(graph, options)
         small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
         dropped.update(small)
-        walk = _Walk(graph, taken - small.keys(), found, folded)
+        unfolded = {id for id in taken if graph.op(id).type in options.get("unfolds", ())}
+        rounds = [taken - small.keys() - unfolded, unfolded - small.keys()]
         kept: list[tuple[str, ...]] = []
         refused: dict[str, Dropped] = {}
-        for group in walk.run():
+        for group in (group for offered in rounds if offered for group in _Walk(graph, offered, found, folded).run()):
             why = _too_little([graph.op(id) for id in group], options)
             if why is not None:
                 dropped.update((id, why) for id in group)

@@ -74,8 +74,9 @@ class _Around:
         return len({*self.entering, *self.leaving}) == 1
 
     def handed_on(self) -> bool:
-        """Both sides have the same scale and zero point, constant (``IsQDQPairSupported``)."""
-        return all(_parameters(self.graph, self.before[0]) == _parameters(self.graph, op) is not None for op in self.after)
+        """Both sides have the same scale, constant (``IsQDQPairSupported``: zero points are not compared, nor scales but the first)."""
+        first = self.before[0].inputs[1]
+        return all(op.inputs[1] == first or _scale(self.graph, first) == _scale(self.graph, op.inputs[1]) is not None for op in self.after)
 
 
 def units(graph: Graph) -> dict[str, Unit]:
@@ -126,11 +127,10 @@ def _dtype(graph: Graph, name: str | None) -> str:
     return "unknown" if tensor is None else tensor.dtype
 
 
-def _parameters(graph: Graph, op: Operator) -> tuple[bytes, bytes | None] | None:
-    """Scale and zero point of a quantize or dequantize operator, None when they are computed."""
-    scale = graph.constant(op.inputs[1])
-    zero = graph.constant(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] else None
-    return None if scale is None else (scale.raw(), None if zero is None else zero.raw())
+def _scale(graph: Graph, name: str | None) -> tuple[str, float] | None:
+    """Dtype and first value of a scale, None when it is computed."""
+    scale = graph.constant(name)
+    return None if scale is None or not scale.elements else (scale.dtype, float(scale.read().reshape(-1)[0]))
 
 
 def _drop(around: _Around) -> bool:
@@ -192,7 +192,7 @@ def _gemm(around: _Around) -> bool:
     left, right, *bias = around.entering
     if (left == "int8" and right != "int8") or (around.after and left != around.leaving[0]):
         return False
-    return not bias or (around.op.attrs.get("beta", 0.0) == 1.0 and bias[0] == "int32")
+    return not bias or (around.op.attrs.get("beta", 1.0) == 1.0 and bias[0] == "int32")
 
 
 def _pad(around: _Around) -> bool:
@@ -232,6 +232,11 @@ def _rms(around: _Around) -> bool:
     return around.complete() and around.entering[0] == around.leaving[0]
 
 
+def _recurrent(around: _Around) -> bool:
+    """As measured with onnxruntime-qnn 2.7.0: sequence lengths may be integers, every result must be quantized."""
+    return around.complete(len(around.before)) and around.entering[0] == around.leaving[0]
+
+
 _SELECTORS: Mapping[str, Callable[[_Around], bool]] = {
     **dict.fromkeys(_HANDED_ON, _drop),
     "MaxPool": _pool,
@@ -254,4 +259,5 @@ _SELECTORS: Mapping[str, Callable[[_Around], bool]] = {
     "CumSum": _first,
     "ScatterElements": _pair,
     "RMSNormalization": _rms,
+    "GRU": _recurrent,
 }
