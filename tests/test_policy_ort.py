@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from accelint.analyzer.check import check
 from accelint.analyzer.formats.onnx_reader import from_bytes
 from accelint.analyzer.graph import Graph
 from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
 from accelint.analyzer.policies.ort_fusions import seen_fused
 from accelint.analyzer.policies.ort_units import units
+from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
 
 QNN = {"units": "qdq", "edges": "host", "inputs": "needed", "lone": ["QuantizeLinear", "DequantizeLinear"]}
@@ -211,3 +213,59 @@ def test_constants_are_folded_and_kernels_place_bodies() -> None:
     assert names(g, OrtKernel().groups(g, {"main/1"}, {}).groups) == [["Add"]]
     assert OrtKernel.bodies
     assert not OrtCompile.bodies
+
+
+def test_unfolded_functions_are_offered_after_the_others() -> None:
+    found = chain("Relu", "Mish", "Relu")
+    grouping = OrtCompile().groups(found, taken(found), {**QNN, "unfolds": ["Mish"]})
+    assert names(found, grouping.groups) == [["Relu"], ["Relu"], ["Mish"]]
+
+
+def test_what_the_host_keeps_cannot_be_refused() -> None:
+    """A lone dequantize operator of int4 in five dimensions: compiled it would stop the session, alone it is not handed over."""
+    made = graph(
+        [node("DequantizeLinear", "x s", "y"), node("GlobalLpPool", "y", "out")],
+        {"x": (TensorProto.INT4, [1, 2, 4, 4, 4])},
+        {"out": [1, 2, 1, 1, 1]},
+        {"s": np.float32(0.1)},
+    )
+    coverage = check(made, choose("onnxruntime/qnn:sm8650"))
+    assert coverage.verdict == "none"
+    assert not any(finding.effect == "rejected" for finding in coverage.findings)
+
+
+def reshaped(zero: int) -> Graph:
+    """A reshape between a dequantize and a quantize operator whose zero points are 3 and ``zero``."""
+    return graph(
+        [node("DequantizeLinear", "x s z", "a"), node("Reshape", "a shape", "b"), node("QuantizeLinear", "b s other", "y")],
+        {"x": (TensorProto.UINT8, [1, 8])},
+        {"y": (TensorProto.UINT8, [8])},
+        {"s": np.float32(0.1), "z": np.uint8(3), "other": np.uint8(zero), "shape": np.array([8])},
+    )
+
+
+@pytest.mark.parametrize("zero", [3, 4])
+def test_a_unit_that_hands_on_compares_scales_only(zero: int) -> None:
+    assert len(units(reshaped(zero))) == 3
+
+
+def test_a_recurrent_unit_may_have_lengths() -> None:
+    made = graph(
+        [
+            node("DequantizeLinear", "x s z", "xf"),
+            node("DequantizeLinear", "w s z", "wf"),
+            node("DequantizeLinear", "r s z", "rf"),
+            helper.make_node("GRU", ["xf", "wf", "rf", "", "lengths"], ["yf"], hidden_size=8),
+            node("QuantizeLinear", "yf s z", "y"),
+        ],
+        {"x": (TensorProto.UINT8, [5, 2, 4])},
+        {"y": (TensorProto.UINT8, [5, 1, 2, 8])},
+        {
+            "s": np.float32(0.1),
+            "z": np.uint8(0),
+            "w": np.zeros((1, 24, 4), np.uint8),
+            "r": np.zeros((1, 24, 8), np.uint8),
+            "lengths": np.array([5, 3], np.int32),
+        },
+    )
+    assert {unit.target.type for unit in units(made).values()} == {"GRU"}
