@@ -51,7 +51,12 @@ def _shape(graph: Graph, tensor: Tensor) -> Values:
 
 def _known_dims(graph: Graph, tensor: Tensor) -> Values:
     """The sizes that are known: what a runtime that passes over open ones looks at."""
-    return [UNKNOWN] if tensor.shape is None else [dim for dim in tensor.shape if isinstance(dim, int)]
+    return [] if tensor.shape is None else [dim for dim in tensor.shape if isinstance(dim, int)]
+
+
+def _known_rank(graph: Graph, tensor: Tensor) -> Values:
+    """The rank where it is known: what a runtime that passes over tensors without a shape looks at."""
+    return [] if tensor.shape is None else [len(tensor.shape)]
 
 
 def _count(value: int | None) -> Values:
@@ -86,6 +91,7 @@ TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "shape": _shape,
     "dim": _shape,
     "known_dim": _known_dims,
+    "known_rank": _known_rank,
     "static": _static,
     "const": lambda graph, tensor: [graph.constant(tensor.name) is not None],
     "value": _value,
@@ -169,10 +175,25 @@ def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], whi
     return [at(index) for index in (which if isinstance(which, list) else [which])]
 
 
-_LOCAL = {"dtype", "rank", "shape", "dim", "known_dim", "static", "const", "elements", "bytes", "quant", "quant_axis", "present"}
+_LOCAL = {
+    "dtype",
+    "rank",
+    "shape",
+    "dim",
+    "known_dim",
+    "known_rank",
+    "static",
+    "const",
+    "elements",
+    "bytes",
+    "quant",
+    "quant_axis",
+    "present",
+}
 _WORDS = {
     "dim": "size",
     "known_dim": "size",
+    "known_rank": "rank",
     "quant": "quantization",
     "zero_point": "zero point",
     "quant_axis": "quantized axis",
@@ -200,7 +221,7 @@ def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: 
         if of == "present":
             return [tensor is not ABSENT]
         if tensor is ABSENT or tensor is UNKNOWN:
-            return [tensor]
+            return [] if tensor is UNKNOWN and of.startswith("known_") else [tensor]
         assert fact is not None
         return _at(fact(graph, tensor), at)
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 _FACTS = {
-    "known_dim": "known size", "elements": "element count", "bytes": "size in bytes", "quant": "quantization", "zero_point": "zero point",
+    "known_dim": "known size", "known_rank": "rank, where it is known,",
+    "elements": "element count", "bytes": "size in bytes", "quant": "quantization", "zero_point": "zero point",
     "quant_axis": "quantized axis", "consumers": "count of readers",
 }  # fmt: skip
 _STATES = {

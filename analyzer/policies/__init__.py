@@ -67,6 +67,7 @@ _HOME = {
     "litert-delegate": ("litert", "LiteRTDelegate"),
     "ort-compile": ("ort", "OrtCompile"),
     "ort-kernel": ("ort", "OrtKernel"),
+    "openvino": ("ort_openvino", "OpenVino"),
     "coreml": ("coreml", "CoreML"),
     "coreml-host": ("coreml", "CoreMLHost"),
     "ethos-u": ("waves", "Waves"),

@@ -1,0 +1,219 @@
+"""ONNX Runtime's OpenVINO provider: the whole graph when it takes every operator, else connected stretches of the topological order.
+
+Read from ``GetCapability::Execute`` and ``GetPartitionedClusters``, ``GetConnectedClusters`` (``openvino/ov_versions/capability.cc``
+and ``utils.cc``), and from ``GraphViewer``'s order of nodes (``Graph::ReverseDFSFrom``), as of the sources of 2025; what the sources
+leave open was measured on onnxruntime-openvino 1.24.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from ..graph import Graph, Operator
+from . import Dropped, Grouping
+from .ort import OrtCompile
+
+_SMALL = 3
+_TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")
+_SPLIT_OUTPUT = Dropped(
+    "ACL601", "result-also-used-outside", "a Conv or Identity of its group is also read outside of it: such a group is not handed over"
+)
+_NO_INPUT = Dropped("ACL601", "graph-without-inputs", "a model without inputs, or a group that reads nothing, is not handed over")
+
+
+class OpenVino(OrtCompile):
+    """Stretches of taken operators in topological order, each divided into its connected parts.
+
+    Options:
+        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
+        lone: types that are not handed over when they are the whole graph.
+        splits: types that end a stretch although they are taken, unless the whole graph is.
+    """
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """The groups that the provider is handed."""
+        folded = self.folded(graph, options)
+        order = [id for id in topological(graph) if id not in folded]
+        if not order:
+            return Grouping()
+        if all(id in taken for id in order):
+            return _whole(graph, order, folded, options)
+        splits = options.get("splits", ())
+        stretches = _stretches(order, [id for id in order if id not in taken or graph.op(id).type in splits])
+        near = _neighbours(graph, folded)
+        parts = [part for stretch in stretches for part in _connected(stretch, near)]
+        kept, dropped = _handed(graph, parts, near)
+        refused = {id: _OPEN_RANK for part in kept for id in part if _open_rank(graph, graph.op(id), {*part, *folded})}
+        left = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits}
+        position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
+        return Grouping(tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), left | dropped, refused)
+
+
+def _whole(graph: Graph, order: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> Grouping:
+    first = graph.op(order[0])
+    why: Dropped | None = None
+    if not [name for name in graph.inputs if graph.constant(name) is None]:
+        why = _NO_INPUT
+    elif len(order) <= _SMALL and first.type in options.get("opens_small", ()):
+        why = Dropped("ACL601", "small-graph", f"a graph of {len(order)} that begins with {first.type} is not handed over")
+    elif len(order) == 1 and (first.type in options.get("lone", ()) or _reshape_by_a_result(graph, first)):
+        why = Dropped("ACL601", "lone-operator", f"a graph of one {first.type} is not handed over")
+    if why is not None:
+        return Grouping((), dict.fromkeys(order, why))
+    taken = set(order)
+    refused = {id: _OPEN_RANK for id in order if _open_rank(graph, graph.op(id), {*taken, *folded})}
+    return Grouping((tuple(op.id for op in graph.ops() if op.id in taken),), {}, refused)
+
+
+_OPEN_RANK = Dropped(
+    "ACL703", "open-rank", "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops"
+)
+
+
+def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """Whether OpenVINO cannot tell how many dimensions a result has.
+
+    It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support Reshape operation with
+    dynamic rank"); what another group or the host computes has no value for it.
+    """
+    if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
+        data = graph.find(op.inputs[0] or "")
+        return data is None or not data.static
+    place = _SIZES.get(op.type)
+    sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
+    if sizes is None or graph.constant(sizes.name) is not None:
+        return False
+    _, plain = graph.attrs.get("plain_shapes", {}).get(sizes.name, (None, sizes.shape))
+    by_values = not plain or not isinstance(plain[0], int)
+    return by_values and not _within(graph, sizes.name, inside)
+
+
+_SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
+"""Operator -> the input whose length is the number of dimensions of its result."""
+
+
+def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
+    """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its tensors."""
+    todo, seen = [sizes], {sizes}
+    while todo:
+        writer = graph.producer(todo.pop())
+        if writer is None:
+            continue
+        if writer.id not in inside:
+            return False
+        fresh = [] if writer.type == "Shape" else [name for name in writer.inputs if name and name not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return True
+
+
+def _reshape_by_a_result(graph: Graph, op: Operator) -> bool:
+    return op.type == "Reshape" and len(op.inputs) > 1 and graph.constant(op.inputs[1]) is None
+
+
+def topological(graph: Graph) -> list[str]:
+    """Ids in the order of ONNX Runtime's ``GraphViewer``: depth first from the last leaf, the highest index first."""
+    ops = list(graph.ops())
+    index = {op.id: place for place, op in enumerate(ops)}
+    writers = {op.id: sorted(_writers(graph, op), key=index.__getitem__) for op in ops}
+    read = {writer for found in writers.values() for writer in found}
+    stack = [(op.id, False) for op in ops if op.id not in read]
+    seen: set[str] = set()
+    order: list[str] = []
+    while stack:
+        id, leave = stack.pop()
+        if leave:
+            order.append(id)
+            continue
+        if id in seen:
+            continue
+        seen.add(id)
+        stack.append((id, True))
+        stack += [(writer, False) for writer in writers[id] if writer not in seen]
+    return order
+
+
+def _writers(graph: Graph, op: Operator) -> set[str]:
+    names = [name for name in op.inputs if name]
+    for body in op.graphs.values():
+        names += body.captures()
+    return {writer.id for name in names if (writer := graph.producer(name)) is not None and writer is not op}
+
+
+def _neighbours(graph: Graph, folded: Set[str]) -> dict[str, list[str]]:
+    """Writers and readers of each operator."""
+    near: dict[str, list[str]] = {op.id: [] for op in graph.ops()}
+    for op in graph.ops():
+        for writer in _writers(graph, op):
+            if writer not in folded and op.id not in folded:
+                near[op.id].append(writer)
+                near[writer].append(op.id)
+    return near
+
+
+def _stretches(order: Sequence[str], ends: Sequence[str]) -> list[list[str]]:
+    """``GetPartitionedClusters``: what lies between the operators that end a stretch."""
+    found: list[list[str]] = [[]]
+    last = set(ends)
+    for id in order:
+        if id in last:
+            found.append([])
+        else:
+            found[-1].append(id)
+    return [stretch for stretch in found if stretch]
+
+
+def _connected(stretch: Sequence[str], near: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """``GetConnectedClusters``: the connected parts, in the order of their first operator."""
+    left = dict.fromkeys(stretch)
+    parts: list[list[str]] = []
+    while left:
+        todo = [next(iter(left))]
+        part: list[str] = []
+        while todo:
+            id = todo.pop()
+            if id in left:
+                del left[id]
+                part.append(id)
+                todo += near[id]
+        parts.append(part)
+    return parts
+
+
+def _handed(graph: Graph, parts: list[list[str]], near: Mapping[str, Sequence[str]]) -> tuple[list[list[str]], dict[str, Dropped]]:
+    """The parts that are handed over, and why the others are not. A lone operator joins a later part that it touches."""
+    kept: list[list[str]] = []
+    dropped: dict[str, Dropped] = {}
+    for place, part in enumerate(parts):
+        why = _lone(part, place, parts, near) or _refused(graph, part)
+        if why is None:
+            kept.append(part)
+        elif why is not _JOINED:
+            dropped.update((id, why) for id in part)
+    return kept, dropped
+
+
+_JOINED = Dropped("", "", "")
+
+
+def _lone(part: list[str], place: int, parts: list[list[str]], near: Mapping[str, Sequence[str]]) -> Dropped | None:
+    if len(part) != 1 or place == len(parts) - 1:
+        return None
+    later = next((other for other in parts[place + 1 :] if set(near[part[0]]) & set(other)), None)
+    if later is None:
+        return _TRIVIAL
+    later.append(part[0])
+    return _JOINED
+
+
+def _refused(graph: Graph, part: Sequence[str]) -> Dropped | None:
+    inside = set(part)
+    for id in part:
+        op = graph.op(id)
+        readers = graph.consumers(op.outputs[0] or "") if op.outputs else ()
+        outside = op.outputs[0] in graph.outputs or any(reader.id not in inside for reader in readers)
+        if op.type in ("Conv", "Identity") and readers and outside:
+            return _SPLIT_OUTPUT
+    written = {name for id in part for name in graph.op(id).outputs}
+    return None if any(name and name not in written for id in part for name in graph.op(id).inputs) else _NO_INPUT
