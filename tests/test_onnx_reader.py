@@ -302,3 +302,30 @@ def test_external_values_are_found_where_they_lie(name: str) -> None:
         value = model.graph.constant(key)
         assert value is not None
         np.testing.assert_array_equal(value.read(), expected)
+
+
+def test_shapes_are_inferred_past_microsoft_operators() -> None:
+    """Quantizers write 16 bits with operators of Microsoft's domain before operator set 21; onnx's inference stops at them."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], domain="com.microsoft"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], domain="com.microsoft"),
+        helper.make_node("Gelu", ["d"], ["g"], domain="com.microsoft"),
+        helper.make_node("MatMul", ["g", "w"], ["y"]),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            numpy_helper.from_array(np.float32(0.1), "s"),
+            numpy_helper.from_array(np.uint16(7), "z"),
+            numpy_helper.from_array(np.ones((3, 5), np.float32), "w"),
+        ],
+    )
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    graph = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=9).SerializeToString()).graph
+    assert [(graph.tensor(name).dtype, graph.tensor(name).shape) for name in ("q", "d", "g", "y")] == [
+        ("uint16", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 5)),
+    ]  # fmt: skip
+    assert [(op.domain, op.type) for op in graph.ops()][2:] == [("com.microsoft", "Gelu"), ("", "MatMul")]

@@ -269,3 +269,54 @@ def test_a_recurrent_unit_may_have_lengths() -> None:
         },
     )
     assert {unit.target.type for unit in units(made).values()} == {"GRU"}
+
+
+def in_integers(*middle: onnx.NodeProto) -> Graph:
+    """Operators from ``a`` to ``b`` between quantize and dequantize operators, the last of which writes the model's result."""
+    return graph(
+        [
+            node("QuantizeLinear", "x s z", "xq"),
+            node("DequantizeLinear", "xq s z", "a"),
+            node("DequantizeLinear", "weight s z", "w"),
+            *middle,
+            node("QuantizeLinear", "b s z", "bq"),
+            node("DequantizeLinear", "bq s z", "y"),
+        ],
+        {"x": [1, 4, 8, 8]},
+        {"y": [1, 4, 8, 8]},
+        {"s": np.float32(0.1), "z": np.uint8(3), "weight": np.zeros((4, 4, 1, 1), np.uint8)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("middle", "on_host"),
+    [
+        ([node("Conv", "a w", "b")], ["QuantizeLinear0"]),
+        ([node("Relu", "a", "b")], ["DequantizeLinear5", "QuantizeLinear0"]),
+    ],
+)
+def test_a_transpose_that_moves_to_the_end_takes_the_last_dequantize_from_the_edge(
+    middle: list[onnx.NodeProto], on_host: list[str]
+) -> None:
+    found = in_integers(*middle)
+    grouping = OrtCompile().groups(found, taken(found), QNN)
+    assert sorted(found.op(id).name for id in grouping.dropped) == on_host
+
+
+def test_a_dequantize_of_a_taken_and_a_refused_unit_stays_on_the_host_too() -> None:
+    made = graph(
+        [
+            node("DequantizeLinear", "x s z", "a"),
+            node("Relu", "a", "b"),
+            node("QuantizeLinear", "b s z", "y"),
+            node("Sin", "a", "c"),
+            node("QuantizeLinear", "c s z", "w"),
+        ],
+        {"x": (TensorProto.UINT8, [1, 8])},
+        {"y": (TensorProto.UINT8, [1, 8]), "w": (TensorProto.UINT8, [1, 8])},
+        {"s": np.float32(0.1), "z": np.uint8(3)},
+    )
+    for refused in ("Relu", "Sin"):
+        grouping = OrtCompile().groups(made, taken(made, refused), QNN)
+        assert made.op("main/0").type == "DequantizeLinear"
+        assert "main/0" in grouping.dropped

@@ -70,9 +70,12 @@ def native() -> Any:
 
 def infer_shapes(model: bytes, *, values: bool = True) -> bytes:
     """The serialized model with every type and shape that onnx can infer, values propagated unless told; raises what onnx raises."""
-    inferred = native().shape_inference.infer_shapes(model, False, False, values)
+    from .onnx_contrib import restored, with_stand_ins
+
+    adapted = with_stand_ins(model)
+    inferred = native().shape_inference.infer_shapes(model if adapted is None else adapted[0], False, False, values)
     assert isinstance(inferred, bytes)
-    return inferred
+    return inferred if adapted is None else restored(inferred, adapted[1])
 
 
 def text(value: str | bytes) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
 from .ort_fusions import seen_fused, weight_before_rms
+from .ort_layout import at_the_edge
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
@@ -52,9 +53,11 @@ class OrtCompile:
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
         found = units(graph) if options.get("units") == "qdq" else {}
-        edge = {id for id in taken if id not in found and _at_the_edge(graph, graph.op(id))} if options.get("edges") == "host" else set()
+        edge = {id for id in taken if id not in found and at_the_edge(graph, graph.op(id))} if options.get("edges") == "host" else set()
         taken = taken - edge
-        dropped = {id: _with_target(unit, id) for id, unit in found.items() if id in taken and unit.target.id not in taken}
+        dropped: dict[str, Dropped] = {}
+        for unit in {id(unit): unit for unit in found.values() if unit.target.id not in taken}.values():
+            dropped.update((member.id, _with_target(unit, member.id)) for member in unit.members if member.id in taken)
         dropped.update((id, _EDGE) for id in edge)
         folded = self.folded(graph, options)
         small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
@@ -81,13 +84,6 @@ _EDGE = Dropped(
     "quantization-at-the-edge",
     "it turns an input of the model into integers, or integers into an output: that is left to the CPU",
 )
-
-
-def _at_the_edge(graph: Graph, op: Operator) -> bool:
-    """Whether the provider leaves a lone quantize or dequantize operator to the host because it is at the model's edge."""
-    if op.type == "QuantizeLinear":
-        return op.inputs[0] in graph.inputs
-    return op.type == "DequantizeLinear" and op.outputs[0] in graph.outputs and not graph.consumers(op.outputs[0])
 
 
 def _small_graph(graph: Graph, taken: Set[str], folded: Set[str], opening: Sequence[str]) -> dict[str, Dropped]:

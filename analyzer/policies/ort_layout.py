@@ -1,0 +1,61 @@
+"""What is left of a provider's layout change when it is asked again: transposes that moved past other operators.
+
+A provider that wants channels last is asked twice, before and after ONNX Runtime puts its layout-sensitive operators between
+transposes and lets its transpose optimizer move these towards the results (``layout_transformation.cc``, ``transpose_optimization``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..graph import Graph, Operator
+
+_SENSITIVE = frozenset((
+    "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool", "GridSample",
+    "InstanceNormalization", "LRN", "LpPool", "MaxPool", "MaxRoiPool", "Resize", "RoiAlign", "SpaceToDepth", "Upsample",
+))  # fmt: skip
+_PASSED = frozenset((
+    "Abs", "Add", "Cast", "Ceil", "Clip", "Concat", "Cos", "DequantizeLinear", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid",
+    "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg", "PRelu", "Pad", "Pow", "QuantizeLinear", "Reciprocal", "Relu",
+    "Round", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "Where",
+))  # fmt: skip
+
+
+def at_the_edge(graph: Graph, op: Operator) -> bool:
+    """Whether a lone quantize or dequantize operator is at the model's edge, which the QNN provider leaves to the host.
+
+    An operator that writes a result of the model does so no more when a transpose moves behind it.
+    """
+    if op.type == "QuantizeLinear":
+        return op.inputs[0] in graph.inputs
+    if op.type != "DequantizeLinear" or op.outputs[0] not in graph.outputs or graph.consumers(op.outputs[0]):
+        return False
+    return not _transposed(graph, op)
+
+
+def _transposed(graph: Graph, op: Operator) -> bool:
+    """Whether a transpose moves behind the operator.
+
+    It does when transposes move at all, in a graph with a layout-sensitive operator, and all that the operator computes from was
+    made by such operators or transposes, past others that let them by.
+    """
+    todo, seen, met = list(_writers(graph, op)), {op.id}, False
+    while todo:
+        step = todo.pop()
+        if step is None or step.type not in _PASSED | _SENSITIVE | {"Transpose"}:
+            return False
+        met = met or step.type not in _PASSED
+        if step.id not in seen and step.type in _PASSED:
+            todo += _writers(graph, step)
+        seen.add(step.id)
+    return met and any(other.type in _SENSITIVE for other in graph.ops())
+
+
+def _writers(graph: Graph, op: Operator) -> Iterator[Operator | None]:
+    """What writes the inputs that are not constant, dequantized or not; None for an input of the model."""
+    for name in op.inputs[:1] if op.type in ("QuantizeLinear", "DequantizeLinear") else op.inputs:
+        if not name or graph.constant(name) is not None:
+            continue
+        writer = graph.producer(name)
+        if writer is None or writer.type != "DequantizeLinear" or graph.constant(writer.inputs[0]) is None:
+            yield writer
