@@ -12,7 +12,7 @@ from accelint.analyzer.check import check
 from accelint.analyzer.formats.onnx_reader import from_bytes
 from accelint.analyzer.graph import Graph
 from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
-from accelint.analyzer.policies.ort_fusions import seen_fused
+from accelint.analyzer.policies.ort_fusions import seen_fused, seen_in_rank_5
 from accelint.analyzer.policies.ort_units import units
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
@@ -320,3 +320,16 @@ def test_a_dequantize_of_a_taken_and_a_refused_unit_stays_on_the_host_too() -> N
         grouping = OrtCompile().groups(made, taken(made, refused), QNN)
         assert made.op("main/0").type == "DequantizeLinear"
         assert "main/0" in grouping.dropped
+
+
+@pytest.mark.parametrize(("perm", "rank"), [([0, 1, 3, 2, 4, 5], 5), ([1, 0, 2, 3, 4, 5], 6)])
+def test_windows_of_six_dimensions_are_seen_in_five(perm: list[int], rank: int) -> None:
+    """Swin's window partition: Reshape, Transpose, Reshape, with a batch of 1 that the transpose leaves in its place."""
+    made = graph(
+        [node("Reshape", "x a", "b"), node("Transpose", "b", "c", perm=perm), node("Reshape", "c d", "y")],
+        {"x": [1, 8, 8, 4]},
+        {"y": None if rank == 6 else [4, 16, 4]},
+        {"a": np.array([1, 2, 4, 2, 4, 4]), "d": np.array([4, 16, 4])},
+    )
+    seen = seen_in_rank_5(made)
+    assert [len(seen.tensor(name).shape or ()) for name in ("b", "c")] == [rank, rank]

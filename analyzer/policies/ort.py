@@ -9,11 +9,12 @@ from typing import Any
 
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
-from .ort_fusions import seen_fused, weight_before_rms
+from .ort_fusions import seen_fused, seen_in_rank_5, weight_before_rms
 from .ort_layout import at_the_edge
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
+_FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5}
 
 
 class OrtCompile:
@@ -21,7 +22,7 @@ class OrtCompile:
 
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
-        fusions: patterns that the provider takes as one operator (``["gelu"]``).
+        fusions: patterns that the provider takes as one operator (``["gelu", "rank-6"]``).
         edges: ``"host"`` when lone quantize operators that read an input of the model, and dequantize operators that write
             an output, are left to the host.
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
@@ -46,8 +47,9 @@ class OrtCompile:
         The target of a unit reads and writes quantized tensors, its members are left out.
         """
         plain = with_plain_shapes(graph)
-        if "gelu" in options.get("fusions", ()):
-            plain = seen_fused(plain)
+        for name, fused in _FUSIONS.items():
+            if name in options.get("fusions", ()):
+                plain = fused(plain)
         return seen_in_units(plain) if options.get("units") == "qdq" else plain
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from ..graph import Graph, Operator
+from ..graph import Dim, Graph, Operator
 
 
 def seen_fused(graph: Graph) -> Graph:
@@ -47,6 +48,68 @@ def _gelu_input(graph: Graph, op: Operator) -> str | None:
 def _only_reader(graph: Graph, op: Operator) -> Operator | None:
     readers = graph.consumers(op.outputs[0])
     return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
+
+
+_SIX = 6
+
+
+def seen_in_rank_5(graph: Graph) -> Graph:
+    """The graph with each Reshape, Transpose, Reshape through six dimensions shown in five (``Rank6ToRank5Fusion`` of the QNN provider).
+
+    Source: ``qnn_node_group/reshape_transpose_rank5.cc``: a size of 1 that the transpose leaves in its place is taken out; each
+    operator may have its own quantize and dequantize operators.
+    """
+    shapes: dict[str, tuple[Dim, ...]] = {}
+    for op in graph.ops():
+        if op.type == "Reshape":
+            shapes.update(_shapes_in_rank_5(graph, op))
+    if not shapes:
+        return graph
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    for tensor in graph.tensors.values():
+        view.add_tensor(replace(tensor, shape=shapes[tensor.name]) if tensor.name in shapes else tensor)
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in graph.ops():
+        view.add_op(op)
+    return view
+
+
+def _shapes_in_rank_5(graph: Graph, op: Operator) -> Mapping[str, tuple[Dim, ...]]:
+    before = list(_handed_on(graph, op))
+    transpose = _next(graph, before)
+    after = [] if transpose is None or transpose.type != "Transpose" else list(_handed_on(graph, transpose))
+    last = _next(graph, after)
+    if (
+        transpose is None
+        or last is None
+        or last.type != "Reshape"
+        or any(graph.constant(name) is None for name in (op.inputs[1], last.inputs[1]))
+    ):
+        return {}
+    entering, leaving = graph.find(before[0]), graph.find(after[0])
+    perm = transpose.attrs.get("perm", ())
+    if entering is None or leaving is None or not len(entering.shape or ()) == len(leaving.shape or ()) == len(perm) == _SIX:
+        return {}
+    one = next((at for at in range(_SIX) if (entering.shape or ())[at] == (leaving.shape or ())[at] == 1), None)
+    if one is None or perm[one] != one:
+        return {}
+    return {name: tuple(dim for at, dim in enumerate(graph.tensor(name).shape or ()) if at != one) for name in (*before, *after)}
+
+
+def _handed_on(graph: Graph, op: Operator) -> Iterator[str]:
+    """The operator's result, and what it becomes in the quantize and dequantize operators behind it."""
+    name = op.outputs[0]
+    while name is not None:
+        yield name
+        readers = graph.consumers(name)
+        quantizes = len(readers) == 1 and readers[0].type in ("QuantizeLinear", "DequantizeLinear") and name not in graph.outputs
+        name = readers[0].outputs[0] if quantizes else None
+
+
+def _next(graph: Graph, names: list[str]) -> Operator | None:
+    readers = graph.consumers(names[-1]) if names else ()
+    return readers[0] if len(readers) == 1 and names[-1] not in graph.outputs else None
 
 
 _RMS = (("Mul", 1), ("Reciprocal", 0), ("Sqrt", 0), ("Add", 0), ("ReduceMean", 0), ("Pow", 0))

@@ -36,26 +36,23 @@ def at_the_edge(graph: Graph, op: Operator) -> bool:
 def _transposed(graph: Graph, op: Operator) -> bool:
     """Whether a transpose moves behind the operator.
 
-    It does when transposes move at all, in a graph with a layout-sensitive operator, and all that the operator computes from was
-    made by such operators or transposes, past others that let them by.
+    It does when transposes move at all, in a graph with a layout-sensitive operator, and something that the operator computes from
+    was made by such an operator or a transpose, past others that let it by.
     """
-    todo, seen, met = list(_writers(graph, op)), {op.id}, False
+    todo, seen = list(_writers(graph, op)), {op.id}
     while todo:
         step = todo.pop()
-        if step is None or step.type not in _PASSED | _SENSITIVE | {"Transpose"}:
-            return False
-        met = met or step.type not in _PASSED
+        if step.type in _SENSITIVE or step.type == "Transpose":
+            return any(other.type in _SENSITIVE for other in graph.ops())
         if step.id not in seen and step.type in _PASSED:
             todo += _writers(graph, step)
         seen.add(step.id)
-    return met and any(other.type in _SENSITIVE for other in graph.ops())
+    return False
 
 
-def _writers(graph: Graph, op: Operator) -> Iterator[Operator | None]:
-    """What writes the inputs that are not constant, dequantized or not; None for an input of the model."""
+def _writers(graph: Graph, op: Operator) -> Iterator[Operator]:
+    """What writes the inputs that are computed, constants that are dequantized aside."""
     for name in op.inputs[:1] if op.type in ("QuantizeLinear", "DequantizeLinear") else op.inputs:
-        if not name or graph.constant(name) is not None:
-            continue
-        writer = graph.producer(name)
-        if writer is None or writer.type != "DequantizeLinear" or graph.constant(writer.inputs[0]) is None:
+        writer = graph.producer(name) if name else None
+        if writer is not None and (writer.type != "DequantizeLinear" or graph.constant(writer.inputs[0]) is None):
             yield writer

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _MARK = "acl@"
 _PLACE = re.compile(r"acl@([^@]*)@")
-RENAMED = re.compile(r"_token_\d+$|^_inlfunc_")
+RENAMED = re.compile(r"(?:/duplicated)?(?:_token_\d+)?$|^_inlfunc_")
 """What ONNX Runtime adds to the names of nodes that it changes."""
 
 
@@ -85,7 +85,7 @@ def mark(path: Path, keep: tuple[str, ...] = ()) -> Marked:
     names = [item.name for _, item in nodes]
     seen: set[str] = set()
     duplicates = sorted({name for name in names if name and (name in seen or seen.add(name))})  # type: ignore[func-returns-value]
-    usable = not duplicates and all(names) and not any(RENAMED.search(name) for name in names)
+    usable = not duplicates and all(names) and not any(RENAMED.sub("", name) != name for name in names)
     constants = {item.name for item in model.graph.initializer} | {item.values.name for item in model.graph.sparse_initializer}
     if usable and not keep and not model.functions:
         return Marked(path, [node for node, _ in nodes], {node.name: node for node, _ in nodes}, [], constants)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...analyzer.graph import Graph, Operator
 from ..conditions import Context, Outcome
+from ..verdict import Answer
 from . import holds_if, predicate
 
 
@@ -43,3 +44,16 @@ def qnn_scales_match(graph: Graph, op: Operator, context: Context) -> Outcome:
     known = [(x, y, scale) for x, y, scale in sizes if isinstance(x, int) and isinstance(y, int) and x]
     wrong = [scale for x, y, scale in known if abs(scale - y / x) > 1e-5]
     return holds_if(not wrong, f"scale {wrong[0]:g}" if wrong else "", "output size over input size")
+
+
+@predicate("qnn_slope_along_the_last")
+def qnn_slope_along_the_last(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The slope of a PRelu varies along the last dimension only, or along the channels in a graph whose layout changes."""
+    slope = graph.find(op.inputs[1] or "")
+    shape = None if slope is None else slope.shape
+    if shape is None or not all(isinstance(dim, int) for dim in shape):
+        return Outcome(Answer.UNKNOWN, "a slope of unknown size", "along the last dimension")
+    last = all(dim == 1 for dim in shape[:-1])
+    channels = len(shape) >= 3 and all(dim == 1 for at, dim in enumerate(shape) if at != len(shape) - 3)
+    moved = channels and any(other.type == "Conv" for other in graph.ops())
+    return holds_if(last or moved, f"slope of {'x'.join(map(str, shape))}", "along the last dimension")
