@@ -2,8 +2,8 @@
 
 ONNX Runtime carries values from Shape operators through fewer operators than onnx does, and uses them where all are
 known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL: through Cast,
-Squeeze, Unsqueeze, Gather of one constant index, Concat, Add, Sub and Mul of carried values; not through Slice, Identity,
-Div, Where, nor together with constants.
+Squeeze, Unsqueeze, Gather of one constant index, Concat, Add, Sub, Mul and Div of carried values (``onnxruntime/core/graph/
+data_propagation``); not through Slice, Identity, Where, nor together with constants. `python benchmarks/ort_shapes.py` compares.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from .onnx_proto import infer_shapes, pb
 
 SHAPED: Mapping[str, int] = {
-    "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 1, "Pad": 1, "Split": 1, "Unsqueeze": 1,
+    "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 0, "Pad": 1, "Split": 1, "Unsqueeze": 1,
     "TopK": 1, "OneHot": 1, "Upsample": 1,
 }  # fmt: skip
 """Operators whose result's shape follows from the value of an input, and the position of that input."""
@@ -76,7 +76,8 @@ def _tell_type(graph: Any, value: Any) -> None:
 
 def carried(graph: Any, known: Any) -> dict[str, Carried]:
     """The integer values that ONNX Runtime carries, by result; ``known`` is the graph with inferred types."""
-    shapes = {info.name: info.type.tensor_type.shape for infos in (known.value_info, known.input, known.output) for info in infos}
+    shapes = {info.name: _numbers(info.type.tensor_type.shape) for infos in (known.value_info, known.input, known.output) for info in infos}
+    shapes |= {item.name: list(item.dims) for item in graph.initializer}
     indices = {item.name: item for item in graph.initializer if not item.dims}
     indices |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant" and _holds_tensor(node)}
     done = {item.name for item in graph.initializer}
@@ -92,13 +93,18 @@ def _holds_tensor(node: Any) -> bool:
     return len(node.attribute) == 1 and node.attribute[0].HasField("t") and not node.attribute[0].t.dims
 
 
-def _shape_of(node: Any, shapes: Mapping[str, Any]) -> Carried | None:
+def _numbers(shape: Any) -> list[int | None]:
+    return [dim.dim_value if dim.HasField("dim_value") else None for dim in shape.dim]
+
+
+def _shape_of(node: Any, shapes: Mapping[str, list[int | None]]) -> Carried | None:
     shape = shapes.get(node.input[0])
     if shape is None:
         return None
     span = {attribute.name: attribute.i for attribute in node.attribute}
-    dims = list(shape.dim)[slice(span.get("start", 0), span.get("end"))]
-    return (1, [dim.dim_value for dim in dims]) if all(dim.HasField("dim_value") for dim in dims) else None
+    dims = shape[slice(span.get("start", 0), span.get("end"))]
+    known = [dim for dim in dims if dim is not None]
+    return (1, known) if len(known) == len(dims) else None
 
 
 def _through(node: Any, found: Mapping[str, Carried], indices: Mapping[str, Any]) -> Carried | None:
@@ -124,8 +130,16 @@ def _picked(items: list[int], index: Any) -> Carried | None:
     return (0, [items[at]]) if -len(items) <= at < len(items) else None
 
 
+def _divided(left: int, right: int) -> int:
+    """Towards zero, as in C++."""
+    quotient = abs(left) // abs(right)
+    return quotient if (left < 0) == (right < 0) else -quotient
+
+
 def _arithmetic(kind: str, values: list[Carried]) -> Carried | None:
-    function = {"Add": operator.add, "Sub": operator.sub, "Mul": operator.mul}.get(kind)
+    function = {"Add": operator.add, "Sub": operator.sub, "Mul": operator.mul, "Div": _divided}.get(kind)
+    if kind == "Div" and any(0 in items for _, items in values[1:]):
+        return None
     if function is None or len(values) != 2 or len({len(items) for _, items in values} - {1}) > 1:
         return None
     size = max(len(items) for _, items in values)
