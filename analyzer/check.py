@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..rules.verdict import Answer, Verdict
 from .cost import boundary, macs
 from .graph import Graph, Operator
 from .model import Model
-from .policies import Dropped, Policy, Viewing, policy_of
+from .policies import BottomUp, Dropped, Policy, Viewing, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +163,32 @@ class _Check:
         shown = {op.id: op for op in seen.ops()}
         for op in graph.ops():
             self._operator(seen, shown.get(op.id), op, folded=op.id in folded, placed=placed)
+        first = isinstance(self.policy, BottomUp)
+        if first:
+            self._bodies(graph, placed=placed)
         if placed:
             self._group(graph)
+        if first:
+            self._held(graph)
+        else:
+            self._bodies(graph, placed=placed)
+
+    def _bodies(self, graph: Graph, *, placed: bool) -> None:
         for op in graph.ops():
             for body in op.graphs.values():
                 self.graph(body, placed=placed and self.policy.bodies)
+
+    def _held(self, graph: Graph) -> None:
+        """Bodies go with the operator that holds them, unless a group was made in one before: that cannot be compiled."""
+        for op in graph.ops():
+            if not op.graphs or self.verdicts[op.id].verdict is not Verdict.ACCELERATED:
+                continue
+            inner = {id for body in op.graphs.values() for id in _inside(body)}
+            if any(id in inner for part in self.partitions for id in part.operators):
+                words = f"its bodies were handed over before {op.type} itself: the group in them cannot be compiled, and the session stops"
+                self._refuse(op, Dropped("ACL703", "group-in-a-body", words))
+            else:
+                self.verdicts.update((id, replace(self.verdicts[id], verdict=Verdict.ACCELERATED, findings=())) for id in inner)
 
     def _operator(self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool) -> None:
         """``shown`` is the operator as the runtime sees it, None when it is placed with its neighbours or not at all."""
@@ -196,13 +217,17 @@ class _Check:
             self._drop(graph.op(id), why)
         self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in taken)
         for id, why in grouping.refused.items():
-            self.rejected = True
-            self.findings.append(replace(self._made(graph.op(id), why), severity="error", effect="rejected"))
-            old = self.verdicts[id]
-            self.verdicts[id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
+            self._refuse(graph.op(id), why)
         for group in grouping.groups:
             entering, leaving = boundary(graph, group)
             self.partitions.append(Partition(group, entering, leaving, self._macs(group)))
+
+    def _refuse(self, op: Operator, why: Dropped) -> None:
+        """The runtime refuses the model because of what is handed over with an operator."""
+        self.rejected = True
+        self.findings.append(replace(self._made(op, why), severity="error", effect="rejected"))
+        old = self.verdicts[op.id]
+        self.verdicts[op.id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
 
     def _drop(self, op: Operator, why: Dropped) -> None:
         """An operator that is taken and not handed over stays on the host; what the accelerator would refuse in it matters no more.
@@ -240,6 +265,14 @@ class _Check:
             partitions = ()
         pack = self.chosen.pack
         return Coverage(self.chosen.target, f"{pack.runtime} {self.chosen.version}", operators, tuple(self.findings), partitions)
+
+
+def _inside(graph: Graph) -> Iterator[str]:
+    """Ids of the operators of a body and of the bodies in it."""
+    for op in graph.ops():
+        yield op.id
+        for body in op.graphs.values():
+            yield from _inside(body)
 
 
 def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:

@@ -76,7 +76,8 @@ def _tell_type(graph: Any, value: Any) -> None:
 
 def carried(graph: Any, known: Any) -> dict[str, Carried]:
     """The integer values that ONNX Runtime carries, by result; ``known`` is the graph with inferred types."""
-    shapes = {info.name: _numbers(info.type.tensor_type.shape) for infos in (known.value_info, known.input, known.output) for info in infos}
+    typed = [info for infos in (known.value_info, known.input, known.output) for info in infos]
+    shapes = {info.name: _numbers(info.type.tensor_type.shape) for info in typed if info.type.tensor_type.HasField("shape")}
     shapes |= {item.name: list(item.dims) for item in graph.initializer}
     indices = {item.name: item for item in graph.initializer if not item.dims}
     indices |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant" and _holds_tensor(node)}

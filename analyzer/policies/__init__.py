@@ -62,6 +62,13 @@ class Viewing(Protocol):
         """
 
 
+@runtime_checkable
+class BottomUp(Protocol):
+    """A policy whose runtime offers bodies to its accelerator before the graph that holds them; an operator taken has its bodies."""
+
+    bodies_first: bool
+
+
 _HOME = {
     "waves": ("waves", "Waves"),
     "litert-delegate": ("litert", "LiteRTDelegate"),

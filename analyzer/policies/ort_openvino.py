@@ -28,8 +28,12 @@ class OpenVino(OrtCompile):
     Options:
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
         lone: types that are not handed over when they are the whole graph.
+        moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no kernel for it.
         splits: types that end a stretch although they are taken, unless the whole graph is.
     """
+
+    bodies = True
+    bodies_first = True
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """The groups that the provider is handed."""
@@ -37,6 +41,8 @@ class OpenVino(OrtCompile):
         order = [id for id in topological(graph) if id not in folded]
         if not order:
             return Grouping()
+        named = {id for id in order if id in taken and _named_axes(graph.op(id))}
+        taken = taken - named
         if all(id in taken for id in order):
             return _whole(graph, order, folded, options)
         splits = options.get("splits", ())
@@ -44,26 +50,124 @@ class OpenVino(OrtCompile):
         near = _neighbours(graph, folded)
         parts = [part for stretch in stretches for part in _connected(stretch, near)]
         kept, dropped = _handed(graph, parts, near)
-        refused = {id: _OPEN_RANK for part in kept for id in part if _open_rank(graph, graph.op(id), {*part, *folded})}
-        left = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits}
+        refused = {id: why for part in kept for id, why in _stops(graph, part, folded, options).items()}
+        left = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits} | dict.fromkeys(named, _NAMED_AXES)
         position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
         return Grouping(tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), left | dropped, refused)
 
 
+_NAMED_AXES = Dropped(
+    "ACL601", "input-named-axes", "an input of Unsqueeze has the name 'axes', which the provider leaves to the CPU: rename the tensor"
+)
+
+
+def _named_axes(op: Operator) -> bool:
+    """``InputDefs()[i]->Name() == "axes"`` of ``data_ops.cc``."""
+    return op.type == "Unsqueeze" and "axes" in op.inputs
+
+
 def _whole(graph: Graph, order: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> Grouping:
     first = graph.op(order[0])
+    fed = [name for name in graph.inputs if graph.constant(name) is None]
     why: Dropped | None = None
-    if not [name for name in graph.inputs if graph.constant(name) is None]:
+    if not fed:
         why = _NO_INPUT
+    elif any(graph.tensor(name).shape is None for name in fed):
+        why = _NO_SHAPE
     elif len(order) <= _SMALL and first.type in options.get("opens_small", ()):
         why = Dropped("ACL601", "small-graph", f"a graph of {len(order)} that begins with {first.type} is not handed over")
-    elif len(order) == 1 and (first.type in options.get("lone", ()) or _reshape_by_a_result(graph, first)):
+    elif len(order) == 1 and _lone_type(graph, first, options.get("lone", ())):
         why = Dropped("ACL601", "lone-operator", f"a graph of one {first.type} is not handed over")
     if why is not None:
         return Grouping((), dict.fromkeys(order, why))
     taken = set(order)
-    refused = {id: _OPEN_RANK for id in order if _open_rank(graph, graph.op(id), {*taken, *folded})}
+    refused = _stops(graph, order, folded, options)
     return Grouping((tuple(op.id for op in graph.ops() if op.id in taken),), {}, refused)
+
+
+_NO_SHAPE = Dropped(
+    "ACL601", "input-without-a-shape", "an input of the model has no shape (or is no tensor): the whole graph is not handed over"
+)
+
+
+def _lone_type(graph: Graph, op: Operator, lone: Sequence[str]) -> bool:
+    """``SpecialConditionForClusterSizeOne``."""
+    if op.type == "Reshape":
+        return len(op.inputs) > 1 and graph.constant(op.inputs[1]) is None
+    tensors = [graph.find(name or "") for name in (*op.inputs[:2], op.outputs[0])]
+    return op.type in lone and any(
+        tensor is None or tensor.dtype != "float16" for tensor in (tensors[-1:] if op.type == "Expand" else tensors)
+    )
+
+
+def _stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> dict[str, Dropped]:
+    """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with them."""
+    inside = {*part, *folded}
+    found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
+    found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
+    found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
+    return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
+
+
+_OPEN_INPUT = Dropped(
+    "ACL703", "group-input-without-a-rank", "its group reads a tensor whose number of dimensions is not known: the session stops"
+)
+
+
+def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """``CPU plug-in doesn't support Parameter operation with dynamic rank``."""
+    for name in op.inputs:
+        tensor, writer = graph.find(name or ""), graph.producer(name)
+        if tensor is None or graph.constant(tensor.name) is not None or (writer is not None and writer.id in inside):
+            continue
+        _, plain = graph.attrs.get("plain_shapes", {}).get(tensor.name, (None, tensor.shape))
+        if plain is None:
+            return True
+    return False
+
+
+_SOME_AXES = Dropped(
+    "ACL703", "pad-of-some-axes", "OpenVINO does not read the axes of Pad, so that pads must be given for all dimensions: the session stops"
+)
+
+
+def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """Computed pads are compared with the rank where OpenVINO can evaluate them."""
+    if op.type != "Pad" or len(op.inputs) < 4:
+        return False
+    data, pads = graph.find(op.inputs[0] or ""), graph.find(op.inputs[1] or "")
+    if data is None or pads is None or graph.constant(pads.name) is not None or data.shape is None:
+        return False
+    return pads.shape != (2 * len(data.shape),) and _evaluated(graph, pads.name, inside)
+
+
+def _evaluated(graph: Graph, name: str | None, inside: Set[str]) -> bool:
+    """Whether the values follow from constants and the shapes of tensors of the group."""
+    writer = graph.producer(name)
+    if writer is None or writer.id not in inside:
+        return graph.constant(name) is not None
+    if writer.type in ("Shape", "Size"):
+        source = graph.find(writer.inputs[0] or "")
+        return source is not None and source.static
+    return all(_evaluated(graph, item, inside) for item in writer.inputs if item)
+
+
+_FOUR_BITS = Dropped(
+    "ACL703",
+    "quantize-to-four-bits",
+    "OpenVINO has no kernel that computes in its group what it then quantizes to 4 bits: the session stops",
+)
+
+
+def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[str]) -> bool:
+    """A result in 4 bits of an operator of the group that does more than move values ("unsupported src_prc: i4")."""
+    result = graph.find(op.outputs[0] or "") if op.type == "QuantizeLinear" else None
+    if result is None or result.dtype not in ("int4", "uint4"):
+        return False
+    writer = graph.producer(op.inputs[0])
+    if writer is None or writer.id not in inside:
+        return False
+    return writer.type not in moves or (writer.type == "Resize" and writer.attrs.get("mode", "nearest") != "nearest")
 
 
 _OPEN_RANK = Dropped(
@@ -106,10 +210,6 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
         seen.update(fresh)
         todo += fresh
     return True
-
-
-def _reshape_by_a_result(graph: Graph, op: Operator) -> bool:
-    return op.type == "Reshape" and len(op.inputs) > 1 and graph.constant(op.inputs[1]) is None
 
 
 def topological(graph: Graph) -> list[str]:
