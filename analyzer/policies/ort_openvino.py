@@ -29,6 +29,7 @@ class OpenVino(OrtCompile):
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
         lone: types that are not handed over when they are the whole graph.
         moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no kernel for it.
+        unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers again.
         splits: types that end a stretch although they are taken, unless the whole graph is.
     """
 
@@ -36,24 +37,58 @@ class OpenVino(OrtCompile):
     bodies_first = True
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """The groups that the provider is handed."""
+        """What the provider is handed: in a first round, and in a second the parts of the functions that nobody took in the first."""
         folded = self.folded(graph, options)
         order = [id for id in topological(graph) if id not in folded]
         if not order:
             return Grouping()
+        functions = options.get("unfolds", ())
         named = {id for id in order if id in taken and _named_axes(graph.op(id))}
-        taken = taken - named
-        if all(id in taken for id in order):
-            return _whole(graph, order, folded, options)
-        splits = options.get("splits", ())
-        stretches = _stretches(order, [id for id in order if id not in taken or graph.op(id).type in splits])
-        near = _neighbours(graph, folded)
-        parts = [part for stretch in stretches for part in _connected(stretch, near)]
-        kept, dropped = _handed(graph, parts, near)
-        refused = {id: why for part in kept for id, why in _stops(graph, part, folded, options).items()}
-        left = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits} | dict.fromkeys(named, _NAMED_AXES)
-        position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
-        return Grouping(tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), left | dropped, refused)
+        late = {id for id in order if id in taken and _only_unfolded(graph, graph.op(id), functions)}
+        first = _round(graph, order, taken - named - late, folded, options)
+        left = {id for id, why in first.dropped.items() if graph.op(id).type in functions}
+        if late | left:
+            second = _round(graph, order, (taken - named - {id for group in first.groups for id in group}), folded, options)
+            first = _both(first, second, late | left)
+        return Grouping(first.groups, {**first.dropped, **dict.fromkeys(named, _NAMED_AXES)}, first.refused)
+
+
+def _round(graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str], options: Mapping[str, Any]) -> Grouping:
+    """One answer of the provider: the whole graph, or the connected parts of the stretches between what it does not take."""
+    if all(id in taken for id in order):
+        return _whole(graph, order, folded, options)
+    splits = options.get("splits", ())
+    stretches = _stretches(order, [id for id in order if id not in taken or graph.op(id).type in splits])
+    near = _neighbours(graph, folded)
+    parts = [part for stretch in stretches for part in _connected(stretch, near)]
+    kept, dropped = _handed(graph, parts, near, options.get("unfolds", ()))
+    refused = {id: why for part in kept for id, why in _stops(graph, part, folded, options).items()}
+    alone = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits}
+    position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
+    return Grouping(tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), alone | dropped, refused)
+
+
+def _both(first: Grouping, second: Grouping, unfolded: Set[str]) -> Grouping:
+    """What the first round dropped has kernels of the host by then: a group of the second that holds some of it is not made."""
+    groups = [group for group in second.groups if all(id in unfolded for id in group)]
+    made = {id for group in groups for id in group}
+    dropped = dict.fromkeys(unfolded - made, _WITH_HOST) | {id: why for id, why in first.dropped.items() if id not in made}
+    return Grouping((*first.groups, *groups), dropped, dict(first.refused) | {id: why for id, why in second.refused.items() if id in made})
+
+
+_WITH_HOST = Dropped(
+    "ACL601", "parts-beside-the-host", "the operators that it is decomposed into are alone, or touch what was already left to the CPU"
+)
+
+
+def _only_unfolded(graph: Graph, op: Operator, functions: Sequence[str]) -> bool:
+    """A function that is taken as the operators that the standard gives for it, and not as it stands."""
+    if op.type not in functions:
+        return False
+    tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
+    return op.type != "CastLike" or any(
+        tensor is not None and tensor.shape == () and graph.constant(tensor.name) is None for tensor in tensors
+    )
 
 
 _NAMED_AXES = Dropped(
@@ -74,7 +109,7 @@ def _whole(graph: Graph, order: Sequence[str], folded: Set[str], options: Mappin
         why = _NO_INPUT
     elif any(graph.tensor(name).shape is None for name in fed):
         why = _NO_SHAPE
-    elif len(order) <= _SMALL and first.type in options.get("opens_small", ()):
+    elif len(order) <= _SMALL and ("Cast" if first.type == "CastLike" else first.type) in options.get("opens_small", ()):
         why = Dropped("ACL601", "small-graph", f"a graph of {len(order)} that begins with {first.type} is not handed over")
     elif len(order) == 1 and _lone_type(graph, first, options.get("lone", ())):
         why = Dropped("ACL601", "lone-operator", f"a graph of one {first.type} is not handed over")
@@ -281,12 +316,15 @@ def _connected(stretch: Sequence[str], near: Mapping[str, Sequence[str]]) -> lis
     return parts
 
 
-def _handed(graph: Graph, parts: list[list[str]], near: Mapping[str, Sequence[str]]) -> tuple[list[list[str]], dict[str, Dropped]]:
+def _handed(
+    graph: Graph, parts: list[list[str]], near: Mapping[str, Sequence[str]], functions: Sequence[str]
+) -> tuple[list[list[str]], dict[str, Dropped]]:
     """The parts that are handed over, and why the others are not. A lone operator joins a later part that it touches."""
     kept: list[list[str]] = []
     dropped: dict[str, Dropped] = {}
     for place, part in enumerate(parts):
-        why = _lone(part, place, parts, near) or _refused(graph, part)
+        several = graph.op(part[0]).type in functions and graph.op(part[0]).type != "CastLike"
+        why = (None if several else _lone(part, place, parts, near)) or _refused(graph, part)
         if why is None:
             kept.append(part)
         elif why is not _JOINED:

@@ -1,0 +1,134 @@
+"""What ONNX Runtime's OpenVINO provider is handed, on graphs whose placement onnxruntime-openvino 1.24.1 showed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from accelint.analyzer.check import Coverage, check
+from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.rules.registry import choose
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+
+
+def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs.split(), outputs.split(), name=f"{kind}_{outputs.split()[0]}", **attrs)
+
+
+def info(name: str, shape: Sequence[Any] | None, dtype: int = FLOAT) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def judged(nodes: Sequence[onnx.NodeProto], inputs: list[Any], outputs: list[Any], opset: int = 18, **constants: Any) -> Coverage:
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
+    made = helper.make_graph(nodes, "g", inputs, outputs, stored)
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+    return check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino"))
+
+
+def verdicts(coverage: Coverage) -> dict[str, str]:
+    return {op.name: op.verdict.value for op in coverage.operators}
+
+
+def rules(coverage: Coverage) -> set[str]:
+    return {item.rule for item in coverage.findings}
+
+
+def test_a_refusal_counts_only_in_a_group_that_is_handed_over() -> None:
+    wrap = node("Pad", "x p", "y", mode="wrap")
+    alone = judged([wrap], [info("x", [2, 3])], [info("y", [4, 5])], opset=19, p=np.array([1, 1, 1, 1]))
+    assert alone.verdict == "none"
+    after = judged(
+        [node("Relu", "x", "r"), node("Pad", "r p", "y", mode="wrap")],
+        [info("x", [2, 3])],
+        [info("y", [4, 5])],
+        19,
+        p=np.array([1, 1, 1, 1]),
+    )
+    assert after.verdict == "rejected"
+    assert "pad-mode" in rules(after)
+
+
+def test_an_input_named_axes_keeps_unsqueeze_on_the_host() -> None:
+    for name, expected in (("axes", "none"), ("places", "full")):
+        found = judged([node("Unsqueeze", f"x {name}", "y")], [info("x", [2])], [info("y", [1, 2])], **{name: np.array([0])})
+        assert found.verdict == expected
+
+
+def test_only_graphs_whose_inputs_have_shapes_are_handed_over_whole() -> None:
+    nodes = [node("Relu", "x", "r"), node("Sigmoid", "r", "y")]
+    assert judged(nodes, [info("x", ["N"])], [info("y", ["N"])]).verdict == "full"
+    open_ = judged(nodes, [info("x", None)], [info("y", None)])
+    assert open_.verdict == "none"
+    assert rules(open_) == {"input-without-a-shape"}
+
+
+def test_a_lone_expand_is_handed_over_in_half_precision_only() -> None:
+    for dtype, expected in ((FLOAT, "none"), (TensorProto.FLOAT16, "full")):
+        found = judged([node("Expand", "x s", "y")], [info("x", [1, 3], dtype)], [info("y", [2, 3], dtype)], s=np.array([2, 3]))
+        assert found.verdict == expected
+
+
+def test_functions_are_offered_in_pieces_after_the_groups_were_made() -> None:
+    nodes = [node("Relu", "x", "a"), node("Sigmoid", "a", "b"), node("Mish", "b", "c"), node("Relu", "c", "d"), node("Sigmoid", "d", "y")]
+    found = judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])])
+    assert found.verdict == "full"
+    assert [len(part.operators) for part in found.partitions] == [2, 2, 1]
+
+
+def test_pieces_beside_the_host_stay_there() -> None:
+    kinds = ("IsNaN", "Cast", "Mish", "IsNaN", "Cast", "Relu")
+    nodes = [node(kind, f"t{at}", f"t{at + 1}", **({"to": FLOAT} if kind == "Cast" else {})) for at, kind in enumerate(kinds)]
+    found = judged(nodes, [info("t0", [2, 3])], [info("t6", [2, 3])])
+    assert [op.verdict.value for op in found.operators] == ["fallback"] * 4 + ["accelerated"] * 2
+    assert {"lone-operator", "parts-beside-the-host"} <= rules(found)
+
+
+def test_scalar_castlike_is_taken_as_a_cast() -> None:
+    nodes = [node("CastLike", "one x", "c"), node("Add", "x c", "a"), node("Relu", "a", "y")]
+    found = judged(nodes, [info("x", [2, 3]), info("one", [], INT64)], [info("y", [2, 3])])
+    assert found.verdict == "full"
+    assert len(found.partitions) == 2
+
+
+def branch(name: str, *kinds: str) -> onnx.GraphProto:
+    nodes = [node(kind, f"{name}{index}" if index else "x", f"{name}{index + 1}") for index, kind in enumerate(kinds)]
+    return helper.make_graph(nodes, name, [], [info(f"{name}{len(kinds)}", [2, 3])])
+
+
+def test_bodies_go_with_the_operator_that_holds_them() -> None:
+    nodes = [node("If", "c", "r", then_branch=branch("t", "Relu", "Exp"), else_branch=branch("e", "Sigmoid"))]
+    found = judged(nodes, [info("c", [1], BOOL), info("x", [2, 3])], [info("r", [2, 3])])
+    assert found.verdict == "full"
+    assert len(found.operators) == 4
+
+
+def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
+    inner = helper.make_graph(
+        [node("Relu", "s", "a"), node("Exp", "a", "b"), node("Identity", "k", "kk")],
+        "body",
+        [info("i", [], INT64), info("k", [], BOOL), info("s", [2, 3])],
+        [info("kk", [], BOOL), info("b", [2, 3])],
+    )
+    found = judged(
+        [node("Loop", "n c x", "y", body=inner)], [info("n", [], INT64), info("c", [], BOOL), info("x", [2, 3])], [info("y", [2, 3])]
+    )
+    assert found.verdict == "rejected"
+    assert "group-in-a-body" in rules(found)
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("Relu", "rejected"), ("Transpose", "full")])
+def test_four_bits_behind_what_moves_values_only(kind: str, expected: str) -> None:
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d"), node(kind, "d", "r"),
+        node("QuantizeLinear", "r s z", "p"), node("DequantizeLinear", "p s z", "y"),
+    ]  # fmt: skip
+    zero = helper.make_tensor("z", TensorProto.INT4, [], [0])
+    made = helper.make_graph(nodes, "g", [info("x", [3, 3])], [info("y", [3, 3])], [numpy_helper.from_array(np.float32(0.5), "s"), zero])
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    assert check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino")).verdict == expected
