@@ -71,6 +71,7 @@ class BottomUp(Protocol):
 
 _HOME = {
     "waves": ("waves", "Waves"),
+    "folding": ("folding", "Folding"),
     "litert-delegate": ("litert", "LiteRTDelegate"),
     "ort-compile": ("ort", "OrtCompile"),
     "ort-kernel": ("ort", "OrtKernel"),

@@ -106,6 +106,10 @@ def every() -> tuple[Runtime, ...]:
         Runtime("onnxruntime/webgpu", "ort_webgpu", "onnx", ("onnxruntime-webgpu",), "accelint runtimes add onnxruntime/webgpu",
                 "ONNX Runtime's WebGPU execution provider",
                 isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"), extra_check=_vulkan),
+        Runtime("coreml/convertible-onnx", "coreml_onnx", "onnx", ("onnxsim", "coremltools"),
+                "accelint runtimes add coreml/convertible-onnx",
+                "onnxsim's translation of ONNX models to ML Programs", variants=("ios15", "ios16", "ios17", "ios18"),
+                isolated=("onnxsim==0.8.1", "coremltools==9.0", "onnx==1.23.2", "onnxruntime==1.31.1", "numpy")),
         *(Runtime(f"coreml/{unit}", "coreml", "mil", ("coremltools",), "pip install 'accelint[coreml]'",
                   f"Core ML's compute plan and prediction on the {about}", any_variant=unit == "ane", extra_check=_macos)
           for unit, about in (("ane", "Neural Engine"), ("gpu", "GPU"), ("cpu", "CPU"))),

@@ -1,0 +1,56 @@
+"""Waves over what a simplifier leaves: operators that depend on constants and fixed shapes alone are computed before anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Constant, Graph, Operator
+from .waves import Waves
+
+_RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+
+
+class Folding(Waves):
+    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as taken."""
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """The graph without what is computed ahead of time, its results as constants whose values are not known here."""
+        ahead = _ahead(graph)
+        if not ahead:
+            return graph
+        known = {name for op in ahead for name in op.outputs if name}
+        view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+        view.attrs = dict(graph.attrs)
+        for tensor in graph.tensors.values():
+            view.add_tensor(replace(tensor, const=Constant("unknown", ())) if tensor.name in known else tensor)
+        view.set_interface(graph.inputs, graph.outputs)
+        left = {op.id for op in ahead}
+        for op in graph.ops():
+            if op.id not in left:
+                view.add_op(op)
+        return view
+
+
+def _ahead(graph: Graph) -> list[Operator]:
+    """In file order: shapes of tensors with fixed shapes, and what reads nothing but those and constants."""
+    known: set[str] = set()
+    found = []
+    for op in graph.ops():
+        fixed = op.type != "Constant" and op.type not in _RANDOM and not op.graphs
+        if fixed and (_fixed_shape(graph, op) or _reads_known(graph, op, known)):
+            known.update(name for name in op.outputs if name)
+            found.append(op)
+    return found
+
+
+def _fixed_shape(graph: Graph, op: Operator) -> bool:
+    if op.type not in ("Shape", "Size") or not op.inputs or not op.inputs[0]:
+        return False
+    tensor = graph.find(op.inputs[0])
+    return tensor is not None and tensor.shape is not None and tensor.static
+
+
+def _reads_known(graph: Graph, op: Operator, known: set[str]) -> bool:
+    return all(graph.constant(name) is not None or name in known for name in op.inputs if name)

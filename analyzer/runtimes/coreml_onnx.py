@@ -1,0 +1,61 @@
+"""ONNX to Core ML with onnxsim, the maintained route since coremltools dropped its own ONNX front end.
+
+The model is simplified first and then translated node by node, as ``onnxsim model.onnx out.onnx --emit-coreml`` does. The translation
+stops at the first node that it cannot express: the whole model is refused, with that node's name and type.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .answers import Answer, Placed, Request
+from .onnx_names import mark
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TARGETS = {"ios15": "iOS15", "ios16": "iOS16", "ios17": "iOS17", "ios18": "iOS18"}
+
+
+class OnnxSimWorker:
+    """Converts in this process for the minimum deployment target that the runtime's variant names."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        import onnx
+        import onnxsim
+        from onnxsim.coreml_export import convert_to_coreml
+
+        self.onnx, self.onnxsim, self.convert = onnx, onnxsim, convert_to_coreml
+        self.target = _TARGETS[name.partition(":")[2] or "ios15"]
+        self.folder = folder
+
+    def __call__(self, request: Request) -> Answer:
+        """One answer. Nothing is run: outputs and latency are never given."""
+        try:
+            model = self.onnx.load(str(request.model))
+            nodes = mark(request.model).nodes if request.placement else []
+        except Exception as error:
+            return Answer("refused", reason=f"onnx: {_words(error)}")
+        try:
+            self.convert(self._simplified(model), minimum_deployment_target=self.target)
+        except Exception as error:  # onnxsim raises RuntimeError, coremltools nearly everything
+            return Answer("refused", reason=_words(error))
+        placement = tuple(Placed(node.index, node.name, node.type, "accelerator", node.graph) for node in nodes)
+        return Answer("ok", placement=placement, notes={"minimum_deployment_target": self.target})
+
+    def _simplified(self, model: Any) -> Any:
+        """What the command line converts: the simplified model, or the model itself when onnxsim cannot simplify it."""
+        try:
+            simple, _ = self.onnxsim.simplify(model)
+        except Exception:
+            return model
+        return simple
+
+
+def _words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000]
+
+
+def open(name: str, folder: Path) -> OnnxSimWorker:
+    """A worker for ``coreml/convertible-onnx:<ios15|ios16|ios17|ios18>``."""
+    return OnnxSimWorker(name, folder)
