@@ -55,7 +55,7 @@ def onnxsim_stored_sizes(graph: Graph, op: Operator, context: Context, least: in
     What is computed of shapes ahead of time has neither negative sizes nor the 0 that means a copy.
     """
     constant = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
-    values = [UNKNOWN] if constant is None or constant.dtype == "unknown" else constant_values(constant)
+    values: list[Any] = [UNKNOWN] if constant is None or constant.dtype == "unknown" else constant_values(constant)
     data = graph.input_tensors(op)[0]
     same_rank = data is not None and data.shape is not None and len(data.shape) == len(values)
     copies = least == 1 and (same_rank or -1 in values) and not op.attrs.get("allowzero")
