@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types bench conform clean
+.PHONY: help setup runtimes demo test lint types bench conform clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -18,10 +18,17 @@ $(STAMP): constraints.txt pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	touch $@
 
+ISOLATED := onnxruntime/openvino onnxruntime/webgpu litert/intel-npu
+
+runtimes: $(STAMP) ## Build the environments of the runtimes that need one of their own; what cannot be built is skipped by the tests
+	@for name in $(ISOLATED); do \
+	  $(BIN)/accelint runtimes | grep -q "^$$name *ready" || $(BIN)/accelint runtimes add $$name || echo "$$name: not here, its tests are skipped"; \
+	done
+
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py
 
-test: $(STAMP) ## Run the test suite
+test: $(STAMP) runtimes ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## Lint and check the format
@@ -35,7 +42,7 @@ types: $(STAMP) ## Check types strictly, in the package's installed layout
 bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
 
-conform: $(STAMP) ## Measure every pack against its runtime; writes docs/conformance
+conform: $(STAMP) runtimes ## Measure every pack against its runtime; writes docs/conformance (hours on two cores the first time; answers are kept)
 	$(BIN)/python benchmarks/conform.py
 
 clean: ## Remove what the commands above made

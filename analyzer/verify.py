@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..rules.pack import Chosen
 from .agreement import compare_placement
 from .check import Coverage
+from .conform.drift import stale_data
 from .errors import AccelintError, RuntimeFailure, UsageError
 from .feeds import Feed, feeds, open_sizes, renamed
 from .model import Model
@@ -20,6 +21,7 @@ from .runtimes import Answer, Request, Session
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from .conform.drift import Drift
     from .parity import Parity, Tolerance
     from .runtimes.latency import Comparison
 
@@ -83,6 +85,8 @@ class Verified:
     compared: tuple[Compared, ...] = ()
     first: Mapping[str, str] | None = None
     """The first operator whose result differs, where parity fails."""
+    drift: Drift | None = None
+    """That the installed runtime is not the one that the rules were measured for."""
     timed: Comparison | None = None
     """The reference model's latency against this one's, where both were timed."""
 
@@ -106,6 +110,8 @@ class Verified:
             "agreement": dict(self.agreement),
             "contradictions": list(self.contradictions),
         }
+        if self.drift is not None:
+            added["drift"] = self.drift.to_json()
         shown = self.shown
         if shown is not None and shown.parity is not None:
             added["parity"] = {**shown.to_json(), **shown.parity.to_json()}
@@ -179,7 +185,9 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
         first = _first_divergence(model, session, reference, compared, chosen, options)
         timed = _timed(session, model, sets[0], reference, answer, options)
         agreement, contradictions = compare_placement(coverage, answer)
-    return Verified(answer, agreement, contradictions, tuple(compared), first, timed)
+    package, _, version = answer.runtime.rpartition(" ")
+    drift = stale_data(chosen.pack, version) if package == chosen.pack.runtime else None
+    return Verified(answer, agreement, contradictions, tuple(compared), first, drift, timed)
 
 
 def _asked(session: Session, model: Model, feed: Feed, options: Options, *, first: bool = False) -> Answer:

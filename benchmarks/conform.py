@@ -1,58 +1,155 @@
 """`make conform`: every pack whose runtime is here, or whose answers are recorded, held against it.
 
-    python benchmarks/conform.py [TARGET ...] [--limit N] [--models DIR]
+    python benchmarks/conform.py [TARGET ...] [--limit N] [--models DIR] [--jobs N] [--summary]
 
-Writes docs/conformance/<target>.json and .md. Whole models lie in a folder for each dialect under --models
-(``onnx/``, ``tflite/``); benchmarks/whole_models.py makes them.
+Writes docs/conformance/<target>.json and .md, and docs/conformance/README.md with the figures of all of them; what people wrote about a
+target stands in docs/conformance/notes and is appended to its page. Whole models lie in a folder for each dialect under --models
+(``onnx/``, ``tflite/``); benchmarks/whole_models.py makes them. The runtime's answers are kept, so an interrupted run goes on where it
+stopped; ``--summary`` asks nothing and writes README.md anew.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 OUT = ROOT / "docs" / "conformance"
+LIMITS = {
+    "onnxruntime/qnn": 1500, "onnxruntime/webgpu": 1500, "onnxruntime/openvino": 3000, "onnxruntime/cpu": 3000, "litert/gpu": 2000,
+    "litert/ethos-u": 600, "litert/intel-npu": 900,
+}  # fmt: skip
+"""Models of each generated corpus that are asked about: what two cores answer in some minutes. Targets that are not listed: all."""
+VARIANTS = {
+    "litert/ethos-u": ("u55", "u65", "u85"), "litert/intel-npu": ("ptl", "lnl"),
+    "onnxruntime/qnn": ("sm8650", "sm8350", "sm8450", "sm8550", "sm8750", "sm8850"),
+}  # fmt: skip
+"""Those that are asked about: every compiler, and one chip of each Hexagon architecture."""
+OTHER_CHIPS = 200
+"""Models of each corpus that chips beside the default one are asked about."""
+RECORDED = {
+    "onnxruntime/coreml:mlprogram": "onnxruntime_coreml_mlprogram", "onnxruntime/coreml:neuralnetwork": "onnxruntime_coreml_nn",
+    "onnxruntime/nnapi": "onnxruntime_nnapi",
+}  # fmt: skip
+ASKED = {"agreement": 0.995, "false_accelerated": 0.002, "unknown": 0.01}
+"""What is asked of generated and node-test corpora; of whole models 99 % of the operators and 90 % of the partition counts."""
+WHOLE = {"agreement": 0.99, "partitions": 0.9}
+REFUSALS = {"predicted": 0.95, "false_alarms": 0.01}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("targets", nargs="*")
     parser.add_argument("--limit", type=int)
+    parser.add_argument("--jobs", type=int, default=0)
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models")
+    parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    failed = []
-    for target in options.targets or here():
-        name = target.replace("/", "_").replace(":", "_").replace("-", "_")
-        command = [sys.executable, "-m", "accelint", "conform", target]
-        command += ["--output", str(OUT / f"{name}.json"), "--page", str(OUT / f"{name}.md")]
-        command += [part for corpus in corpora(target, options.models) for part in ("--corpus", corpus)]
-        command += ["--limit", str(options.limit)] if options.limit else []
-        print("$", *command[2:], flush=True)
-        if subprocess.run(command, cwd=ROOT).returncode:
-            failed.append(target)
+    failed = [] if options.summary else [target for target in options.targets or here() if not ask(target, options)]
+    (OUT / "README.md").write_text(summary(), encoding="utf-8")
     print("failed:", ", ".join(failed) or "none")
     return 1 if failed else 0
 
 
+def ask(target: str, options: argparse.Namespace) -> bool:
+    name = target.replace("/", "_").replace(":", "_").replace("-", "_")
+    page = OUT / f"{name}.md"
+    command = [sys.executable, "-m", "accelint", "conform", target, "--jobs", str(options.jobs)]
+    command += ["--output", str(OUT / f"{name}.json"), "--page", str(page)]
+    command += [part for corpus in corpora(target, options.models) for part in ("--corpus", corpus)]
+    limit = options.limit or limit_of(target)
+    command += ["--limit", str(limit)] if limit else []
+    print("$", *command[2:], flush=True)
+    if subprocess.run(command, cwd=ROOT).returncode:
+        return False
+    notes = OUT / "notes" / page.name
+    if notes.is_file():
+        page.write_text(page.read_text(encoding="utf-8") + "\n" + notes.read_text(encoding="utf-8"), encoding="utf-8")
+    return True
+
+
+def limit_of(target: str) -> int | None:
+    base, _, variant = target.partition(":")
+    if target in RECORDED:
+        return None
+    return OTHER_CHIPS if base == "onnxruntime/qnn" and variant != VARIANTS[base][0] else LIMITS.get(base)
+
+
 def here() -> list[str]:
-    """The default variant of every target whose runtime answers on this machine."""
+    """Every target whose runtime answers on this machine, with the variants that are asked about, and those whose answers are recorded."""
     from accelint.analyzer.runtimes import runtimes
     from accelint.rules.registry import load_pack, pack_folders
 
     ready = {item.name for item in runtimes() if item.available}
-    return [load_pack(name).chosen().target for name in pack_folders() if name in ready]
+    live = [name for name in pack_folders() if name in ready and not name.startswith("coreml/")]
+    return (
+        [f"{name}:{variant}" for name in live for variant in VARIANTS.get(name, ())]
+        + [load_pack(name).chosen().target for name in live if name not in VARIANTS]
+        + list(RECORDED)
+    )
 
 
 def corpora(target: str, models: Path) -> list[str]:
     from accelint.analyzer.conform.corpora import GENERATED
     from accelint.rules.registry import choose
 
+    if target in RECORDED:
+        return [str(ROOT / "fixtures" / "recorded" / f"{RECORDED[target]}.json.gz")]
     dialect = choose(target).pack.dialect
     whole = models / dialect
     return [*GENERATED.get(dialect, ()), *([str(whole)] if whole.is_dir() else [])]
+
+
+def summary() -> str:
+    """A row a target and corpus: the figures, and whether they are what is asked."""
+    lines = [
+        "# Predictions against the runtimes", "",
+        "Written by `make conform` (`python benchmarks/conform.py`) from the JSON files beside it; each page has its date, versions",
+        "and sample. Asked: of generated and node-test models at least "
+        f"{ASKED['agreement']:.1%} of the operators right, at most {ASKED['false_accelerated']:.1%} falsely accelerated, at most",
+        f"{ASKED['unknown']:.0%} unknown (which is never right); of whole models {WHOLE['agreement']:.0%} of the operators and the count of",
+        f"partitions of {WHOLE['partitions']:.0%} of the models; of refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most",
+        f"{REFUSALS['false_alarms']:.0%} false alarms.",
+        "",
+        "| target | runtime | date | corpus | models | operators | right | falsely accelerated | unknown | not told "
+        "| refusals predicted | false alarms | partitions right | |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for file in sorted(OUT.glob("*.json")):
+        told = json.loads(file.read_text(encoding="utf-8"))
+        lines += [row(file, told, name, run) for name, run in told["corpora"].items()]
+    lines += ["", "Targets without a runtime on this kind of machine, and those that a converter answers for, have pages of their own: "]
+    lines[-1] += "[Core ML on the Neural Engine](coreml_ane.md), [TensorFlow operators that convert](litert_builtins.md)."
+    return "\n".join(lines) + "\n"
+
+
+def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str:
+    refused, parts = run["refusals"], run["partitions"]
+    cells = [
+        f"[{told['target']}]({file.stem}.md)", told["runtime"], told["date"], name, sum(run["models"].values()), run["operators"],
+        f"{run['agreement']:.2%}", f"{run['false_accelerated']:.2%}", f"{run['unknown']:.2%}", run["unmapped"],
+        f"{refused['refused_predicted']} of {refused['refused']}", f"{refused['false_alarms']} of {refused['loaded']}",
+        f"{parts['right']} of {parts['told']}" if parts["told"] else "-", "short of: " + ", ".join(missed) if (missed := short(name, run)) else "met",
+    ]  # fmt: skip
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def short(corpus: str, run: dict[str, Any]) -> list[str]:
+    """The figures that are not what is asked."""
+    refused, parts = run["refusals"], run["partitions"]
+    whole = corpus in ("onnx", "tflite")
+    wanted = WHOLE["agreement"] if whole else ASKED["agreement"]
+    found = ["right"] if run["agreement"] < wanted else []
+    found += ["falsely accelerated"] if not whole and run["false_accelerated"] > ASKED["false_accelerated"] else []
+    found += ["unknown"] if run["unknown"] > ASKED["unknown"] else []
+    found += ["refusals"] if refused["refused_predicted"] < REFUSALS["predicted"] * refused["refused"] else []
+    found += ["false alarms"] if refused["false_alarms"] > REFUSALS["false_alarms"] * refused["loaded"] else []
+    found += ["partitions"] if whole and parts["right"] < WHOLE["partitions"] * parts["told"] else []
+    return found
 
 
 if __name__ == "__main__":

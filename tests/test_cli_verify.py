@@ -191,6 +191,67 @@ def test_fix_tells_what_it_did_and_writes_nothing_without_output() -> None:
     assert accelint("fix", DENOISER, "--target", "litert/gpu").returncode == 2
 
 
+def test_rules_for_another_version_of_the_runtime_are_a_finding(tmp_path: Path) -> None:
+    """A user's pack for the version before: told by conform in text, JSON and page, and by verify."""
+    pack = tmp_path / "old.toml"
+    head = (
+        '[pack]\ntarget = "litert/xnnpack"\nextends = "litert_xnnpack"\ndialect = "tflite"\nruntime = "ai-edge-litert"\nversion = "2.0.9"\n'
+    )
+    pack.write_text(head + 'date = "2025-11-22"\ndefault = "fallback"\npolicy = "litert-delegate"\n')
+    out, page = tmp_path / "out.json", tmp_path / "page.md"
+    options = ["conform", "litert/xnnpack", "--quick", "--cache", tmp_path / "cache", "--output", out, "--page", page]
+    result = accelint(*options, "--pack", pack)
+    assert result.returncode == 0
+    assert "warning ACL901 stale-data" in result.stderr
+    told = json.loads(out.read_text())
+    assert [item["code"] for item in told["findings"]] == ["ACL901"]
+    assert told["findings"][0]["limit"] == "ai-edge-litert 2.0.9"
+    assert "newer" in told["findings"][0]["message"]
+    assert "warning: ACL901" in page.read_text()
+    verified = report("verify", DENOISER, "--target", "litert/xnnpack", "--pack", pack)["models"][0]["targets"][0]
+    assert verified["drift"]["code"] == "ACL901"
+    assert accelint(*options).stderr == ""
+    assert json.loads(out.read_text())["findings"] == []
+    assert "drift" not in report("verify", DENOISER, "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
+
+
+def test_a_pack_extends_another_and_drops_a_rule_of_it(tmp_path: Path) -> None:
+    pack = tmp_path / "mine.toml"
+    pack.write_text(
+        """
+[pack]
+target = "litert/gpu"
+extends = "litert_gpu"
+dialect = "tflite"
+runtime = "ai-edge-litert"
+version = "2.3.0"
+date = "2026-11-27"
+default = "fallback"
+policy = "litert-delegate"
+drop = [{ rule = "more-than-4-dimensions", reason = "our fork of the delegate takes six" }]
+[source.ours]
+package = "our-delegate"
+version = "1"
+date = "2026-11-27"
+evidence = "measured"
+[[rule]]
+id = "ACL201"
+name = "no-gelu-in-our-fork"
+ops = ["GELU"]
+message = "our fork has no {type}"
+refuse = true
+source = "ours"
+reason = "not built in"
+examples.fails = [{ in = ["float32[1,4]"] }]
+"""
+    )
+    rules = {item["rule"] for item in report("check", DENOISER, "-t", "litert/gpu")["models"][0]["targets"][0]["findings"]}
+    mine = {item["rule"] for item in report("check", DENOISER, "-t", "litert/gpu", "--pack", pack)["models"][0]["targets"][0]["findings"]}
+    assert "more-than-4-dimensions" in rules
+    assert "more-than-4-dimensions" not in mine
+    assert {"no-gelu-in-our-fork", "transposed-1d"} <= mine
+
+
 def test_conform_counts_and_can_be_resumed(tmp_path: Path) -> None:
     options = ["conform", "litert/xnnpack", "--limit", 40, "--cache", tmp_path, "--jobs", 1]
     first, second = tmp_path / "first.json", tmp_path / "second.json"

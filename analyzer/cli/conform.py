@@ -43,6 +43,7 @@ def conform(
     gc.enable()  # thousands of graphs, one after the other
     from ...rules.registry import choose
     from ..conform.corpora import GENERATED
+    from ..conform.drift import stale_data
     from ..conform.figures import page as as_page
     from ..files import atomic
 
@@ -50,7 +51,7 @@ def conform(
     names = corpus or list(GENERATED.get(chosen.pack.dialect, ()))
     live = not all(_is_record(name) for name in names)
     version = _runtime_version(chosen) if live else chosen.pack.version
-    stale = _stale(chosen, version)
+    stale = stale_data(chosen.pack, version)
     runs: dict[str, Any] = {}
     for name in names:
         runs[Path(name).name] = (
@@ -59,15 +60,18 @@ def conform(
             else _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
         )
         _print(Path(name).name, runs[Path(name).name])
-    facts = _facts(chosen, version, seed)
+    facts = _facts(chosen, version, seed, QUICK if quick else limit)
+    findings = [] if stale is None else [stale.to_json()]
     if output is not None:
         with atomic(output) as draft:
-            draft.write_text(json.dumps({"target": chosen.target, **facts, "corpora": runs}, indent=1) + "\n", encoding="utf-8")
+            told = {"target": chosen.target, **facts, "findings": findings, "corpora": runs}
+            draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if page is not None:
         with atomic(page) as draft:
-            draft.write_text(as_page(f"{chosen.target}: predicted against actual", runs, facts), encoding="utf-8")
-    if stale:
-        typer.echo(stale, err=True)
+            warned = facts if stale is None else {**facts, "warning": f"{stale.code} {stale.rule}: {stale.message}"}
+            draft.write_text(as_page(f"{chosen.target}: predicted against actual", runs, warned), encoding="utf-8")
+    if stale is not None:
+        typer.echo(f"{stale.severity} {stale.code} {stale.rule}: {stale.message}", err=True)
 
 
 def _run(
@@ -117,23 +121,16 @@ def _runtime_version(chosen: "Chosen") -> str:
     return found.version or "unknown"
 
 
-def _stale(chosen: "Chosen", version: str) -> str:
-    if version == chosen.pack.version:
-        return ""
-    return (
-        f"warning ACL901 stale-data: the rules of {chosen.pack.target} were measured on {chosen.pack.runtime} {chosen.pack.version} "
-        f"({chosen.pack.date}), the installed one is {version}"
-    )
-
-
-def _facts(chosen: "Chosen", version: str, seed: int) -> dict[str, str]:
+def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict[str, str]:
     from datetime import date
 
     from accelint import __version__
 
     return {
         "runtime": f"{chosen.pack.runtime} {version}", "rules verified for": chosen.pack.version, "accelint": __version__,
-        "date": str(date.today()), "seed": str(seed), "command": f"accelint conform {chosen.target}",
+        "date": str(date.today()), "seed": str(seed),
+        "models asked": f"an even sample of at most {limit} of each corpus" if limit else "all",
+        "command": f"accelint conform {chosen.target}" + (f" --limit {limit}" if limit else ""),
     }  # fmt: skip
 
 

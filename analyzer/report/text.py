@@ -121,6 +121,9 @@ def _verified(console: Console, target: Mapping[str, Any]) -> None:
         other = latency.get("against")
         line += f"; the reference model took {other['ratio']:.2f} times that ({other['low']:.2f} to {other['high']:.2f})" if other else ""
         console.print(Text(line, "dim"))
+    drift = target.get("drift")
+    if drift:
+        console.print(Text(f"    {drift['severity']} {drift['code']} {drift['rule']}: {clean(drift['message'])}", "yellow"))
     crash = target.get("crash")
     if crash:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
