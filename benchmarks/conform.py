@@ -108,12 +108,11 @@ def summary() -> str:
     """A row a target and corpus: the figures, and whether they are what is asked."""
     lines = [
         "# Predictions against the runtimes", "",
-        "Written by `make conform` (`python benchmarks/conform.py`) from the JSON files beside it; each page has its date, versions",
-        "and sample. Asked: of generated and node-test models at least "
-        f"{ASKED['agreement']:.1%} of the operators right, at most {ASKED['false_accelerated']:.1%} falsely accelerated, at most",
-        f"{ASKED['unknown']:.0%} unknown (which is never right); of whole models {WHOLE['agreement']:.0%} of the operators and the count of",
-        f"partitions of {WHOLE['partitions']:.0%} of the models; of refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most",
-        f"{REFUSALS['false_alarms']:.0%} false alarms.",
+        "Written by `make conform` (`python benchmarks/conform.py`) from the JSON files beside it; each page has its date, versions and",
+        f"sample. Asked: of generated and node-test models at least {ASKED['agreement']:.1%} of the operators right, at most",
+        f"{ASKED['false_accelerated']:.1%} falsely accelerated, at most {ASKED['unknown']:.0%} unknown (which is never right); of whole",
+        f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of {WHOLE['partitions']:.0%} of the models; of",
+        f"refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most {REFUSALS['false_alarms']:.0%} false alarms.",
         "",
         "| target | runtime | date | corpus | models | operators | right | falsely accelerated | unknown | not told "
         "| refusals predicted | false alarms | partitions right | |",
@@ -128,12 +127,13 @@ def summary() -> str:
 
 
 def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str:
+    missed = short(name, run)
     refused, parts = run["refusals"], run["partitions"]
     cells = [
         f"[{told['target']}]({file.stem}.md)", told["runtime"], told["date"], name, sum(run["models"].values()), run["operators"],
         f"{run['agreement']:.2%}", f"{run['false_accelerated']:.2%}", f"{run['unknown']:.2%}", run["unmapped"],
         f"{refused['refused_predicted']} of {refused['refused']}", f"{refused['false_alarms']} of {refused['loaded']}",
-        f"{parts['right']} of {parts['told']}" if parts["told"] else "-", "short of: " + ", ".join(missed) if (missed := short(name, run)) else "met",
+        f"{parts['right']} of {parts['told']}" if parts["told"] else "-", "short of: " + ", ".join(missed) if missed else "met",
     ]  # fmt: skip
     return "| " + " | ".join(map(str, cells)) + " |"
 
