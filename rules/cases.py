@@ -5,6 +5,7 @@ with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``q
 per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor
 parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an
 omitted one and ``@0`` for input 0 again.
+``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
 """
 
 from __future__ import annotations
@@ -47,6 +48,10 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         graph.set_interface(["before", *graph.inputs[1:]], graph.outputs)
         graph.add_op(Operator("main/1", str(case["before"]), ("before",), (inputs[0],), version=op.version))
     graph.add_op(op)
+    for index, text in enumerate(case.get("readers", ())):
+        kind, _, dtype = text.partition(":")
+        graph.add_tensor(Tensor(f"read{index}", dtype or "float32"))
+        graph.add_op(Operator(f"main/reader{index}", kind, (outputs[0],), (f"read{index}",), version=op.version))
     return graph, op
 
 

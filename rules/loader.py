@@ -26,7 +26,7 @@ _RULE_KEYS = {
 }  # fmt: skip
 _SUPPORT_KEYS = {"ops", "source", "note", "variants", "since", "until"}
 _SOURCE_KEYS = {"url", "package", "version", "date", "evidence"}
-_CASE_KEYS = {"before", "type", "domain", "version", "attrs", "in", "out", "graphs"}
+_CASE_KEYS = {"before", "readers", "type", "domain", "version", "attrs", "in", "out", "graphs"}
 _ANSWERS = {"holds", "fails", "unknown"}
 
 

@@ -11,6 +11,7 @@ import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import onnx_elementwise, onnx_layout, onnx_spatial
@@ -129,22 +130,24 @@ def _quantized(spec: Spec) -> Iterator[Spec]:
             yield spec.with_(f"axis{axis}", quantize="int8", channel=axis)
 
 
-def backend_cases(*, constants: bool = True) -> Iterator[Case]:
-    """The node tests that ship with onnx, and each again with all inputs but the first turned into initializers."""
+def backend_cases(*, constants: bool = True, kinds: Sequence[str] = ("node",)) -> Iterator[Case]:
+    """The tests of these kinds that ship with onnx; the node tests again with all inputs but the first turned into initializers."""
     import warnings
 
     from onnx.backend.test.loader import load_model_tests
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the tests overflow casts on purpose
-        tests = load_model_tests(kind="node")
-    for test in tests:
-        if test.model is None:
-            continue
-        yield Case(f"backend/{test.name}", test.model.SerializeToString, "")
-        if constants:
-            values = test.data_sets[0][0] if test.data_sets else []
-            yield Case(f"backend/{test.name}/const", partial(_with_constants, test.model, values), "")
+    for kind in kinds:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the tests overflow casts on purpose
+            tests = load_model_tests(kind=kind)
+        for test in tests:
+            if test.model is None:
+                yield Case(f"backend/{test.name}", (Path(test.model_dir) / "model.onnx").read_bytes, "")
+                continue
+            yield Case(f"backend/{test.name}", test.model.SerializeToString, "")
+            if constants:
+                values = test.data_sets[0][0] if test.data_sets else []
+                yield Case(f"backend/{test.name}/const", partial(_with_constants, test.model, values), "")
 
 
 def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
@@ -157,10 +160,13 @@ def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
     kept: list[Any] = []
     for index, info in enumerate(model.graph.input):
         value = values[index] if index < len(values) else None
-        if index == 0 or not info.type.HasField("tensor_type") or not hasattr(value, "dtype"):
+        if index == 0 or not info.type.HasField("tensor_type") or not (isinstance(value, onnx.TensorProto) or hasattr(value, "dtype")):
             kept.append(info)
             continue
-        model.graph.initializer.append(numpy_helper.from_array(value, info.name))
+        tensor = onnx.TensorProto()
+        tensor.CopyFrom(value if isinstance(value, onnx.TensorProto) else numpy_helper.from_array(value))
+        tensor.name = info.name
+        model.graph.initializer.append(tensor)
     if len(kept) == len(model.graph.input):
         raise InvalidCase("nothing to turn into a constant")
     del model.graph.input[:]

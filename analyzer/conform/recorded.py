@@ -19,6 +19,9 @@ from ..errors import UsageError
 from .corpora import Item
 from .onnx_build import InvalidCase
 
+KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
+"""Tests of the onnx package that providers were asked about."""
+
 
 class Recorded:
     """Recorded answers with the interface of ``engine.Asker``; ``items`` are the models that they are about."""
@@ -36,7 +39,7 @@ class Recorded:
         """The recorded models, in the opset as which they were loaded."""
         from .onnx_corpus import backend_cases
 
-        for case in backend_cases():
+        for case in backend_cases(kinds=KINDS):
             name = case.name.removeprefix("backend/").replace("/const", ".const") + ".onnx"
             row = self._rows.get(name)
             if row is None:
