@@ -1,0 +1,155 @@
+"""What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator alone.
+
+The provider has taken the group by then, so that the session stops. Read from OpenVINO 2025.4: ``shuffle_channels_fusion.cpp``,
+``pad_shape_inference.hpp``, ``intel_cpu/src/node.cpp``; held against onnxruntime-openvino 1.24.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from typing import Any
+
+from ..graph import Graph, Operator
+from . import Dropped
+
+
+def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> dict[str, Dropped]:
+    """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with them."""
+    inside = {*part, *folded}
+    found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
+    found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
+    found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
+    found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
+    return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
+
+
+_OPEN_INPUT = Dropped(
+    "ACL703", "group-input-without-a-rank", "its group reads a tensor whose number of dimensions is not known: the session stops"
+)
+
+
+def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """``CPU plug-in doesn't support Parameter operation with dynamic rank``."""
+    for name in op.inputs:
+        tensor, writer = graph.find(name or ""), graph.producer(name)
+        if tensor is None or graph.constant(tensor.name) is not None or (writer is not None and writer.id in inside):
+            continue
+        _, plain = graph.attrs.get("plain_shapes", {}).get(tensor.name, (None, tensor.shape))
+        if plain is None:
+            return True
+    return False
+
+
+_SOME_AXES = Dropped(
+    "ACL703", "pad-of-some-axes", "OpenVINO does not read the axes of Pad, so that pads must be given for all dimensions: the session stops"
+)
+
+
+def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """Computed pads are compared with the rank where OpenVINO can evaluate them."""
+    if op.type != "Pad" or len(op.inputs) < 4:
+        return False
+    data, pads = graph.find(op.inputs[0] or ""), graph.find(op.inputs[1] or "")
+    if data is None or pads is None or graph.constant(pads.name) is not None or data.shape is None:
+        return False
+    return pads.shape != (2 * len(data.shape),) and _evaluated(graph, pads.name, inside)
+
+
+def _evaluated(graph: Graph, name: str | None, inside: Set[str]) -> bool:
+    """Whether the values follow from constants and the shapes of tensors of the group."""
+    writer = graph.producer(name)
+    if writer is None or writer.id not in inside:
+        return graph.constant(name) is not None
+    if writer.type in ("Shape", "Size"):
+        source = graph.find(writer.inputs[0] or "")
+        return source is not None and source.static
+    return all(_evaluated(graph, item, inside) for item in writer.inputs if item)
+
+
+_FOUR_BITS = Dropped(
+    "ACL703",
+    "quantize-to-four-bits",
+    "OpenVINO has no kernel that computes in its group what it then quantizes to 4 bits: the session stops",
+)
+
+
+def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[str]) -> bool:
+    """A result in 4 bits of an operator of the group that does more than move values ("unsupported src_prc: i4")."""
+    result = graph.find(op.outputs[0] or "") if op.type == "QuantizeLinear" else None
+    if result is None or result.dtype not in ("int4", "uint4"):
+        return False
+    writer = graph.producer(op.inputs[0])
+    if writer is None or writer.id not in inside:
+        return False
+    return writer.type not in moves or (writer.type == "Resize" and writer.attrs.get("mode", "nearest") != "nearest")
+
+
+_OPEN_RANK = Dropped(
+    "ACL703", "open-rank", "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops"
+)
+
+
+def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """Whether OpenVINO cannot tell how many dimensions a result has.
+
+    It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support Reshape operation with
+    dynamic rank"); what another group or the host computes has no value for it.
+    """
+    if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
+        data = graph.find(op.inputs[0] or "")
+        return data is None or not data.static
+    place = _SIZES.get(op.type)
+    sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
+    if sizes is None or graph.constant(sizes.name) is not None:
+        return False
+    _, plain = graph.attrs.get("plain_shapes", {}).get(sizes.name, (None, sizes.shape))
+    by_values = not plain or not isinstance(plain[0], int)
+    return by_values and not _within(graph, sizes.name, inside)
+
+
+_SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
+"""Operator -> the input whose length is the number of dimensions of its result."""
+
+
+def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
+    """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its tensors."""
+    todo, seen = [sizes], {sizes}
+    while todo:
+        writer = graph.producer(todo.pop())
+        if writer is None:
+            continue
+        if writer.id not in inside:
+            return False
+        fresh = [] if writer.type == "Shape" else [name for name in writer.inputs if name and name not in seen]
+        seen.update(fresh)
+        todo += fresh
+    return True
+
+
+_SHUFFLE = Dropped(
+    "ACL703",
+    "reshape-transpose-reshape",
+    "OpenVINO takes the three for a channel shuffle, whose number of groups is not known here, and the session stops: freeze the shapes",
+)
+
+
+def _shuffles(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """``ShuffleChannelsFusion`` asks for the size of a dimension that is open ("Cannot get length of dynamic dimension")."""
+    if op.type != "Reshape" or graph.constant(op.inputs[1]) is None:
+        return False
+    turned = _only_writer(graph, op.inputs[0], "Transpose", inside)
+    split = _only_writer(graph, turned.inputs[0], "Reshape", inside) if turned is not None else None
+    if split is None or graph.constant(split.inputs[1]) is None:
+        return False
+    data, parts = graph.find(split.inputs[0] or ""), graph.find(split.outputs[0] or "")
+    if data is None or parts is None or data.shape is None or parts.shape is None:
+        return False
+    known = len(data.shape) == 4 and all(isinstance(dim, int) for dim in data.shape[1:])
+    return known and len(parts.shape) in (4, 5) and not isinstance(parts.shape[1], int)
+
+
+def _only_writer(graph: Graph, name: str | None, kind: str, inside: Set[str]) -> Operator | None:
+    """The operator of the group that writes a tensor for one reader, when it is of that type."""
+    writer = graph.producer(name)
+    alone = name not in graph.outputs and len(graph.consumers(name or "")) == 1
+    return writer if writer is not None and writer.type == kind and writer.id in inside and alone else None
