@@ -329,3 +329,25 @@ def test_shapes_are_inferred_past_microsoft_operators() -> None:
         ("uint16", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 5)),
     ]  # fmt: skip
     assert [(op.domain, op.type) for op in graph.ops()][2:] == [("com.microsoft", "Gelu"), ("", "MatMul")]
+
+
+def test_shapes_pass_through_microsofts_operators() -> None:
+    """ONNX Runtime's optimizer and quantizers write them; standard operators stand in for them while shapes are inferred."""
+    nodes = [
+        helper.make_node("FusedMatMul", ["x", "x"], ["f"], domain="com.microsoft", transB=1),
+        helper.make_node("MatMulNBits", ["x", "b", "s"], ["n"], domain="com.microsoft", K=4, N=7, bits=4, block_size=16),
+        helper.make_node("QLinearConcat", ["ys", "yz", "q", "ys", "yz", "q", "ys", "yz"], ["c"], domain="com.microsoft", axis=1),
+        helper.make_node("QGemm", ["q", "ys", "yz", "q", "ys", "yz", "", "ys", "yz"], ["g"], domain="com.microsoft", transB=1),
+    ]
+    inputs = [helper.make_tensor_value_info("x", 1, [2, 3, 4]), helper.make_tensor_value_info("q", 2, [3, 4])]
+    outputs = [helper.make_empty_tensor_value_info(name) for name in "fncg"]
+    stored = [
+        numpy_helper.from_array(np.zeros(shape, dtype), name)
+        for name, dtype, shape in (("b", np.uint8, (7, 1, 8)), ("s", np.float32, (7,)), ("ys", np.float32, ()), ("yz", np.uint8, ()))
+    ]
+    made = helper.make_graph(nodes, "g", inputs, outputs, stored)
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    graph = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=9).SerializeToString()).graph
+    found = {name: (graph.tensor(name).dtype, graph.tensor(name).shape) for name in "fncg"}
+    assert found == {"f": ("float32", (2, 3, 3)), "n": ("float32", (2, 3, 7)), "c": ("uint8", (3, 8)), "g": ("uint8", (3, 3))}
+    assert not [name for name in graph.tensors if "::" in name]

@@ -132,3 +132,24 @@ def test_four_bits_behind_what_moves_values_only(kind: str, expected: str) -> No
     made = helper.make_graph(nodes, "g", [info("x", [3, 3])], [info("y", [3, 3])], [numpy_helper.from_array(np.float32(0.5), "s"), zero])
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     assert check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino")).verdict == expected
+
+
+def test_a_lone_operator_that_joins_a_later_group_can_close_a_circle() -> None:
+    """The first Where feeds IsInf on the host and the group behind it, which it is joined to."""
+    nodes = [
+        node("IsNaN", "x", "n"), node("Where", "n one x", "a"),
+        node("IsInf", "a", "i"), node("Where", "i one a", "w"), node("Relu", "w", "y"),
+    ]  # fmt: skip
+    found = judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])], one=np.float32([1]))
+    assert found.verdict == "rejected"
+    assert "groups-in-a-circle" in rules(found)
+
+
+def test_a_channel_shuffle_of_open_groups_stops_the_session() -> None:
+    nodes = [
+        node("Relu", "x", "r"), node("Reshape", "r split", "a"),
+        node("Transpose", "a", "b", perm=[0, 2, 1, 3]), node("Reshape", "b join", "y"),
+    ]  # fmt: skip
+    shapes = {"split": np.array([1, -1, 12, 16]), "join": np.array([1, 12, -1])}
+    assert judged(nodes, [info("x", ["N", 4, 12, 16])], [info("y", None)], **shapes).verdict == "rejected"
+    assert judged(nodes, [info("x", [2, 4, 12, 16])], [info("y", None)], **shapes).verdict == "full"

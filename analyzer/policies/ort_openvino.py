@@ -13,7 +13,7 @@ from typing import Any
 from ..graph import Graph, Operator
 from . import Dropped, Grouping
 from .ort import OrtCompile
-from .ort_openvino_stops import stops
+from .ort_openvino_stops import in_circles, stops
 
 _SMALL = 3
 _TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")
@@ -51,7 +51,8 @@ class OpenVino(OrtCompile):
         if late | left:
             second = _round(graph, order, (taken - named - {id for group in first.groups for id in group}), folded, options)
             first = _both(first, second, late | left)
-        return Grouping(first.groups, {**first.dropped, **dict.fromkeys(named, _NAMED_AXES)}, first.refused)
+        refused = {**first.refused, **in_circles(graph, first.groups)}
+        return Grouping(first.groups, {**first.dropped, **dict.fromkeys(named, _NAMED_AXES)}, refused)
 
 
 def _round(graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str], options: Mapping[str, Any]) -> Grouping:

@@ -7,6 +7,7 @@ The provider has taken the group by then, so that the session stops. Read from O
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ..graph import Graph, Operator
@@ -64,6 +65,28 @@ def _evaluated(graph: Graph, name: str | None, inside: Set[str]) -> bool:
         source = graph.find(writer.inputs[0] or "")
         return source is not None and source.static
     return all(_evaluated(graph, item, inside) for item in writer.inputs if item)
+
+
+_CIRCLE = Dropped(
+    "ACL703",
+    "groups-in-a-circle",
+    "a lone operator was joined to its group, which so waits for operators that wait for it: the session refuses a graph with a cycle",
+)
+
+
+def in_circles(graph: Graph, groups: Sequence[Sequence[str]]) -> dict[str, Dropped]:
+    """The operators of groups that depend on themselves through operators outside ("the graph is not acyclic")."""
+    home = {id: f"group {number}" for number, group in enumerate(groups) for id in group}
+    reads: dict[str, set[str]] = {}
+    for op in graph.ops():
+        writers = {writer.id for name in op.inputs if (writer := graph.producer(name)) is not None}
+        here = home.get(op.id, op.id)
+        reads.setdefault(here, set()).update(home.get(id, id) for id in writers if home.get(id, id) != here)
+    try:
+        TopologicalSorter(reads).prepare()
+    except CycleError as error:
+        return {id: _CIRCLE for id, node in home.items() if node in error.args[1]}
+    return {}
 
 
 _FOUR_BITS = Dropped(
