@@ -25,20 +25,32 @@ _CONVERTERS = {("tf", "tflite"): "TensorFlow", ("tf", "mil"): "coremltools"}
 """Source and target dialects that a vendor's converter connects, and what it is called."""
 
 
-def check_file(path: Path, packs: Iterable[Chosen]) -> Entry:
+def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) -> Entry:
     """Check one file for several targets; an error of the file becomes the entry's error.
+
+    ``optimized``: as ONNX Runtime hands the graph over at its default optimization level.
 
     Raises UsageError for a target that takes another dialect, to which nothing converts.
     """
     entry = Entry(path)
     try:
         entry.model = load(path)
-        entry.coverages = _coverages(entry.model, list(packs))
+        entry.coverages = [_optimized(path, item) for item in packs] if optimized else _coverages(entry.model, list(packs))
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
         entry.error = error
     return entry
+
+
+def _optimized(path: Path, chosen: Chosen) -> Coverage:
+    from .optimized import check_optimized
+
+    model = load(path)
+    direct = in_dialect(chosen, model.dialect)
+    if direct is None or not chosen.target.startswith("onnxruntime/"):
+        raise UsageError(f"{chosen.target} is no target of ONNX Runtime, which alone optimizes a graph before it is divided")
+    return _with_fixes(check_optimized(model, direct), model.dialect)
 
 
 def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:

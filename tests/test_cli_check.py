@@ -196,3 +196,31 @@ def test_explain_a_code_an_operator_and_a_wrong_word() -> None:
     wrong = accelint("explain", "CONV_2DD", "--target", "litert/gpu")
     assert wrong.returncode == 2
     assert "did you mean CONV_2D" in wrong.stderr
+
+
+def test_optimized_folds_the_shapes_that_torch_exports_compute(tmp_path: Path) -> None:
+    """x.reshape(x.shape[0], -1) as the TorchScript exporter writes it: kept as stored, folded before ONNX Runtime's providers are asked."""
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Shape", ["a"], ["s"]),
+        helper.make_node("Gather", ["s", "zero"], ["b"]),
+        helper.make_node("Unsqueeze", ["b", "axes"], ["u"]),
+        helper.make_node("Concat", ["u", "rest"], ["c"], axis=0),
+        helper.make_node("Reshape", ["a", "c"], ["y"]),
+    ]
+    constants = [
+        helper.make_tensor("zero", TensorProto.INT64, [], [0]),
+        helper.make_tensor("axes", TensorProto.INT64, [1], [0]),
+        helper.make_tensor("rest", TensorProto.INT64, [1], [-1]),
+    ]
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3, 4])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 12])
+    graph = helper.make_graph(nodes, "g", [x], [y], constants)
+    path = tmp_path / "reshape.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    stored = report("check", path, "--target", QNN)["models"][0]["targets"][0]
+    optimized = report("check", path, "--target", QNN, "--optimized")["models"][0]["targets"][0]
+    assert stored["verdict"] == "partial"
+    assert optimized["verdict"] == "full"
+    assert [item["verdict"] for item in optimized["operators"]] == ["accelerated", "folded", "folded", "folded", "folded", "accelerated"]
+    assert accelint("check", path, "--target", "coreml/ane:m1", "--optimized").returncode == 2

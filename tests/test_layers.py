@@ -32,6 +32,7 @@ LAYERS = [
         "analyzer/parity",
         "analyzer/conform",
         "analyzer/fix",
+        "analyzer/optimized",
         "analyzer/agreement",
         "analyzer/feeds",
         "analyzer/verify",

@@ -48,6 +48,7 @@ def check(
     by: Annotated[By, typer.Option(help="What --min-coverage counts.")] = By.OPS,
     max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
     require_full: Annotated[bool, typer.Option("--require-full", help="Gate: every operator accelerated.")] = False,
+    optimized: Annotated[bool, typer.Option("--optimized", help="The graph as ONNX Runtime's default optimization leaves it.")] = False,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
     from ...rules.registry import choose
@@ -55,7 +56,7 @@ def check(
 
     least = share(min_coverage)
     chosen = [choose(name, pack) for name in target]
-    entries = [check_file(path, chosen) for path in models]
+    entries = [check_file(path, chosen, optimized=optimized) for path in models]
     write_report(entries, form, output)
     failed = any(not _gates(entry, least, by, max_partitions, require_full) for entry in entries)
     raise typer.Exit(exit_code(entries, fail_on, failed))
