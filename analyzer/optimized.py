@@ -14,6 +14,7 @@ from ..rewrites.engine import ordered, run
 from ..rewrites.registry import rewrites
 from .check import Coverage, check
 from .errors import UsageError
+from .formats import load
 from .formats.onnx_build import Builder
 from .formats.onnx_inline import inlined
 from .formats.onnx_reader import from_stripped
@@ -34,14 +35,15 @@ _ROUNDS = 4
 def check_optimized(model: Model, chosen: Chosen) -> Coverage:
     """Predict what becomes of every operator of a model that is loaded at the default optimization level.
 
-    Operators that the runtime folds are ``folded``. The file is read once more, for folding changes a graph. Raises UsageError for models that are not ONNX.
+    Operators that the runtime folds are ``folded``. The file is read once more, for folding changes a graph. Raises UsageError for
+    models that are not ONNX.
     """
     if model.dialect != "onnx":
         raise UsageError(f"{model.path} is a {model.dialect} model: only ONNX Runtime optimizes a graph before it is divided")
     flat, origins = inlined(model)
     makers = {name: origins.get(op.id, op.id) for op in flat.graph.ops() for name in op.outputs if name}
     before = len(flat.graph.ops())
-    small = folded(flat)
+    small = folded(inlined(load(model.path))[0])
     found = {op.id: maker for op in small.graph.ops() if (maker := _maker(op, makers)) is not None}
     coverage = lifted(check(small, chosen), model, found)
     count = before - len(small.graph.ops())
@@ -63,4 +65,4 @@ def folded(model: Model) -> Model:
 
 def _maker(op: Operator, makers: Mapping[str, str]) -> str | None:
     """The stored operator that writes what an operator of the folded model writes."""
-    return next((makers[name] for name in op.outputs if name in makers), None)
+    return next((makers[name] for name in op.outputs if name and name in makers), None)
