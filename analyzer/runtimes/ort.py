@@ -60,6 +60,8 @@ class OrtWorker:
         self.attach = attach
         self.compiles = compiles
         self.asked = 0
+        self.stopped = False
+        """Whether the last run that placement was read from ended early: what is not listed then may have been left out."""
 
     def __call__(self, request: Request) -> Answer:
         """One answer."""
@@ -138,6 +140,8 @@ class OrtWorker:
             else:
                 extra.append(f"{item.provider}: {item.type} {item.name}")
         mapper = _Mapper(marked, found, anonymous, self.provider)
+        if self.stopped:
+            mapper.folded = {node.place for node in marked.nodes if node.type == "Constant"}
         if request.options.get("optimize", "off") != "off":
             mapper.fused = self._fused(request, marked, {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned})
         partitions = len({item.partition for item in assigned if item.partition is not None}) if self.compiles else None
@@ -215,15 +219,15 @@ class _Mapper:
 
     def _where(self, node: Node) -> tuple[str, int | None, str]:
         listed = self._listed(node)
-        if listed is not None:
+        if listed is not None and node.type != "Constant":
             return self._pieces(listed)
-        if node.place in self.folded:
-            return "folded", None, "constant: computed when the model is loaded"
         merged = self.fused.get(node.place)
         if merged:
             device, partition, reason = self._pieces(merged)
             return device, partition, f"merged into another node {reason}".rstrip()
         body = self._decomposed(node)
+        if node.place in self.folded and not body:
+            return "folded", None, "constant: computed when the model is loaded"
         if not body:
             return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
         if len(set(body)) > 1 and len(self.missing) > 1:

@@ -35,8 +35,10 @@ class WebGpuWorker(OrtWorker):
         options.enable_profiling = True
         options.profile_file_prefix = str(self.folder / "profile")
         session = self.load(request, marked.source, options)
+        self.stopped = True
         with suppress(Exception):  # what ran until then is in the profile
             session.run(None, self.feeds(session, request))
+            self.stopped = False
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text("utf-8"))
         profile.unlink()
