@@ -221,13 +221,13 @@ class _Mapper:
         listed = self._listed(node)
         if listed is not None and node.type != "Constant":
             return self._pieces(listed)
+        body = self._decomposed(node)
+        if node.place in self.folded and not body:
+            return "folded", None, "constant: computed when the model is loaded"
         merged = self.fused.get(node.place)
         if merged:
             device, partition, reason = self._pieces(merged)
             return device, partition, f"merged into another node {reason}".rstrip()
-        body = self._decomposed(node)
-        if node.place in self.folded and not body:
-            return "folded", None, "constant: computed when the model is loaded"
         if not body:
             return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
         if len(set(body)) > 1 and len(self.missing) > 1:
