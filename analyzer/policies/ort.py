@@ -30,6 +30,7 @@ class OrtCompile:
         min_nodes: smaller groups are not handed over.
         refuses: patterns that stop the session (``["rms-weight-first"]``).
         inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
+        constants: ``"host"`` when a group that reads nothing but constants is not handed over.
         unfolds: types that ONNX Runtime replaces by the parts that the standard gives them when no provider took them: the parts
             are offered in a second round, after the groups of the first were made.
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
@@ -73,6 +74,9 @@ class OrtCompile:
             if why is not None:
                 dropped.update((id, why) for id in group)
                 continue
+            if options.get("constants") == "host" and _only_constants(graph, group):
+                dropped.update((id, _CONSTANT) for id in group)
+                continue
             kept.append(group)
             if options.get("inputs") == "needed" and _only_constants(graph, group):
                 refused.update((id, _NO_INPUTS) for id in group)
@@ -101,6 +105,8 @@ _SMALL = 3
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
 )
+
+_CONSTANT = Dropped("ACL601", "constant-group", "its group reads nothing but constants: it is not handed over")
 
 _RMS_WEIGHT = Dropped(
     "ACL703",

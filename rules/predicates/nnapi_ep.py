@@ -6,6 +6,7 @@ from ...analyzer.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
 from . import holds_if, predicate
 from .coreml_ep import dims, numbers
+from .coreml_ep_resize import divides
 
 
 @predicate("nnapi_clip")
@@ -34,25 +35,45 @@ def gemm_addend(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("nnapi_matmul")
 def matmul(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Two matrices, the second constant, or two batches of equal rank over 2 with the same leading sizes."""
+    """Two matrices, the second constant, or two float32 batches of equal rank over 2 with the same leading sizes."""
     left, right = dims(graph, op, 0), dims(graph, op, 1)
     if left is None or right is None:
         return HOLDS
     seen = f"{list(left)} times {list(right)}"
     if len(left) == len(right) == 2:
         return holds_if(graph.constant(op.inputs[1]) is not None, f"{seen}, the second computed", "a constant second operand")
+    if (source := graph.find(op.inputs[0] or "")) is not None and source.quant is not None:
+        return holds_if(False, f"{seen} of integers", "two dimensions")
     return holds_if(len(left) == len(right) > 2 and left[:-2] == right[:-2], seen, "batches of the same sizes")
 
 
 @predicate("nnapi_even_split")
 def even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Every part has the same size."""
+    """Every part has the same size; from operator set 18 on, ``num_outputs`` says so where no sizes do."""
     data = dims(graph, op, 0)
     axis, parts, sizes = int(op.attrs.get("axis", 0)), len(op.outputs), numbers(graph, op, 1)
     size = data[axis] if data and -len(data) <= axis < len(data) else None
-    if sizes and len(set(sizes)) != 1:
-        return holds_if(False, f"parts of {sizes}", "equal parts")
-    return HOLDS if not isinstance(size, int) else holds_if(size % parts == 0, f"{size} in {parts} parts", "equal parts")
+    if sizes:
+        return holds_if(len(set(sizes)) == 1 and sum(sizes) == size, f"parts of {sizes} of {size}", "equal parts")
+    if op.version >= 18 and op.attrs.get("num_outputs") != parts:
+        return holds_if(False, f"num_outputs {op.attrs.get('num_outputs')} for {parts} parts", "as many parts")
+    return HOLDS if not isinstance(size, int) else holds_if(size % parts == 0 and size >= parts, f"{size} in {parts} parts", "equal parts")
+
+
+_SCALED = ("QuantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearAveragePool")
+_INSIDE = ("Concat", "Resize", "Transpose", "MaxPool")
+
+
+@predicate("nnapi_scale_known")
+def scale_known(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The first input (every one of a Concat) is written by a quantized operator, or by one that hands its scale on."""
+    for name in op.inputs if op.type == "Concat" else op.inputs[:1]:
+        writer = graph.producer(name)
+        while writer is not None and writer.type in _INSIDE:
+            writer = graph.producer(writer.inputs[0])
+        if writer is None or writer.type not in _SCALED:
+            return holds_if(False, f"integers from {writer.type if writer else 'outside'}", "a quantized operator")
+    return HOLDS
 
 
 @predicate("nnapi_resize")
@@ -69,10 +90,5 @@ def resize(graph: Graph, op: Operator, context: Context) -> Outcome:
         return holds_if(wanted[0] == data[0] and wanted[channel] == data[channel], f"sizes {wanted}", "batch and channels unchanged")
     spatial = (2, 3) if scales[1] == 1 else (1, 2)
     rest = [scales[axis] for axis in range(4) if axis not in spatial]
-    divides = all(scales[axis] >= 1 or _divides(scales[axis], data[axis]) for axis in spatial)
-    return holds_if(all(scale == 1 for scale in rest) and divides, f"scales {scales}", "batch and channels unchanged, whole sizes")
-
-
-def _divides(scale: float, size: int | str | None) -> bool:
-    factor = round(1 / scale) if scale else 0
-    return isinstance(size, int) and factor > 0 and abs(1 / scale - factor) < 1e-4 and size % factor == 0
+    fits = all(scales[axis] >= 1 for axis in spatial) or all(divides(scales[axis], data[axis]) for axis in spatial)
+    return holds_if(all(scale == 1 for scale in rest) and fits, f"scales {scales}", "batch and channels unchanged, whole sizes")
