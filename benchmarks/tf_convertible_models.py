@@ -45,6 +45,26 @@ def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
         y = layers.MultiHeadAttention(4, 8)(x, x)
         return keras.Model(x, layers.LayerNormalization()(layers.Add()([x, y])))
 
+    def encoder() -> Any:
+        ids = keras.Input((16,), batch_size=1, dtype="int32")
+        x = layers.Embedding(100, 32)(ids)
+        y = layers.LayerNormalization()(x)
+        x = x + layers.MultiHeadAttention(4, 8)(y, y, use_causal_mask=True)
+        y = layers.Dense(64, activation="gelu")(layers.LayerNormalization()(x))
+        return keras.Model(ids, layers.Dense(10)(x + layers.Dense(32)(y)))
+
+    def unet() -> Any:
+        x = keras.Input((32, 32, 3), batch_size=1)
+        a = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+        b = layers.Conv2D(16, 3, padding="same", activation="leaky_relu")(layers.MaxPooling2D()(a))
+        c = layers.Concatenate()([a, layers.Conv2DTranspose(8, 2, 2)(b)])
+        return keras.Model(x, layers.Conv2D(1, 1, activation="sigmoid")(c))
+
+    def squeeze_excite() -> Any:
+        x = keras.Input((16, 16, 8), batch_size=1)
+        s = layers.Dense(8, activation="hard_sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+        return keras.Model(x, layers.GlobalMaxPooling2D()(layers.Multiply()([x, s])))
+
     def application(kind: Any, size: int) -> Callable[[], Any]:
         return lambda: kind(weights=None, input_tensor=keras.Input((size, size, 3), batch_size=1), classes=10)
 
@@ -53,13 +73,52 @@ def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("mobilenet_v3_small", application(applications.MobileNetV3Small, 96)),
         ("efficientnet_b0", application(applications.EfficientNetB0, 96)),
         ("convnext_tiny", application(applications.ConvNeXtTiny, 64)),
-        ("nasnet_mobile", application(applications.NASNetMobile, 96)),
         ("attention", attention),
         ("lstm", stack((12, 8), layers.LSTM(16, return_sequences=True), layers.Dense(4))),
         ("bidirectional_gru", stack((12, 8), layers.Bidirectional(layers.GRU(8)), layers.Dense(4, activation="softmax"))),
         ("decoder", stack((8, 8, 16), layers.Conv2DTranspose(8, 3, 2, "same"), layers.UpSampling2D(2, interpolation="bilinear"))),
         ("volume", stack((8, 8, 8, 2), layers.Conv3D(4, 3), layers.MaxPooling3D(2), layers.Flatten(), layers.Dense(2))),
         ("gelu_exact", stack((16,), layers.Dense(16, activation="gelu"), layers.GroupNormalization(4))),
+        ("mobilenet_v1", application(applications.MobileNet, 96)),
+        ("resnet50_v2", application(applications.ResNet50V2, 64)),
+        ("densenet121", application(applications.DenseNet121, 64)),
+        ("efficientnet_v2_b0", application(applications.EfficientNetV2B0, 96)),
+        ("inception_v3", application(applications.InceptionV3, 96)),
+        ("transformer_encoder", encoder),
+        ("gru_unrolled", stack((6, 8), layers.GRU(8, unroll=True), layers.Dense(4))),
+        ("text_lstm", stack((10,), layers.Embedding(50, 8), layers.LSTM(8), layers.Dense(2))),
+        ("conv_lstm", stack((4, 8, 8, 2), layers.ConvLSTM2D(4, 3, padding="same"))),
+        ("temporal", stack((32, 4), layers.Conv1D(8, 3, padding="causal", dilation_rate=2), layers.MaxPooling1D(2), layers.Flatten())),
+        ("separable", stack((16, 16, 3), layers.SeparableConv2D(8, 3), layers.PReLU(), layers.ZeroPadding2D(1), layers.Cropping2D(1))),
+        ("unet", unet),
+        ("scaled", stack((20, 20, 3), layers.Rescaling(1 / 255.0), layers.Resizing(16, 16), layers.RandomFlip(), layers.Conv2D(4, 3))),
+        ("bicubic", stack((20, 20, 3), layers.Resizing(16, 16, interpolation="bicubic"))),
+        ("buckets", stack((4,), layers.Discretization([0.0, 1.0, 2.0]))),
+        ("norms", stack((8, 8, 4), layers.LayerNormalization(), layers.UnitNormalization(), layers.SpatialDropout2D(0.1))),
+        (
+            "activations",
+            stack(
+                (16,),
+                *(
+                    layers.Activation(name)
+                    for name in (
+                        "elu",
+                        "selu",
+                        "softplus",
+                        "softsign",
+                        "swish",
+                        "hard_sigmoid",
+                        "mish",
+                        "relu6",
+                        "exponential",
+                        "log_softmax",
+                    )
+                ),
+            ),
+        ),
+        ("transposed_volume", stack((4, 4, 4, 2), layers.Conv3DTranspose(4, 3, 2, "same"))),
+        ("average_volume", stack((8, 8, 8, 2), layers.AveragePooling3D(2))),
+        ("squeeze_excite", squeeze_excite),
     ]
 
 
@@ -105,6 +164,18 @@ def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("beams", module((1, 16), lambda x: tf.cumsum(tf.nn.top_k(x, 4).values, axis=1))),
         ("unique", module((16,), lambda x: tf.unique(x).y)),
         ("bessel", module((4,), tf.math.bessel_i0)),
+        ("mapped", module((4, 8), lambda x: tf.map_fn(lambda y: y * 2.0, x))),
+        ("short_time_spectrum", module((1, 256), lambda x: tf.abs(tf.signal.stft(x, 64, 32)))),
+        ("suppression", module((20, 4), lambda x: tf.image.non_max_suppression(x, x[:, 0], 5))),
+        ("products", module((2, 3, 4), lambda x: tf.einsum("bij,bkj->bik", x, x) + tf.einsum("bij->bi", x)[:, :, None])),
+        ("scattered", module((4, 3), lambda x: tf.tensor_scatter_nd_update(x, [[0], [2]], x[:2]))),
+        ("segments", module((4, 3), lambda x: tf.math.segment_sum(x, tf.constant([0, 0, 1, 1])))),
+        ("decomposed", module((3, 3), lambda x: tf.linalg.cholesky(tf.matmul(x, x, transpose_b=True)))),
+        ("random", module((4,), lambda x: x + tf.random.normal([4]))),
+        ("words", module((4,), lambda x: tf.strings.length(tf.strings.lower(x)), "string")),
+        ("half", module((4, 4), lambda x: tf.nn.relu(x) * 2.0, "float16")),
+        ("long", module((4,), lambda x: tf.reduce_sum(tf.maximum(x, 3) * x), "int64")),
+        ("nested", module((4,), lambda x: tf.cond(x[0] > 0.0, lambda: tf.cond(x[1] > 0.0, lambda: x, lambda: -x), lambda: x + 1.0))),
     ]
 
 

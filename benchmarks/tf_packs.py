@@ -1,98 +1,125 @@
 """Write the packs litert/builtins and litert/flex from what TensorFlow's converter answered (``tf_convertible.py``).
 
-    python benchmarks/tf_packs.py benchmarks/tf_convertible.tsv
+    python benchmarks/tf_packs.py benchmarks/tf_convertible.tsv benchmarks/tf_limits.toml
 
-Operators are grouped by what holds for them; the order of groups and names is fixed, so equal tables give equal files.
+Operators are grouped by what holds for them; the order of groups and names is fixed, so equal tables give equal files. What the table
+tells of integers, of several inputs together and of neighbours is read by hand: ``tf_limits.toml`` has those rules once for both
+packs, each with the answer that the operators behind it get.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import sys
 import textwrap
+import tomllib
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from tf_convertible import by_operator, read
 
 ROOT = Path(__file__).parents[1]
 PACKS = ROOT / "rules" / "packs"
 OPS = ROOT / "analyzer" / "formats" / "tf_ops.tsv"
-WRITTEN = (
-    "Case", "Const", "If", "PartitionedCall", "Placeholder", "PlaceholderWithDefault", "ReadVariableOp", "StatefulPartitionedCall",
-    "StatelessIf", "StatelessWhile", "VarHandleOp", "While",
-)  # fmt: skip
-"""Operators that a function of their own cannot show; ``pack.toml`` tells of them, from whole models."""
-FUSED = {"Erf", "Erfc"}
-"""Operators whose refusal, asked alone, says nothing: the converter makes a builtin GELU of them and their neighbours."""
-CONVERTED, FLEX, CUSTOM = "builtin", "flex", "custom"
+TITLE = "# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv and benchmarks/tf_limits.toml."
+TAKES = {"litert_builtins": ("builtin",), "litert_flex": ("builtin", "flex")}
+SELECT = ("flex", "refused")
+"""Answers that show that an operator is on the Flex delegate's list."""
 
 
 @dataclass
 class Told:
-    """What the converter told about one operator: dtypes of its first type attribute by answer."""
+    """What the converter told about one operator."""
 
-    attr: str = ""
-    by_dtype: dict[str, str] = field(default_factory=dict)
-    details: dict[str, str] = field(default_factory=dict)
+    base: str = ""
+    detail: str = ""
+    inputs: list[Any] = field(default_factory=list)
+    """The inputs of the call that was varied, as ``tf_questions.Question`` has them."""
+    varied: dict[str, dict[str, str]] = field(default_factory=dict)
 
-    def dtypes(self, *answers: str) -> tuple[str, ...]:
-        """Element types that got one of these answers."""
-        return tuple(sorted(dtype for dtype, answer in self.by_dtype.items() if answer in answers))
+    def answers(self) -> set[str]:
+        """Every answer that any of its calls got."""
+        return {self.base, *(answer for values in self.varied.values() for answer in values.values())}
+
+    def bad(self, what: str, takes: tuple[str, ...]) -> tuple[str, ...]:
+        """The values of what was varied that the pack does not take."""
+        return tuple(sorted(value for value, answer in self.varied.get(what, {}).items() if answer not in takes))
 
     @property
-    def kind(self) -> str:
-        """The best answer of any element type; empty when nothing was told of static shapes."""
-        found = {answer for dtype, answer in self.by_dtype.items() if self.details[dtype] != "unknown rank"}
-        return next((answer for answer in (CONVERTED, FLEX, CUSTOM) if answer in found), "")
+    def computed(self) -> str:
+        """Which inputs were varied, as a condition's keys."""
+        places = [place for place, item in enumerate(self.inputs) if isinstance(item, list) or not item.startswith("=")]
+        if any(isinstance(item, list) for item in self.inputs) or not places or len(places) == len(self.inputs) > 1:
+            return 'input = "all", only = "computed"'
+        return f"input = {places[0]}" if len(places) == 1 else f'input = {places}, only = "computed"'
+
+    def good(self, what: str, takes: tuple[str, ...]) -> tuple[str, ...]:
+        """The values that it takes."""
+        return tuple(sorted(value for value, answer in self.varied.get(what, {}).items() if answer in takes))
 
 
 def main() -> None:
-    """Read the table, write both packs' operators."""
-    told = read(Path(sys.argv[1]))
-    listed = {line.split("\t")[0] for line in OPS.read_text().splitlines() if line and not line.startswith("#")}
-    told |= {op: Told() for op in listed - set(told)}
-    for op in WRITTEN:
-        told.pop(op, None)
-    for target, takes in (("litert_builtins", (CONVERTED,)), ("litert_flex", (CONVERTED, FLEX))):
-        for name, lines in operators(told, takes).items():
-            title = "# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv."
-            (PACKS / target / f"{name}.toml").write_text("\n".join([title, "", *lines]).rstrip() + "\n")
+    """Read the table and the rules written by hand, write both packs' files."""
+    told = _told(Path(sys.argv[1]))
+    limits = tomllib.loads(Path(sys.argv[2]).read_text())
+    for target, takes in TAKES.items():
+        for name, lines in _files(told, limits, takes).items():
+            (PACKS / target / f"{name}.toml").write_text("\n".join([TITLE, "", *lines]).rstrip() + "\n")
 
 
-def read(path: Path) -> dict[str, Told]:
-    """The table by operator. A line: operator, attribute, element type, answer, detail."""
-    told: dict[str, Told] = defaultdict(Told)
-    for line in path.read_text().splitlines():
-        if line.startswith("#"):
-            continue
-        op, attr, dtype, answer, detail = line.split("\t")
-        told[op].attr = attr or told[op].attr
-        told[op].by_dtype[dtype] = answer
-        told[op].details[dtype] = detail
-    return dict(told)
+def _told(path: Path) -> dict[str, Told]:
+    listed = [line.split("\t")[0] for line in OPS.read_text().splitlines() if line and not line.startswith("#")]
+    found = {op: Told() for op in listed}
+    for op, rows in by_operator(read(path)).items():
+        for _, what, value, answer, detail in rows:
+            if what:
+                found[op].varied.setdefault(what, {})[value] = answer
+            else:
+                found[op].base, found[op].detail = answer, detail
+                found[op].inputs = json.loads(value)[2] if value else []
+    return found
 
 
-def operators(told: dict[str, Told], takes: tuple[str, ...]) -> dict[str, list[str]]:
+def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]) -> dict[str, list[str]]:
     """The support entries and rules of one pack, as the lines of its files."""
     by_kind: dict[str, list[str]] = defaultdict(list)
+    written = set(limits["written"])
     for op, item in sorted(told.items()):
-        if op in FUSED and item.kind not in takes:
-            by_kind["unknown"].append(op)
-            continue
-        by_kind[item.kind or (FLEX if FLEX in takes and FLEX in item.by_dtype.values() else "unknown")].append(op)
+        if op not in written:
+            by_kind[_kind(op, item, limits)].append(op)
     taken = sorted(op for kind in takes for op in by_kind[kind])
+    known = {op: told[op] for op in taken if told[op].base == "builtin"}
+    by_hand = {tuple(item) for item in limits["by_hand"]}
     files = {
-        "operators": _support(taken, "measured", "with small static inputs"),
+        "operators": _support(taken, "measured", "asked with small inputs"),
         "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule") + _unknown(by_kind["unknown"]),
-        "element_types": _refused_types({op: told[op] for op in taken}, takes),
-        "element_types_not_asked": _types_not_asked({op: told[op] for op in by_kind[CONVERTED]}),
+        "types": _types({op: told[op] for op in taken}, takes, set(limits["stateful"])),
+        "attributes": _attributes(known, takes, by_hand),
+        "shapes": _shapes(known, takes, by_hand) + _stored(known, takes, by_hand) + _outputs(known, takes),
+        "limits": _limits(limits, told, takes),
     }
-    for kind in (FLEX, CUSTOM):
-        if kind not in takes:
-            files["operators"] += _support(by_kind[kind], "measured", "refused: see the rule") + _refusal(kind, by_kind[kind])
-    files["operators"] += _output_rules({op: told[op] for op in by_kind[CONVERTED]}, takes)
+    for kind in ("flex", "custom", "illegal", "removed"):
+        if kind not in takes and by_kind[kind]:
+            files["operators"] += _support(by_kind[kind], _EVIDENCE.get(kind, "measured"), "refused: see the rule")
+            files["operators"] += _refusal(kind, by_kind[kind])
     return files
+
+
+def _kind(op: str, item: Told, limits: dict[str, Any]) -> str:
+    """builtin, flex, custom, illegal, removed or unknown; what could not be asked is told by ``[read]``, from source."""
+    for kind, ops in limits["read"].items():
+        if op in ops:
+            return str(kind)
+    if item.base in ("builtin", "flex", "custom", "illegal"):
+        return item.base
+    return {"refused": "illegal"}.get(item.base, "unknown")
+
+
+# ---- entries -------------------------------------------------------------------------------
 
 
 def _support(ops: list[str], source: str, note: str) -> list[str]:
@@ -101,21 +128,33 @@ def _support(ops: list[str], source: str, note: str) -> list[str]:
     return ["[[support]]", f"ops = {_list(ops)}", f'source = "{source}"', f'note = "{note}"', ""]
 
 
+_EVIDENCE = {"removed": "registry"}
 _WORDS = {
-    FLEX: ("ACL201", "needs-select-tf-ops", "{type} has no TFLite builtin; it converts with Select TF ops only"),
-    CUSTOM: ("ACL204", "no-conversion", "{type} has neither a TFLite builtin nor a Select TF op"),
-}
-_ADVICE = {
-    FLEX: "Convert with Select TF ops (target litert/flex) or write the operator with others.",
-    CUSTOM: "Write the operator with others, or convert with allow_custom_ops and bring a kernel.",
-}
+    "flex": (
+        "ACL201", "needs-select-tf-ops", "{type} has no TFLite builtin; it converts with Select TF ops only",
+        "The converter refused every call that it was asked for, by the code that says so.",
+        "Convert with Select TF ops (target litert/flex) or write the operator with others.",
+    ),
+    "custom": (
+        "ACL204", "no-conversion", "{type} has neither a TFLite builtin nor a Select TF op",
+        "The converter refused every call that it was asked for, by the code that says so.",
+        "Write the operator with others, or convert with allow_custom_ops and bring a kernel.",
+    ),
+    "illegal": (
+        "ACL801", "nowhere-in-tflite", "{type} works on TensorFlow 1 variables or on types that TFLite does not have",
+        "The converter stopped with: op is illegal in a TFLite pipeline, or: Unsupported type. Select TF ops change nothing.",
+        "Freeze the graph before it is converted, or write it with TensorFlow 2 variables.",
+    ),
+    "removed": (
+        "ACL202", "removed-operator", "{type} was removed from TensorFlow: no current version imports a graph that has it",
+        "The operator's definition is marked as removed at a GraphDef version that lies behind.",
+        "Export the model again with a current TensorFlow.",
+    ),
+}  # fmt: skip
 
 
 def _refusal(kind: str, ops: list[str]) -> list[str]:
-    """One rule; the converter folds what depends on constants alone, so it speaks only of operators that compute."""
-    if not ops:
-        return []
-    code, name, message = _WORDS[kind]
+    code, name, message, reason, advice = _WORDS[kind]
     return [
         "[[rule]]",
         f'id = "{code}"',
@@ -124,9 +163,9 @@ def _refusal(kind: str, ops: list[str]) -> list[str]:
         f'message = "{message}"',
         "refuse = true",
         'effect = "rejected"',
-        'source = "measured"',
-        'reason = "The converter refused every element type and shape that it was asked for, by the code that says so."',
-        f'advice = "{_ADVICE[kind]}"',
+        f'source = "{_EVIDENCE.get(kind, "measured")}"',
+        f'reason = "{reason}"',
+        f'advice = "{advice}"',
         f'examples.fails = [{{ type = "{ops[0]}", in = ["float32[4,4]"] }}]',
         "",
     ]
@@ -144,95 +183,182 @@ def _unknown(ops: list[str]) -> list[str]:
         "refuse = true",
         'effect = "unknown"',
         'source = "measured"',
-        'reason = "No function of it alone could be made with plain inputs, or the refusal was about something else."',
+        'reason = "No call of it could be made, or the refusal was about something else."',
         f'examples.fails = [{{ type = "{ops[0]}", in = ["float32[4,4]"] }}]',
         "",
     ]
 
 
-def _refused_types(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
-    """Element types that are refused; the operators behind one rule are refused the same ones."""
+# ---- rules ---------------------------------------------------------------------------------
+
+
+def _rule(code: str, name: str, ops: list[str], message: str, require: str, holds: str, fails: str, when: str = "") -> list[str]:
+    return [
+        "[[rule]]",
+        f'id = "{code}"',
+        f'name = "{name}"',
+        f"ops = {_list(ops)}",
+        f'message = "{message}"',
+        'effect = "rejected"',
+        *([f"when = [{when}]"] if when else []),
+        f"require = [{require}]",
+        'source = "measured"',
+        'reason = "The converter refused these calls and took the same ones otherwise."',
+        f"examples.holds = [{holds}]",
+        f"examples.fails = [{fails}]",
+        "",
+    ]
+
+
+def _is_type(value: str) -> bool:
+    return value in ("resource", "variant", "string", "bool") or value.rstrip("0123456789") in (
+        "float", "bfloat", "int", "uint", "complex", "qint", "quint",
+    )  # fmt: skip
+
+
+HANDLES = ("resource", "variant")
+"""Types of handles: what becomes of those, their makers and readers decide."""
+COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
+"""The converter folds what depends on constants alone."""
+
+
+def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) -> list[str]:
+    """Element types that are refused; the operators behind one rule are refused the same ones. Stateful ones are never folded."""
+    refused: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
+    for op, item in told.items():
+        for what, values in item.varied.items():
+            bad = tuple(value for value in item.bad(what, takes) if value not in HANDLES)
+            if bad and all(map(_is_type, values)) and item.good(what, takes):
+                refused[what, bad, op in stateful].append(op)
+    lines: list[str] = []
+    for number, ((attr, bad, never), ops) in enumerate(sorted(refused.items()), 1):
+        good = told[ops[0]].good(attr, takes)[0]
+        folded = "" if never else f', {{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["const float32[2]"] }}'
+        holds = f'{{ attrs = {{ {attr} = "{good}" }}, in = ["{good}[4,4]"] }}{folded}'
+        fails = f'{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["float32[4,4]"] }}'
+        message = f"{{type}} does not convert with {attr} {{seen}}"
+        require, when = f'{{ attr = "{attr}", none_of = {_list(bad)} }}', "" if never else COMPUTED
+        lines += _rule("ACL301", f"element-type-{number}", ops, message, require, holds, fails, when)
+    return lines
+
+
+def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+    """Boolean and enumerated attributes."""
     refused: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for op, item in told.items():
-        bad = tuple(sorted(set(item.dtypes(CONVERTED, FLEX, CUSTOM)) - set(item.dtypes(*takes))))
-        if item.attr and bad:
-            refused[item.attr, bad].append(op)
+        for what, values in item.varied.items():
+            words = [value for value in values if value in ("true", "false") or value.startswith('"')]
+            bad = item.bad(what, takes)
+            if bad and len(words) == len(values) and len(bad) < len(values) and (op, what) not in by_hand:
+                refused[what, bad].append(op)
     lines: list[str] = []
     for number, ((attr, bad), ops) in enumerate(sorted(refused.items()), 1):
-        good = sorted(set(told[ops[0]].by_dtype) - set(bad))[0]
-        lines += [
-            "[[rule]]",
-            'id = "ACL301"',
-            f'name = "element-type-{number}"',
-            f"ops = {_list(ops)}",
-            f'message = "{{type}} of {{seen}} does not convert{"" if FLEX in takes else "; Select TF ops may have it"}"',
-            'effect = "rejected"',
-            'when = [{ op = "computed_inputs", at_least = 1 }]',
-            f'require = [{{ attr = "{attr}", none_of = {_list(bad)} }}]',
-            'source = "measured"',
-            'reason = "The converter refused these element types and took others."',
-            f'examples.holds = [{{ attrs = {{ {attr} = "{good}" }}, in = ["{good}[4,4]"] }}, '
-            f'{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["const float32[2]"] }}]',
-            f'examples.fails = [{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["float32[4,4]"] }}]',
-            "",
-        ]
+        good = told[ops[0]].good(attr, takes)[0]
+        require = f'{{ attr = "{attr}", none_of = [{", ".join(bad)}] }}'
+        message = f"{{type}} does not convert with {attr} {{seen}}"
+        holds = f'{{ attrs = {{ {attr} = {good} }}, in = ["float32[4,4]"] }}'
+        fails = f'{{ attrs = {{ {attr} = {bad[0]} }}, in = ["float32[4,4]"] }}'
+        lines += _rule("ACL501", f"attribute-{number}", ops, message, require, holds, fails)
     return lines
 
 
-def _types_not_asked(told: dict[str, Told]) -> list[str]:
-    """Element types that nobody asked for. Operators that no type helps are decided by their name alone."""
-    asked: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+    """Ranks of the computed inputs, and shapes that must be known."""
+    ranks: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    known: dict[tuple[str, str], list[str]] = defaultdict(list)
     for op, item in told.items():
-        if item.attr:
-            asked[item.attr, item.dtypes(CONVERTED, FLEX, CUSTOM)].append(op)
+        low, high = _range(item, takes)
+        if (low, high) != (0, 9) and (op, "rank") not in by_hand:
+            ranks[item.computed, low, high].append(op)
+        bad = item.bad("open", takes)
+        if bad and (op, "open") not in by_hand:
+            known[item.computed, "static" if {"all", "batch"} & set(bad) else "rank"].append(op)
     lines: list[str] = []
-    for number, ((attr, known), ops) in enumerate(sorted(asked.items()), 1):
-        lines += [
-            "[[rule]]",
-            'id = "ACL301"',
-            f'name = "element-type-not-asked-{number}"',
-            f"ops = {_list(ops)}",
-            'message = "nobody has asked the converter about {type} of {seen}"',
-            'effect = "unknown"',
-            'when = [{ op = "computed_inputs", at_least = 1 }]',
-            f'require = [{{ attr = "{attr}", one_of = {_list(known)} }}]',
-            'source = "measured"',
-            'reason = "Other element types were not asked for, or do not get through the edge of a TFLite model."',
-            f'examples.holds = [{{ attrs = {{ {attr} = "{known[0]}" }}, in = ["float32[4,4]"] }}, '
-            f'{{ attrs = {{ {attr} = "none" }}, in = ["const float32[2]"] }}]',
-            f'examples.fails = [{{ attrs = {{ {attr} = "none" }}, in = ["float32[4,4]"] }}]',
-            "",
-        ]
+    for number, ((which, low, high), ops) in enumerate(sorted(ranks.items()), 1):
+        limit = f"at_most = {high}" if not low else f"at_least = {low}" if high == 9 else f"between = [{low}, {high}]"
+        dims = ",".join("4" * max(low, min(high, 4)))
+        wrong = ",".join("4" * (high + 1)) if high < 9 else ",".join("4" * (low - 1))
+        lines += _rule("ACL401", f"rank-{number}", ops, "{type} of {seen} does not convert", f"{{ {which}, of = \"rank\", {limit} }}",
+                       _case(which, f"float32[{dims}]"), _case(which, f"float32[{wrong}]"))  # fmt: skip
+    for number, ((which, kind), ops) in enumerate(sorted(known.items()), 1):
+        test = 'of = "static", eq = true, unknown = "fails"' if kind == "static" else 'of = "rank", at_least = 0, unknown = "fails"'
+        message = "{type} does not convert while a shape is open: {seen}" if kind == "static" else "{type} does not convert without a rank"
+        lines += _rule("ACL101", f"open-{number}", ops, message, f"{{ {which}, {test} }}",
+                       _case(which, "float32[4,4]"), _case(which, "float32"))  # fmt: skip
     return lines
 
 
-def _output_rules(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
-    """Operators that converted only with the first output used."""
-    if FLEX in takes:
+def _case(which: str, tensor: str) -> str:
+    """A case whose varied input is ``tensor``, behind stored ones where it is not the first."""
+    found = re.search(r"input = \[?(\d+)", which)
+    place = int(found[1]) if found else 0
+    return "{ in = [" + ", ".join(['"const int32[2]"'] * place + [f'"{tensor}"']) + "] }"
+
+
+def _range(item: Told, takes: tuple[str, ...]) -> tuple[int, int]:
+    """The ranks that convert when all computed inputs have one, 0 and 9 where no limit was met."""
+    good, bad = [[int(value) for value in values] for values in (item.good("rank", takes), item.bad("rank", takes))]
+    if not bad or not good:
+        return 0, 9
+    low = min(good) if any(rank < min(good) for rank in bad) else 0
+    return low, max(good) if any(rank > max(good) for rank in bad) else 9
+
+
+def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+    """Inputs whose value the converter needs."""
+    needed: dict[tuple[int, ...], list[str]] = defaultdict(list)
+    for op, item in told.items():
+        places = [int(what.split()[1]) for what in item.varied if what.startswith("input ") and len(what.split()) == 2]
+        found = tuple(sorted(place for place in places if item.varied[f"input {place}"].get("computed") not in (None, *takes)))
+        if found and (op, "stored") not in by_hand:
+            needed[found].append(op)
+    lines: list[str] = []
+    for places, ops in sorted(needed.items()):
+        which = str(places[0]) if len(places) == 1 else str(list(places))
+        inputs = ['"float32[4,4]"' if place not in places else '"const int32[2]"' for place in range(max(places) + 1)]
+        wrong = [text.replace("const ", "") for text in inputs]
+        name = f"computed-input-{'-'.join(map(str, places))}"
+        if places == tuple(range(max(places) + 1)):
+            inputs.append('"float32[4,4]"')
+            wrong.append('"float32[4,4]"')
+        lines += _rule("ACL502", name, ops, "the converter needs the value: {seen}", f'{{ input = {which}, of = "const", eq = true }}',
+                       f"{{ in = [{', '.join(inputs)}] }}", f"{{ in = [{', '.join(wrong)}] }}")  # fmt: skip
+    return lines
+
+
+def _outputs(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+    """Operators that convert only with the first output used."""
+    first = sorted(op for op, item in told.items() if item.bad("outputs", takes) == ("all",))
+    if not first:
         return []
+    return _rule("ACL504", "only-the-first-output", first, "an output behind the first is used ({seen})",
+                 '{ output = "rest", of = "used", eq = false }', '{ in = ["float32[4,4]"], out = ["float32[4]"] }',
+                 '{ in = ["float32[4,4]"], out = ["float32[4]", "float32[4]"] }')  # fmt: skip
+
+
+def _limits(limits: dict[str, Any], told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+    """The rules written by hand, for the operators that the pack does not take all the same."""
     lines: list[str] = []
-    first = sorted(op for op, item in told.items() if _all(item, "first output only"))
-    if first:
-        lines += [
-            "[[rule]]",
-            'id = "ACL504"',
-            'name = "only-the-first-output"',
-            f"ops = {_list(first)}",
-            'message = "an output behind the first is used ({seen})"',
-            'effect = "rejected"',
-            'require = [{ output = "rest", of = "used", eq = false }]',
-            'source = "measured"',
-            'reason = "With all outputs used the converter refused, with the first alone it did not."',
-            'examples.holds = [{ in = ["float32[4,4]"], out = ["float32[4]"] }]',
-            'examples.fails = [{ in = ["float32[4,4]"], out = ["float32[4]", "float32[4]"] }]',
-            "",
-        ]
+    for rule in limits.get("rule", []):
+        ops = [op for op in rule["ops"] if rule.get("both") or not ("flex" in takes and told[op].answers() & set(SELECT))]
+        if not ops:
+            continue
+        table = {key: value for key, value in {**rule, "ops": ops, "effect": rule.get("effect", "rejected")}.items() if key != "both"}
+        lines += ["[[rule]]", *(f"{key} = {_value(value)}" for key, value in table.items() if key != "examples")]
+        lines += [f"examples.{kind} = {_value(cases)}" for kind, cases in table["examples"].items()]
+        lines.append("")
     return lines
 
 
-def _all(item: Told, words: str) -> bool:
-    details = [item.details[dtype] for dtype in item.dtypes(CONVERTED)]
-    return bool(details) and all(words in detail for detail in details)
+def _value(value: Any) -> str:
+    """A value as TOML."""
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{key} = {_value(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list):
+        if value and all(isinstance(item, str) for item in value):
+            return _list(value)
+        return "[" + ", ".join(map(_value, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _list(items: Iterable[str]) -> str:
