@@ -153,3 +153,24 @@ def test_a_channel_shuffle_of_open_groups_stops_the_session() -> None:
     shapes = {"split": np.array([1, -1, 12, 16]), "join": np.array([1, 12, -1])}
     assert judged(nodes, [info("x", ["N", 4, 12, 16])], [info("y", None)], **shapes).verdict == "rejected"
     assert judged(nodes, [info("x", [2, 4, 12, 16])], [info("y", None)], **shapes).verdict == "full"
+
+
+def test_gathered_parts_are_compared_with_the_data_before_a_slice() -> None:
+    nodes = [node("Relu", "x", "r"), node("Slice", "r from to axis", "s"), node("GatherElements", "s i", "y", axis=1)]
+    stored = {"to": np.array([5]), "axis": np.array([2])}
+    ends = [info("x", [1, 9, 6]), info("i", [1, "M", 4], INT64)], [info("y", None)]
+    assert judged(nodes, *ends, **{"from": np.array([0])}, **stored).verdict == "rejected"
+    assert judged(nodes, *ends, **{"from": np.array([1])}, **stored).verdict == "full"
+    plain = [node("Relu", "x", "r"), node("GatherElements", "r i", "y", axis=1)]
+    assert judged(plain, *ends).verdict == "rejected"
+    assert judged(plain, [info("x", [1, 9, 4]), info("i", [1, "M", 4], INT64)], [info("y", None)]).verdict == "full"
+
+
+@pytest.mark.parametrize(("opset", "expected"), [(15, "rejected"), (16, "partial")])
+def test_comparisons_of_old_operator_sets_have_no_shape(opset: int, expected: str) -> None:
+    """ONNX Runtime has no inference for them, and a group that reads what follows has an input without a rank."""
+    nodes = [
+        node("GreaterOrEqual", "x c", "b"), node("Cast", "b", "f", to=FLOAT), node("IsNaN", "f", "n"),
+        node("Cast", "n", "g", to=FLOAT), node("Relu", "g", "y"),
+    ]  # fmt: skip
+    assert judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])], opset, c=np.float32(0)).verdict == expected

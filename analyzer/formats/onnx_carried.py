@@ -19,6 +19,8 @@ SHAPED: Mapping[str, int] = {
     "TopK": 1, "OneHot": 1, "Upsample": 1,
 }  # fmt: skip
 """Operators whose result's shape follows from the value of an input, and the position of that input."""
+OPAQUE: Mapping[str, int] = {"GreaterOrEqual": 16, "LessOrEqual": 16, "MeanVarianceNormalization": 1_000}
+"""Operators whose result has no shape before that operator set: ONNX Runtime 1.24.1 and 1.31.1 have no inference for them."""
 _ROUNDS = 16
 """Inferences at most: how deep computed shapes may stand on other computed shapes."""
 Carried = tuple[int, list[int]]
@@ -32,10 +34,14 @@ def infer_plainly(proto: Any) -> Any | None:
     """
     constants = {tensor.name for tensor in proto.graph.initializer}
     constants |= {name for node in proto.graph.node if node.op_type == "Constant" for name in node.output}
-    if not any(_computed(node, constants) for node in proto.graph.node):
+    opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=1)
+    opaque = [index for index, node in enumerate(proto.graph.node) if opset < OPAQUE.get(node.op_type, 0)]
+    if not opaque and not any(_computed(node, constants) for node in proto.graph.node):
         return None
     try:
         copy = pb().ModelProto.FromString(proto.SerializeToString())
+        for index in opaque:
+            copy.graph.node[index].op_type += "WithoutShape"
         stored = len(copy.graph.initializer)
         for _ in range(_ROUNDS):
             known = pb().ModelProto.FromString(infer_shapes(copy.SerializeToString(), values=False))

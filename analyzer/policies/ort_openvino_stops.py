@@ -20,6 +20,7 @@ def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[
     found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
     found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
     found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
+    found |= {id: _PART for id in part if _gathers_part(graph, graph.op(id), inside)}
     found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
     return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
 
@@ -147,6 +148,36 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
         seen.update(fresh)
         todo += fresh
     return True
+
+
+_PART = Dropped(
+    "ACL703",
+    "gather-elements-part",
+    "OpenVINO compiles GatherElements with as many indices as there are data on every other axis, a slice of the data put aside, and the "
+    "session stops: gather whole rows and slice the result",
+)
+
+
+def _gathers_part(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """``gather_elements_shape_inference.hpp``; sizes of the indices that only values tell are taken to be those of the data."""
+    if op.type != "GatherElements":
+        return False
+    read, whole, indices = (graph.find(name or "") for name in (op.inputs[0], _unsliced(graph, op.inputs[0], inside), op.inputs[1]))
+    if read is None or whole is None or indices is None or whole.shape is None or indices.shape is None:
+        return False
+    axis = int(op.attrs.get("axis", 0)) % max(len(whole.shape), 1)
+    counts = [found if found is not None else most for found, most in zip(indices.shape, read.shape or (), strict=False)]
+    pairs = [pair for place, pair in enumerate(zip(whole.shape, counts, strict=False)) if place != axis]
+    return any(isinstance(data, int) and isinstance(count, int) and data != count for data, count in pairs)
+
+
+def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
+    """``EliminateSliceBeforeGatherElements`` (``nop_elimination.cpp``) leaves out a Slice that begins at zero."""
+    writer = graph.producer(name)
+    if writer is None or writer.type != "Slice" or writer.id not in inside or len(writer.inputs) < 3:
+        return name
+    starts = graph.constant(writer.inputs[1])
+    return writer.inputs[0] if starts is not None and not starts.read().any() else name
 
 
 _SHUFFLE = Dropped(
