@@ -333,3 +333,16 @@ def test_windows_of_six_dimensions_are_seen_in_five(perm: list[int], rank: int) 
     )
     seen = seen_in_rank_5(made)
     assert [len(seen.tensor(name).shape or ()) for name in ("b", "c")] == [rank, rank]
+
+
+@pytest.mark.parametrize(("divisor", "found"), [(2**0.5, []), (3.0, ["gelu-of-other-constants"])])
+def test_a_gelu_of_other_constants_is_told(divisor: float, found: list[str]) -> None:
+    made = graph(
+        [node("Div", "x c", "a"), node("Erf", "a", "b"), node("Add", "b one", "d"), node("Mul", "x d", "e"), node("Mul", "e half", "y")],
+        {"x": [1, 8]},
+        {"y": [1, 8]},
+        {"c": np.float32(divisor), "one": np.float32(1), "half": np.float32(0.5)},
+    )
+    coverage = check(made, choose("onnxruntime/qnn:sm8650"))
+    assert coverage.verdict == "full"
+    assert [finding.rule for finding in coverage.findings] == found

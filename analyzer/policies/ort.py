@@ -118,8 +118,13 @@ _RMS_WEIGHT = Dropped(
 def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
     """Whether no operator of the group reads anything that changes from run to run."""
     written = {name for id in group for name in graph.op(id).outputs if name}
-    read = {name for id in group for name in graph.op(id).inputs if name}
+    read = {name for id in group for name in _data(graph.op(id)) if name}
     return all(name in written or graph.constant(name) is not None for name in read)
+
+
+def _data(op: Operator) -> Sequence[str | None]:
+    """What the compiled operator reads: CastLike becomes a Cast to the dtype of its second input."""
+    return op.inputs[:1] if op.type == "CastLike" else op.inputs
 
 
 class OrtKernel:

@@ -11,7 +11,8 @@ from ..graph import Dim, Graph, Operator
 def seen_fused(graph: Graph) -> Graph:
     """The graph with each Erf that a provider sees as part of a Gelu shown as that Gelu (``GeluFusion`` of the QNN provider).
 
-    The other operators of the pattern are taken on their own as well and stay as they are.
+    The other operators of the pattern are taken on their own as well and stay as they are. The constants of the pattern become
+    attributes of the Gelu, for the fusion does not look at them: ``divisor``, ``addend`` and ``factor``.
     """
     fused = {op.id: root for op in graph.ops() if op.type == "Erf" and (root := _gelu_input(graph, op)) is not None}
     if not fused:
@@ -23,8 +24,29 @@ def seen_fused(graph: Graph) -> Graph:
     view.set_interface(graph.inputs, graph.outputs)
     for op in graph.ops():
         root = fused.get(op.id)
-        view.add_op(op if root is None else replace(op, type="Gelu", inputs=(root,)))
+        view.add_op(op if root is None else replace(op, type="Gelu", inputs=(root,), attrs=_constants_of_gelu(graph, op)))
     return view
+
+
+def _constants_of_gelu(graph: Graph, op: Operator) -> dict[str, float]:
+    """The constants around an Erf that is fused, as far as they are stored as single numbers."""
+    scale, add = graph.producer(op.inputs[0]), _only_reader(graph, op)
+    product = None if add is None else _only_reader(graph, add)
+    if scale is None or add is None or product is None:
+        return {}
+    around = (product, _only_reader(graph, product), *(graph.producer(name) for name in product.inputs))
+    factors = [value for item in around if item is not None and item.type == "Mul" and (value := _number(graph, item)) is not None]
+    divisor, addend = _number(graph, scale), _number(graph, add)
+    if divisor and scale.type == "Mul":
+        divisor = 1 / divisor
+    found = {"divisor": divisor, "addend": addend, "factor": factors[0] if factors else None}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _number(graph: Graph, op: Operator) -> float | None:
+    """The single number among the operands."""
+    stored = [constant for name in op.inputs if (constant := graph.constant(name)) is not None and constant.elements == 1]
+    return float(stored[0].read().reshape(-1)[0]) if len(stored) == 1 else None
 
 
 def _gelu_input(graph: Graph, op: Operator) -> str | None:
