@@ -254,7 +254,8 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
             outcome.unmapped += 1
             continue
         findings = [coverage.findings[index] for index in op.findings]
-        taken = row.get("accepted") and findings and all(item.code in DROPPED for item in findings)
+        counted = [item for item in findings if item.effect != "note"]
+        taken = row.get("accepted") and counted and all(item.code in DROPPED for item in counted)
         predicted = Verdict.ACCELERATED if taken else op.verdict
         rules = ", ".join(dict.fromkeys(item.rule for item in findings))
         outcome.operators.append(Judged(name, op.id, op.type, predicted.value, actual, rules, said or row["reason"]))
