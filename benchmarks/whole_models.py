@@ -186,6 +186,9 @@ def keras_models(out: Path) -> Iterator[tuple[str, Callable[[], None]]]:
     for name, model in small_nets(keras).items():
         for kind in ("float", "int8"):
             yield f"{name}-{kind}", save(f"{name}-{kind}", model, kind)
+    import tf_function_models
+
+    yield from tf_function_models.models(tf, out)
 
 
 def small_nets(keras: Any) -> dict[str, Any]:
