@@ -310,7 +310,8 @@ def test_shapes_are_inferred_past_microsoft_operators() -> None:
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], domain="com.microsoft"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], domain="com.microsoft"),
         helper.make_node("Gelu", ["d"], ["g"], domain="com.microsoft"),
-        helper.make_node("MatMul", ["g", "w"], ["y"]),
+        helper.make_node("SimplifiedLayerNormalization", ["g", "scale"], ["n"], axis=-1),
+        helper.make_node("MatMul", ["n", "w"], ["y"]),
     ]
     made = helper.make_graph(
         nodes,
@@ -321,14 +322,17 @@ def test_shapes_are_inferred_past_microsoft_operators() -> None:
             numpy_helper.from_array(np.float32(0.1), "s"),
             numpy_helper.from_array(np.uint16(7), "z"),
             numpy_helper.from_array(np.ones((3, 5), np.float32), "w"),
+            numpy_helper.from_array(np.ones(3, np.float32), "scale"),
         ],
     )
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     graph = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=9).SerializeToString()).graph
-    assert [(graph.tensor(name).dtype, graph.tensor(name).shape) for name in ("q", "d", "g", "y")] == [
-        ("uint16", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 5)),
+    assert [(graph.tensor(name).dtype, graph.tensor(name).shape) for name in ("q", "d", "g", "n", "y")] == [
+        ("uint16", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 5)),
     ]  # fmt: skip
-    assert [(op.domain, op.type) for op in graph.ops()][2:] == [("com.microsoft", "Gelu"), ("", "MatMul")]
+    assert [(op.domain, op.type) for op in graph.ops()][2:] == [
+        ("com.microsoft", "Gelu"), ("", "SimplifiedLayerNormalization"), ("", "MatMul"),
+    ]  # fmt: skip
 
 
 def test_shapes_pass_through_microsofts_operators() -> None:

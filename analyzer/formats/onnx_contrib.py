@@ -16,7 +16,7 @@ STAND_INS: Mapping[str, tuple[str, Sequence[int]]] = {
     "QuantizeLinear": ("QuantizeLinear", (0, 1, 2)), "DequantizeLinear": ("DequantizeLinear", (0, 1, 2)),
     "Gelu": ("Identity", (0,)), "QuickGelu": ("Identity", (0,)), "FastGelu": ("Identity", (0,)), "BiasGelu": ("Identity", (0,)),
     "RotaryEmbedding": ("Identity", (0,)), "SkipLayerNormalization": ("Identity", (0,)),
-    "SkipSimplifiedLayerNormalization": ("Identity", (0,)), "GroupNorm": ("Identity", (0,)), "FusedConv": ("Conv", (0, 1, 2)),
+    "SkipSimplifiedLayerNormalization": ("Identity", (0,)), "SimplifiedLayerNormalization": ("Identity", (0,)), "GroupNorm": ("Identity", (0,)), "FusedConv": ("Conv", (0, 1, 2)),
     "FusedGemm": ("Gemm", (0, 1, 2)), "DynamicQuantizeMatMul": ("MatMul", (0, 1)), "EmbedLayerNormalization": ("Gather", (2, 0)),
     "DynamicQuantizeLSTM": ("LSTM", (0, 1, 2)), "QLinearAdd": ("Add", (0, 3)), "QLinearMul": ("Mul", (0, 3)),
     "QLinearSigmoid": ("Identity", (0,)), "QLinearLeakyRelu": ("Identity", (0,)), "QLinearSoftmax": ("Identity", (0,)),
@@ -24,6 +24,8 @@ STAND_INS: Mapping[str, tuple[str, Sequence[int]]] = {
     "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
 }  # fmt: skip
 """The standard operator whose first result has the same shape and dtype, and the inputs that it reads."""
+_NEAR = "SimplifiedLayerNormalization"
+"""Microsoft's, and written in the standard domain."""
 _TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {"FusedMatMul": ("...", "...", (0, 1)), "QGemm": ("", "", (0, 3))}
 """Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an Einsum, and the inputs."""
 _COLUMNS: Mapping[str, str] = {"MatMulNBits": "N"}
@@ -32,12 +34,12 @@ _COLUMNS: Mapping[str, str] = {"MatMulNBits": "N"}
 
 def with_stand_ins(data: bytes) -> tuple[bytes, list[tuple[int, Any]]] | None:
     """The serialized model with stand-ins, and the nodes that they replace by position; None when it has none."""
-    if DOMAIN.encode() not in data:
+    if DOMAIN.encode() not in data and _NEAR.encode() not in data:
         return None
     proto = pb().ModelProto.FromString(data)
     replaced = []
     for index, node in enumerate(proto.graph.node):
-        if node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS):
+        if node.op_type == _NEAR or (node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)):
             replaced.append((index, pb().NodeProto.FromString(node.SerializeToString())))
             _stand_in(proto.graph, node)
     return (bytes(proto.SerializeToString()), replaced) if replaced else None

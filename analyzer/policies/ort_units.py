@@ -258,6 +258,6 @@ _SELECTORS: Mapping[str, Callable[[_Around], bool]] = {
     "TopK": _top,
     "CumSum": _first,
     "ScatterElements": _pair,
-    "RMSNormalization": _rms,
+    **dict.fromkeys(("RMSNormalization", "SimplifiedLayerNormalization"), _rms),
     "GRU": _recurrent,
 }
