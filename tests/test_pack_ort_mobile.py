@@ -157,3 +157,25 @@ def test_a_cast_of_an_argmax_that_is_read_twice_stays_on_the_host() -> None:
 def test_tests_whose_values_are_no_arrays_have_constants_too() -> None:
     names = {case.name for case in backend_cases() if "castlike_FLOAT_to_FLOAT8E5M2" in case.name and case.build()}
     assert "backend/test_castlike_FLOAT_to_FLOAT8E5M2/const" in names
+
+
+@pytest.mark.parametrize(
+    ("clip", "zero", "verdict"), [("Relu", 0, "full"), ("Relu", 3, "partial"), ("Clip", 0, "full"), ("Clip", 100, "partial")]
+)
+def test_a_clip_belongs_to_a_unit_of_nnapi_where_the_quantization_makes_it_redundant(clip: str, zero: int, verdict: str) -> None:
+    """[0, 6] with a scale of 6 / 255: all of it from the zero point 0 on, a part of it from another."""
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("DequantizeLinear", "w s z", "dw"),
+        node("Conv", "d dw", "c", pads=[1, 1, 1, 1]),
+        node(clip, "c low high" if clip == "Clip" else "c", "r"),
+        node("QuantizeLinear", "r s z", "qr"),
+        node("DequantizeLinear", "qr s z", "y"),
+    ]
+    coverage = placed(
+        "onnxruntime/nnapi", nodes, {"x": [1, 4, 8, 8]}, {"y": [1, 4, 8, 8]}, s=F32(6 / 255), z=U8(zero),
+        w=np.ones((4, 4, 3, 3), U8), low=F32(0), high=F32(6),
+    )  # fmt: skip
+    assert coverage.verdict == verdict
+    assert verdicts(coverage)["Conv"] == {"accelerated" if verdict == "full" else "fallback"}

@@ -6,7 +6,7 @@ an operator whose float inputs come from DequantizeLinear and whose results go t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..graph import Graph, Operator
@@ -79,14 +79,18 @@ class _Around:
         return all(op.inputs[1] == first or _scale(self.graph, first) == _scale(self.graph, op.inputs[1]) is not None for op in self.after)
 
 
-def units(graph: Graph) -> dict[str, Unit]:
-    """Operator id -> the unit it belongs to, for targets and members alike."""
+def units(graph: Graph, *, redundant: bool = False) -> dict[str, Unit]:
+    """Operator id -> the unit it belongs to, for targets and members alike.
+
+    ``redundant`` asks what ONNX Runtime's own selectors ask and the QNN provider does not: that a Relu or Clip between a
+    target and its QuantizeLinear changes nothing that the integers could hold (``IsClipMadeRedundantByQ``).
+    """
     found: dict[str, Unit] = {}
     for op in graph.ops():
         if op.domain not in ("", "ai.onnx", "com.microsoft"):
             continue
         unit = _unit(graph, op)
-        if unit is not None:
+        if unit is not None and not (redundant and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)):
             found[op.id] = unit
             found.update((member.id, unit) for member in unit.members)
     return found
@@ -116,6 +120,39 @@ def _clip(graph: Graph, op: Operator) -> Operator | None:
         return None
     result = reader.outputs[0]
     return reader if result not in graph.outputs and _reads(graph, result) == 1 else None
+
+
+_LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
+
+
+def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator]) -> bool:
+    """Whether the range of the integers lies within the clip's; both must be constant."""
+    if len(after) != 1:
+        return False
+    quantize = after[0]
+    scale, limits = _scale(graph, quantize.inputs[1]), _LIMITS.get(_dtype(graph, quantize.outputs[0]))
+    zero = _number(graph, quantize.inputs[2]) if len(quantize.inputs) > 2 else 0.0
+    if scale is None or limits is None or zero is None:
+        return False
+    if clip.type == "Relu":
+        return zero == limits[0]
+    low, high = (_bound(graph, clip, place, name) for place, name in ((1, "min"), (2, "max")))
+    if low is None or high is None:
+        return False
+    return round(low / scale[1]) + zero <= limits[0] and round(high / scale[1]) + zero >= limits[1]
+
+
+def _bound(graph: Graph, clip: Operator, place: int, name: str) -> float | None:
+    """A limit of a Clip from its input or attribute, far out when it has none, None when it is computed."""
+    if place < len(clip.inputs) and clip.inputs[place]:
+        return _number(graph, clip.inputs[place])
+    return float(clip.attrs.get(name, -3.4e38 if name == "min" else 3.4e38))
+
+
+def _number(graph: Graph, name: str | None) -> float | None:
+    """The first value of a constant."""
+    constant = graph.constant(name)
+    return None if constant is None or not constant.elements else float(constant.read().reshape(-1)[0])
 
 
 def _reads(graph: Graph, name: str | None) -> int:
