@@ -174,3 +174,19 @@ def test_comparisons_of_old_operator_sets_have_no_shape(opset: int, expected: st
         node("Cast", "n", "g", to=FLOAT), node("Relu", "g", "y"),
     ]  # fmt: skip
     assert judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])], opset, c=np.float32(0)).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("between", "expected"),
+    [
+        (node("Identity", "d", "m"), "rejected"), (node("Add", "d zero", "m"), "rejected"), (node("Concat", "d", "m", axis=1), "rejected"),
+        (node("Relu", "d", "m"), "full"), (node("Transpose", "d", "m", perm=[0, 2, 1]), "full"),
+    ],
+)  # fmt: skip
+def test_a_concat_quantized_twice_ends_the_process(between: onnx.NodeProto, expected: str) -> None:
+    nodes = [
+        node("Concat", "x x2", "k", axis=1), node("QuantizeLinear", "k s z", "q"), node("DequantizeLinear", "q s z", "d"), between,
+        node("QuantizeLinear", "m s z", "p"), node("DequantizeLinear", "p s z", "y"),
+    ]  # fmt: skip
+    stored = {"s": np.float32(0.1), "z": np.uint8(3), "zero": np.zeros((1,), np.float32)}
+    assert judged(nodes, [info("x", [1, 2, 4]), info("x2", [1, 2, 4])], [info("y", None)], **stored).verdict == expected

@@ -20,6 +20,7 @@ def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[
     found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
     found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
     found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
+    found |= {id: _TWICE for id in part if _quantized_twice(graph, graph.op(id), inside)}
     found |= {id: _PART for id in part if _gathers_part(graph, graph.op(id), inside)}
     found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
     return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
@@ -148,6 +149,59 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
         seen.update(fresh)
         todo += fresh
     return True
+
+
+_TWICE = Dropped(
+    "ACL703",
+    "concat-quantized-twice",
+    "the result of a Concat is quantized twice with nothing between that changes it: OpenVINO ends the process; leave one pair out",
+)
+
+
+def _quantized_twice(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """Measured: a Concat, a pair of QuantizeLinear and DequantizeLinear, and another QuantizeLinear, past what is optimized away."""
+    if op.type != "QuantizeLinear":
+        return False
+    real = _past_nothing(graph, op.inputs[0], inside)
+    stored = _writer(graph, real.inputs[0], inside) if real is not None and real.type == "DequantizeLinear" else None
+    whole = _past_nothing(graph, stored.inputs[0], inside) if stored is not None and stored.type == "QuantizeLinear" else None
+    return whole is not None and whole.type == "Concat"
+
+
+def _writer(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
+    writer = graph.producer(name)
+    return writer if writer is not None and writer.id in inside else None
+
+
+def _past_nothing(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
+    """The operator that computes a tensor, past those that give what they read."""
+    writer = _writer(graph, name, inside)
+    while writer is not None and (kept := _unchanged(graph, writer)) is not None:
+        writer = _writer(graph, kept, inside)
+    return writer
+
+
+def _unchanged(graph: Graph, op: Operator) -> str | None:
+    """The input that an operator gives as its result, None when it computes something."""
+    if op.type in ("Identity", "Dropout") or (op.type == "Concat" and len(op.inputs) == 1):
+        return op.inputs[0]
+    before, after = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
+    same = before is not None and after is not None and before.static and before.shape == after.shape
+    if not same:
+        return None
+    if op.type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"):
+        return op.inputs[0]
+    neutral = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}.get(op.type)
+    return op.inputs[0] if neutral is not None and _all_are(graph, op.inputs[1], neutral) else None
+
+
+_MOST = 65_536
+
+
+def _all_are(graph: Graph, name: str | None, value: int) -> bool:
+    """Whether a stored tensor has one value throughout; one that is dequantized is not simplified in time."""
+    stored = graph.constant(name)
+    return stored is not None and stored.elements <= _MOST and bool((stored.read() == value).all())
 
 
 _PART = Dropped(
