@@ -346,3 +346,15 @@ def test_a_gelu_of_other_constants_is_told(divisor: float, found: list[str]) -> 
     coverage = check(made, choose("onnxruntime/qnn:sm8650"))
     assert coverage.verdict == "full"
     assert [finding.rule for finding in coverage.findings] == found
+
+
+def test_a_body_reads_constants_from_outside() -> None:
+    """ONNX Runtime knows the rank of what a Scan gathers though the axes of its Unsqueeze are stored outside of the body."""
+    info = helper.make_tensor_value_info
+    body = helper.make_graph(
+        [node("Unsqueeze", "v axes", "u")], "body", [info("v", FLOAT, None)], [info("u", FLOAT, None)]
+    )  # fmt: skip
+    nodes = [helper.make_node("Scan", ["x"], ["s"], body=body, num_scan_inputs=1), node("Transpose", "s", "y", perm=[1, 0, 2])]
+    g = graph(nodes, {"x": [3, 4]}, {"y": [1, 3, 4]}, {"axes": np.array([0])})
+    assert g.tensor("s").shape is None
+    assert OrtCompile().view(g, {}).tensor("s").shape == (3, 1, 4)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
+from math import prod
 from typing import Any
 
 from .onnx_proto import infer_shapes, pb
@@ -36,12 +37,13 @@ def infer_plainly(proto: Any) -> Any | None:
     constants |= {name for node in proto.graph.node if node.op_type == "Constant" for name in node.output}
     opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=1)
     opaque = [index for index, node in enumerate(proto.graph.node) if opset < OPAQUE.get(node.op_type, 0)]
-    if not opaque and not any(_computed(node, constants) for node in proto.graph.node):
+    if not opaque and not any(_computed(node, constants) or _bodies(node) for node in proto.graph.node):
         return None
     try:
         copy = pb().ModelProto.FromString(proto.SerializeToString())
         for index in opaque:
             copy.graph.node[index].op_type += "WithoutShape"
+        _hand_down(copy.graph, {})
         stored = len(copy.graph.initializer)
         for _ in range(_ROUNDS):
             known = pb().ModelProto.FromString(infer_shapes(copy.SerializeToString(), values=False))
@@ -52,6 +54,33 @@ def infer_plainly(proto: Any) -> Any | None:
     for value in copy.graph.initializer[stored:]:
         _tell_type(known.graph, value)
     return known
+
+
+def _hand_down(graph: Any, outer: Mapping[str, Any]) -> None:
+    """Store in each body the whole-number constants that it reads from outside: onnx's inference looks no further than the body."""
+    known = {**outer, **{tensor.name: tensor for tensor in graph.initializer if _small(tensor)}}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.output:
+            known.update((node.output[0], item.t) for item in node.attribute if item.name == "value" and _small(item.t))
+    for body in (body for node in graph.node for body in _bodies(node)):
+        own = {info.name for info in body.input} | {tensor.name for tensor in body.initializer}
+        own |= {name for node in body.node for name in node.output}
+        for name in sorted({name for node in body.node for name in node.input} & (known.keys() - own)):
+            body.initializer.add().CopyFrom(known[name])
+            body.initializer[-1].name = name
+        _hand_down(body, known)
+
+
+_MOST = 64
+"""Elements of a constant that is stored again: it is a shape, axes or a position."""
+
+
+def _bodies(node: Any) -> list[Any]:
+    return [attribute.g for attribute in node.attribute if attribute.type == 5]
+
+
+def _small(tensor: Any) -> bool:
+    return tensor.data_type in (6, 7) and prod(tensor.dims) <= _MOST
 
 
 def _computed(node: Any, constants: set[str]) -> bool:
