@@ -179,3 +179,15 @@ def test_a_clip_belongs_to_a_unit_of_nnapi_where_the_quantization_makes_it_redun
     )  # fmt: skip
     assert coverage.verdict == verdict
     assert verdicts(coverage)["Conv"] == {"accelerated" if verdict == "full" else "fallback"}
+
+
+def test_what_only_the_qnn_provider_takes_as_a_unit_leaves_its_neighbours_to_nnapi() -> None:
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("Softplus", "d", "p"),
+        node("QuantizeLinear", "p s z", "qp"),
+        node("DequantizeLinear", "qp s z", "y"),
+    ]
+    coverage = placed("onnxruntime/nnapi", nodes, {"x": [2, 4]}, {"y": [2, 4]}, s=F32(0.1), z=U8(3))
+    assert [op.verdict.value for op in coverage.operators] == ["accelerated", "accelerated", "fallback", "accelerated", "accelerated"]

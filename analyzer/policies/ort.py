@@ -51,11 +51,11 @@ class OrtCompile:
         for name, fused in _FUSIONS.items():
             if name in options.get("fusions", ()):
                 plain = fused(plain)
-        return seen_in_units(plain, redundant=options.get("clips") == "redundant") if options.get("units") == "qdq" else plain
+        return seen_in_units(plain, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else plain
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
-        found = units(graph, redundant=options.get("clips") == "redundant") if options.get("units") == "qdq" else {}
+        found = units(graph, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else {}
         edge = {id for id in taken if id not in found and at_the_edge(graph, graph.op(id))} if options.get("edges") == "host" else set()
         taken = taken - edge
         dropped: dict[str, Dropped] = {}
@@ -254,9 +254,9 @@ def with_plain_shapes(graph: Graph) -> Graph:
     return view
 
 
-def seen_in_units(graph: Graph, *, redundant: bool = False) -> Graph:
+def seen_in_units(graph: Graph, *, shared: bool = False) -> Graph:
     """The graph with every node unit as one operator on quantized tensors; other operators are the same."""
-    found = units(graph, redundant=redundant)
+    found = units(graph, shared=shared)
     if not found:
         return graph
     view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)

@@ -79,18 +79,22 @@ class _Around:
         return all(op.inputs[1] == first or _scale(self.graph, first) == _scale(self.graph, op.inputs[1]) is not None for op in self.after)
 
 
-def units(graph: Graph, *, redundant: bool = False) -> dict[str, Unit]:
+_OF_QNN = frozenset(("Erf", "ReduceL2", "ReduceLogSumExp", "Softplus", "Swish", "GRU"))
+"""Targets that only the QNN provider's own selectors know."""
+
+
+def units(graph: Graph, *, shared: bool = False) -> dict[str, Unit]:
     """Operator id -> the unit it belongs to, for targets and members alike.
 
-    ``redundant`` asks what ONNX Runtime's own selectors ask and the QNN provider does not: that a Relu or Clip between a
-    target and its QuantizeLinear changes nothing that the integers could hold (``IsClipMadeRedundantByQ``).
+    ``shared`` stands for ONNX Runtime's own selectors (``QDQ::SelectorManager``), which know fewer targets than those of the
+    QNN provider and ask that a Relu or Clip before a QuantizeLinear changes nothing that the integers could hold.
     """
     found: dict[str, Unit] = {}
     for op in graph.ops():
         if op.domain not in ("", "ai.onnx", "com.microsoft"):
             continue
-        unit = _unit(graph, op)
-        if unit is not None and not (redundant and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)):
+        unit = None if shared and op.type in _OF_QNN else _unit(graph, op)
+        if unit is not None and not (shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)):
             found[op.id] = unit
             found.update((member.id, unit) for member in unit.members)
     return found
@@ -126,7 +130,7 @@ _LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16"
 
 
 def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator]) -> bool:
-    """Whether the range of the integers lies within the clip's; both must be constant."""
+    """Whether the range of the integers lies within the clip's (``IsClipMadeRedundantByQ``); both must be constant."""
     if len(after) != 1:
         return False
     quantize = after[0]
