@@ -273,9 +273,12 @@ def _refusals(error: Exception, questions: Sequence[Question]) -> list[Answer] |
         if not nodes and count > 1:
             return None
         node = nodes[0] if nodes else 0
+        kind = item.operator.name.removeprefix("tf.")
+        if count > 1 and kind in asked and node < count and questions[node].op != kind:
+            return None  # the converter names one operator of a kind: the call of that kind would pass for taken
         if node >= count or found[node][0] == "custom":
             continue
-        found[node] = ("flex", "custom")[item.error_code - 1], item.operator.name.removeprefix("tf.")
+        found[node] = ("flex", "custom")[item.error_code - 1], kind
     return found if errors else None
 
 

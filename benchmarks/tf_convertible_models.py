@@ -2,13 +2,14 @@
 
 python benchmarks/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
 python benchmarks/tf_convertible_models.py hold FOLDER OUT.md
+python benchmarks/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15 coreml/convertible:ios18
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -201,20 +202,39 @@ class Held:
         return "agrees" if (self.predicted == "converts") == self.converts else "differs"
 
 
-def hold(folder: Path) -> list[Held]:
+def hold(folder: Path, targets: Sequence[str]) -> list[Held]:
     """Check each model, convert each (answers are kept in ``FOLDER/converted.json``), compare."""
     from accelint.analyzer.formats import load
 
-    models = [(path.name, load(path)) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()]
+    models = {path.name: load(path) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()}
     kept = folder / "converted.json"
-    if not kept.exists():
-        kept.write_text(json.dumps({target: _converted([model for _, model in models], select) for target, select in TARGETS.items()}))
-    told = json.loads(kept.read_text())
-    return [
-        Held(name, target, *_predicted(model, target), *answer)
-        for target in TARGETS
-        for (name, model), answer in zip(models, told[target], strict=True)
-    ]
+    told: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
+    rows = []
+    for target in targets:
+        known = told.setdefault(target, {})
+        waiting = [name for name in models if name not in known]
+        if target in TARGETS:
+            known.update(zip(waiting, _converted([models[name] for name in waiting], TARGETS[target]), strict=True))
+        for name in waiting if target not in TARGETS else ():
+            known[name] = _to_coreml(models[name], target)
+            kept.write_text(json.dumps(told))
+        kept.write_text(json.dumps(told))
+        rows += [Held(name, target, *_predicted(model, target), *known[name]) for name, model in models.items()]
+    return rows
+
+
+def _to_coreml(model: Any, target: str) -> tuple[bool | None, tuple[str, ...]]:
+    """Whether coremltools converts a model, and what it stopped at."""
+    from accelint.analyzer.convert.coreml import to_coreml
+    from accelint.analyzer.convert.options import Options
+    from accelint.analyzer.errors import AccelintError
+
+    deployment = "iOS" + target.rpartition("ios")[2]
+    try:
+        item = to_coreml(model, Options(deployment=deployment))
+    except AccelintError as error:
+        return None, (str(error)[:80],)
+    return item.path is not None, tuple(sorted({refusal.type or refusal.message[:100] for refusal in item.refusals}))
 
 
 def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple[str, ...]]]:
@@ -246,7 +266,7 @@ def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...]]:
 def page(rows: list[Held]) -> str:
     """The comparison in Markdown."""
     lines = []
-    for target in TARGETS:
+    for target in dict.fromkeys(row.target for row in rows):
         of = [row for row in rows if row.target == target]
         counts = {kind: sum(row.outcome == kind for row in of) for kind in ("agrees", "differs", "unknown")}
         lines += [f"## {target}: {counts['agrees']} of {len(of)} models agree, {counts['differs']} differ, {counts['unknown']} unknown", ""]
@@ -264,7 +284,7 @@ def main() -> None:
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]))
         return
-    Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]))))
+    Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]), sys.argv[4:] or list(TARGETS))))
 
 
 if __name__ == "__main__":

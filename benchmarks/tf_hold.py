@@ -111,7 +111,9 @@ def _compared(found: list[tuple[Question, str, str]]) -> dict[str, Any]:
         counts: Counter[str] = Counter()
         wrong = []
         for (question, answer, detail), (verdict, rules) in zip(found, predicted([item[0] for item in found], target), strict=True):
-            if verdict == "unknown":
+            if answer == "crash":
+                outcome = "no answer"
+            elif verdict == "unknown":
                 outcome = "unknown"
             else:
                 outcome = "right" if (verdict == "accelerated") == (answer in takes) else f"false {verdict}"

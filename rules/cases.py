@@ -5,6 +5,7 @@ with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``q
 per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor
 parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an
 omitted one and ``@0`` for input 0 again.
+``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
 """
 
@@ -34,6 +35,7 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         attrs={key: _attribute(value) for key, value in case.get("attrs", {}).items()},
+        graphs={name: _body(name, dialect, str(types).split()) for name, types in case.get("graphs", {}).items()},
     )
     for name, text in zip(inputs, case.get("in", ()), strict=True):
         if name and (maker := re.search(r"(?:^| )by:(\w+) ", text)):
@@ -53,6 +55,17 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         graph.add_tensor(Tensor(f"read{index}", dtype or "float32"))
         graph.add_op(Operator(f"main/reader{index}", kind, (outputs[0],), (f"read{index}",), version=op.version))
     return graph, op
+
+
+def _body(name: str, dialect: str, types: list[str]) -> Graph:
+    """A body of operators that each read its two inputs."""
+    body = Graph(name, dialect)
+    for tensor in ("a", "b", *(f"made{index}" for index in range(len(types)))):
+        body.add_tensor(Tensor(tensor, "float32"))
+    body.set_interface(["a", "b"], [])
+    for index, kind in enumerate(types):
+        body.add_op(Operator(f"{name}/{index}", kind, ("a", "b"), (f"made{index}",)))
+    return body
 
 
 def _attribute(value: Any) -> Any:

@@ -32,3 +32,23 @@ def test_every_node_without_a_conversion_is_named(tmp_path: Path) -> None:
     assert {(refusal.type, refusal.node) for refusal in made.refusals} >= {("BesselI0", "bessel_i0/BesselI0")}
     assert all(refusal.needs == "unsupported" and refusal.operator for refusal in made.refusals)
     assert list(tmp_path.iterdir()) == []
+
+
+CONTROL = """
+import sys
+import tensorflow as tf
+made = tf.Module()
+made.call = tf.function(lambda x: tf.cond(x[0] > 0.0, lambda: x * 2.0, lambda: -x), input_signature=[tf.TensorSpec([4], name="x")])
+tf.saved_model.save(made, sys.argv[1], signatures=made.call.get_concrete_function())
+"""
+
+
+def test_control_flow_reaches_coremltools_as_it_is(tmp_path: Path) -> None:
+    """Freezing must not lower a branch to Switch and Merge, which coremltools has no conversion for."""
+    import subprocess
+    import sys
+
+    subprocess.run([sys.executable, "-c", CONTROL, str(tmp_path / "branch")], check=True, capture_output=True)
+    made = convert(tmp_path / "branch", "mlpackage", tmp_path / "out.mlpackage")
+    assert made.refusals == ()
+    assert made.path == tmp_path / "out.mlpackage"

@@ -46,7 +46,7 @@ def _frozen(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, list[str]]:
     owner, function, names = _function(tf, request)
     specs = [_spec(tf, name, spec, request["inputs"].get(name)) for name, spec in names.items()]
     concrete = tf.function(lambda *values: _call(function, names, values)).get_concrete_function(*specs)
-    return owner, convert_variables_to_constants_v2(concrete), sorted(concrete.structured_outputs)
+    return owner, convert_variables_to_constants_v2(concrete, lower_control_flow=False), sorted(concrete.structured_outputs)
 
 
 def _unknown(frozen: Any) -> list[dict[str, str]]:

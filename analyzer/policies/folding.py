@@ -9,7 +9,10 @@ from typing import Any
 from ..graph import Constant, Graph, Operator
 from .waves import Waves
 
-_RANDOM = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli"}
+_RANDOM = {
+    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "RandomStandardNormal",
+    "RandomUniformInt", "TruncatedNormal",
+}  # fmt: skip
 
 
 class Folding(Waves):
@@ -38,7 +41,7 @@ def _ahead(graph: Graph) -> list[Operator]:
     known: set[str] = set()
     found = []
     for op in graph.ops():
-        fixed = op.type != "Constant" and op.type not in _RANDOM and not op.graphs
+        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in _RANDOM and not op.graphs
         if fixed and (_fixed_shape(graph, op) or _reads_known(graph, op, known)):
             known.update(name for name in op.outputs if name)
             found.append(op)

@@ -40,7 +40,9 @@ class OnnxSimWorker:
             self.convert(self._simplified(model), minimum_deployment_target=self.target)
         except Exception as error:  # onnxsim raises RuntimeError, coremltools nearly everything
             return Answer("refused", reason=_words(error))
-        placement = tuple(Placed(node.index, node.name, node.type, "accelerator", node.graph) for node in nodes)
+        placement = tuple(
+            Placed(node.index, node.name, node.type, "folded" if node.type == "Constant" else "accelerator", node.graph) for node in nodes
+        )
         return Answer("ok", placement=placement, notes={"minimum_deployment_target": self.target})
 
     def _simplified(self, model: Any) -> Any:
