@@ -358,3 +358,30 @@ def test_a_body_reads_constants_from_outside() -> None:
     g = graph(nodes, {"x": [3, 4]}, {"y": [1, 3, 4]}, {"axes": np.array([0])})
     assert g.tensor("s").shape is None
     assert OrtCompile().view(g, {}).tensor("s").shape == (3, 1, 4)
+
+
+def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_refused_unit() -> None:
+    """Segformer: patches are transposed to a sequence, quantized, and normalized by an operator that is not taken."""
+    made = graph(
+        [
+            node("QuantizeLinear", "x s z", "xq"),
+            node("DequantizeLinear", "xq s z", "a"),
+            node("DequantizeLinear", "weight s z", "w"),
+            node("Conv", "a w", "c"),
+            node("QuantizeLinear", "c s z", "cq"),
+            node("DequantizeLinear", "cq s z", "d"),
+            node("Reshape", "d shape", "e"),
+            node("QuantizeLinear", "e s z", "eq"),
+            node("DequantizeLinear", "eq s z", "f"),
+            node("Transpose", "f", "t", perm=[0, 2, 1]),
+            node("QuantizeLinear", "t s z", "tq"),
+            node("DequantizeLinear", "tq s z", "g"),
+            node("Sigmoid", "g", "h"),
+            node("QuantizeLinear", "h s z", "y"),
+        ],
+        {"x": [1, 4, 8, 8]},
+        {"y": (TensorProto.UINT8, [1, 64, 4])},
+        {"s": np.float32(0.1), "z": np.uint8(3), "weight": np.zeros((4, 4, 1, 1), np.uint8), "shape": np.array([1, 4, 64])},
+    )
+    grouping = OrtCompile().groups(made, taken(made, "Sigmoid"), QNN)
+    assert sorted(made.op(id).name for id in grouping.dropped) == ["QuantizeLinear0", "QuantizeLinear13"]

@@ -10,7 +10,7 @@ from typing import Any
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
 from .ort_fusions import seen_fused, seen_in_rank_5, weight_before_rms
-from .ort_layout import at_the_edge
+from .ort_layout import at_the_edge, leaves_its_unit
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
@@ -60,7 +60,8 @@ class OrtCompile:
         taken = taken - edge
         dropped: dict[str, Dropped] = {}
         for unit in {id(unit): unit for unit in found.values() if unit.target.id not in taken}.values():
-            dropped.update((member.id, _with_target(unit, member.id)) for member in unit.members if member.id in taken)
+            left = {member.id for member in unit.before if options.get("edges") == "host" and leaves_its_unit(graph, member)}
+            dropped.update((member.id, _with_target(unit, member.id)) for member in unit.members if member.id in taken - left)
         dropped.update((id, _EDGE) for id in edge)
         folded = self.folded(graph, options)
         small = _small_graph(graph, taken, folded, options.get("opens_small", ()))

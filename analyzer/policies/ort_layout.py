@@ -33,6 +33,23 @@ def at_the_edge(graph: Graph, op: Operator) -> bool:
     return not _transposed(graph, op)
 
 
+def leaves_its_unit(graph: Graph, op: Operator) -> bool:
+    """Whether a transpose moves between a dequantize operator and the operator that it feeds.
+
+    A transpose of the model in three dimensions, which cancels with none that the layout change makes, moves past the pair behind it.
+    """
+    quantize = graph.producer(op.inputs[0])
+    if op.type != "DequantizeLinear" or quantize is None or quantize.type != "QuantizeLinear" or len(graph.consumers(op.inputs[0])) != 1:
+        return False
+    transpose, moved = graph.producer(quantize.inputs[0]), graph.find(quantize.inputs[0] or "")
+    if transpose is None or transpose.type != "Transpose" or moved is None or len(moved.shape or ()) != _MATRICES:
+        return False
+    return any(other.type in _SENSITIVE for other in graph.ops())
+
+
+_MATRICES = 3
+
+
 def _transposed(graph: Graph, op: Operator) -> bool:
     """Whether a transpose moves behind the operator.
 
