@@ -51,6 +51,7 @@ def restored(data: bytes, replaced: list[tuple[int, Any]]) -> bytes:
     proto = pb().ModelProto.FromString(data)
     for index, node in replaced:
         proto.graph.node[index].CopyFrom(node)
+        _second_results(proto.graph, node)
     made = [item for item in proto.graph.value_info if item.name.startswith(_MADE)]
     for item in made:
         proto.graph.value_info.remove(item)
@@ -58,6 +59,21 @@ def restored(data: bytes, replaced: list[tuple[int, Any]]) -> bytes:
 
 
 _MADE = "com.microsoft::"
+_SUMS: Mapping[str, int] = {"SkipLayerNormalization": 3, "SkipSimplifiedLayerNormalization": 3, "EmbedLayerNormalization": 2}
+"""Results that are like the first: the sum before a normalization."""
+
+
+def _second_results(graph: Any, node: Any) -> None:
+    known = {info.name: info.type for info in (*graph.value_info, *graph.output)}
+    first, place = known.get(node.output[0]), _SUMS.get(node.op_type, 0)
+    if first is None or not place:
+        return
+    if len(node.output) > place and node.output[place] and node.output[place] not in known:
+        graph.value_info.add(name=node.output[place]).type.CopyFrom(first)
+    if node.op_type == "EmbedLayerNormalization" and len(node.output) > 1 and node.output[1] and node.output[1] not in known:
+        mask = graph.value_info.add(name=node.output[1]).type.tensor_type
+        mask.elem_type = 6
+        mask.shape.dim.extend(first.tensor_type.shape.dim[:1])
 
 
 def _stand_in(graph: Any, node: Any) -> None:
