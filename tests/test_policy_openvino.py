@@ -122,14 +122,17 @@ def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
     assert "group-in-a-body" in rules(found)
 
 
-@pytest.mark.parametrize(("kind", "expected"), [("Relu", "rejected"), ("Transpose", "full")])
-def test_four_bits_behind_what_moves_values_only(kind: str, expected: str) -> None:
-    nodes = [
-        node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d"), node(kind, "d", "r"),
-        node("QuantizeLinear", "r s z", "p"), node("DequantizeLinear", "p s z", "y"),
-    ]  # fmt: skip
+@pytest.mark.parametrize(
+    ("dtype", "kind", "expected"),
+    [(TensorProto.INT4, "Relu", "rejected"), (TensorProto.INT4, "Transpose", "full"), (FLOAT, "Relu", "full")],
+)
+def test_four_bits_from_outside_are_moved_but_not_computed_with(dtype: int, kind: str, expected: str) -> None:
+    entry = [node("DequantizeLinear", "x s z", "d")] if dtype != FLOAT else [node("Identity", "x", "d")]
+    nodes = [*entry, node(kind, "d", "r"), node("QuantizeLinear", "r s z", "p"), node("DequantizeLinear", "p s z", "y")]
     zero = helper.make_tensor("z", TensorProto.INT4, [], [0])
-    made = helper.make_graph(nodes, "g", [info("x", [3, 3])], [info("y", [3, 3])], [numpy_helper.from_array(np.float32(0.5), "s"), zero])
+    made = helper.make_graph(
+        nodes, "g", [info("x", [3, 3], dtype)], [info("y", [3, 3])], [numpy_helper.from_array(np.float32(0.5), "s"), zero]
+    )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     assert check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino")).verdict == expected
 

@@ -20,6 +20,7 @@ def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[
     found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
     found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
     found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
+    found |= {id: _BOXES for id in part if _open_boxes(graph, graph.op(id))}
     found |= {id: _TWICE for id in part if _quantized_twice(graph, graph.op(id), inside)}
     found |= {id: _PART for id in part if _gathers_part(graph, graph.op(id), inside)}
     found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
@@ -99,14 +100,65 @@ _FOUR_BITS = Dropped(
 
 
 def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[str]) -> bool:
-    """A result in 4 bits of an operator of the group that does more than move values ("unsupported src_prc: i4")."""
-    result = graph.find(op.outputs[0] or "") if op.type == "QuantizeLinear" else None
-    if result is None or result.dtype not in ("int4", "uint4"):
+    """A result in 4 bits that is computed from 4 bits read from outside by more than moving and scaling ("unsupported src_prc: i4")."""
+    if op.type != "QuantizeLinear" or not _four_bits(graph, op.outputs[0]):
         return False
-    writer = graph.producer(op.inputs[0])
-    if writer is None or writer.id not in inside:
+    todo: list[tuple[str | None, bool]] = [(op.inputs[0], False)]
+    seen = set(todo)
+    while todo:
+        name, computed = todo.pop()
+        writer = _writer(graph, name, inside)
+        if writer is None or writer.type in ("MatMul", "Gemm"):
+            continue
+        if writer.type == "DequantizeLinear":
+            source = writer.inputs[0]
+            if computed and _four_bits(graph, source) and not _stored(graph, source) and _writer(graph, source, inside) is None:
+                return True
+            continue
+        computed = computed or not _scales_or_moves(graph, writer, moves)
+        fresh = {(item, computed) for item in writer.inputs if item} - seen
+        seen |= fresh
+        todo += fresh
+    return False
+
+
+def _four_bits(graph: Graph, name: str | None) -> bool:
+    tensor = graph.find(name or "")
+    return tensor is not None and tensor.dtype in ("int4", "uint4")
+
+
+def _stored(graph: Graph, name: str | None) -> bool:
+    """Whether a tensor is a constant, or one that is dequantized."""
+    writer = graph.producer(name)
+    return graph.constant(name) is not None or (
+        writer is not None and writer.type == "DequantizeLinear" and graph.constant(writer.inputs[0]) is not None
+    )
+
+
+def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
+    """What is merged into the quantization behind it, or keeps values: by one factor or one for each channel."""
+    if op.type == "Resize":
+        mode = op.attrs.get("coordinate_transformation_mode", "half_pixel")
+        return op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners"
+    if op.type == "BatchNormalization":
+        return all(_stored(graph, name) for name in op.inputs[1:])
+    if op.type not in ("Add", "Sub", "Mul", "Div", "Mean", "Sum"):
+        return op.type in moves
+    data, result = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
+    if len(op.inputs) == 1:
+        return True
+    factor = graph.find(op.inputs[1] or "")
+    if (
+        len(op.inputs) > 2
+        or not _stored(graph, op.inputs[1])
+        or factor is None
+        or factor.shape is None
+        or data is None
+        or data.shape is None
+    ):
         return False
-    return writer.type not in moves or (writer.type == "Resize" and writer.attrs.get("mode", "nearest") != "nearest")
+    large = {len(data.shape) - len(factor.shape) + place for place, dim in enumerate(factor.shape) if dim != 1}
+    return result is not None and result.shape == data.shape and (len(data.shape) <= 2 or large <= {1})
 
 
 _OPEN_RANK = Dropped(
@@ -123,6 +175,9 @@ def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
         data = graph.find(op.inputs[0] or "")
         return data is None or not data.static
+    if op.type in ("Squeeze", "Unsqueeze") and len(op.inputs) > 1 and not _evaluated(graph, op.inputs[1], inside):
+        axes = graph.find(op.inputs[1] or "")
+        return op.type == "Unsqueeze" or axes is None or not axes.static
     place = _SIZES.get(op.type)
     sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
     if sizes is None or graph.constant(sizes.name) is not None:
@@ -132,7 +187,7 @@ def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     return by_values and not _within(graph, sizes.name, inside)
 
 
-_SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0}
+_SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1}
 """Operator -> the input whose length is the number of dimensions of its result."""
 
 
@@ -140,8 +195,12 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
     """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its tensors."""
     todo, seen = [sizes], {sizes}
     while todo:
-        writer = graph.producer(todo.pop())
+        name = todo.pop()
+        writer = graph.producer(name)
         if writer is None:
+            source = graph.find(name)
+            if graph.constant(name) is None and source is not None and not source.static:
+                return False
             continue
         if writer.id not in inside:
             return False
@@ -149,6 +208,15 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
         seen.update(fresh)
         todo += fresh
     return True
+
+
+_BOXES = Dropped("ACL703", "boxes-without-corners", "the last dimension of the boxes must be known to be 4: the session stops")
+
+
+def _open_boxes(graph: Graph, op: Operator) -> bool:
+    """``Check 'boxes_dims[2] == m_coord_num'`` of ``non_max_suppression.cpp``."""
+    boxes = graph.find(op.inputs[0] or "") if op.type == "NonMaxSuppression" else None
+    return boxes is not None and boxes.shape is not None and len(boxes.shape) == 3 and boxes.shape[2] != 4
 
 
 _TWICE = Dropped(
