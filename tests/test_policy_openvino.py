@@ -193,3 +193,11 @@ def test_a_concat_quantized_twice_ends_the_process(between: onnx.NodeProto, expe
     ]  # fmt: skip
     stored = {"s": np.float32(0.1), "z": np.uint8(3), "zero": np.zeros((1,), np.float32)}
     assert judged(nodes, [info("x", [1, 2, 4]), info("x2", [1, 2, 4])], [info("y", None)], **stored).verdict == expected
+
+
+def test_what_is_left_to_a_host_without_a_kernel_stops_the_session() -> None:
+    """TopK opens a small graph, which is not handed over; the CPU provider has none for bytes."""
+    for dtype, expected in ((TensorProto.UINT8, "rejected"), (FLOAT, "none")):
+        nodes = [node("TopK", "x k", "v i")]
+        found = judged(nodes, [info("x", [8], dtype)], [info("v", [2], dtype), info("i", [2], INT64)], k=np.array([2]))
+        assert found.verdict == expected

@@ -139,7 +139,7 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
     """What is merged into the quantization behind it, or keeps values: by one factor or one for each channel."""
     if op.type == "Resize":
         mode = op.attrs.get("coordinate_transformation_mode", "half_pixel")
-        return op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners"
+        return bool(op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners")
     if op.type == "BatchNormalization":
         return all(_stored(graph, name) for name in op.inputs[1:])
     if op.type not in ("Add", "Sub", "Mul", "Div", "Mean", "Sum"):
@@ -216,7 +216,7 @@ _BOXES = Dropped("ACL703", "boxes-without-corners", "the last dimension of the b
 def _open_boxes(graph: Graph, op: Operator) -> bool:
     """``Check 'boxes_dims[2] == m_coord_num'`` of ``non_max_suppression.cpp``."""
     boxes = graph.find(op.inputs[0] or "") if op.type == "NonMaxSuppression" else None
-    return boxes is not None and boxes.shape is not None and len(boxes.shape) == 3 and boxes.shape[2] != 4
+    return bool(boxes is not None and boxes.shape is not None and len(boxes.shape) == 3 and boxes.shape[2] != 4)
 
 
 _TWICE = Dropped(
