@@ -25,8 +25,9 @@ def make(folder: Path) -> None:
     """Write a SavedModel for every model, each with a batch of 1 and random weights."""
     import keras
     import tensorflow as tf
+    from tf_fresh_models import fresh
 
-    for name, build in (*_keras(keras), *_plain(tf)):
+    for name, build in (*_keras(keras), *_plain(tf), *fresh(keras, tf)):
         keras.utils.set_random_seed(1)
         built = build()
         if isinstance(built, keras.Model):
@@ -264,17 +265,20 @@ def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...]]:
 
 
 def page(rows: list[Held]) -> str:
-    """The comparison in Markdown."""
+    """The comparison in Markdown: the models that convert by name, the others with their operators."""
     lines = []
     for target in dict.fromkeys(row.target for row in rows):
         of = [row for row in rows if row.target == target]
         counts = {kind: sum(row.outcome == kind for row in of) for kind in ("agrees", "differs", "unknown")}
         lines += [f"## {target}: {counts['agrees']} of {len(of)} models agree, {counts['differs']} differ, {counts['unknown']} unknown", ""]
+        right = [row.name for row in of if row.outcome == "agrees" and row.converts]
+        lines += [f"Predicted and found to convert ({len(right)}): {', '.join(right)}.", ""]
         lines += ["| model | predicted | by | converter | refused operators | |", "|---|---|---|---|---|---|"]
         for row in of:
-            did = "no answer" if row.converts is None else "converts" if row.converts else "refuses"
-            told = f"{', '.join(row.predicted_types)} | {did} | {', '.join(row.refused_types)}"
-            lines.append(f"| {row.name} | {row.predicted} | {told} | {row.outcome} |")
+            if row.name not in right:
+                did = "no answer" if row.converts is None else "converts" if row.converts else "refuses"
+                told = f"{', '.join(row.predicted_types)} | {did} | {', '.join(row.refused_types)}"
+                lines.append(f"| {row.name} | {row.predicted} | {told} | {row.outcome} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -17,13 +17,15 @@ def _fits(tensor: Tensor, of: str) -> bool | None:
         return None if tensor.dtype == "unknown" else tensor.dtype in _TYPES
     if tensor.shape is None:
         return False if of == "static" else None
-    return tensor.static if of == "static" else len(tensor.shape) > 0
+    if of == "static":
+        return tensor.static
+    return len(tensor.shape) > 0 and (len(tensor.shape) <= 5 or tensor.dtype not in ("float32", "float64"))  # those are cast to float16
 
 
 @predicate("onnxsim_model_inputs")
 def onnxsim_model_inputs(graph: Graph, op: Operator, context: Context, of: str) -> Outcome:
     """What the operator reads of the model's inputs has a dtype that gets in, a fixed shape, or a dimension (``of``)."""
-    limit = {"dtype": "float16, float32, int32 or bool", "static": "fixed shapes", "rank": "at least one dimension"}[of]
+    limit = {"dtype": "float16, float32, int32 or bool", "static": "fixed shapes", "rank": "1 to 5 dimensions"}[of]
     for name in op.inputs:
         tensor: Any = graph.find(name) if name and name in graph.inputs and graph.constant(name) is None else None
         if tensor is None:
