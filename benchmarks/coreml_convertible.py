@@ -1,10 +1,9 @@
 """Ask coremltools' TensorFlow converter about every operator that it registers, as ``tf_convertible.py`` asks TensorFlow's.
 
     python benchmarks/coreml_convertible.py TABLE.tsv [--target iOS15] [--ops Abs,Erf]
-    python benchmarks/coreml_convertible.py TABLE.tsv --later      (asks what was refused again, for later targets)
 
-The answers are ``converts`` and ``refused``, with coremltools' words; ``converts from iOS17`` stands for what earlier targets
-refuse. Operators that are not registered need no question: the converter stops at them by name.
+The answers are ``converts`` and ``refused``, with coremltools' words. Operators that are not registered need no question: the
+converter stops at them by name.
 """
 
 from __future__ import annotations
@@ -13,11 +12,9 @@ import argparse
 from pathlib import Path
 
 from tf_asking import Worker
-from tf_convertible import CHUNK, EVERY, Row, by_operator, read, told, variations, write
-from tf_questions import Calls, Question
+from tf_convertible import CHUNK, EVERY, read, told, write
 
 SCRIPT = str(Path(__file__).with_name("coreml_asking.py"))
-LATER = ("iOS16", "iOS17", "iOS18")
 KINDS = ("float32", "int32", "bool", "float16", "float64", "int64")
 """Element types that an ML Program takes at its edge, or that coremltools makes such of."""
 INTERNAL = {"Const", "ELU", "ERF", "LeakyReLU", "Resampler", "Placeholder", "Reverse"}
@@ -30,12 +27,8 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--target", default="iOS15")
     parser.add_argument("--ops", default="")
-    parser.add_argument("--later", action="store_true")
     options = parser.parse_args()
     rows = read(options.out) if options.out.exists() else []
-    if options.later:
-        write(later(rows), options.out, options.out.read_text().splitlines()[0])
-        return
     known = {row[0] for row in rows}
     waiting = options.ops.split(",") if options.ops else [op for op in registered() if op not in known]
     rows = [row for row in rows if row[0] not in waiting]
@@ -46,26 +39,6 @@ def main() -> None:
         write(rows, options.out, title)
     worker.close()
     coreml.close()
-
-
-def later(rows: list[Row]) -> list[Row]:
-    """The table, with what a later target converts marked by the first that does."""
-    waiting: list[tuple[Row, Question]] = []
-    for op, found in by_operator(rows).items():
-        base = Question.read(next(row[2] for row in found if not row[1]))
-        ways = {(what, value): item for what, value, item in variations(Calls(op), base)}
-        ways |= {("", found[0][2]): base}
-        waiting += [(row, ways[row[1], row[2]]) for row in found if row[3] == "refused" and (row[1], row[2]) in ways]
-    answers: dict[Row, Row] = {}
-    for target in LATER:
-        coreml = Worker(SCRIPT, batch=40, mixed=True, target=target)
-        told_now = coreml.ask([question for _, question in waiting])
-        coreml.close()
-        for (row, _), answer in zip(waiting, told_now, strict=True):
-            if answer[0] == "converts":
-                answers[row] = (*row[:3], f"converts from {target}", row[4])
-        waiting = [(row, question) for row, question in waiting if row not in answers]
-    return [answers.get(row, row) for row in rows]
 
 
 def _passed(what: str, value: str) -> bool:

@@ -85,3 +85,35 @@ def onnxsim_ranks(graph: Graph, op: Operator, context: Context) -> Outcome:
 def _only_reader(graph: Graph, op: Operator) -> Operator | None:
     readers = graph.consumers(op.outputs[0])
     return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
+
+
+@predicate("onnxsim_not_empty")
+def onnxsim_not_empty(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Input 1, where the file stores it, has elements: coremltools makes floats of an empty list of integers."""
+    constant = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
+    empty = constant is not None and constant.dtype != "unknown" and constant.elements == 0
+    return holds_if(not empty, "an empty list" if empty else "a list", "at least one element")
+
+
+@predicate("onnxsim_batched_product")
+def onnxsim_batched_product(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """An einsum that is one batched matrix product: ``batch m k, batch k n -> batch m n``, each operand in any order behind its batch.
+
+    Read from ``onnxsim/einsum_decompose.py``.
+    """
+    equation = op.attrs.get("equation", "")
+    text = "".join((equation.decode() if isinstance(equation, bytes) else str(equation)).split())
+    terms, _, out = text.partition("->")
+    parts = [*terms.split(","), out]
+    fits = len(parts) == 3 and all(part and part.isascii() and part.islower() and len(set(part)) == len(part) for part in parts)
+    return holds_if(fits and _is_product(*parts), text, "one batched matrix product")
+
+
+def _is_product(left: str, right: str, out: str) -> bool:
+    shared, kept = set(left) & set(right), set(out)
+    free = [set(left) - set(right), set(right) - set(left)]
+    batch = "".join(label for label in out if label in shared)
+    orders = ["".join(label for label in term if label in shared & kept) for term in (left, right)]
+    if len(shared - kept) != 1 or any(len(labels) != 1 for labels in free):
+        return False
+    return orders == [batch, batch] and out == batch + min(free[0]) + min(free[1])
