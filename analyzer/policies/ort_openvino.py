@@ -13,7 +13,7 @@ from typing import Any
 from ..graph import Graph, Operator
 from . import Dropped, Grouping
 from .ort import OrtCompile
-from .ort_openvino_stops import in_circles, stops
+from .ort_openvino_stops import in_circles, reads_stored, stops
 
 _SMALL = 3
 _TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")
@@ -179,13 +179,16 @@ def _writers(graph: Graph, op: Operator) -> set[str]:
 
 
 def _neighbours(graph: Graph, folded: Set[str]) -> dict[str, list[str]]:
-    """Writers and readers of each operator."""
+    """Writers and readers of each operator; a DequantizeLinear of stored values is with its first reader."""
     near: dict[str, list[str]] = {op.id: [] for op in graph.ops()}
+    met: set[str] = set()
     for op in graph.ops():
-        for writer in _writers(graph, op):
-            if writer not in folded and op.id not in folded:
-                near[op.id].append(writer)
-                near[writer].append(op.id)
+        for id in sorted(_writers(graph, op)):
+            if id in folded or op.id in folded or (id in met and reads_stored(graph, graph.op(id))):
+                continue
+            met.add(id)
+            near[op.id].append(id)
+            near[id].append(op.id)
     return near
 
 
