@@ -44,4 +44,5 @@ def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:
     if name not in pack_folders():
         return None
     pack = load_pack(name)
-    return pack.chosen(chosen.variant if chosen.variant in pack.variants else "", chosen.version)
+    version = chosen.version if pack.runtime == chosen.pack.runtime else ""  # another runtime counts its versions otherwise
+    return pack.chosen(chosen.variant if chosen.variant in pack.variants else "", version)

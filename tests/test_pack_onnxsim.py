@@ -56,3 +56,4 @@ def test_onnx_models_find_the_pack_of_their_dialect() -> None:
     chosen = in_dialect(choose("coreml/convertible:ios17"), "onnx")
     assert chosen is not None
     assert chosen.target == "coreml/convertible-onnx:ios17"
+    assert chosen.version == chosen.pack.version == "0.8.1"
