@@ -58,3 +58,18 @@ def test_vela_compiles_what_is_predicted(variant: str, tmp_path: Path) -> None:
     assert found["agreement"] >= 0.98
     assert found["false_accelerated"] <= 0.02
     assert found["partitions"]["right"] == found["partitions"]["told"]
+
+
+@pytest.mark.parametrize("results", [["d", "s"], ["s", "d"]])
+def test_vela_stops_on_a_slice_that_it_comes_to_through_another_reader(results: list[str]) -> None:
+    """Measured with Vela 5.2.0: the order of the results decides which reader Vela comes to first."""
+    graph = Graph("main", "tflite", {"": 1})
+    for name in ("x", "y", "v", "d", "s"):
+        graph.add_tensor(Tensor(name, "int8", (1, 8, 8, 4)))
+    graph.add_op(Operator("main/0", "STRIDED_SLICE", ("x",), ("v",)))
+    graph.add_op(Operator("main/1", "SQUARED_DIFFERENCE", ("v", "y"), ("d",)))
+    graph.add_op(Operator("main/2", "ADD", ("v", "y"), ("s",)))
+    graph.set_interface(["x", "y"], results)
+    chosen = choose("litert/ethos-u:u55")
+    rule = next(rule for rule in chosen.pack.rules if rule.name == "shared-slice")
+    assert bool(rule.failures(graph, graph.ops()[1], chosen.context)) == (results[0] == "d")

@@ -10,6 +10,7 @@ from math import prod
 from ...analyzer.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
+from ..verdict import Answer
 from . import holds_if, predicate
 
 _MOST = 1 << 16
@@ -240,3 +241,33 @@ def vela_fixed_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
 def vela_input_slots(graph: Graph, op: Operator, context: Context, slots: int) -> Outcome:
     """The operator stores this many inputs, omitted ones counted."""
     return holds_if(len(op.inputs) == slots, f"{len(op.inputs)} inputs", f"{slots} inputs")
+
+
+@predicate("vela_slice_apart")
+def vela_slice_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No input is a slice that is read twice, unless a walk back from the results, last first, comes to it through this operator."""
+    limit = "slices for this operator alone"
+    for name in dict.fromkeys(op.inputs):
+        writer = graph.producer(name) if name is not None else None
+        if writer is None or writer.type not in ("SLICE", "STRIDED_SLICE"):
+            continue
+        reads = sum(reader.inputs.count(name) for reader in graph.consumers(name)) + graph.outputs.count(name or "")
+        if reads > 1 and (op.inputs.count(name) > 1 or _first_reader(graph, name, context) != op.id):
+            return holds_if(False, f"{name!r} is a slice that is read {reads} times", limit)
+    return holds_if(True, "", limit)
+
+
+def _first_reader(graph: Graph, wanted: str | None, context: Context) -> str:
+    """The operator through which Vela's walk (from the last result, last input first) comes to a tensor; means on the CPU do not count."""
+    waiting: list[tuple[str | None, str]] = [(name, "") for name in graph.outputs]
+    seen: set[str] = set()
+    while waiting:
+        name, reader = waiting.pop()
+        if name == wanted and reader != "MEAN":
+            return reader
+        writer = graph.producer(name) if name is not None else None
+        if writer is not None and writer.id not in seen:
+            seen.add(writer.id)
+            host = writer.type == "MEAN" and vela_mean(graph, writer, context).answer is Answer.FAILS
+            waiting += [(item, writer.type if host else writer.id) for item in writer.inputs]
+    return ""
