@@ -17,7 +17,7 @@ from accelint.analyzer.policies.ort_units import units
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
 
-QNN = {"units": "qdq", "edges": "host", "inputs": "needed", "lone": ["QuantizeLinear", "DequantizeLinear"]}
+QNN = {"units": "qdq", "edges": "host", "lone": ["QuantizeLinear", "DequantizeLinear"]}
 FLOAT = TensorProto.FLOAT
 
 
@@ -94,12 +94,6 @@ def test_small_groups_go_by_the_options(options: dict[str, Any], groups: list[li
     found = OrtCompile().groups(g, taken(g, "Erf"), options)
     assert names(g, found.groups) == groups
     assert {why.rule for why in found.dropped.values()} == ({rule} if rule else set())
-
-
-def test_a_group_that_reads_constants_only_refuses_the_model_where_inputs_are_needed() -> None:
-    g = graph([node("Relu", "k", "y"), node("Erf", "x", "z")], {"x": [4]}, {"y": [4], "z": [4]}, {"k": np.ones(4, np.float32)})
-    assert set(OrtCompile().groups(g, taken(g, "Erf"), QNN).refused) == {"main/0"}
-    assert not OrtCompile().groups(g, taken(g, "Erf"), {}).refused
 
 
 def quantized(middle: Sequence[onnx.NodeProto], *, after: float = 0.5) -> Graph:
@@ -213,12 +207,6 @@ def test_constants_are_folded_and_kernels_place_bodies() -> None:
     assert names(g, OrtKernel().groups(g, {"main/1"}, {}).groups) == [["Add"]]
     assert OrtKernel.bodies
     assert not OrtCompile.bodies
-
-
-def test_unfolded_functions_are_offered_after_the_others() -> None:
-    found = chain("Relu", "Mish", "Relu")
-    grouping = OrtCompile().groups(found, taken(found), {**QNN, "unfolds": ["Mish"]})
-    assert names(found, grouping.groups) == [["Relu"], ["Relu"], ["Mish"]]
 
 
 def test_what_the_host_keeps_cannot_be_refused() -> None:

@@ -75,6 +75,7 @@ _HOME = {
     "litert-delegate": ("litert", "LiteRTDelegate"),
     "ort-compile": ("ort", "OrtCompile"),
     "ort-kernel": ("ort", "OrtKernel"),
+    "ort-qnn": ("ort_qnn", "Qnn"),
     "openvino": ("ort_openvino", "OpenVino"),
     "coreml": ("coreml", "CoreML"),
     "coreml-host": ("coreml", "CoreMLHost"),

@@ -9,8 +9,9 @@ from typing import Any
 
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
-from .ort_fusions import seen_fused, seen_in_rank_5, weight_before_rms
+from .ort_fusions import seen_fused, seen_in_rank_5
 from .ort_layout import at_the_edge, leaves_its_unit
+from .ort_order import reads, topological
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
@@ -28,11 +29,7 @@ class OrtCompile:
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
         trivial: types that do not make a group: one that has only these is not handed over.
         min_nodes: smaller groups are not handed over.
-        refuses: patterns that stop the session (``["rms-weight-first"]``).
-        inputs: ``"needed"`` when a group that reads nothing but constants stops the session.
         constants: ``"host"`` when a group that reads nothing but constants is not handed over.
-        unfolds: types that ONNX Runtime replaces by the parts that the standard gives them when no provider took them: the parts
-            are offered in a second round, after the groups of the first were made.
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
     """
 
@@ -66,24 +63,25 @@ class OrtCompile:
         folded = self.folded(graph, options)
         small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
         dropped.update(small)
-        unfolded = {id for id in taken if graph.op(id).type in options.get("unfolds", ())}
-        rounds = [taken - small.keys() - unfolded, unfolded - small.keys()]
         kept: list[tuple[str, ...]] = []
-        refused: dict[str, Dropped] = {}
-        for group in (group for offered in rounds if offered for group in _Walk(graph, offered, found, folded).run()):
-            why = _too_little([graph.op(id) for id in group], options)
-            if why is not None:
-                dropped.update((id, why) for id in group)
-                continue
-            if options.get("constants") == "host" and _only_constants(graph, group):
-                dropped.update((id, _CONSTANT) for id in group)
-                continue
-            kept.append(group)
-            if options.get("inputs") == "needed" and _only_constants(graph, group):
-                refused.update((id, _NO_INPUTS) for id in group)
-            if "rms-weight-first" in options.get("refuses", ()):
-                refused.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
-        return Grouping(tuple(kept), dropped, refused)
+        for offered in self.rounds(graph, taken - small.keys(), options):
+            for group in _Walk(graph, offered, found, folded, tuple(kept)).run():
+                why = _too_little([graph.op(id) for id in group], options)
+                if why is None and options.get("constants") == "host" and _only_constants(graph, group):
+                    why = _CONSTANT
+                if why is None:
+                    kept.append(group)
+                else:
+                    dropped.update((id, why) for id in group)
+        return Grouping(_in_order(graph, kept), dropped, self.stops(graph, kept, options))
+
+    def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
+        """What the provider is offered, at once or in rounds; the groups of a round are one operator each in the next."""
+        return [taken]
+
+    def stops(self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
+        """The operators of groups that the provider takes and cannot compile; groups are in the order in which it meets them."""
+        return {}
 
 
 _EDGE = Dropped(
@@ -103,29 +101,14 @@ def _small_graph(graph: Graph, taken: Set[str], folded: Set[str], opening: Seque
 
 
 _SMALL = 3
-_NO_INPUTS = Dropped(
-    "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
-)
-
 _CONSTANT = Dropped("ACL601", "constant-group", "its group reads nothing but constants: it is not handed over")
-
-_RMS_WEIGHT = Dropped(
-    "ACL703",
-    "rms-weight-first",
-    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the product as x * weight",
-)
 
 
 def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
     """Whether no operator of the group reads anything that changes from run to run."""
     written = {name for id in group for name in graph.op(id).outputs if name}
-    read = {name for id in group for name in _data(graph.op(id)) if name}
+    read = {name for id in group for name in graph.op(id).inputs if name}
     return all(name in written or graph.constant(name) is not None for name in read)
-
-
-def _data(op: Operator) -> Sequence[str | None]:
-    """What the compiled operator reads: CastLike becomes a Cast to the dtype of its second input."""
-    return op.inputs[:1] if op.type == "CastLike" else op.inputs
 
 
 class OrtKernel:
@@ -139,7 +122,12 @@ class OrtKernel:
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """Runs of placed operators between which nothing crosses to another provider."""
-        return Grouping(tuple(_Walk(graph, taken, {}, self.folded(graph, options)).run()))
+        return Grouping(_in_order(graph, _Walk(graph, taken, {}, self.folded(graph, options)).run()))
+
+
+def _in_order(graph: Graph, groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+    position = {op.id: index for index, op in enumerate(graph.ops())}
+    return tuple(tuple(sorted(group, key=position.__getitem__)) for group in groups)
 
 
 def _with_target(unit: Unit, id: str) -> Dropped:
@@ -162,35 +150,37 @@ def _too_little(group: Sequence[Operator], options: Mapping[str, Any]) -> Droppe
 class _Walk:
     """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for the next group."""
 
-    def __init__(self, graph: Graph, taken: Set[str], found: Mapping[str, Unit], gone: Set[str]) -> None:
+    def __init__(
+        self, graph: Graph, taken: Set[str], found: Mapping[str, Unit], gone: Set[str], made: Sequence[Sequence[str]] = ()
+    ) -> None:
         self.taken = taken
-        self.position = {op.id: index for index, op in enumerate(graph.ops())}
         self.found = found
-        self.heads = [op for op in graph.ops() if op.id not in gone and self._head(op.id) == op.id]
+        self.home = {id: group[0] for group in made for id in group}
+        """The groups of earlier rounds: each is one operator by now."""
+        self.heads = [op for id in topological(graph) if id not in gone and self._head(id) == id and (op := graph.op(id))]
         self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
         self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
-        for op in self.heads:
-            self._edges(graph, op, gone)
+        for op in graph.ops():
+            if op.id in self.readers or op.id in self.home:
+                self._edges(graph, op, gone)
 
     def _head(self, id: str) -> str:
         unit = self.found.get(id)
-        return id if unit is None else unit.target.id
+        return self.home.get(id, id if unit is None else unit.target.id)
 
     def _edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
+        head = self._head(op.id)
         for name in self._reads(graph, op):
             for writer in self._writers(graph, name, gone):
-                if writer != op.id:
-                    self.readers[writer].append(op.id)
-                    self.waiting[op.id] += 1
+                if writer != head:
+                    self.readers[writer].append(head)
+                    self.waiting[head] += 1
 
     def _reads(self, graph: Graph, op: Operator) -> list[str]:
         """What a head reads from outside of its unit: past its own dequantize operators, that every unit has for itself."""
         unit = self.found.get(op.id)
         own = {} if unit is None else {member.outputs[0]: member.inputs[0] for member in unit.before}
-        names = [own.get(name, name) for name in op.inputs if name]
-        for body in op.graphs.values():
-            names += body.captures()
-        return [name for name in names if name]
+        return [found for name in reads(op) if (found := own.get(name, name))]
 
     def _writers(self, graph: Graph, name: str, gone: Set[str]) -> list[str]:
         """The head that writes a tensor; none for inputs and constants."""
@@ -203,7 +193,7 @@ class _Walk:
         return [self._head(writer.id)]
 
     def run(self) -> list[tuple[str, ...]]:
-        """The groups, each in execution order."""
+        """The groups, each in the order in which the provider meets its operators."""
         ready = deque(op.id for op in self.heads if not self.waiting[op.id])
         later: deque[str] = deque()
         groups: list[tuple[str, ...]] = []
@@ -212,7 +202,7 @@ class _Walk:
         while ready or later:
             if not ready:
                 if group:
-                    groups.append(tuple(sorted(group, key=self.position.__getitem__)))
+                    groups.append(tuple(group))
                 group, border = [], set()
                 ready, later = later, deque()
                 continue
@@ -231,12 +221,15 @@ class _Walk:
                 if not self.waiting[reader]:
                     ready.append(reader)
         if group:
-            groups.append(tuple(sorted(group, key=self.position.__getitem__)))
+            groups.append(tuple(group))
         return groups
 
     def _members(self, id: str) -> list[str]:
         unit = self.found.get(id)
-        return [id] if unit is None else [id, *(op.id for op in unit.members if self._head(op.id) == id)]
+        if unit is None:
+            return [id]
+        own = [op.id for op in unit.before if self._head(op.id) == id]
+        return [*own, id, *(op.id for op in unit.members if op not in unit.before and self._head(op.id) == id)]
 
 
 def with_plain_shapes(graph: Graph) -> Graph:

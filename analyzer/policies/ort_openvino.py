@@ -14,6 +14,7 @@ from ..graph import Graph, Operator
 from . import Dropped, Grouping
 from .ort import OrtCompile
 from .ort_openvino_stops import in_circles, reads_stored, stops
+from .ort_order import topological, writers
 
 _SMALL = 3
 _TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")
@@ -154,41 +155,12 @@ def _lone_type(graph: Graph, op: Operator, lone: Sequence[str]) -> bool:
     )
 
 
-def topological(graph: Graph) -> list[str]:
-    """Ids in the order of ONNX Runtime's ``GraphViewer``: depth first from the last leaf, the highest index first."""
-    ops = list(graph.ops())
-    index = {op.id: place for place, op in enumerate(ops)}
-    writers = {op.id: sorted(_writers(graph, op), key=index.__getitem__) for op in ops}
-    read = {writer for found in writers.values() for writer in found}
-    stack = [(op.id, False) for op in ops if op.id not in read]
-    seen: set[str] = set()
-    order: list[str] = []
-    while stack:
-        id, leave = stack.pop()
-        if leave:
-            order.append(id)
-            continue
-        if id in seen:
-            continue
-        seen.add(id)
-        stack.append((id, True))
-        stack += [(writer, False) for writer in writers[id] if writer not in seen]
-    return order
-
-
-def _writers(graph: Graph, op: Operator) -> set[str]:
-    names = [name for name in op.inputs if name]
-    for body in op.graphs.values():
-        names += body.captures()
-    return {writer.id for name in names if (writer := graph.producer(name)) is not None and writer is not op}
-
-
 def _neighbours(graph: Graph, folded: Set[str]) -> dict[str, list[str]]:
     """Writers and readers of each operator; a DequantizeLinear of stored values is with its first reader."""
     near: dict[str, list[str]] = {op.id: [] for op in graph.ops()}
     met: set[str] = set()
     for op in graph.ops():
-        for id in sorted(_writers(graph, op)):
+        for id in sorted(writers(graph, op)):
             if id in folded or op.id in folded or (id in met and reads_stored(graph, graph.op(id))):
                 continue
             met.add(id)

@@ -1,0 +1,40 @@
+"""The order in which ONNX Runtime shows the nodes of a graph to its providers."""
+
+from __future__ import annotations
+
+from ..graph import Graph, Operator
+
+
+def topological(graph: Graph) -> list[str]:
+    """Ids in the order of ONNX Runtime's ``GraphViewer``: depth first from the last leaf, the highest index first."""
+    ops = list(graph.ops())
+    index = {op.id: place for place, op in enumerate(ops)}
+    before = {op.id: sorted(writers(graph, op), key=index.__getitem__) for op in ops}
+    read = {writer for found in before.values() for writer in found}
+    stack = [(op.id, False) for op in ops if op.id not in read]
+    seen: set[str] = set()
+    order: list[str] = []
+    while stack:
+        id, leave = stack.pop()
+        if leave:
+            order.append(id)
+            continue
+        if id in seen:
+            continue
+        seen.add(id)
+        stack.append((id, True))
+        stack += [(writer, False) for writer in before[id] if writer not in seen]
+    return order
+
+
+def reads(op: Operator) -> list[str]:
+    """The tensors that an operator reads, those of its bodies included."""
+    names = [name for name in op.inputs if name]
+    for body in op.graphs.values():
+        names += body.captures()
+    return names
+
+
+def writers(graph: Graph, op: Operator) -> set[str]:
+    """The operators that an operator waits for."""
+    return {writer.id for name in reads(op) if (writer := graph.producer(name)) is not None and writer is not op}

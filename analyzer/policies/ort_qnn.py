@@ -1,0 +1,187 @@
+"""ONNX Runtime's QNN provider: two rounds of groups, and what its compiled graphs cannot read or write.
+
+Read from ``graph_partitioner.cc`` of ONNX Runtime (``PartitionOnnxFormatModel``, ``InlineNodes``) and ``qnn_model.cc``,
+``qnn_model_wrapper.cc`` of the provider; held against onnxruntime 1.31.1 with onnxruntime-qnn 2.7.0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
+from typing import Any
+
+from ..graph import Constant, Graph, Operator, Tensor
+from . import Dropped
+from .ort import OrtCompile, with_plain_shapes
+from .ort_fusions import weight_before_rms
+from .ort_order import reads
+
+_TO = {
+    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9, "float16": 10,
+    "float64": 11, "uint32": 12, "uint64": 13, "complex64": 14, "complex128": 15, "bfloat16": 16,
+}  # fmt: skip
+"""``onnx.TensorProto.DataType``; a dtype that is not listed is one that nothing is cast to here."""
+_UNFOLDED = "accelint.unfolded"
+_KEEPS_DOUBLE = ("Clip",)
+"""Types whose builder reads constants by dtype and knows no float64."""
+
+
+class Qnn(OrtCompile):
+    """``OrtCompile`` with a second round, for the parts of functions that nobody took in the first.
+
+    Options, beside those of ``OrtCompile``:
+        unfolds: functions that the provider takes as the parts that the standard gives for them, once ONNX Runtime has put
+            these in their place. CastLike, which the provider also takes as it stands, is one where a size is not known.
+    """
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """As for every provider that compiles, with CastLike as the Cast that it becomes, and float64 inside as float32."""
+        return super().view(_as_built(graph), options)
+
+    def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
+        """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the second."""
+        late = {id for id in taken if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs}
+        return [taken - late, late] if late else [taken]
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Any:
+        """A CastLike that is unfolded waits for the first of its inputs only."""
+        return super().groups(_edited(with_plain_shapes(graph), _cast_alone), taken, options)
+
+    def stops(self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
+        """Groups that the provider composes and cannot set up; the session is then not created."""
+        found: dict[str, Dropped] = {}
+        for group in groups:
+            why = _no_input(graph, group) or _double(graph, group)
+            if why is not None:
+                found.update(dict.fromkeys(group, why))
+            found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
+        return found
+
+
+_RMS_WEIGHT = Dropped(
+    "ACL703",
+    "rms-weight-first",
+    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the product as x * weight",
+)
+_NO_INPUTS = Dropped(
+    "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
+)
+_DOUBLE = Dropped(
+    "ACL703",
+    "float64-between-groups",
+    "its group reads or writes a tensor of float64, which the provider computes with as float32 and cannot hand over: the session stops; "
+    "cast to float32 before what stays on the CPU",
+)
+
+
+def _as_built(graph: Graph) -> Graph:
+    """The graph as the provider's builders see it."""
+    shown = _edited(graph, lambda graph, op: _as_cast(graph, op) or op)
+    edge = {*shown.inputs, *shown.outputs}
+    kept = {name for op in shown.ops() if op.type in _KEEPS_DOUBLE for name in op.inputs[1:]}
+    inner = {tensor.name for tensor in shown.tensors.values() if tensor.dtype == "float64" and tensor.name not in edge}
+    if not inner - kept:
+        return shown
+    return _edited(shown, lambda graph, op: _to_single(op, inner), inner - kept)
+
+
+def _edited(graph: Graph, edit: Any, single: Set[str] = frozenset()) -> Graph:
+    """A graph with operators of the same ids, and some tensors in float32; the same graph when nothing is edited."""
+    ops = [edit(graph, op) for op in graph.ops()]
+    if not single and all(new is old for new, old in zip(ops, graph.ops(), strict=True)):
+        return graph
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    for tensor in graph.tensors.values():
+        view.add_tensor(_in_single(tensor) if tensor.name in single else tensor)
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in ops:
+        view.add_op(op)
+    return view
+
+
+def _in_single(tensor: Tensor) -> Tensor:
+    """A tensor of float64 as one of float32."""
+    stored = tensor.const
+    if stored is None:
+        return replace(tensor, dtype="float32")
+    return replace(tensor, dtype="float32", const=Constant("float32", stored.shape, loader=lambda: _single_bytes(stored)))
+
+
+def _single_bytes(stored: Constant) -> bytes:
+    values: bytes = stored.read().astype("<f4").tobytes()
+    return values
+
+
+def _to_single(op: Operator, inner: Set[str]) -> Operator:
+    if op.type != "Cast" or op.attrs.get("to") != _TO["float64"] or op.outputs[0] not in inner:
+        return op
+    return replace(op, attrs={**op.attrs, "to": _TO["float32"]})
+
+
+def _as_cast(graph: Graph, op: Operator) -> Operator | None:
+    """What CastLike is built as, and what it is unfolded into; None for other operators."""
+    if op.type != "CastLike" or len(op.inputs) < 2:
+        return None
+    like = graph.find(op.inputs[1] or "")
+    return replace(op, type="Cast", inputs=op.inputs[:1], attrs={"to": _TO.get(like.dtype if like else "", 0)})
+
+
+def _cast_alone(graph: Graph, op: Operator) -> Operator:
+    """The Cast that a CastLike becomes before the second round, where the provider refuses it in the first ("Cannot get shape")."""
+    tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
+    if op.type != "CastLike" or all(tensor is not None and tensor.static for tensor in tensors):
+        return op
+    cast = _as_cast(graph, op)
+    return op if cast is None else replace(cast, attrs={**cast.attrs, _UNFOLDED: 1})
+
+
+def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:
+    """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that no builder has added."""
+    names = entering(graph, group)
+    if not names:
+        return _NO_INPUTS
+    used = {name for id in group for name in _used(graph.op(id))}
+    if names[0] in used:
+        return None
+    words = (
+        f"the first input of its group, {names[0]!r}, is read for its dtype or sizes only: the provider then finds no input at all, and "
+        "the session stops"
+    )
+    return Dropped("ACL703", "first-input-unused", words)
+
+
+def entering(graph: Graph, group: Sequence[str]) -> list[str]:
+    """What a group reads from outside of it, constants left out, in the order of ``ResolveGraphInputOutputOrder``.
+
+    That is the order of the model's inputs where the group reads all of these, else the order in which its operators read.
+    """
+    written: set[str] = set()
+    found: dict[str, None] = {}
+    for id in group:
+        op = graph.op(id)
+        found.update((name, None) for name in reads(op) if name not in written and graph.constant(name) is None)
+        written.update(name for name in op.outputs if name)
+    fed = [name for name in graph.inputs if graph.constant(name) is None]
+    if not all(name in found for name in fed):
+        return list(found)
+    return [*fed, *(name for name in found if name not in fed)]
+
+
+_DATA_ONLY = ("CastLike", "Reshape", "Squeeze", "Unsqueeze")
+
+
+def _used(op: Operator) -> Sequence[str]:
+    """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second input, the first."""
+    return [name for name in (op.inputs[:1] if op.type in _DATA_ONLY else reads(op)) if name]
+
+
+def _double(graph: Graph, group: Sequence[str]) -> Dropped | None:
+    """``Unsupported FP64 data type in graph IO``."""
+    inside = set(group)
+    used = {name for id in group for name in _used(graph.op(id))}
+    crossing = [name for name in entering(graph, group) if name in used]
+    for name in (name for id in group for name in graph.op(id).outputs if name):
+        if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
+            crossing.append(name)
+    return _DOUBLE if any(graph.tensor(name).dtype == "float64" for name in crossing) else None

@@ -1,0 +1,140 @@
+"""The rounds and refusals of the QNN provider, on graphs that onnxruntime-qnn 2.7.0 showed them on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from accelint.analyzer.check import Coverage, check
+from accelint.analyzer.formats import load
+from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.policies.ort_order import topological
+from accelint.analyzer.policies.ort_qnn import entering
+from accelint.analyzer.runtimes import Request, Session
+from accelint.rules.registry import choose
+from onnx import TensorProto, helper, numpy_helper
+
+FLOAT, DOUBLE, INT64, BOOL = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.INT64, TensorProto.BOOL
+Shaped = dict[str, tuple[int, list[Any] | None]]
+
+
+def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
+    return helper.make_node(kind, inputs.split(), outputs.split(), **attrs)
+
+
+def model(nodes: list[onnx.NodeProto], inputs: Shaped, outputs: Shaped, constants: dict[str, Any] | None = None) -> bytes:
+    for index, item in enumerate(nodes):
+        item.name = f"n{index}"
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(name, *what) for name, what in inputs.items()],
+        [helper.make_tensor_value_info(name, *what) for name, what in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
+    )
+    opset = [helper.make_opsetid("", 20)]
+    data: bytes = helper.make_model(made, opset_imports=opset, ir_version=10).SerializeToString()
+    return data
+
+
+def checked(data: bytes) -> Coverage:
+    return check(from_bytes(data).graph, choose("onnxruntime/qnn:sm8650"))
+
+
+X: Shaped = {"x": (FLOAT, [2, 4])}
+Y: Shaped = {"y": (FLOAT, [2, 4])}
+R: Shaped = {"r": (FLOAT, [2])}
+OPEN: Shaped = {"r": (FLOAT, ["N"])}
+THREE = {"c": np.int64(3)}
+CAST = node("CastLike", "c r", "k")
+ADD = node("Add", "x k", "y")
+DOUBLES = node("Cast", "x", "d", to=DOUBLE)
+SINGLES = node("Cast", "e", "y", to=FLOAT)
+
+CASES = {
+    "dtype-first": (model([CAST, ADD], R | X, Y, THREE), "first-input-unused"),
+    "dtype-second": (model([CAST, ADD], X | R, Y, THREE), None),
+    "dtype-of-the-data": (model([node("CastLike", "c x", "k"), ADD], X, Y, THREE), None),
+    "dtype-of-nothing-else": (model([CAST], R, {"k": (FLOAT, [])}, THREE), "first-input-unused"),
+    "open-and-alone": (model([CAST, node("Relu", "x", "z"), node("Add", "z k", "y")], X | OPEN, Y, THREE), "group-without-inputs"),
+    "open-in-company": (
+        model([CAST, node("CastLike", "x r", "z"), node("Erf", "z", "y"), node("Erf", "k", "w")], X | OPEN, Y | {"w": (FLOAT, [])}, THREE),
+        None,
+    ),
+    "sizes-first": (model([node("Reshape", "x s", "y")], {"s": (INT64, [2])} | X, {"y": (FLOAT, [4, 2])}), "first-input-unused"),
+    "sizes-second": (model([node("Reshape", "x s", "y")], X | {"s": (INT64, [2])}, {"y": (FLOAT, [4, 2])}), None),
+    "constants-only": (
+        model([node("Relu", "k", "y"), node("Erf", "x", "z")], X, Y | {"z": (FLOAT, [2, 4])}, {"k": np.ones((2, 4), np.float32)}),
+        "group-without-inputs",
+    ),
+    "double-inside": (model([DOUBLES, node("Mul", "d d", "e"), SINGLES], X, Y), None),
+    "double-constant": (model([DOUBLES, node("Mul", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), None),
+    "double-model-input": (model([node("Mul", "x x", "e"), SINGLES], {"x": (DOUBLE, [2, 4])}, Y), "float64-between-groups"),
+    "double-model-output": (model([DOUBLES, node("Mul", "d d", "y")], X, {"y": (DOUBLE, [2, 4])}), "float64-between-groups"),
+    "double-to-the-host": (model([DOUBLES, node("Erf", "d", "e"), SINGLES], X, Y), "float64-between-groups"),
+    "double-limits-of-clip": (model([DOUBLES, node("Clip", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), "float64-between-groups"),
+    "double-all-the-way": (model([node("Mul", "x x", "y")], {"x": (DOUBLE, [2, 4])}, {"y": (DOUBLE, [2, 4])}), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_groups_that_cannot_be_set_up_refuse_the_model(name: str) -> None:
+    data, rule = CASES[name]
+    coverage = checked(data)
+    assert {item.rule for item in coverage.findings if item.effect == "rejected"} == ({rule} if rule else set())
+    assert (coverage.verdict == "rejected") == (rule is not None)
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[Session]:
+    pytest.importorskip("onnxruntime_qnn", reason="needs onnxruntime-qnn")
+    with Session("onnxruntime/qnn:sm8650", timeout=60) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_provider_says_the_same(name: str, session: Session, tmp_path: Path) -> None:
+    path = tmp_path / "case.onnx"
+    path.write_bytes(CASES[name][0])
+    answer = session.ask(Request(path))
+    coverage = check(load(path), choose("onnxruntime/qnn:sm8650"))
+    assert answer.status == ("refused" if CASES[name][1] else "ok"), answer.reason
+    if answer.ok:
+        placed = {item.id: item.device for item in answer.placement}
+        assert {op.id: op.verdict.value == "accelerated" for op in coverage.operators} == {
+            op.id: placed[op.id] == "accelerator" for op in coverage.operators
+        }
+        assert len(coverage.partitions) == answer.partitions
+
+
+def test_a_function_that_the_provider_takes_in_part_makes_groups_of_a_second_round() -> None:
+    data = model([node("Relu", "x", "a"), node("Mish", "a", "b"), node("Relu", "b", "y")], X, Y)
+    graph = from_bytes(data).graph
+    coverage = checked(data)
+    assert [[graph.op(id).type for id in part.operators] for part in coverage.partitions] == [["Relu"], ["Relu"], ["Mish"]]
+
+
+def test_a_group_of_the_first_round_is_one_operator_in_the_second() -> None:
+    """Both CastLike are unfolded; the second reads what waits for the first through a group, and so comes in a later group."""
+    nodes = [
+        node("CastLike", "x r", "a"), node("Erf", "x", "b"), node("Add", "a b", "c"), node("Erf", "c", "d"), node("CastLike", "d r", "y"),
+    ]  # fmt: skip
+    coverage = checked(model(nodes, X | OPEN, Y))
+    assert [part.operators for part in coverage.partitions] == [("main/2",), ("main/0",), ("main/4",)]
+
+
+def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() -> None:
+    graph = from_bytes(
+        model([node("Neg", "b", "c"), node("Add", "c a", "y")], {"a": (FLOAT, [2]), "b": (FLOAT, [2])}, {"y": (FLOAT, [2])})
+    ).graph
+    assert entering(graph, ["main/0", "main/1"]) == ["a", "b"]
+    assert entering(graph, ["main/1"]) == ["c", "a"]
+
+
+def test_the_provider_meets_operators_depth_first_from_the_last() -> None:
+    nodes = [node("Relu", "x", "a"), node("Neg", "x", "b"), node("Add", "a b", "y")]
+    assert topological(from_bytes(model(nodes, X, Y)).graph) == ["main/1", "main/0", "main/2"]
