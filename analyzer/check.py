@@ -13,7 +13,7 @@ from ..rules.verdict import Answer, Verdict
 from .cost import boundary, macs
 from .graph import Graph, Operator
 from .model import Model
-from .policies import BottomUp, Dropped, Policy, Viewing, policy_of
+from .policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +188,7 @@ class _Check:
                 words = f"its bodies were handed over before {op.type} itself: the group in them cannot be compiled, and the session stops"
                 self._refuse(op, Dropped("ACL703", "group-in-a-body", words))
             else:
+                inner -= {id for id in inner if self.verdicts[id].verdict is Verdict.FOLDED}
                 self.verdicts.update((id, replace(self.verdicts[id], verdict=Verdict.ACCELERATED, findings=())) for id in inner)
 
     def _operator(self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool) -> None:
@@ -201,7 +202,33 @@ class _Check:
             self._record(graph, op, Verdict.ACCELERATED, [])
         else:
             verdict, findings = judge(graph, shown, self.chosen)
+            if op.graphs and verdict is not Verdict.FALLBACK and isinstance(self.policy, BranchWise):
+                inner = self._of_bodies(op)
+                verdict, findings = _worst(verdict, inner), findings + self._held_up(op, inner)
             self._record(graph, op, verdict, findings)
+
+    def _of_bodies(self, op: Operator) -> dict[str, Verdict]:
+        """Type -> verdict of the operators of the bodies, by the rules alone."""
+        found: dict[str, Verdict] = {}
+        for body in op.graphs.values():
+            folded = self.policy.folded(body, self.options)
+            seen = self.policy.view(body, self.options) if isinstance(self.policy, Viewing) else body
+            for inner in seen.ops():
+                if inner.id not in folded:
+                    verdict = judge(seen, inner, self.chosen)[0]
+                    verdict = _worst(verdict, self._of_bodies(inner)) if inner.graphs else verdict
+                    found[inner.type] = _worst(verdict, {"": found.get(inner.type, verdict)})
+        return found
+
+    def _held_up(self, op: Operator, inner: Mapping[str, Verdict]) -> list[Finding]:
+        """What in the bodies keeps an operator from being taken, or makes the runtime refuse it."""
+        found: list[Finding] = []
+        for verdict, rule, words in _OF_BODIES:
+            types = ", ".join(sorted(name for name, met in inner.items() if met is verdict))
+            if types:
+                made = self._made(op, Dropped("ACL203", rule, f"{op.type} is taken with all that is in its bodies, and {types} {words}"))
+                found.append(replace(made, severity="error", effect="rejected") if verdict is Verdict.REJECTED else made)
+        return found
 
     def _record(self, graph: Graph, op: Operator, verdict: Verdict, findings: Iterable[Finding]) -> None:
         start = len(self.findings)
@@ -265,6 +292,20 @@ class _Check:
             partitions = ()
         pack = self.chosen.pack
         return Coverage(self.chosen.target, f"{pack.runtime} {self.chosen.version}", operators, tuple(self.findings), partitions)
+
+
+_OF_BODIES = (
+    (Verdict.FALLBACK, "operator-of-a-body", "is not taken"),
+    (Verdict.UNKNOWN, "operator-of-a-body", "is not known to be taken"),
+    (Verdict.REJECTED, "operator-of-a-body-refused", "cannot be compiled"),
+)
+_RANK = (Verdict.FALLBACK, Verdict.UNKNOWN, Verdict.REJECTED)
+
+
+def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
+    """What an operator with bodies comes to: taken when all in them are taken."""
+    met = {own, *inner.values()}
+    return next((verdict for verdict in _RANK if verdict in met), own)
 
 
 def _inside(graph: Graph) -> Iterator[str]:

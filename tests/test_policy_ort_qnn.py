@@ -96,19 +96,22 @@ def session() -> Iterator[Session]:
         yield opened
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_provider_says_the_same(name: str, session: Session, tmp_path: Path) -> None:
-    path = tmp_path / "case.onnx"
-    path.write_bytes(CASES[name][0])
+def agrees(data: bytes, session: Session, path: Path) -> None:
+    """Verdicts and partitions are the provider's, where it takes the model."""
+    path.write_bytes(data)
     answer = session.ask(Request(path))
     coverage = check(load(path), choose("onnxruntime/qnn:sm8650"))
-    assert answer.status == ("refused" if CASES[name][1] else "ok"), answer.reason
+    assert (answer.status, answer.ok) == ("refused" if coverage.verdict == "rejected" else "ok", coverage.verdict != "rejected")
     if answer.ok:
         placed = {item.id: item.device for item in answer.placement}
-        assert {op.id: op.verdict.value == "accelerated" for op in coverage.operators} == {
-            op.id: placed[op.id] == "accelerator" for op in coverage.operators
-        }
+        taken = {op.id for op in coverage.operators if op.verdict.value == "accelerated"}
+        assert taken == {op.id for op in coverage.operators if placed[op.id] == "accelerator"}
         assert len(coverage.partitions) == answer.partitions
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_provider_says_the_same(name: str, session: Session, tmp_path: Path) -> None:
+    agrees(CASES[name][0], session, tmp_path / "case.onnx")
 
 
 def test_a_function_that_the_provider_takes_in_part_makes_groups_of_a_second_round() -> None:
@@ -138,3 +141,57 @@ def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() 
 def test_the_provider_meets_operators_depth_first_from_the_last() -> None:
     nodes = [node("Relu", "x", "a"), node("Neg", "x", "b"), node("Add", "a b", "y")]
     assert topological(from_bytes(model(nodes, X, Y)).graph) == ["main/1", "main/0", "main/2"]
+
+
+def branch(nodes: list[onnx.NodeProto], result: str, constants: dict[str, Any] | None = None) -> onnx.GraphProto:
+    stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
+    return helper.make_graph(nodes, "b", [], [helper.make_tensor_value_info(result, FLOAT, [2, 4])], stored)
+
+
+def choice(one: onnx.GraphProto, other: onnx.GraphProto, result: str = "y", condition: str = "c") -> onnx.NodeProto:
+    return helper.make_node("If", [condition], [result], then_branch=one, else_branch=other)
+
+
+C: Shaped = {"c": (BOOL, [])}
+ABS = branch([node("Abs", "x", "b")], "b")
+ERF = branch([node("Erf", "x", "b")], "b")
+RELU = branch([node("Relu", "x", "a")], "a")
+ONES = np.ones((2, 4), np.float32)
+LATE = choice(branch([node("Erf", "z", "a")], "a"), ABS, "w")
+BEHIND_ERF = [node("Erf", "z", "w"), node("ReduceMax", "w", "m", keepdims=0), node("Cast", "m", "c", to=BOOL)]
+
+BRANCHES = {
+    "both-taken": (model([choice(RELU, ABS)], C | X, Y), ["If"], None),
+    "one-not-taken": (model([choice(RELU, ERF)], C | X, Y), [], "operator-of-a-body"),
+    "nested": (model([choice(branch([choice(RELU, ABS, "d")], "d"), branch([node("Neg", "x", "e")], "e"))], C | X, Y), ["If"], None),
+    "one-name-twice": (model([choice(RELU, branch([node("Abs", "x", "a")], "a"))], C | X, Y), [], "branches-apart"),
+    "the-name-of-the-result": (model([choice(branch([node("Relu", "x", "y")], "y"), ABS)], C | X, Y), [], "branches-apart"),
+    "constant-in-the-branch": (model([choice(branch([node("Add", "x k", "a")], "a", {"k": ONES}), ABS)], C | X, Y), ["If"], None),
+    "constant-outside": (model([choice(branch([node("Add", "x k", "a")], "a"), ABS)], C | X, Y, {"k": ONES}), [], "captured-constant"),
+    "computed-on-the-host": (
+        model([node("Erf", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y), [], "captured-from-the-host",
+    ),
+    "computed-before": (model([node("Relu", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y), ["If", "Relu"], None),
+    "not-waited-for": (
+        model([node("Relu", "x", "z"), *BEHIND_ERF, choice(branch([node("Neg", "z", "a")], "a"), ABS)], X, Y), [], "groups-in-a-circle",
+    ),
+    "on-the-host-and-not-waited-for": (
+        model([node("Relu", "x", "t"), node("Neg", "t", "z"), LATE, node("Abs", "w", "y")], C | X, Y), [], "groups-in-a-circle",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_if_is_taken_with_all_that_is_in_its_branches(name: str) -> None:
+    data, accelerated, rule = BRANCHES[name]
+    coverage = checked(data)
+    found = sorted(op.type for op in coverage.operators if op.verdict.value == "accelerated" and op.id.count("/") == 1)
+    assert found == sorted(accelerated)
+    assert rule is None or rule in {item.rule for item in coverage.findings}
+    inner = {op.verdict.value for op in coverage.operators if op.id.count("/") > 1}
+    assert inner == ({"accelerated"} if "If" in accelerated else {"fallback"})
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_the_provider_says_the_same_of_if(name: str, session: Session, tmp_path: Path) -> None:
+    agrees(BRANCHES[name][0], session, tmp_path / "case.onnx")

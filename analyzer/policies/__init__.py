@@ -69,6 +69,13 @@ class BottomUp(Protocol):
     bodies_first: bool
 
 
+@runtime_checkable
+class BranchWise(Protocol):
+    """A policy whose accelerator takes an operator with bodies only with all that is in them."""
+
+    branch_wise: bool
+
+
 _HOME = {
     "waves": ("waves", "Waves"),
     "folding": ("folding", "Folding"),

@@ -34,6 +34,8 @@ class OrtCompile:
     """
 
     bodies = False
+    captures_wait = True
+    """Whether the walk waits for what an operator's bodies read from outside, as it does for the operator's own inputs."""
 
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Constant operators: they become initializers before any provider is asked."""
@@ -65,7 +67,7 @@ class OrtCompile:
         dropped.update(small)
         kept: list[tuple[str, ...]] = []
         for offered in self.rounds(graph, taken - small.keys(), options):
-            for group in _Walk(graph, offered, found, folded, tuple(kept)).run():
+            for group in _Walk(graph, offered, found, folded, tuple(kept), captures_wait=self.captures_wait).run():
                 why = _too_little([graph.op(id) for id in group], options)
                 if why is None and options.get("constants") == "host" and _only_constants(graph, group):
                     why = _CONSTANT
@@ -151,12 +153,20 @@ class _Walk:
     """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for the next group."""
 
     def __init__(
-        self, graph: Graph, taken: Set[str], found: Mapping[str, Unit], gone: Set[str], made: Sequence[Sequence[str]] = ()
+        self,
+        graph: Graph,
+        taken: Set[str],
+        found: Mapping[str, Unit],
+        gone: Set[str],
+        made: Sequence[Sequence[str]] = (),
+        *,
+        captures_wait: bool = True,
     ) -> None:
         self.taken = taken
         self.found = found
         self.home = {id: group[0] for group in made for id in group}
         """The groups of earlier rounds: each is one operator by now."""
+        self.captures_wait = captures_wait
         self.heads = [op for id in topological(graph) if id not in gone and self._head(id) == id and (op := graph.op(id))]
         self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
         self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
@@ -174,7 +184,7 @@ class _Walk:
             for writer in self._writers(graph, name, gone):
                 if writer != head:
                     self.readers[writer].append(head)
-                    self.waiting[head] += 1
+                    self.waiting[head] += self.captures_wait or not op.graphs or op.id in self.home or name in op.inputs
 
     def _reads(self, graph: Graph, op: Operator) -> list[str]:
         """What a head reads from outside of its unit: past its own dequantize operators, that every unit has for itself."""

@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from ..graph import Constant, Graph, Operator, Tensor
-from . import Dropped
+from . import Dropped, Grouping
 from .ort import OrtCompile, with_plain_shapes
 from .ort_fusions import weight_before_rms
-from .ort_order import reads
+from .ort_order import reads, writers
 
 _TO = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9, "float16": 10,
@@ -34,6 +34,10 @@ class Qnn(OrtCompile):
             these in their place. CastLike, which the provider also takes as it stands, is one where a size is not known.
     """
 
+    bodies_first = True
+    branch_wise = True
+    captures_wait = False
+
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
         """As for every provider that compiles, with CastLike as the Cast that it becomes, and float64 inside as float32."""
         return super().view(_as_built(graph), options)
@@ -43,9 +47,14 @@ class Qnn(OrtCompile):
         late = {id for id in taken if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs}
         return [taken - late, late] if late else [taken]
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Any:
-        """A CastLike that is unfolded waits for the first of its inputs only."""
-        return super().groups(_edited(with_plain_shapes(graph), _cast_alone), taken, options)
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes all."""
+        built = _edited(with_plain_shapes(graph), _cast_alone)
+        apart = _captures_from_the_host(built, taken)
+        found = super().groups(built, taken - apart.keys(), options)
+        if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
+            return Grouping((), {**dict.fromkeys((id for group in found.groups for id in group), _CIRCLE), **found.dropped, **apart})
+        return Grouping(found.groups, {**found.dropped, **apart}, found.refused)
 
     def stops(self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
         """Groups that the provider composes and cannot set up; the session is then not created."""
@@ -58,6 +67,20 @@ class Qnn(OrtCompile):
         return found
 
 
+_CIRCLE = Dropped(
+    "ACL601",
+    "groups-in-a-circle",
+    "the provider does not wait for what If and Loop read from outside of their bodies: a group that it made depends on itself, and "
+    "ONNX Runtime then takes none of its groups",
+)
+_CAPTURED = Dropped(
+    "ACL203",
+    "captured-from-the-host",
+    "a branch reads a tensor that an operator on the CPU computes: pass it through an operator that is taken",
+)
+_CAPTURED_CONSTANT = Dropped(
+    "ACL203", "captured-constant", "a branch reads a constant of the main graph, which the provider does not find: store it in the branch"
+)
 _RMS_WEIGHT = Dropped(
     "ACL703",
     "rms-weight-first",
@@ -134,6 +157,40 @@ def _cast_alone(graph: Graph, op: Operator) -> Operator:
         return op
     cast = _as_cast(graph, op)
     return op if cast is None else replace(cast, attrs={**cast.attrs, _UNFOLDED: 1})
+
+
+def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
+    """Operators with bodies that read what the provider does not compute ("produced outside the QNN partition"), in file order."""
+    apart: dict[str, Dropped] = {}
+    for op in graph.ops():
+        if op.id not in taken or not op.graphs:
+            continue
+        names = [name for body in op.graphs.values() for name in body.captures()]
+        sources = [graph.producer(name) for name in names if graph.constant(name) is None]
+        if any(graph.constant(name) is not None for name in names):
+            apart[op.id] = _CAPTURED_CONSTANT
+        elif any(source is not None and (source.id not in taken or source.id in apart) for source in sources):
+            apart[op.id] = _CAPTURED
+    return apart
+
+
+def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
+    """Whether an operator outside of a group reads from it and is, at last, read by it."""
+    inside = set(group)
+    readers: dict[str, list[str]] = {op.id: [] for op in graph.ops()}
+    for op in graph.ops():
+        for writer in writers(graph, op):
+            readers[writer].append(op.id)
+    todo = [id for member in group for id in readers[member] if id not in inside]
+    seen = set(todo)
+    while todo:
+        for id in readers[todo.pop()]:
+            if id in inside:
+                return True
+            if id not in seen:
+                seen.add(id)
+                todo.append(id)
+    return False
 
 
 def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:

@@ -57,3 +57,23 @@ def qnn_slope_along_the_last(graph: Graph, op: Operator, context: Context) -> Ou
     channels = len(shape) >= 3 and all(dim == 1 for at, dim in enumerate(shape) if at != len(shape) - 3)
     moved = channels and any(other.type == "Conv" for other in graph.ops())
     return holds_if(last or moved, f"slope of {'x'.join(map(str, shape))}", "along the last dimension")
+
+
+@predicate("qnn_branches_apart")
+def qnn_branches_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No two branches write or store tensors of one name, and neither writes one of the operator's own name."""
+    own = [{name for name in body.tensors if body.producer(name) is not None or body.constant(name)} for body in op.graphs.values()]
+    met: set[str] = {name for name in op.outputs if name}
+    for names in own:
+        shared = sorted(met & names)
+        if shared:
+            return Outcome(Answer.FAILS, f"a second tensor {shared[0]!r}", "names that differ")
+        met |= names
+    return Outcome(Answer.HOLDS)
+
+
+@predicate("qnn_branches_without_average")
+def qnn_branches_without_average(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No branch holds an AveragePool."""
+    found = any(inner.type == "AveragePool" for body in op.graphs.values() for _, inner in body.walk())
+    return holds_if(not found, "AveragePool", "other operators")
