@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..rules.pack import Chosen, Failure, Rule
+from ..rules.registry import choose
 from ..rules.subjects import operator_key
 from ..rules.verdict import Answer, Verdict
 from .cost import boundary, macs
@@ -152,6 +153,7 @@ class _Check:
         self.rejected = False
         self.lasting = {rule.name for rule in chosen.pack.rules if rule.scope == "model" and rule.effect == "rejected"}
         self.seen: set[int] = set()
+        self.left: list[tuple[Graph, Operator]] = []
 
     def graph(self, graph: Graph, *, placed: bool) -> None:
         """Check one graph and the bodies in it; operators of a graph that is not placed run on the host."""
@@ -163,6 +165,7 @@ class _Check:
         shown = {op.id: op for op in seen.ops()}
         for op in graph.ops():
             self._operator(seen, shown.get(op.id), op, folded=op.id in folded, placed=placed)
+            self.left.append((graph, op))
         first = isinstance(self.policy, BottomUp)
         if first:
             self._bodies(graph, placed=placed)
@@ -283,8 +286,20 @@ class _Check:
             evidence="source", source=self.chosen.pack.title, fingerprint=fingerprint(self.chosen.target, why.rule, op),
         )  # fmt: skip
 
+    def _host(self) -> None:
+        """What is left goes to the host, which may have no kernel for it: then the session stops."""
+        if self.rejected or not self.chosen.pack.host:
+            return
+        host = choose(self.chosen.pack.host)
+        for graph, op in self.left:
+            refusal = _refusal(graph, op, host) if self.verdicts[op.id].verdict is Verdict.FALLBACK else None
+            if refusal is not None:
+                words = f"it is left to {host.pack.title}, which refuses it, and the session stops: {refusal.message}"
+                self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
+
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model runs."""
+        self._host()
         operators = tuple(self.verdicts.values())
         partitions = tuple(self.partitions)
         if self.rejected:
@@ -306,6 +321,14 @@ def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
     """What an operator with bodies comes to: taken when all in them are taken."""
     met = {own, *inner.values()}
     return next((verdict for verdict in _RANK if verdict in met), own)
+
+
+def _refusal(graph: Graph, op: Operator, host: Chosen) -> Finding | None:
+    """Why the host stops at an operator, by the rules that are not about files; an operator of another domain may be registered there."""
+    verdict, findings = judge(graph, op, host)
+    of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
+    found = [item for item in findings if item.effect == "rejected" and item.rule not in of_files and item.rule != "custom-operator"]
+    return found[0] if found and verdict is Verdict.REJECTED else None
 
 
 def _inside(graph: Graph) -> Iterator[str]:

@@ -17,7 +17,7 @@ from .verdict import EFFECTS, EVIDENCE, SEVERITIES
 _HERE = Path(__file__).parent
 _PACK_KEYS = {
     "target", "title", "dialect", "runtime", "version", "date", "default", "policy", "policy_options", "predicates",
-    "extends", "drop", "runs_here", "precision", "notes",
+    "extends", "drop", "runs_here", "host", "precision", "notes",
 }  # fmt: skip
 _TOP_KEYS = {"pack", "source", "variant", "support", "rule"}
 _RULE_KEYS = {
@@ -87,6 +87,7 @@ def read_pack(path: Path, folder: Path | None = None) -> Pack:
         policy=inherit("policy", ""),
         policy_options=inherit("policy_options", {}),
         runs_here=inherit("runs_here", ""),
+        host=inherit("host", ""),
         precision=inherit("precision", ""),
         notes=inherit("notes", ""),
         sources=sources,

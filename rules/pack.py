@@ -139,6 +139,8 @@ class Pack:
     policy_options: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs_here: str = ""
+    host: str = ""
+    """The target that what is left goes to, with its version, where it may refuse that (``onnxruntime/cpu@1.27.0``)."""
     precision: str = ""
     notes: str = ""
     conformance: Mapping[str, Any] = field(default_factory=dict)
