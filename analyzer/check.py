@@ -327,7 +327,9 @@ def _refusal(graph: Graph, op: Operator, host: Chosen) -> Finding | None:
     """Why the host stops at an operator, by the rules that are not about files; an operator of another domain may be registered there."""
     verdict, findings = judge(graph, op, host)
     of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
-    found = [item for item in findings if item.effect == "rejected" and item.rule not in of_files and item.rule != "custom-operator"]
+    registrable = op.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+    gone = {*of_files, *(["custom-operator"] if registrable else [])}
+    found = [item for item in findings if item.effect == "rejected" and item.rule not in gone]
     return found[0] if found and verdict is Verdict.REJECTED else None
 
 

@@ -145,8 +145,8 @@ def _join(left: Combination, right: Combination) -> Combination | None:
     return {place: types | right[place] for place, types in left.items()}
 
 
-FOLLOWS = ("EyeLike", "RandomNormalLike", "RandomUniformLike")
-"""The result has the type of the input where the attribute dtype is absent: casts around the operator serve float16 then."""
+FOLLOWS = ("EyeLike", "RandomNormalLike", "RandomUniformLike", "com.microsoft:GridSample")
+"""Only the result shows the type parameter: where the input is float16, casts around the operator serve a float16 result."""
 ORDER = [
     "float32",
     "float16",
@@ -173,11 +173,11 @@ def _condition(place: Place, types: frozenset[str]) -> str:
     return f'{{ {place[0]} = {place[1]}, of = "dtype", one_of = {json.dumps(_sorted(types))} }}'
 
 
-def _case(op: str, version: int, tensors: Combination | dict[Place, str], set_dtype: bool = False) -> str:
+def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str:
     sides: dict[str, list[str]] = {"input": [], "output": []}
     for (side, index), dtype in sorted(tensors.items()):
         sides[side] += ["float32[2]"] * (index - len(sides[side])) + [f"{dtype}[2]"]
-    parts = [f'type = "{op}"', f"version = {version}", *(["attrs = { dtype = 10 }"] if set_dtype else [])]
+    parts = [f'type = "{op}"', f"version = {version}"]
     parts += [f"in = {json.dumps(sides['input'])}"] if sides["input"] else []
     parts += [f"out = {json.dumps(sides['output'])}"] if sides["output"] else []
     return "{ " + ", ".join(parts) + " }"
@@ -285,12 +285,14 @@ def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: lis
         require = _condition(place, frozenset(types))
         if kind == "follows":
             alone = _condition(place, frozenset({"float16"}))
-            require = f'{{ any_of = [[{require}], [{{ attr = "dtype", present = false }}, {alone}]] }}'
+            require = f"{{ any_of = [[{require}], [{_condition(('input', 0), frozenset({'float16'}))}, {alone}]] }}"
         good, wrong = {place: types[0]}, {place: bad}
         what = f"{place[0]}-{place[1]}"
     low, high = bounds
     guard = ""
-    holds, set_dtype = [_case(ops[0][0], max(low, ops[0][1]), good)], content[0] == "follows" and wrong == {place: "float16"}
+    holds = [_case(ops[0][0], max(low, ops[0][1]), good)]
+    if content[0] == "follows":
+        wrong["input", 0] = "float32"
     if low or high < OPEN:
         guard = (
             f'{{ op = "version", between = [{low}, {high}] }}'
@@ -299,13 +301,13 @@ def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: lis
             if low
             else f'{{ op = "version", at_most = {high} }}'
         )
-        holds.append(_case(ops[0][0], low - 1 if low else high + 1, wrong, set_dtype))
+        holds.append(_case(ops[0][0], low - 1 if low else high + 1, wrong))
     return [
         "[[rule]]", 'id = "ACL301"', f'name = "types-{number}-{what}"', f"ops = {json.dumps([name for name, _ in ops])}",
         'effect = "rejected"', 'message = "{seen}: {type} has kernels for {limit}"',
         *([f"when = [{guard}]"] if guard else []), f"require = [{require}]",
         'source = "kernels"', 'reason = "No kernel is registered for other element types."',
-        f"examples.holds = [{', '.join(holds)}]", f"examples.fails = [{_case(ops[0][0], max(low, ops[0][1]), wrong, set_dtype)}]", "",
+        f"examples.holds = [{', '.join(holds)}]", f"examples.fails = [{_case(ops[0][0], max(low, ops[0][1]), wrong)}]", "",
     ]  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import onnx_elementwise, onnx_layout, onnx_spatial
+from . import onnx_elementwise, onnx_layout, onnx_microsoft, onnx_spatial
 from .onnx_build import Arg, InvalidCase, Spec, build
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def _recipes() -> Iterator[Spec]:
     yield from onnx_elementwise.recipes()
     yield from onnx_spatial.recipes()
     yield from onnx_layout.recipes()
+    yield from onnx_microsoft.recipes()
 
 
 def _expand(specs: list[Spec]) -> Iterator[Spec]:
@@ -121,7 +122,7 @@ def _symbols(arg: Arg | None, which: slice, index: int) -> Arg | None:
 
 def _quantized(spec: Spec) -> Iterator[Spec]:
     """The operator between DequantizeLinear and QuantizeLinear."""
-    if spec.domain or spec.dtype != "float32" or spec.op in ("QuantizeLinear", "DequantizeLinear", "Cast", "Constant"):
+    if spec.results or spec.dtype != "float32" or spec.op in ("QuantizeLinear", "DequantizeLinear", "Cast", "Constant"):
         return
     for dtype in QUANTIZED:
         yield replace(spec, quantize=dtype)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import product
-from typing import Any
 
 from .onnx_build import Arg, Dims, Spec
 
@@ -176,62 +175,6 @@ def other() -> Iterator[Spec]:
     yield Spec("StringNormalizer", (Arg((4,), "string"),), {})
     yield Spec("TensorScatter", (Arg((1, 2, 4, 8)), Arg((1, 2, 1, 8)), Arg((1,), "int64", 0, True)), {}, opset=24)
     yield Spec("Swish", (Arg((4, 8)),), {}, opset=24)
-    yield from contrib()
-
-
-def contrib() -> Iterator[Spec]:
-    """Operators of the domain com.microsoft that exporters and optimizers write."""
-    same: tuple[tuple[str | None, Dims], ...] = ((None, X),)
-    unary: dict[str, dict[str, Any]] = {"Gelu": {}, "QuickGelu": {}, "FastGelu": {}, "BiasGelu": {}}
-    for op, attrs in unary.items():
-        inputs = (Arg(X), Arg((8,), const=True)) if op == "BiasGelu" else (Arg(X),)
-        yield Spec(op, inputs, attrs, "contrib", domain="com.microsoft", results=same)
-    yield Spec("QuickGelu", (Arg(X),), {"alpha": 1.0}, "alpha", domain="com.microsoft", results=same)
-    for trans in (0, 1):
-        right: Dims = (6, 8) if trans else (8, 6)
-        attrs = {"transB": trans, "alpha": 0.5}
-        yield Spec(
-            "FusedMatMul",
-            (Arg((2, 4, 8)), Arg(right, const=True)),
-            attrs,
-            f"t{trans}",
-            domain="com.microsoft",
-            results=((None, (2, 4, 6)),),
-        )
-        yield Spec(
-            "FusedMatMul",
-            (Arg((2, 4, 8)), Arg((2, *right))),
-            attrs,
-            f"t{trans}-computed",
-            domain="com.microsoft",
-            results=((None, (2, 4, 6)),),
-        )
-    for bits, block in product((4, 8), (16, 32)):
-        weight, scales = Arg((6, 64 // block, block * bits // 8), "uint8", const=True), Arg((6 * (64 // block),), const=True)
-        attrs = {"K": 64, "N": 6, "bits": bits, "block_size": block}
-        yield Spec(
-            "MatMulNBits",
-            (Arg((1, 4, 64)), weight, scales),
-            attrs,
-            f"b{bits}-{block}",
-            domain="com.microsoft",
-            results=((None, (1, 4, 6)),),
-        )
-    yield Spec(
-        "SkipLayerNormalization",
-        (Arg((1, 4, 8)), Arg((1, 4, 8)), Arg((8,), const=True)),
-        {},
-        domain="com.microsoft",
-        results=((None, (1, 4, 8)),),
-    )
-    yield Spec(
-        "SkipSimplifiedLayerNormalization",
-        (Arg((1, 4, 8)), Arg((1, 4, 8)), Arg((8,), const=True)),
-        {},
-        domain="com.microsoft",
-        results=((None, (1, 4, 8)),),
-    )
-    yield Spec("Inverse", (Arg((2, 3, 3)),), {}, "contrib", domain="com.microsoft", results=((None, (2, 3, 3)),))
 
 
 def recipes() -> Iterator[Spec]:
