@@ -17,7 +17,9 @@ from typing import Any
 
 from ..analyzer.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
 
-_TENSOR = re.compile(r"^(?P<flags>(?:[A-Za-z_:0-9.]+ )*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$")
+_TENSOR = re.compile(
+    r"^(?P<flags>(?:[A-Za-z_:0-9.]+ )*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$"
+)
 
 
 def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Graph, Operator]:
