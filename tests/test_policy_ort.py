@@ -22,7 +22,11 @@ FLOAT = TensorProto.FLOAT
 
 
 def graph(
-    nodes: Sequence[onnx.NodeProto], inputs: dict[str, Any], outputs: dict[str, Any], constants: dict[str, Any] | None = None
+    nodes: Sequence[onnx.NodeProto],
+    inputs: dict[str, Any],
+    outputs: dict[str, Any],
+    constants: dict[str, Any] | None = None,
+    opset: int = 17,
 ) -> Graph:
     """A graph from nodes; inputs and outputs map names to shapes (float) or (dtype, shape)."""
 
@@ -39,7 +43,7 @@ def graph(
         [info(*item) for item in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
     )
-    return from_bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=9).SerializeToString()).graph
+    return from_bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10).SerializeToString()).graph
 
 
 def names(graph: Graph, groups: tuple[tuple[str, ...], ...]) -> list[list[str]]:
@@ -216,6 +220,7 @@ def test_what_the_host_keeps_cannot_be_refused() -> None:
         {"x": (TensorProto.INT4, [1, 2, 4, 4, 4])},
         {"out": [1, 2, 1, 1, 1]},
         {"s": np.float32(0.1)},
+        opset=21,
     )
     coverage = check(made, choose("onnxruntime/qnn:sm8650"))
     assert coverage.verdict == "none"
