@@ -147,8 +147,10 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
         return bool(op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners")
     if op.type == "BatchNormalization":
         return all(_stored(graph, name) for name in op.inputs[1:])
+    if op.type in ("Min", "Max") and len(op.inputs) == 1:
+        return True
     if op.type not in ("Add", "Sub", "Mul", "Div", "Mean", "Sum"):
-        return op.type in moves
+        return op.type in moves or op.type in _READ_SHAPES
     data, result = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
     if len(op.inputs) == 1:
         return True
@@ -166,6 +168,8 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
     return result is not None and result.shape == data.shape and (len(data.shape) <= 2 or large <= {1})
 
 
+_READ_SHAPES = ("RandomNormalLike", "RandomUniformLike")
+"""What of their input is used is no number."""
 _OPEN_RANK = Dropped(
     "ACL703", "open-rank", "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops"
 )
