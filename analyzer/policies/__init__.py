@@ -79,6 +79,7 @@ class BranchWise(Protocol):
 _HOME = {
     "waves": ("waves", "Waves"),
     "folding": ("folding", "Folding"),
+    "onnxsim": ("onnxsim", "OnnxSim"),
     "litert-delegate": ("litert", "LiteRTDelegate"),
     "ort-compile": ("ort", "OrtCompile"),
     "ort-kernel": ("ort", "OrtKernel"),

@@ -9,10 +9,11 @@ from typing import Any
 from ..graph import Constant, Graph, Operator
 from .waves import Waves
 
-_RANDOM = {
+RANDOM = {
     "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "RandomStandardNormal",
     "RandomUniformInt", "TruncatedNormal",
 }  # fmt: skip
+"""Operators whose results are drawn anew."""
 
 
 class Folding(Waves):
@@ -41,7 +42,7 @@ def _ahead(graph: Graph) -> list[Operator]:
     known: set[str] = set()
     found = []
     for op in graph.ops():
-        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in _RANDOM and not op.graphs
+        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in RANDOM and not op.graphs
         if fixed and (_fixed_shape(graph, op) or _reads_known(graph, op, known)):
             known.update(name for name in op.outputs if name)
             found.append(op)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import prod
 from typing import Any
 
+from ...analyzer.formats.onnx_node import infer_outputs
 from ...analyzer.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate
 
+_BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Where")
 _TYPES = {"float16", "float32", "float64", "int32", "int64", "bool"}
 
 
@@ -50,19 +54,73 @@ def onnxsim_even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("onnxsim_stored_sizes")
 def onnxsim_stored_sizes(graph: Graph, op: Operator, context: Context, least: int) -> Outcome:
-    """Input 1, where the file stores it: all at least ``least``.
+    """Input 1, where its value is known: all at least ``least``."""
+    values = _values(graph, op, 1)
+    wrong = [value for value in values if value is not UNKNOWN and value < least]
+    return holds_if(not wrong, f"{values}", f"at least {least}")
 
-    A 0 of a shape passes where the rank stays, and beside a -1, which onnxsim resolves (measured).
 
-    What is computed of shapes ahead of time has neither negative sizes nor the 0 that means a copy.
+def _values(graph: Graph, op: Operator, place: int) -> list[Any]:
+    constant = graph.constant(op.inputs[place]) if len(op.inputs) > place else None
+    return [UNKNOWN] if constant is None or constant.dtype == "unknown" else constant_values(constant)
+
+
+@predicate("onnxsim_reshape")
+def onnxsim_reshape(graph: Graph, op: Operator, context: Context, right: bool) -> Outcome:
+    """The target shape in Core ML's reading: a 0 copies a dimension of the same rank, or (``right``) counted from the right.
+
+    ONNX counts from the left: where the ranks differ the result is another one, which its readers have to take.
     """
-    constant = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
-    values: list[Any] = [UNKNOWN] if constant is None or constant.dtype == "unknown" else constant_values(constant)
-    data = graph.input_tensors(op)[0]
-    same_rank = data is not None and data.shape is not None and len(data.shape) == len(values)
-    copies = least == 1 and (same_rank or -1 in values) and not op.attrs.get("allowzero")
-    wrong = [value for value in values if value is not UNKNOWN and value < least and not (value == -1 and least == 1)]
-    return holds_if(copies or not wrong, f"{values}", f"at least {least}")
+    target, data = _values(graph, op, 1), graph.input_tensors(op)[0]
+    if 0 not in target or data is None or data.shape is None or (not right and UNKNOWN in data.shape):
+        return holds_if(True, "", "")
+    shape = copied(list(data.shape), target, right=right) if not op.attrs.get("allowzero") else None
+    stored = graph.output_tensors(op)[0]
+    same = shape is not None and stored is not None and shape == stored.shape
+    fits = same or (shape is not None and op.outputs[0] is not None and _readers_take(graph, op.outputs[0], shape))
+    return holds_if(fits, f"{target} of rank {len(data.shape)}", "a shape that Core ML reads as ONNX does")
+
+
+def copied(source: list[Any], target: list[int], *, right: bool) -> tuple[Any, ...] | None:
+    """What coremltools 9.0 makes of a reshape's target (``replace_zeros_in_shape``); None where it refuses."""
+    if len(source) != len(target) and not right:
+        return None
+    lead = len(source) - len(target)
+    shape = [size if size else (source[at + lead] if at + lead >= 0 else 1) for at, size in enumerate(target)]
+    if not all(isinstance(size, int) for size in (*source, *shape)):
+        return tuple(shape)
+    if -1 in shape:
+        rest = -prod(shape)
+        shape[shape.index(-1)] = prod(source) // rest if rest else 0
+    return tuple(shape) if prod(shape) == prod(source) else None
+
+
+def _readers_take(graph: Graph, name: str, shape: tuple[Any, ...]) -> bool:
+    """No element-wise operator that the value reaches unchanged, or reduced, meets an operand that it does not broadcast with."""
+    shapes: dict[str, tuple[Any, ...]] = {name: shape}
+    for op in graph.ops():
+        inputs = {item: tensor for item in op.inputs if item and (tensor := graph.find(item)) is not None}
+        if not shapes.keys() & inputs or op.type == "Reshape" or not op.outputs or op.outputs[0] is None:
+            continue
+        seen = {item: replace(tensor, shape=shapes.get(item, tensor.shape)) for item, tensor in inputs.items()}
+        if op.type in _BROADCAST and not _broadcasts([tensor.shape for tensor in seen.values()]):
+            return False
+        values = {item: value for item in seen if (value := graph.constant(item)) is not None and value.dtype != "unknown"}
+        found = infer_outputs(op, seen, values, graph.opsets)
+        told = graph.find(op.outputs[0])
+        if not found and told is not None and told.shape is not None:
+            return False
+        shapes.update(found)
+    return True
+
+
+def _broadcasts(shapes: list[Any]) -> bool:
+    known = [shape for shape in shapes if shape is not None]
+    for at in range(1, max((len(shape) for shape in known), default=0) + 1):
+        sizes = {shape[-at] for shape in known if len(shape) >= at and isinstance(shape[-at], int)} - {1}
+        if len(sizes) > 1:
+            return False
+    return True
 
 
 @predicate("onnxsim_ranks")
@@ -72,6 +130,8 @@ def onnxsim_ranks(graph: Graph, op: Operator, context: Context) -> Outcome:
     Read from ``expand_high_rank_reshape_and_transpose`` and ``Program._check_invalid_tensor_rank``.
     """
     ranks = [tensor.rank for tensor in graph.output_tensors(op) if tensor is not None]
+    if op.type == "Concat" and ranks == [None]:  # onnx does not infer a negative axis of old operator sets
+        ranks = [tensor.rank for tensor in graph.input_tensors(op) if tensor is not None]
     highest = max((rank for rank in ranks if rank is not None), default=0)
     if highest <= 5:
         return holds_if(None if None in ranks else True, "an unknown rank", "5 dimensions")
@@ -79,7 +139,39 @@ def onnxsim_ranks(graph: Graph, op: Operator, context: Context) -> Outcome:
     second = _only_reader(graph, first) if first is not None and first.type == "Reshape" else None
     third = _only_reader(graph, second) if second is not None and second.type == "Transpose" else None
     last = graph.output_tensors(third)[0] if third is not None and third.type == "Reshape" else None
-    return holds_if(last is not None and (last.rank or 9) <= 5, f"{highest} dimensions", "5 dimensions, or reshape, transpose, reshape")
+    apart = last is not None and (last.rank or 9) <= 5 and third is not None and not _doubled(graph, third)
+    return holds_if(apart, f"{highest} dimensions", "5 dimensions, or reshape, transpose, reshape")
+
+
+def _doubled(graph: Graph, op: Operator) -> bool:
+    """onnxsim gives a reshape a twin: some of its readers are products with a bias, which become Gemm and read two dimensions.
+
+    Read from ``fuse_matmul_add_bias_into_gemm_batched.h``. Three products that nothing hinders become one before (``fuse_qkv.h``).
+    """
+    following = _only_reader(graph, op)
+    while following is not None and following.type == "Reshape":  # consecutive ones become the last
+        op, following = following, _only_reader(graph, following)
+    asked = graph.consumers(op.outputs[0])
+    readers = [reader for reader in asked if reader.type not in ("Shape", "Size")]
+    biases = [_bias(graph, reader) for reader in readers]
+    target = graph.find(op.inputs[1] or "") if len(op.inputs) > 1 else None
+    stored = target is not None and not target.attrs.get("folded") and "zero" not in biases and len(readers) == len(asked)
+    matrices = {
+        tensor.shape for reader in readers if reader.type == "MatMul" and (tensor := graph.find(reader.inputs[1] or "")) is not None
+    }
+    joined = stored and len(readers) == 3 and len(matrices) == 1 and all(reader.type == "MatMul" for reader in readers)
+    return "added" in biases and set(biases) != {"added"} and not joined
+
+
+def _bias(graph: Graph, op: Operator) -> str:
+    """What is added to a product with a stored matrix: ``zero`` when the file stores zeros (the Add goes first), ``added`` or ``none``."""
+    add = _only_reader(graph, op) if op.type == "MatMul" and graph.constant(op.inputs[1]) is not None else None
+    bias = next((name for name in add.inputs if name != op.outputs[0]), None) if add is not None and add.type == "Add" else None
+    tensor, constant = graph.find(bias or ""), graph.constant(bias)
+    if tensor is None or tensor.rank != 1 or tensor.dtype != "float32":
+        return "none"
+    known = constant is not None and constant.dtype == "float32" and not tensor.attrs.get("folded")
+    return "zero" if known and constant is not None and not constant.read().any() else "added"
 
 
 def _only_reader(graph: Graph, op: Operator) -> Operator | None:
@@ -117,3 +209,13 @@ def _is_product(left: str, right: str, out: str) -> bool:
     if len(shared - kept) != 1 or any(len(labels) != 1 for labels in free):
         return False
     return orders == [batch, batch] and out == batch + min(free[0]) + min(free[1])
+
+
+@predicate("onnxsim_pads")
+def onnxsim_pads(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Pads of more than half the dimensions: the translation takes them for those of all, and has an empty list of ends else."""
+    tensor = graph.input_tensors(op)[0]
+    count = len(values) if UNKNOWN not in (values := _values(graph, op, 1)) else None
+    known = tensor is not None and tensor.rank is not None and count is not None and len(op.inputs) > 3 and op.inputs[3] is not None
+    fits = not known or (count or 0) > (tensor.rank if tensor is not None and tensor.rank is not None else 0)
+    return holds_if(fits, f"{count} pads", "pads of all dimensions")

@@ -1,0 +1,108 @@
+"""Waves over what onnxsim's simplifier leaves: shape arithmetic is computed, and some patterns are one operator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..formats.onnx_node import infer_outputs
+from ..graph import Constant, Graph, Operator, Shape, Tensor
+from .folded_values import MOST, value_of
+from .folding import RANDOM
+from .onnxsim_fusions import seen_fused
+from .waves import Waves
+
+_FOLDED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
+_KEPT = ("DequantizeLinear", "QuantizeLinear")
+"""What onnxsim does not fold though it reads constants alone (constant_folding.cpp: ``IsQDQ``)."""
+
+
+class OnnxSim(Waves):
+    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as taken."""
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """The graph without what is computed ahead of time, its results as constants, whose values are known where they make shapes.
+
+        Shapes that follow from those values are filled in: onnx's own inference does not follow every operator. The last operator of
+        what is fused is shown as the fused one.
+        """
+        ahead = Ahead(graph)
+        view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+        view.attrs = dict(graph.attrs)
+        for tensor in graph.tensors.values():
+            view.add_tensor(ahead.tensor(tensor))
+        view.set_interface(graph.inputs, graph.outputs)
+        for op in graph.ops():
+            if op.id not in ahead.done:
+                view.add_op(op)
+            elif op.type in ("Shape", "Size") and op.inputs[0] in graph.inputs:
+                view.add_op(replace(op, type="Shape", outputs=()))  # the input still has to get in
+        return seen_fused(view)
+
+
+class Ahead:
+    """One walk in file order: what reads nothing but constants and shapes that are fixed, and the shapes that follow."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.done: set[str] = set()
+        self.known: dict[str, Constant] = {}
+        self.shapes: dict[str, Shape] = {}
+        for op in graph.ops():
+            if self._is_ahead(op):
+                self._fold(op)
+            else:
+                self._infer(op)
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """The tensor with what was learned of it."""
+        shape = self.shapes.get(tensor.name, tensor.shape)
+        folded = self.known.get(tensor.name)
+        if folded is not None:
+            return replace(tensor, shape=shape, const=folded, attrs={**tensor.attrs, "folded": True})
+        return tensor if shape is tensor.shape else replace(tensor, shape=shape)
+
+    def _is_ahead(self, op: Operator) -> bool:
+        if not op.inputs or op.type == "Constant" or op.type in RANDOM or op.graphs or op.domain not in _FOLDED_DOMAINS or op.type in _KEPT:
+            return False
+        return self._fixed(op) is not None or all(self._constant(name) is not None for name in op.inputs if name)
+
+    def _fixed(self, op: Operator) -> Shape:
+        """The shape of what a Shape or a Size reads, when it is fixed."""
+        if op.type not in ("Shape", "Size") or not op.inputs[0]:
+            return None
+        tensor = self._find(op.inputs[0])
+        return tensor.shape if tensor is not None and tensor.static else None
+
+    def _fold(self, op: Operator) -> None:
+        self.done.add(op.id)
+        values = [self._constant(name) for name in op.inputs]
+        for name in op.outputs:
+            tensor = self.graph.find(name) if name else None
+            if name and tensor is not None:
+                shape = self._fixed(op)
+                value = value_of(op, [] if shape is not None else values, shape, tensor.dtype)
+                self.known[name] = value or Constant("unknown", ())
+                if value is not None:
+                    self.shapes[name] = value.shape
+
+    def _infer(self, op: Operator) -> None:
+        opened = [name for name in op.outputs if name and (found := self.graph.find(name)) is not None and not found.static]
+        inputs = {name: tensor for name in op.inputs if name and (tensor := self._find(name)) is not None}
+        if not opened or len(inputs) != len({name for name in op.inputs if name}):
+            return
+        values = {name: value for name in inputs if (value := self._constant(name)) is not None and _may_be_read(value)}
+        found = infer_outputs(op, inputs, values, self.graph.opsets)
+        self.shapes.update({name: found[name] for name in opened if name in found})
+
+    def _find(self, name: str) -> Tensor | None:
+        tensor = self.graph.find(name)
+        return None if tensor is None else self.tensor(tensor)
+
+    def _constant(self, name: str | None) -> Constant | None:
+        return None if name is None else self.known.get(name) or self.graph.constant(name)
+
+
+def _may_be_read(value: Constant) -> bool:
+    return value.dtype in ("int32", "int64", "float32", "bool") and value.elements <= MOST
