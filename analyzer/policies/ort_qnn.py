@@ -49,6 +49,8 @@ class Qnn(OrtCompile):
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes all."""
+        if graph.opsets.get("", _FIRST) < _FIRST:
+            return Grouping((), dict.fromkeys(taken, _OLD))
         built = _edited(with_plain_shapes(graph), _cast_alone)
         apart = _captures_from_the_host(built, taken)
         found = super().groups(built, taken - apart.keys(), options)
@@ -60,13 +62,15 @@ class Qnn(OrtCompile):
         """Groups that the provider composes and cannot set up; the session is then not created."""
         found: dict[str, Dropped] = {}
         for group in groups:
-            why = _no_input(graph, group) or _double(graph, group)
+            why = _no_input(graph, group) or _at_the_edge(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
             found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
         return found
 
 
+_FIRST = 7
+_OLD = Dropped("ACL601", "operator-set-before-7", "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider")
 _CIRCLE = Dropped(
     "ACL601",
     "groups-in-a-circle",
@@ -94,6 +98,14 @@ _DOUBLE = Dropped(
     "float64-between-groups",
     "its group reads or writes a tensor of float64, which the provider computes with as float32 and cannot hand over: the session stops; "
     "cast to float32 before what stays on the CPU",
+)
+
+
+_WIDE = Dropped(
+    "ACL703",
+    "int64-of-five-dimensions",
+    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has int32 only, and the cast at the edge cannot be "
+    "finalized; use int32",
 )
 
 
@@ -233,12 +245,18 @@ def _used(op: Operator) -> Sequence[str]:
     return [name for name in (op.inputs[:1] if op.type in _DATA_ONLY else reads(op)) if name]
 
 
-def _double(graph: Graph, group: Sequence[str]) -> Dropped | None:
-    """``Unsupported FP64 data type in graph IO``."""
+def _at_the_edge(graph: Graph, group: Sequence[str]) -> Dropped | None:
+    """What is wrong with a tensor that the compiled graph reads or writes."""
     inside = set(group)
     used = {name for id in group for name in _used(graph.op(id))}
     crossing = [name for name in entering(graph, group) if name in used]
     for name in (name for id in group for name in graph.op(id).outputs if name):
         if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
             crossing.append(name)
-    return _DOUBLE if any(graph.tensor(name).dtype == "float64" for name in crossing) else None
+    tensors = [graph.tensor(name) for name in crossing]
+    if any(tensor.dtype == "float64" for tensor in tensors):
+        return _DOUBLE
+    return _WIDE if any(tensor.dtype == "int64" and len(tensor.shape or ()) > _CASTS for tensor in tensors) else None
+
+
+_CASTS = 4
