@@ -71,6 +71,16 @@ CASES = {
         model([node("Relu", "k", "y"), node("Erf", "x", "z")], X, Y | {"z": (FLOAT, [2, 4])}, {"k": np.ones((2, 4), np.float32)}),
         "group-without-inputs",
     ),
+    "int64-of-five-dimensions-inside": (
+        model(
+            [node("Cast", "x", "d", to=INT64), node("Mul", "d d", "e"), node("Cast", "e", "y", to=FLOAT)],
+            {"x": (FLOAT, [1, 1, 1, 2, 4])}, {"y": (FLOAT, [1, 1, 1, 2, 4])},
+        ), None,
+    ),
+    "int64-of-five-dimensions-read": (
+        model([node("Reshape", "d s", "y")], {"d": (INT64, [1, 1, 1, 2, 4])}, {"y": (INT64, [2, 4])}, {"s": np.array([2, 4])}),
+        "int64-of-five-dimensions",
+    ),
     "double-inside": (model([DOUBLES, node("Mul", "d d", "e"), SINGLES], X, Y), None),
     "double-constant": (model([DOUBLES, node("Mul", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), None),
     "double-model-input": (model([node("Mul", "x x", "e"), SINGLES], {"x": (DOUBLE, [2, 4])}, Y), "float64-between-groups"),
@@ -121,6 +131,18 @@ def test_a_function_that_the_provider_takes_in_part_makes_groups_of_a_second_rou
     assert [[graph.op(id).type for id in part.operators] for part in coverage.partitions] == [["Relu"], ["Relu"], ["Mish"]]
 
 
+def test_a_model_with_functions_of_its_own_is_offered_once(session: Session, tmp_path: Path) -> None:
+    nodes = [CAST, helper.make_node("F", ["x"], ["z"], domain="own"), node("Mish", "z", "w"), node("Add", "w k", "y")]
+    proto = onnx.load_from_string(model(nodes, X | OPEN, Y, THREE))
+    opset = [helper.make_opsetid("", 20)]
+    proto.functions.append(helper.make_function("own", "F", ["a"], ["b"], [node("Relu", "a", "b")], opset))
+    proto.opset_import.append(helper.make_opsetid("own", 1))
+    path = tmp_path / "functions.onnx"
+    onnx.save(proto, path)
+    assert len(check(load(path), choose("onnxruntime/qnn:sm8650")).partitions) == 1
+    agrees(path.read_bytes(), session, path)
+
+
 def test_a_group_of_the_first_round_is_one_operator_in_the_second() -> None:
     """Both CastLike are unfolded; the second reads what waits for the first through a group, and so comes in a later group."""
     nodes = [
@@ -136,6 +158,12 @@ def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() 
     ).graph
     assert entering(graph, ["main/0", "main/1"]) == ["a", "b"]
     assert entering(graph, ["main/1"]) == ["c", "a"]
+
+
+def test_no_group_is_made_of_models_before_operator_set_7() -> None:
+    proto = onnx.load_from_string(model([node("Neg", "x", "y")], X, Y))
+    proto.opset_import[0].version = 6
+    assert {item.rule for item in checked(proto.SerializeToString()).findings} == {"operator-set-before-7"}
 
 
 def test_the_provider_meets_operators_depth_first_from_the_last() -> None:

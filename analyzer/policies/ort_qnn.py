@@ -43,7 +43,12 @@ class Qnn(OrtCompile):
         return super().view(_as_built(graph), options)
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
-        """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the second."""
+        """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the second.
+
+        A model with functions of its own has all functions that nobody claims unfolded beforehand (``InlineFunctionsAOT``).
+        """
+        if graph.attrs.get("inlined"):
+            return [taken]
         late = {id for id in taken if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs}
         return [taken - late, late] if late else [taken]
 
@@ -70,7 +75,9 @@ class Qnn(OrtCompile):
 
 
 _FIRST = 7
-_OLD = Dropped("ACL601", "operator-set-before-7", "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider")
+_OLD = Dropped(
+    "ACL601", "operator-set-before-7", "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider"
+)
 _CIRCLE = Dropped(
     "ACL601",
     "groups-in-a-circle",
@@ -104,8 +111,8 @@ _DOUBLE = Dropped(
 _WIDE = Dropped(
     "ACL703",
     "int64-of-five-dimensions",
-    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has int32 only, and the cast at the edge cannot be "
-    "finalized; use int32",
+    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has int32 only, and the cast at the edge "
+    "cannot be finalized; use int32",
 )
 
 
