@@ -60,7 +60,8 @@ def _ran(actual: Placed | None) -> str:
 
 def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
     reason = f": {actual.reason}" if actual.reason else ""
-    return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and ran on the {actual.device}{reason}"
+    where = {"cpu": "ran on the CPU", "folded": "was computed when the model was loaded"}.get(actual.device, f"ran on the {actual.device}")
+    return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and {where}{reason}"
 
 
 def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:

@@ -31,6 +31,18 @@ def infer_onnx(model: Model) -> None:
         for op, node in zip(graph.ops(), twin.node, strict=True):
             bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")} if op.graphs else {}
             todo += [(body, bodies[key]) for key, body in op.graphs.items() if key in bodies]
+    _note_plain_shapes(model)
+
+
+def _note_plain_shapes(model: Model) -> None:
+    """What a runtime will see that carries no values: most shapes are stated in the edited file."""
+    from ..analyzer.formats.onnx_build import Builder
+    from ..analyzer.formats.onnx_carried import note_plain_shapes
+
+    model.graph.attrs.pop("plain_shapes", None)
+    note_plain_shapes(
+        model.graph, Builder(model).model(), lambda proto, twin: {info.name: _type(info) for info in (*twin.value_info, *twin.output)}
+    )
 
 
 def _forget_open(graph: Any) -> None:

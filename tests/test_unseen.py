@@ -199,3 +199,25 @@ def test_sizes_that_do_not_fit_are_wrong_usage(tmp_path: Path) -> None:
         result = accelint("verify", path, "--target", "onnxruntime/cpu", *arguments)
         assert result.returncode == code, result.stderr
         assert words in result.stderr
+
+
+def test_what_a_repair_promises_is_what_the_written_file_gets(tmp_path: Path, qnn: Session) -> None:
+    """Sizes that onnx infers through Slice and ONNX Runtime does not: once they are folded, nothing stays on the CPU."""
+    nodes = [
+        helper.make_node("Shape", ["table"], ["shape"]), helper.make_node("Slice", ["shape", "two", "four"], ["size"]),
+        helper.make_node("Concat", ["ones", "size"], ["sizes"], axis=0), helper.make_node("Resize", ["table", "", "", "sizes"], ["grid"]),
+        helper.make_node("Reshape", ["grid", "flat"], ["rows"]), helper.make_node("Transpose", ["rows"], ["places"], perm=[0, 2, 1]),
+        helper.make_node("Reshape", ["x", "flat"], ["pixels"]), helper.make_node("Transpose", ["pixels"], ["tokens"], perm=[0, 2, 1]),
+        helper.make_node("Add", ["tokens", "places"], ["y"]),
+    ]  # fmt: skip
+    constants: dict[str, np.ndarray[Any, Any]] = {
+        "two": np.array([2]), "four": np.array([4]), "ones": np.array([1, 2]), "flat": np.array([1, 2, -1]),
+        "table": np.random.default_rng(0).random((1, 2, 4, 4), np.float32),
+    }  # fmt: skip
+    path = save(tmp_path / "m.onnx", nodes, ["n", 2, "h", "w"], constants)  # type: ignore[list-item]
+    done = accelint("fix", path, "--target", QNN, "--freeze", "x=1x2x4x4", "-o", tmp_path / "fixed.onnx")
+    coverage = next(line for line in done.stdout.splitlines() if line.startswith("coverage: "))
+    fixed = check(load(tmp_path / "fixed.onnx"), choose(QNN))
+    assert coverage.endswith(f"{fixed.verdict} {fixed.by_operators:.0%} of operators")
+    verified = accelint("verify", tmp_path / "fixed.onnx", "--target", QNN, "--against", path)
+    assert verified.returncode == 0, verified.stdout + verified.stderr

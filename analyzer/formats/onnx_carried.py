@@ -9,11 +9,14 @@ data_propagation``); not through Slice, Identity, Where, nor together with const
 from __future__ import annotations
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .onnx_proto import infer_shapes, pb
+
+if TYPE_CHECKING:
+    from ..graph import Graph, Shape
 
 SHAPED: Mapping[str, int] = {
     "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 0, "Pad": 1, "Split": 1, "Unsqueeze": 1,
@@ -26,6 +29,25 @@ _ROUNDS = 16
 """Inferences at most: how deep computed shapes may stand on other computed shapes."""
 Carried = tuple[int, list[int]]
 """Rank (0 or 1) and elements of an integer value."""
+
+
+def note_plain_shapes(graph: Graph, proto: Any, types: Callable[[Any, Any], Mapping[str, tuple[Any, Shape]]]) -> None:
+    """Write ``plain_shapes`` into a graph's attributes: tensor -> (its shape, the one without carried values), where the two differ.
+
+    ``types`` gives dtype and shape by name of a GraphProto and its inferred twin.
+    """
+    plain = infer_plainly(proto)
+    if plain is None:
+        return
+    known = types(proto.graph, plain.graph)
+    shapes = {info.name: known[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
+    seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if _written(graph, name)}
+    graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
+
+
+def _written(graph: Graph, name: str) -> bool:
+    writer = graph.producer(name)
+    return writer is not None and writer.type != "Shape"
 
 
 def infer_plainly(proto: Any) -> Any | None:

@@ -10,7 +10,7 @@ from ..errors import GraphError, ModelError
 from ..graph import Graph, Operator, Source, Tensor
 from ..model import Model
 from .onnx_attributes import Attributes
-from .onnx_carried import infer_plainly
+from .onnx_carried import note_plain_shapes
 from .onnx_functions import check_functions, function_key
 from .onnx_infer import infer_missing
 from .onnx_proto import pb, prose, text
@@ -88,7 +88,7 @@ class _Reader:
         graph = Graph("main", "onnx", opsets)
         self.fill(graph, proto.graph, inferred.graph)
         if not problem:
-            self.note_plain_shapes(graph, inferred)
+            note_plain_shapes(graph, proto, self.types.of_graph)
         functions: dict[str, Graph] = {}
         for function in proto.functions:
             body = Graph(f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets)
@@ -155,21 +155,6 @@ class _Reader:
                 text(note.tensor_name): {text(entry.key): text(entry.value) for entry in note.quant_parameter_tensor_names}
                 for note in proto.quantization_annotation
             }
-
-    def note_plain_shapes(self, graph: Graph, inferred: Any) -> None:
-        """``plain_shapes``: tensor -> (its shape, the shape that a runtime sees which carries no values through operators)."""
-        plain = infer_plainly(self.proto)
-        if plain is None:
-            return
-        types = self.types.of_graph(self.proto.graph, plain.graph)
-        shapes = {info.name: types[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
-        seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if self._computed(graph, tensor)}
-        graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
-
-    @staticmethod
-    def _computed(graph: Graph, tensor: Tensor) -> bool:
-        writer = graph.producer(tensor.name)
-        return writer is not None and writer.type != "Shape"
 
     def add_inputs(self, graph: Graph, proto: Any, types: dict[str, Type], interface: list[str]) -> list[str]:
         """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""

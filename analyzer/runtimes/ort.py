@@ -18,7 +18,7 @@ from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
     from pathlib import Path
 
 CPU = "CPUExecutionProvider"
@@ -209,7 +209,7 @@ class _Mapper:
         self.anonymous = anonymous
         self.provider = provider
         self.nodes = {node.place: node for node in marked.nodes}
-        self.folded = _folded(marked)
+        self.folded = _folded(marked, self.found)
         self.missing = [node for node in marked.nodes if self._listed(node) is None and _has_body(node.type)]
 
     def placed(self, node: Node) -> Placed:
@@ -274,14 +274,14 @@ def _has_body(type_: str) -> bool:
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
-def _folded(marked: Marked) -> set[str]:
-    """Places of the nodes whose result the file alone decides."""
+def _folded(marked: Marked, listed: Container[str]) -> set[str]:
+    """Places of the nodes whose result the file alone decides; behind a listed one, which runs, nothing was computed ahead."""
     known = set(marked.constants)
     folded = set()
     for node in marked.nodes:
         if node.graph == "main" and all(item in known for item in node.inputs if item) and node.type not in _IMPURE:
             folded.add(node.place)
-            known.update(node.outputs)
+            known.update(() if node.place in listed else node.outputs)
         elif node.type == "Constant":
             folded.add(node.place)
     return folded
