@@ -8,7 +8,7 @@ from __future__ import annotations
 from math import prod
 
 from ...analyzer.graph import Graph, Operator, Tensor
-from ..conditions import Context, Outcome
+from ..conditions import HOLDS, Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from ..verdict import Answer
 from . import holds_if, predicate
@@ -215,6 +215,27 @@ def vela_kernel_area(graph: Graph, op: Operator, context: Context) -> Outcome:
     """Pooling kernels, those of averages without padding, have at most 256 * 256 elements."""
     height, width = int(op.attrs.get("filter_height", 0)), int(op.attrs.get("filter_width", 0))
     return holds_if(height * width <= _MOST, f"{height}x{width}", str(_MOST))
+
+
+@predicate("vela_joined_sizes")
+def vela_joined_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Joined tensors have the sizes of the result but along the axis; an open size is stored as 1 in the file, and is compared as that."""
+    result = _stored_sizes(graph.output_tensors(op)[0])
+    axis = int(op.attrs.get("axis", 0))
+    for tensor in graph.input_tensors(op):
+        sizes = _stored_sizes(tensor)
+        if result is None or sizes is None or len(sizes) != len(result):
+            continue
+        differing = [place for place, size in enumerate(sizes) if size != result[place] and place != axis % len(sizes)]
+        if differing:
+            return holds_if(False, f"sizes {sizes} joined along axis {axis}", f"{result} but for that axis")
+    return HOLDS
+
+
+def _stored_sizes(tensor: Tensor | None) -> list[int] | None:
+    if tensor is None or tensor.shape is None:
+        return None
+    return [size if isinstance(size, int) else 1 for size in tensor.shape]
 
 
 @predicate("vela_softmax_rows")
