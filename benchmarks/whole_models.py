@@ -1,6 +1,7 @@
 """Whole models with random weights, for `make conform`: what users export, small enough to run everywhere.
 
     python benchmarks/whole_models.py torch .work/models/onnx      # needs torch, onnxscript, transformers
+    python benchmarks/whole_models.py more .work/models/more       # needs torchvision and onnxruntime as well
     python benchmarks/whole_models.py keras .work/models/tflite    # needs tensorflow
 
 Not stored: about 60 models of up to 40 MB. A model that does not export is named at the end with its error.
@@ -223,7 +224,9 @@ def main() -> int:
     kind, out = sys.argv[1], Path(sys.argv[2])
     out.mkdir(parents=True, exist_ok=True)
     made, failed = 0, []
-    for name, run in {"torch": torch_models, "keras": keras_models}[kind](out):
+    from whole_models_more import more_models
+
+    for name, run in {"torch": torch_models, "more": more_models, "keras": keras_models}[kind](out):
         try:
             run()
             made += 1

@@ -93,8 +93,8 @@ class Ahead:
         if not opened or len(inputs) != len({name for name in op.inputs if name}):
             return
         values = {name: value for name in inputs if (value := self._constant(name)) is not None and _may_be_read(value)}
-        found = infer_outputs(op, inputs, values, self.graph.opsets)
-        self.shapes.update({name: found[name] for name in opened if name in found})
+        told = infer_outputs(op, inputs, values, self.graph.opsets)
+        self.shapes.update({name: told[name] for name in opened if name in told})
 
     def _find(self, name: str) -> Tensor | None:
         tensor = self.graph.find(name)

@@ -6,8 +6,9 @@ Read from onnxsim 0.8.1, which ships its passes: ``passes/fuse_rms_norm.h``, ``f
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ..graph import Constant, Graph, Operator
 
@@ -220,10 +221,11 @@ def _split(match: Matcher, name: str | None, order: tuple[int, ...]) -> tuple[st
     constant, result = match.constant(shape.inputs[1]), match.graph.find(shape.outputs[0] or "")
     shape_tensor = match.graph.find(match.real(shape.inputs[1]) or "")
     stored = shape_tensor is not None and not shape_tensor.attrs.get("folded")
-    sizes = match.ints(shape, 1, "shape") or list(result.shape if result is not None and result.shape is not None else ())
+    told: Sequence[Any] = result.shape if result is not None and result.shape is not None else ()
+    sizes = match.ints(shape, 1, "shape") or told
     if constant is None or len(sizes) != 4 or not all(isinstance(size, int) and size > 0 for size in sizes[2:]):
         return None
-    return shape.inputs[0], int(sizes[2] or 0), int(sizes[3] or 0), stored
+    return shape.inputs[0], int(sizes[2]), int(sizes[3]), stored
 
 
 def _swapped_apart(match: Matcher, name: str | None) -> tuple[str | None, int, int, bool] | None:

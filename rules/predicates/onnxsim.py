@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ...analyzer.formats.onnx_node import infer_outputs
-from ...analyzer.graph import Graph, Operator, Tensor
+from ...analyzer.graph import Graph, Operator, Shape, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate
@@ -16,14 +16,15 @@ _BROADCAST = ("Add", "Sub", "Mul", "Div", "Pow", "Equal", "Greater", "GreaterOrE
 _TYPES = {"float16", "float32", "float64", "int32", "int64", "bool"}
 
 
-def _fits(tensor: Tensor, of: str) -> bool | None:
+def _fits(tensor: Tensor, of: str, *, read: bool) -> bool | None:
     if of == "dtype":
         return None if tensor.dtype == "unknown" else tensor.dtype in _TYPES
     if tensor.shape is None:
         return False if of == "static" else None
     if of == "static":
         return tensor.static
-    return len(tensor.shape) > 0 and (len(tensor.shape) <= 5 or tensor.dtype not in ("float32", "float64"))  # those are cast to float16
+    cast = tensor.dtype in ("float32", "float64") or not read  # to float16, or an identity that keeps the input
+    return len(tensor.shape) > 0 and (len(tensor.shape) <= 5 or not cast)
 
 
 @predicate("onnxsim_model_inputs")
@@ -34,7 +35,7 @@ def onnxsim_model_inputs(graph: Graph, op: Operator, context: Context, of: str) 
         tensor: Any = graph.find(name) if name and name in graph.inputs and graph.constant(name) is None else None
         if tensor is None:
             continue
-        fits = _fits(tensor, of)
+        fits = _fits(tensor, of, read=bool(op.outputs))
         if fits is not True:
             shape = "?" if tensor.shape is None else [dim if isinstance(dim, int) else "?" for dim in tensor.shape]
             return holds_if(fits, f"{name} is {tensor.dtype}{shape}", limit)
@@ -72,7 +73,7 @@ def onnxsim_reshape(graph: Graph, op: Operator, context: Context, right: bool) -
     ONNX counts from the left: where the ranks differ the result is another one, which its readers have to take.
     """
     target, data = _values(graph, op, 1), graph.input_tensors(op)[0]
-    if 0 not in target or data is None or data.shape is None or (not right and UNKNOWN in data.shape):
+    if 0 not in target or data is None or data.shape is None:
         return holds_if(True, "", "")
     shape = copied(list(data.shape), target, right=right) if not op.attrs.get("allowzero") else None
     stored = graph.output_tensors(op)[0]
@@ -97,7 +98,7 @@ def copied(source: list[Any], target: list[int], *, right: bool) -> tuple[Any, .
 
 def _readers_take(graph: Graph, name: str, shape: tuple[Any, ...]) -> bool:
     """No element-wise operator that the value reaches unchanged, or reduced, meets an operand that it does not broadcast with."""
-    shapes: dict[str, tuple[Any, ...]] = {name: shape}
+    shapes: dict[str, Shape] = {name: shape}
     for op in graph.ops():
         inputs = {item: tensor for item in op.inputs if item and (tensor := graph.find(item)) is not None}
         if not shapes.keys() & inputs or op.type == "Reshape" or not op.outputs or op.outputs[0] is None:
