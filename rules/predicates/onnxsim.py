@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import prod
+from math import ceil, floor, prod
 from typing import Any
 
 from ...analyzer.formats.onnx_node import infer_outputs
@@ -220,3 +220,30 @@ def onnxsim_pads(graph: Graph, op: Operator, context: Context) -> Outcome:
     known = tensor is not None and tensor.rank is not None and count is not None and len(op.inputs) > 3 and op.inputs[3] is not None
     fits = not known or (count or 0) > (tensor.rank if tensor is not None and tensor.rank is not None else 0)
     return holds_if(fits, f"{count} pads", "pads of all dimensions")
+
+
+@predicate("onnxsim_gathered_resize")
+def onnxsim_gathered_resize(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """A nearest resize that does not just repeat rows and columns: it is translated to gathers, which take integers.
+
+    Read from ``_resize_nearest_indices`` and ``_resize_nearest_is_repeating`` of coreml_export.py.
+    """
+    data, result = graph.input_tensors(op)[0], graph.output_tensors(op)[0]
+    if op.attrs.get("mode", "nearest") != "nearest":
+        return holds_if(False, "mode linear", "a nearest resize that is no repetition")
+    if data is None or result is None or data.rank != 4 or result.rank != 4 or not (data.static and result.static):
+        return holds_if(None, "unknown sizes", "a nearest resize that is no repetition")
+    sizes: Any = zip(data.shape or (), result.shape or (), strict=True)
+    scales = [value for value in _values(graph, op, 2) if value is not UNKNOWN] or [1.0] * 4
+    repeats = all(_repeats(op, *pair, scales[at] if len(scales) == 4 else 1.0) for at, pair in enumerate(sizes) if at > 1)
+    return holds_if(not repeats, "repetition" if repeats else "gathers", "a nearest resize that is no repetition")
+
+
+def _repeats(op: Operator, size: int, wanted: int, scale: float) -> bool:
+    if wanted % size:
+        return False
+    scale = wanted / size if scale == 1.0 else scale
+    half = 0.0 if op.attrs.get("coordinate_transformation_mode", "half_pixel") == "asymmetric" else 0.5
+    turn = {"floor": floor, "ceil": ceil, "round_prefer_floor": lambda x: ceil(x - 0.5), "round_prefer_ceil": lambda x: floor(x + 0.5)}
+    index = turn[op.attrs.get("nearest_mode", "round_prefer_floor")]
+    return all(min(max(index((at + half) / scale - half), 0), size - 1) == at // (wanted // size) for at in range(wanted))
