@@ -67,6 +67,15 @@ CASES = {
     ),
     "sizes-first": (model([node("Reshape", "x s", "y")], {"s": (INT64, [2])} | X, {"y": (FLOAT, [4, 2])}), "first-input-unused"),
     "sizes-second": (model([node("Reshape", "x s", "y")], X | {"s": (INT64, [2])}, {"y": (FLOAT, [4, 2])}), None),
+    "axes-first": (
+        model([node("Unsqueeze", "x a", "y")], {"a": (INT64, [1])} | X, {"y": (FLOAT, [1, 2, 4])}), "first-input-unused",
+    ),
+    "sizes-of-resize-first": (
+        model(
+            [helper.make_node("Resize", ["x", "", "", "s"], ["y"], mode="nearest")],
+            {"s": (INT64, [4]), "x": (FLOAT, [1, 1, 4, 4])}, {"y": (FLOAT, [1, 1, 8, 8])},
+        ), "first-input-unused",
+    ),
     "constants-only": (
         model([node("Relu", "k", "y"), node("Erf", "x", "z")], X, Y | {"z": (FLOAT, [2, 4])}, {"k": np.ones((2, 4), np.float32)}),
         "group-without-inputs",

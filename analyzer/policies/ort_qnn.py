@@ -118,7 +118,7 @@ _WIDE = Dropped(
 
 def _as_built(graph: Graph) -> Graph:
     """The graph as the provider's builders see it."""
-    shown = _edited(graph, lambda graph, op: _as_cast(graph, op) or op)
+    shown = _edited(graph, lambda graph, op: _as_cast(graph, op) or _by_type(op))
     edge = {*shown.inputs, *shown.outputs}
     kept = {name for op in shown.ops() if op.type in _KEEPS_DOUBLE for name in op.inputs[1:]}
     inner = {tensor.name for tensor in shown.tensors.values() if tensor.dtype == "float64" and tensor.name not in edge}
@@ -159,6 +159,14 @@ def _to_single(op: Operator, inner: Set[str]) -> Operator:
     if op.type != "Cast" or op.attrs.get("to") != _TO["float64"] or op.outputs[0] not in inner:
         return op
     return replace(op, attrs={**op.attrs, "to": _TO["float32"]})
+
+
+_OF_BOTH = ("GridSample", "Pad", "Range")
+
+
+def _by_type(op: Operator) -> Operator:
+    """Builders are found by the type alone, so that Microsoft's older operators get those of their successors."""
+    return replace(op, domain="") if op.domain == "com.microsoft" and op.type in _OF_BOTH else op
 
 
 def _as_cast(graph: Graph, op: Operator) -> Operator | None:
@@ -244,7 +252,7 @@ def entering(graph: Graph, group: Sequence[str]) -> list[str]:
     return [*fed, *(name for name in found if name not in fed)]
 
 
-_DATA_ONLY = ("CastLike", "Reshape", "Squeeze", "Unsqueeze")
+_DATA_ONLY = ("CastLike", "Reshape", "Resize", "Squeeze", "Unsqueeze")
 
 
 def _used(op: Operator) -> Sequence[str]:
