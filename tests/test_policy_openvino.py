@@ -195,6 +195,31 @@ def test_a_concat_quantized_twice_ends_the_process(between: onnx.NodeProto, expe
     assert judged(nodes, [info("x", [1, 2, 4]), info("x2", [1, 2, 4])], [info("y", None)], **stored).verdict == expected
 
 
+@pytest.mark.parametrize(
+    ("pads", "zero", "reader", "expected"),
+    [
+        ([0, 0, 4, 0, 0, 0], 3, "Sigmoid", "rejected"), ([0, 0, 4, 0, 0, 0], 0, "Sigmoid", "full"), ([0, 0, 4, 0, 0, 0], 3, None, "full"),
+        ([0, 1, 4, 0, 0, 0], 3, "Sigmoid", "full"), ([1, 0, 0, 0, 0, 0], 3, "Sigmoid", "full"), ([0, 0, -1, 0, 0, 0], 3, "Sigmoid", "full"),
+    ],
+)  # fmt: skip
+def test_a_pad_of_a_dequantized_tensor_with_other_readers_stops_the_session(
+    pads: list[int], zero: int, reader: str | None, expected: str
+) -> None:
+    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d"), node("Pad", "d p", "w"), node("Relu", "w", "y")]
+    nodes += [node(reader, "d", "y2")] if reader else []
+    stored = {"s": np.float32(0.1), "z": np.uint8(zero), "p": np.array(pads)}
+    outputs = [info("y", None), *([info("y2", None)] if reader else [])]
+    assert judged(nodes, [info("x", [1, 8, 31])], outputs, **stored).verdict == expected
+
+
+def test_a_constant_operator_that_is_quantized_has_no_input_to_look_behind() -> None:
+    value = node("Constant", "", "c", value=onnx.numpy_helper.from_array(np.ones((1, 4), np.float32)))
+    del value.input[:]
+    nodes = [value, node("QuantizeLinear", "c s z", "q"), node("DequantizeLinear", "q s z", "d"), node("Add", "x d", "y")]
+    stored = {"s": np.float32(0.1), "z": np.uint8(3)}
+    assert judged(nodes, [info("x", [1, 4])], [info("y", None)], **stored).verdict == "full"
+
+
 def test_what_is_left_to_a_host_without_a_kernel_stops_the_session() -> None:
     """TopK opens a small graph, which is not handed over; the CPU provider has none for bytes."""
     for dtype, expected in ((TensorProto.UINT8, "rejected"), (FLOAT, "none")):

@@ -1,7 +1,8 @@
 """What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator alone.
 
 The provider has taken the group by then, so that the session stops. Read from OpenVINO 2025.4: ``shuffle_channels_fusion.cpp``,
-``pad_shape_inference.hpp``, ``intel_cpu/src/node.cpp``; held against onnxruntime-openvino 1.24.1.
+``pad_shape_inference.hpp``, ``low_precision_transformations/src/pad.cpp``, ``intel_cpu/src/node.cpp``; held against
+onnxruntime-openvino 1.24.1.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[
     found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
     found |= {id: _BOXES for id in part if _open_boxes(graph, graph.op(id))}
     found |= {id: _TWICE for id in part if _quantized_twice(graph, graph.op(id), inside)}
+    found |= {id: _SHARED for id in part if _pads_shared(graph, graph.op(id), inside)}
     found |= {id: _PART for id in part if _gathers_part(graph, graph.op(id), inside)}
     found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
     return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
@@ -245,6 +247,45 @@ def _quantized_twice(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     return whole is not None and whole.type == "Concat"
 
 
+_SHARED = Dropped(
+    "ACL703",
+    "pad-of-a-dequantized-tensor-with-other-readers",
+    "OpenVINO widens the zero point for the padded dimension, and the other readers use it too: the session stops; pad before quantizing",
+)
+
+
+def _pads_shared(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+    """``PadTransformation``: a pad of one dimension, not of 1, behind a dequantization that subtracts.
+
+    A pad that only convolutions read is merged into them before.
+    """
+    source = _writer(graph, op.inputs[0], inside) if op.type == "Pad" and op.attrs.get("mode", "constant") == "constant" else None
+    pads = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
+    if source is None or source.type != "DequantizeLinear" or pads is None or pads.dtype not in ("int64", "int32"):
+        return False
+    readers = graph.consumers(op.outputs[0])
+    if (readers and all(reader.type in ("Conv", "AveragePool") for reader in readers)) or not _read_elsewhere(graph, source, op):
+        return False
+    data, sizes = graph.find(op.inputs[0] or ""), [int(size) for size in pads.read().reshape(-1)]
+    padded = {at % (len(sizes) // 2) for at, size in enumerate(sizes) if size}
+    one = len(padded) == 1 and min(sizes) >= 0 and data is not None and data.rank == len(sizes) // 2
+    wide = one and data is not None and data.shape is not None and data.shape[min(padded)] != 1
+    return wide and len(source.inputs) > 2 and _is_other(graph, source.inputs[2])
+
+
+def _read_elsewhere(graph: Graph, source: Operator, op: Operator) -> bool:
+    """Whether a dequantized tensor, or another dequantization of the same, has another reader."""
+    same = [item for item in graph.consumers(source.inputs[0]) if item.type == source.type and item.inputs == source.inputs]
+    names = [item.outputs[0] for item in same]
+    return any(name in graph.outputs or any(reader is not op for reader in graph.consumers(name)) for name in names)
+
+
+def _is_other(graph: Graph, name: str | None) -> bool:
+    """Whether a single stored number is not 0."""
+    stored = graph.constant(name)
+    return stored is not None and stored.elements == 1 and bool((stored.read() != 0).any())
+
+
 def _writer(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
     writer = graph.producer(name)
     return writer if writer is not None and writer.id in inside else None
@@ -262,6 +303,8 @@ def _unchanged(graph: Graph, op: Operator) -> str | None:
     """The input that an operator gives as its result, None when it computes something."""
     if op.type in ("Identity", "Dropout") or (op.type == "Concat" and len(op.inputs) == 1):
         return op.inputs[0]
+    if not op.inputs:
+        return None
     before, after = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
     same = before is not None and after is not None and before.static and before.shape == after.shape
     if not same:
