@@ -150,6 +150,17 @@ def test_webgpu_computes(tmp_path: Path) -> None:
     np.testing.assert_allclose(found[1], found[0], rtol=1e-3, atol=1e-3)
 
 
+@needs("onnxruntime/webgpu")
+@pytest.mark.vulkan
+def test_where_to_cut_is_an_input_that_can_be_cut_at(tmp_path: Path) -> None:
+    """The kernel aborts at a step of 0, which random integers may be."""
+    info = helper.make_tensor_value_info
+    inputs = [info("x", 1, [20, 10, 5]), *(info(name, 7, [2]) for name in ("starts", "ends", "axes", "steps"))]
+    graph = helper.make_graph([helper.make_node("Slice", [item.name for item in inputs], ["y"])], "g", inputs, [info("y", 1, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10), tmp_path / "m.onnx")
+    assert devices(ask("onnxruntime/webgpu", tmp_path / "m.onnx")) == ["accelerator"]
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environments, "root", lambda: tmp_path / "cache")
