@@ -119,6 +119,13 @@ APPLIES: dict[str, dict[str, str | Case]] = {
         "mean 18": ("g (float[2,3,4,5,2] x) => (float[2,3,4,1,1] y) <int64[2] a={-1,-2}> { y = ReduceMean(x, a) }", 18),
         "product": "g (float[2,1,3,4,5] x, float[2,1,3,5,2] z) => (float[2,1,3,4,2] y) { y = MatMul(x, z) }",
     },
+    "weight-after-norm": {"written out": """g (float[2,3,8] x) => (float[2,3,8] y) <float[8] w={1,2,3,4,5,6,7,8}, float two={2},
+            float e={1e-5}> { p = Pow(x, two) m = ReduceMean<axes=[-1]>(p) a = Add(m, e) s = Sqrt(a) r = Reciprocal(s)
+            n = Mul(x, r) y = Mul(w, n) }"""},
+    "bools-as-integers": {
+        "gather": "g (float[2,3] x, int64[2] i) => (bool[2,2] y) { b = Less(x, x) y = Gather<axis=1>(b, i) }",
+        "concat": "g (float[2,3] x) => (bool[4,3] y) <bool[2,3] c={1,0,1,0,1,1}> { b = Less(x, x) y = Concat<axis=0>(b, c) }",
+    },
 }  # fmt: skip
 
 MISSES: dict[str, tuple[str | Case, str]] = {
@@ -150,6 +157,8 @@ MISSES: dict[str, tuple[str | Case, str]] = {
     "layer-norm-over-last-axis": (
         "g (float[2,3,5] x) => (float[2,3,5] y) <float[5] s> { y = LayerNormalization<axis=1>(x, s) }", "weights are broadcast"),
     "transpose-on-views-onnx": (one("Transpose<perm=[2,0,1]>(x)", after="float[5,2,3] y"), "few enough"),
+    "weight-after-norm": ("g (float[3] x) => (float[3] y) <float[3] w={1,2,3}> { n = Neg(x) y = Mul(w, n) }", "not the weight"),
+    "bools-as-integers": ("g (float[2,3] x, int64[2] i) => (float[2,2] y) { y = Gather<axis=1>(x, i) }", "does not move bools"),
     "merge-dimensions-onnx": (
         "g (float[2,1,2,1,2] x, float[1,3,1,3,1] z) => (float[2,3,2,3,2] y) { y = Add(x, z) }", "too many dimensions"),
 }  # fmt: skip
