@@ -9,7 +9,7 @@ from ..analyzer.graph import Graph, Operator
 from ..analyzer.policies.ort_fusions import weight_before_rms
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
-from .onnx import array_of
+from .onnx import array_of, reshape, sizes
 
 BOOL, INT32 = 9, 6
 """``TensorProto.DataType``."""
@@ -53,10 +53,27 @@ class BoolsAsIntegers(Rewrite[Moved]):
         for place in found.places:
             inputs[place] = _as_integers(draft, op.inputs[place] or "")
         result = graph.find(op.outputs[0] or "")
-        moved = draft.tensor("int32", None if result is None else result.shape, stem="integers")
+        shape = None if result is None else result.shape
+        rows = _rows(draft, op) if op.type == "GatherND" else None
+        if rows is not None:
+            inputs[1], shape = rows
+        moved = draft.tensor("int32", shape, stem="integers")
         draft.keep(op, inputs=tuple(inputs), outputs=(moved,))
-        draft.finish(draft.value("Cast", (moved,), "bool", draft.find(moved).shape, {"to": BOOL}), op.outputs[0] or "")
+        name = draft.value("Cast", (moved,), "bool", shape, {"to": BOOL})
+        if rows is not None and result is not None:
+            name = reshape(draft, name, sizes(result) or ())
+        draft.finish(name, op.outputs[0] or "")
         draft.commit((op,))
+
+
+def _rows(draft: Draft, op: Operator) -> tuple[str, tuple[int, ...]] | None:
+    """Stored indices of many dimensions as rows, which is the same lookup, and the shape of its result; None where they are few."""
+    indices = array_of(draft.graph, op.inputs[1])
+    result = sizes(draft.graph.find(op.outputs[0] or ""))
+    if indices is None or result is None or indices.ndim <= 2 or op.attrs.get("batch_dims", 0):
+        return None
+    rows = indices.reshape(-1, indices.shape[-1])
+    return draft.constant(rows, "int64", "rows"), (len(rows), *result[indices.ndim - 1 :])
 
 
 def _as_integers(draft: Draft, name: str) -> str:

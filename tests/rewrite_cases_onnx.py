@@ -124,6 +124,8 @@ APPLIES: dict[str, dict[str, str | Case]] = {
             n = Mul(x, r) y = Mul(w, n) }"""},
     "bools-as-integers": {
         "gather": "g (float[2,3] x, int64[2] i) => (bool[2,2] y) { b = Less(x, x) y = Gather<axis=1>(b, i) }",
+        "rows": """g (float[2,3] x) => (bool[1,1,1,2] y) <int64[1,1,1,2,2] i={0,1,1,2}> {
+            b = Less(x, x) n = Not(b) y = GatherND(n, i) }""",
         "concat": "g (float[2,3] x) => (bool[4,3] y) <bool[2,3] c={1,0,1,0,1,1}> { b = Less(x, x) y = Concat<axis=0>(b, c) }",
     },
 }  # fmt: skip
