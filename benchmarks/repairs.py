@@ -43,13 +43,14 @@ def main() -> int:
 
 def repaired(file: Path, target: str) -> list[str] | None:
     """A row of the table; None for a model that is accelerated as it is."""
-    before = verified(file, target)
+    asked = freezes(file)
+    before = verified(file, target, *sized(file, asked))
     if before is None or before["verdict"] == "full":
         return None
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="accelint-repairs-") as folder:
         made = Path(folder) / f"fixed{file.suffix}"
-        done = accelint("fix", str(file), "--target", target, "-o", str(made), "--json", *freezes(file))
+        done = accelint("fix", str(file), "--target", target, "-o", str(made), "--json", *asked)
         took = time.monotonic() - start
         if not made.is_file():
             words = (done.stderr.strip() or "nothing changed").splitlines()[-1].replace("|", "/")
@@ -76,6 +77,21 @@ def freezes(file: Path) -> list[str]:
         filled = [str(dim) if isinstance(dim, int) else sizes[axis] if axis < len(sizes) else "1" for axis, dim in enumerate(tensor.shape)]
         asked += ["--freeze", f"{name}={'x'.join(filled)}"]
     return asked
+
+
+def sized(file: Path, asked: list[str]) -> list[str]:
+    """The frozen sizes as ``--size`` for the inputs of the original."""
+    from accelint.analyzer.formats import load
+
+    graph = load(file).graph
+    wanted = dict(item.split("=") for item in asked[1::2] if "=" in item)
+    found: dict[str, str] = {}
+    for name, text in wanted.items():
+        if name in graph.inputs:
+            found.update(
+                (dim, size) for dim, size in zip(graph.tensor(name).shape or (), text.split("x"), strict=True) if isinstance(dim, str)
+            )
+    return [part for dim, size in found.items() for part in ("--size", f"{dim}={size}")]
 
 
 def accelint(*arguments: str) -> subprocess.CompletedProcess[str]:

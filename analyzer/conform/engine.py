@@ -32,6 +32,8 @@ ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
 DROPPED = ("ACL601", "ACL602")
 """Findings about operators that the provider accepts and then leaves to the host: an answer about acceptance counts them as taken."""
 REFUSALS = ("refused", "crashed", "exhausted", "hung")
+RETRIES: tuple[Mapping[str, Any], ...] = ({"seed": 1}, {"seed": 2, "open": 4})
+"""Other random inputs, open sizes of 4: a runtime that is asked by running the model may die of the first ones, wherever it placed what."""
 NO_KERNEL = ("NOT_IMPLEMENTED", "is not set.")
 """Words of a session that stops because an operator was taken by nobody: a refusal, although the reference stops as well."""
 
@@ -131,6 +133,11 @@ class Asker:
         if known is not None:
             return known
         answer = self._session(self.target).ask(Request(path, options=self.options))
+        for other in RETRIES if answer.status in ("crashed", "hung") else ():
+            again = self._session(self.target).ask(Request(path, options={**self.options, **other}))
+            if again.ok:
+                answer = again
+                break
         row: dict[str, Any] = {
             "status": answer.status,
             "reason": (answer.reason or answer.signal or "")[:400],

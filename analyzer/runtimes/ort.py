@@ -180,15 +180,15 @@ class OrtWorker:
         return Answer("ok", outputs=tensors.write(outputs, _flat(names, values)) if request.outputs else None, latency=latency)
 
     def feeds(self, session: Any, request: Request) -> dict[str, Any]:
-        """The request's inputs, or small random ones."""
+        """The request's inputs, or small random ones: open sizes are those of the option ``open``, or 1."""
         wanted = {item.name: item for item in session.get_inputs()}
         if request.inputs is not None:
             given = tensors.read(request.inputs)
             return {name: _cast(given[name], item.type) for name, item in wanted.items() if name in given}
         from .inputs import draw
 
-        seed = int(request.options.get("seed", 0))
-        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) else 1 for dim in item.shape], seed)
+        seed, size = int(request.options.get("seed", 0)), int(request.options.get("open", 1))
+        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) else size for dim in item.shape], seed)
                 for name, item in wanted.items()}  # fmt: skip
 
 
