@@ -57,7 +57,10 @@ def attention(**kinds: Any) -> bytes:
             value = net.add("Add", value, net.const(bias))
         shape = net.const([1, 5, -1, 8] if kinds.get("open_heads") else [1, 5, 2, 8], np.int64)
         if kinds.get("computed_shapes"):
-            sizes = [net.add("Gather", net.add("Shape", value), net.const([place], np.int64)) for place in (0, 1)]
+            sizes = [
+                net.add("Gather", net.add("Shape", source if kinds.get("measured") else value), net.const([place], np.int64))
+                for place in (0, 1)
+            ]
             shape = net.add("Concat", *sizes, net.const([2, 8], np.int64), axis=0)
         return net.add("Transpose", net.add("Reshape", value, shape), perm=order)
 
@@ -101,6 +104,14 @@ def windows(biases: tuple[float, float]) -> bytes:
     return net.model([1, 64, 8], *outs)
 
 
+def dequantized() -> bytes:
+    """A batch normalization whose parameters are stored in 8 bits."""
+    net = Net()
+    scale, zero = net.const(0.1), net.const(0, np.int8)
+    rest = [net.add("DequantizeLinear", net.const(np.full(4, 3), np.int8), scale, zero) for _ in range(4)]
+    return net.model([1, 4, 8], net.add("BatchNormalization", "x", *rest))
+
+
 CASES: dict[str, tuple[bytes, bool]] = {
     "attention": (attention(), False),
     "attention: computed shapes": (attention(computed_shapes=True), False),
@@ -113,6 +124,9 @@ CASES: dict[str, tuple[bytes, bool]] = {
     "attention: the value has another reader": (attention(computed_source=True, other_reader=True), False),
     "attention: zeros are added": (attention(computed_source=True, zero_bias=True), False),
     "attention: zeros are added, computed shapes": (attention(computed_source=True, zero_bias=True, computed_shapes=True), True),
+    "attention: the value is measured": (attention(computed_source=True, computed_shapes=True, measured=True), False),
+    "attention: measured, no bias": (attention(computed_source=True, computed_shapes=True, measured=True, bias=False), True),
+    "dequantized constants are constants": (dequantized(), True),
     "norm": (rms_norm(), False),
     "norm: as a product": (rms_norm(inverse="Mul"), False),
     "norm: last axis by number": (rms_norm(axes=(2,)), False),

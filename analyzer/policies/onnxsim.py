@@ -35,7 +35,7 @@ class OnnxSim(Waves):
         view.set_interface(graph.inputs, graph.outputs)
         for op in graph.ops():
             if op.id not in ahead.done:
-                view.add_op(op)
+                view.add_op(replace(op, outputs=()) if ahead.kept.intersection(name for name in op.outputs if name) else op)
             elif op.type in ("Shape", "Size") and op.inputs[0] in graph.inputs:
                 view.add_op(replace(op, type="Shape", outputs=()))  # the input still has to get in
         return seen_fused(view)
@@ -48,12 +48,16 @@ class Ahead:
         self.graph = graph
         self.done: set[str] = set()
         self.known: dict[str, Constant] = {}
+        self.kept: set[str] = set()
+        self.measured: set[str] = set()
         self.shapes: dict[str, Shape] = {}
         for op in graph.ops():
             if self._is_ahead(op):
                 self._fold(op)
             else:
                 self._infer(op)
+                if op.type == "DequantizeLinear" and all(self._constant(name) is not None for name in op.inputs if name):
+                    self.kept.update(name for name in op.outputs if name)  # coremltools evaluates it
 
     def tensor(self, tensor: Tensor) -> Tensor:
         """The tensor with what was learned of it."""
@@ -61,6 +65,10 @@ class Ahead:
         folded = self.known.get(tensor.name)
         if folded is not None:
             return replace(tensor, shape=shape, const=folded, attrs={**tensor.attrs, "folded": True})
+        if tensor.name in self.kept:
+            return replace(tensor, shape=shape, const=Constant("unknown", ()), attrs={**tensor.attrs, "dequantized": True})
+        if tensor.name in self.measured:
+            return replace(tensor, shape=shape, attrs={**tensor.attrs, "measured": True})
         return tensor if shape is tensor.shape else replace(tensor, shape=shape)
 
     def _is_ahead(self, op: Operator) -> bool:
@@ -77,6 +85,7 @@ class Ahead:
 
     def _fold(self, op: Operator) -> None:
         self.done.add(op.id)
+        self.measured.update(name for name in op.inputs if name and self._fixed(op) is not None)
         values = [self._constant(name) for name in op.inputs]
         for name in op.outputs:
             tensor = self.graph.find(name) if name else None

@@ -59,7 +59,10 @@ class Matcher:
         return name
 
     def idle(self, op: Operator) -> bool:
-        """Identity, and a Cast to the type that the value has."""
+        """Identity, a Cast to the type that the value has, and a Reshape to its shape."""
+        if op.type == "Reshape":
+            data, result = self.graph.find(op.inputs[0] or ""), self.graph.find(op.outputs[0] or "")
+            return data is not None and result is not None and data.static and data.shape == result.shape
         if op.type != "Cast":
             return op.type == "Identity"
         kinds = [tensor.dtype for tensor in (*self.graph.input_tensors(op), *self.graph.output_tensors(op)) if tensor is not None]
@@ -73,8 +76,9 @@ class Matcher:
         return count
 
     def constant(self, name: str | None) -> Constant | None:
-        """The constant behind a name."""
-        return self.graph.constant(self.real(name))
+        """The constant behind a name; what is dequantized is none to the simplifier."""
+        tensor = self.graph.find(self.real(name) or "")
+        return None if tensor is None or tensor.attrs.get("dequantized") else self.graph.constant(tensor.name)
 
     def number(self, name: str | None) -> float | None:
         """The single element of a constant; NaN where it is known before the model runs and not here."""
@@ -260,7 +264,7 @@ def _projected(match: Matcher, name: str | None) -> Projection | None:
         inner, bias = next(((item, other) for item, other in found if item is not None), (None, None))
         if inner is None:
             return None
-        product, idle = inner, _is_zero(match.constant(bias))
+        product, idle = inner, _is_zero(match, bias)
         biases = [] if idle else [bias]
     plain = product.type == "MatMul" or (not product.attrs.get("transA", 0) and product.attrs.get("alpha", 1.0) == 1.0)
     weights, stored = match.constant(product.inputs[1]), [match.constant(name) for name in biases]
@@ -277,20 +281,27 @@ def _is_float(constant: Constant | None, rank: int) -> bool:
     return constant is not None and (constant.dtype == "unknown" or (constant.dtype == "float32" and len(constant.shape) == rank))
 
 
-def _is_zero(constant: Constant | None) -> bool:
-    return constant is not None and constant.dtype == "float32" and constant.elements <= 65536 and not constant.read().any()
+def _is_zero(match: Matcher, name: str | None) -> bool:
+    """Zeros that the file stores right there: behind an Identity they are seen too late."""
+    constant, tensor = match.graph.constant(name), match.graph.find(name or "")
+    plain = tensor is not None and not tensor.attrs.get("folded") and constant is not None and constant.dtype == "float32"
+    return plain and constant is not None and constant.elements <= 65536 and not constant.read().any()
 
 
 def _joined_first(match: Matcher, source: str | None, parts: list[Projection], *, stored: bool) -> bool:
     """The three products become one with a Split before an Attention is looked for (``fuse_qkv``).
 
     It wants matrices of one shape and no other reader of a source that is computed. An added zero is removed in the same sweep,
-    still reads the product there, and lets the Attention win where its shapes are stored.
+    still reads the product there, and lets the Attention win where its shapes are stored. A Shape of the source is gone after the
+    first sweep, at whose end products with a bias became Gemm.
     """
     if match.graph.producer(source) is None or any(part.product.type != "MatMul" for part in parts):
         return False
-    readers = match.uses(source) == 3
-    return readers and len({part.shape for part in parts}) == 1 and not (stored and any(part.idle for part in parts))
+    if match.uses(source) != 3 or len({part.shape for part in parts}) != 1 or (stored and any(part.idle for part in parts)):
+        return False
+    tensor = match.graph.find(source or "")
+    measured = tensor is not None and tensor.attrs.get("measured")
+    return not measured or not (stored or any(part.biased for part in parts))
 
 
 def ends_grouped_attention(match: Matcher, op: Operator) -> bool:

@@ -155,8 +155,9 @@ def _doubled(graph: Graph, op: Operator) -> bool:
     asked = graph.consumers(op.outputs[0])
     readers = [reader for reader in asked if reader.type not in ("Shape", "Size")]
     biases = [_bias(graph, reader) for reader in readers]
-    target = graph.find(op.inputs[1] or "") if len(op.inputs) > 1 else None
+    target, result = (graph.find(name or "") for name in (op.inputs[1] if len(op.inputs) > 1 else None, op.outputs[0]))
     stored = target is not None and not target.attrs.get("folded") and "zero" not in biases and len(readers) == len(asked)
+    stored = stored and result is not None and not result.attrs.get("measured")
     matrices = {
         tensor.shape for reader in readers if reader.type == "MatMul" and (tensor := graph.find(reader.inputs[1] or "")) is not None
     }
@@ -233,13 +234,13 @@ def onnxsim_gathered_resize(graph: Graph, op: Operator, context: Context) -> Out
         return holds_if(False, "mode linear", "a nearest resize that is no repetition")
     if data is None or result is None or data.rank != 4 or result.rank != 4 or not (data.static and result.static):
         return holds_if(None, "unknown sizes", "a nearest resize that is no repetition")
-    sizes: Any = zip(data.shape or (), result.shape or (), strict=True)
+    sizes: list[tuple[Any, Any]] = list(zip(data.shape or (), result.shape or (), strict=True))
     scales = [value for value in _values(graph, op, 2) if value is not UNKNOWN] or [1.0] * 4
-    repeats = all(_repeats(op, *pair, scales[at] if len(scales) == 4 else 1.0) for at, pair in enumerate(sizes) if at > 1)
+    repeats = all(_repeats(op, *sizes[at], scale=scales[at] if len(scales) == 4 else 1.0) for at in (2, 3))
     return holds_if(not repeats, "repetition" if repeats else "gathers", "a nearest resize that is no repetition")
 
 
-def _repeats(op: Operator, size: int, wanted: int, scale: float) -> bool:
+def _repeats(op: Operator, size: int, wanted: int, *, scale: float) -> bool:
     if wanted % size:
         return False
     scale = wanted / size if scale == 1.0 else scale
