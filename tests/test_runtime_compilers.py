@@ -161,6 +161,19 @@ def test_where_to_cut_is_an_input_that_can_be_cut_at(tmp_path: Path) -> None:
     assert devices(ask("onnxruntime/webgpu", tmp_path / "m.onnx")) == ["accelerator"]
 
 
+@needs("onnxruntime/webgpu")
+@pytest.mark.vulkan
+def test_half_precision_that_the_device_lacks_is_no_refusal(tmp_path: Path) -> None:
+    """SwiftShader has no float16: the session ends while weights are put in order, which says nothing about other devices."""
+    weights = onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float16), "w")
+    inputs, outputs = [helper.make_tensor_value_info("x", 10, [1, 3, 8, 8])], [helper.make_tensor_value_info("y", 10, [1, 4, 6, 6])]
+    graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "g", inputs, outputs, [weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    with Session("onnxruntime/webgpu", timeout=120) as session:
+        answer = session.ask(Request(tmp_path / "m.onnx"))
+    assert answer.ok or (answer.status == "failed" and "float16" in answer.reason)
+
+
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(environments, "root", lambda: tmp_path / "cache")

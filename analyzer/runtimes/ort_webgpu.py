@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .answers import Answer
 from .ort import Assigned, OrtWorker
 
 if TYPE_CHECKING:
@@ -19,10 +20,19 @@ if TYPE_CHECKING:
 
 NAME = "WebGpuExecutionProvider"
 _SUFFIX = "_kernel_time"
+_NO_HALF = "requires f16 but the device does not support it"
+"""Weights are put in order when the session is made, in a program that SwiftShader has no float16 for."""
 
 
 class WebGpuWorker(OrtWorker):
     """Placement from the profiler's node events."""
+
+    def load(self, request: Request, source: Path | bytes, options: Any) -> Any:
+        """A session, or the answer that it was refused; ``failed`` where this device lacks what others have."""
+        session = super().load(request, source, options)
+        if isinstance(session, Answer) and _NO_HALF in session.reason:
+            return Answer("failed", reason=f"the device here computes no float16, which says nothing about others: {session.reason}")
+        return session
 
     def assigned(self, session: Any, request: Request, marked: Marked) -> list[Assigned]:
         """Provider of each node that ran; what ONNX Runtime lists for the others."""
