@@ -23,8 +23,8 @@ from tf_questions import Calls, Question, build, shown, specs
 
 BATCH = 24
 """Calls of one model: the converter tells all its refusals at once, by the names of the nodes."""
-SECONDS = 30
-"""Time for one batch before its worker is taken for hung."""
+SECONDS = 100
+"""Time for one batch, or for TensorFlow to start on a busy machine, before a worker is taken for hung."""
 
 Answer = tuple[str, str]
 
@@ -66,16 +66,23 @@ class Worker:
 
     def taken(self, questions: Sequence[Question]) -> list[bool]:
         """Whether TensorFlow's shape functions take the calls; a call that kills the worker is not taken."""
-        answers: list[bool] = []
+        return [answer == "1" for answer in self._one_by_one("taken", questions)]
+
+    def runs(self, questions: Sequence[Question]) -> list[str]:
+        """Whether TensorFlow's kernels run the calls (``tf_running.runs``); empty for a call that kills the worker."""
+        return self._one_by_one("runs", questions)
+
+    def _one_by_one(self, what: str, questions: Sequence[Question]) -> list[str]:
+        answers: list[str] = []
         killers: Counter[str] = Counter()
         while len(answers) < len(questions):
             rest = questions[len(answers) :]
-            told: list[bool] = []
-            self._told({"taken": [question.text() if killers[question.op] < 3 else "" for question in rest]}, told)
+            told: list[str] = []
+            self._told({what: [question.text() if killers[question.op] < 3 else "" for question in rest]}, told)
             answers += told
             if len(told) < len(rest):
                 killers[rest[len(told)].op] += 1
-                answers.append(False)
+                answers.append("")
         return answers
 
     def _batch(self, questions: list[Question]) -> list[Answer]:
@@ -94,7 +101,7 @@ class Worker:
         half = len(questions) // 2
         return self._batch(questions[:half]) + self._batch(questions[half:])
 
-    def _told(self, request: dict[str, Any], parts: list[bool] | None = None) -> Any:
+    def _told(self, request: dict[str, Any], parts: list[str] | None = None) -> Any:
         """The worker's answer to one request; None when it died or hung over it. ``parts`` takes what came before that."""
         if self._process is None or self._process.poll() is not None:
             self._start()
@@ -113,7 +120,7 @@ class Worker:
             if line.startswith("@at "):
                 self._at = line.removeprefix("@at ")
             if parts is not None and line.startswith("@part "):
-                parts.append(line == "@part 1")
+                parts.append(line.removeprefix("@part "))
             if line.startswith("@answer "):
                 return json.loads(line.removeprefix("@answer "))
 
@@ -156,6 +163,12 @@ def _work() -> None:
         elif "taken" in request:
             for text in request["taken"]:
                 print(f"@part {int(bool(text) and taken(Question.read(text)))}", flush=True)
+            found = []
+        elif "runs" in request:
+            from tf_running import runs
+
+            for text in request["runs"]:
+                print(f"@part {runs(Question.read(text)) if text else ''}", flush=True)
             found = []
         else:
             found = convert([Question.read(text) for text in request["ask"]], request.get("select", False))

@@ -3,16 +3,20 @@
 python benchmarks/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
 python benchmarks/tf_convertible_models.py hold FOLDER OUT.md
 python benchmarks/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15 coreml/convertible:ios18
+python benchmarks/tf_convertible_models.py write FOLDER TARGET       (as hold; the figures go into docs/conformance)
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from tf_figures import figures, save
 
 TARGETS = {"litert/builtins": False, "litert/flex": True}
 """Targets and whether the converter is asked with Select TF ops."""
@@ -194,6 +198,8 @@ class Held:
     predicted_types: tuple[str, ...]
     converts: bool | None
     refused_types: tuple[str, ...]
+    operators: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Counts of the model's operators by type and predicted verdict."""
 
     @property
     def outcome(self) -> str:
@@ -220,7 +226,9 @@ def hold(folder: Path, targets: Sequence[str]) -> list[Held]:
             known[name] = _to_coreml(models[name], target)
             kept.write_text(json.dumps(told))
         kept.write_text(json.dumps(told))
-        rows += [Held(name, target, *_predicted(model, target), *known[name]) for name, model in models.items()]
+        for name, model in models.items():
+            verdict, types, operators = _predicted(model, target)
+            rows.append(Held(name, target, verdict, types, *known[name], operators))
     return rows
 
 
@@ -252,8 +260,8 @@ def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple
     ]
 
 
-def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...]]:
-    """The pack's verdict of the whole model and the operators behind it."""
+def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...], Counter[tuple[str, str]]]:
+    """The pack's verdict of the whole model, the operators behind it, and what it says of each operator."""
     from accelint.analyzer.check import check
     from accelint.rules.registry import choose
 
@@ -261,7 +269,37 @@ def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...]]:
     verdict = {"full": "converts", "rejected": "refused"}.get(coverage.verdict, "unknown")
     types = {op.id: op.type for op in coverage.operators}
     effect = "rejected" if verdict == "refused" else "unknown"
-    return verdict, tuple(sorted({types[item.operator] for item in coverage.findings if item.effect == effect}))
+    behind = {name: {item.operator for item in coverage.findings if item.effect == name} for name in ("rejected", "unknown")}
+    words = {op: "rejected" if op in behind["rejected"] else "unknown" if op in behind["unknown"] else "accelerated" for op in types}
+    return verdict, tuple(sorted({types[op] for op in behind[effect] if op in types})), Counter((types[op], words[op]) for op in types)
+
+
+def counted(rows: Sequence[Held], every: bool) -> dict[str, Any]:
+    """The figures of one target. ``every``: its converter names all that it refuses, else the first operator only.
+
+    A model that converts tells about all its operators. Of one that does not, those of a named type count as refused, and the others as
+    taken if every refusal has a name; the rest is not told. A model is its own partition: its verdict is right or wrong as a whole.
+    """
+    confusion: dict[str, Counter[str]] = {}
+    unmapped = 0
+    for row in rows:
+        named = {kind for kind, _ in row.operators if kind in row.refused_types or kind.removeprefix("Stateless") in row.refused_types}
+        for (kind, verdict), count in row.operators.items():
+            if row.converts is None or (not row.converts and kind not in named and not (every and named)):
+                unmapped += count
+                continue
+            did = "accelerated" if row.converts or kind not in named else "rejected"
+            confusion.setdefault(verdict, Counter())[did] += count
+    refused, loaded = ([row for row in rows if row.converts is did] for did in (False, True))
+    told = {"refused": len(refused), "refused_predicted": sum(row.predicted == "refused" for row in refused)}
+    alarms = {"loaded": len(loaded), "false_alarms": sum(row.predicted == "refused" for row in loaded)}
+    return figures(
+        confusion,
+        unmapped=unmapped,
+        models={"ok": len(loaded), "refused": len(refused), "no answer": len(rows) - len(loaded) - len(refused)},
+        refusals={**told, **alarms},
+        partitions={"told": len(loaded) + len(refused), "right": sum(row.outcome == "agrees" for row in rows)},
+    )
 
 
 def page(rows: list[Held]) -> str:
@@ -284,9 +322,14 @@ def page(rows: list[Held]) -> str:
 
 
 def main() -> None:
-    """``make`` or ``hold``."""
+    """``make``, ``hold`` or ``write``."""
     if sys.argv[1] == "make":
         make(Path(sys.argv[2]))
+        return
+    if sys.argv[1] == "write":
+        rows, target = hold(Path(sys.argv[2]), sys.argv[3:4]), sys.argv[3]
+        command = f"python benchmarks/tf_convertible_models.py write FOLDER {target}"
+        save(target, "models", counted(rows, target in TARGETS), command, "tensorflow" if target in TARGETS else "coremltools")
         return
     Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]), sys.argv[4:] or list(TARGETS))))
 

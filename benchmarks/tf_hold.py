@@ -1,10 +1,11 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on fresh calls of raw operators.
 
-    python benchmarks/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--ops A,B] [--answers FILE]
+    python benchmarks/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--ops A,B] [--answers FILE] [--write]
 
 A fresh call is one that the table's own call of an operator turns into when several things change at once (element types, attributes,
 ranks, open shapes, stored inputs, sizes), drawn by ``--seed``. Every registered operator that could be called is drawn from alike, those
-that have a builtin ``--each`` times, the others once. Answers are kept in ``--answers``, so that an edit of a pack is measured in seconds.
+that have a builtin ``--each`` times, the others once. Answers are kept in ``--answers``, so that an edit of a pack is measured in seconds;
+``--write`` puts the figures into ``docs/conformance``.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import random
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tf_asking import Worker
-from tf_convertible import by_operator, read, variations, with_select
+from tf_convertible import Row, by_operator, read, variations, with_select
+from tf_figures import figures, save
 from tf_questions import Calls, Input, Question
 
 TAKES = {"litert/builtins": ("builtin",), "litert/flex": ("builtin", "flex")}
@@ -28,6 +31,10 @@ ELSEWHERE = ("Erf", "Erfc", "HashTable", "LookupTable", "TensorList", "EmptyTens
 SOURCES = {"Const", "HostConst", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 """Operators that stand for values and inputs."""
 SIZES = (1, 2, 3, 5, 8)
+PORTION = 300
+"""Calls that are asked about before their answers are written down."""
+NO_CALL = "no call"
+"""The answer to what TensorFlow's shape function refuses."""
 
 
 def main() -> None:
@@ -39,18 +46,32 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=30)
     parser.add_argument("--ops", default="")
     parser.add_argument("--answers", type=Path)
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/conformance")
     options = parser.parse_args()
     rows = by_operator(read(options.table))
     if options.ops:
         rows = {op: found for op, found in rows.items() if op in options.ops.split(",")}
     kept = options.answers or options.out.with_suffix(".answers.jsonl")
-    if not kept.exists():
-        drawn = list(_drawn(rows, options.seed, options.each))
-        kept.write_text("".join(json.dumps([question.text(), *answer]) + "\n" for question, answer in _asked(drawn)))
-    asked = [json.loads(line) for line in kept.read_text().splitlines()]
-    found = [(Question.read(text), answer, detail) for text, answer, detail in asked if '"func"' not in text]
-    found = [item for item in found if not item[0].op.startswith(ELSEWHERE)]
-    options.out.write_text(json.dumps(_compared(found), indent=1) + "\n")
+    asked = _kept(kept, list(_drawn(rows, options.seed, options.each)), {op for op, found in rows.items() if _converts(found)})
+    found = [Asked(Question.read(text), *rest) for text, *rest in asked if '"func"' not in text]
+    found = [item for item in found if not item.question.op.startswith(ELSEWHERE)]
+    told = {target: _compared(found, target, takes) for target, takes in TAKES.items()}
+    options.out.write_text(json.dumps({target: item["wrong"] for target, item in told.items()}, indent=1) + "\n")
+    command = f"python benchmarks/tf_hold.py benchmarks/tf_convertible.tsv OUT.json --seed {options.seed} --each {options.each} --write"
+    for target, item in told.items():
+        print(target, item["counts"])
+        if options.write:
+            save(target, "generated", item["run"], command)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call, the converter's answer, and whether TensorFlow's own kernel runs it."""
+
+    question: Question
+    answer: str
+    detail: str
+    runs: str = "open"
 
 
 # ---- drawing -------------------------------------------------------------------------------
@@ -62,9 +83,14 @@ def _drawn(rows: dict[str, Any], seed: int, each: int) -> Iterator[Question]:
         if base is None or op in SOURCES:
             continue
         rng = random.Random(f"{seed} {op}")
-        converts = any(row[3] == "builtin" for row in found)
+        converts = _converts(found)
         for _ in range(each if converts else 1):
             yield _changed(op, Question.read(base[2]), rng, rng.choice((0, 1, 1, 2, 2, 3)) if converts else 0)
+
+
+def _converts(rows: Sequence[Row]) -> bool:
+    """Whether some call of an operator has a builtin."""
+    return any(row[3] == "builtin" for row in rows)
 
 
 def _changed(op: str, question: Question, rng: random.Random, changes: int) -> Question:
@@ -91,37 +117,67 @@ def _resized(question: Question, rng: random.Random) -> Question:
     return question.changed(inputs=inputs)
 
 
-def _asked(drawn: Sequence[Question]) -> list[tuple[Question, tuple[str, str]]]:
-    """The converter's answers to those that TensorFlow takes, each question once."""
-    worker, select = Worker(), Worker(select=True)
+def _kept(file: Path, drawn: Sequence[Question], varied: set[str]) -> list[tuple[str, str, str, str]]:
+    """The answers in a file, which are asked for where it has none: an interrupted run goes on where it was.
+
+    TensorFlow itself is asked to run calls of ``varied`` operators; the others are called as in the table, and may block or write files.
+    """
     fresh = list({question.text(): question for question in drawn}.values())
-    fresh = [question for question, taken in zip(fresh, worker.taken(fresh), strict=True) if taken]
-    answers = with_select(fresh, worker, select)
+    known = {row[0]: row for row in map(json.loads, file.read_text().splitlines() if file.exists() else ())}
+    waiting = [question for question in fresh if question.text() not in known]
+    random.Random(1).shuffle(waiting)  # so that a batch has calls of many operators
+    worker, select = Worker(), Worker(select=True)
+    for start in range(0, len(waiting), PORTION):
+        found = _asked(waiting[start : start + PORTION], varied, worker, select)
+        known.update({row[0]: row for row in found})
+        with file.open("a") as stream:
+            stream.writelines(json.dumps(row) + "\n" for row in found)
     for item in (worker, select):
         item.close()
-    return list(zip(fresh, answers, strict=True))
+    return [known[question.text()] for question in fresh if known[question.text()][1] != NO_CALL]
+
+
+def _asked(questions: Sequence[Question], varied: set[str], worker: Worker, select: Worker) -> list[tuple[str, str, str, str]]:
+    """The converter's answers to those that TensorFlow's shape functions take, and whether TensorFlow runs them."""
+    taken = worker.taken(questions)
+    fresh = [question for question, good in zip(questions, taken, strict=True) if good]
+    run = [question for question in fresh if question.op in varied]
+    runs = dict(zip([question.text() for question in run], worker.runs(run), strict=True))
+    answers = with_select(fresh, worker, select)
+    rows = [(question.text(), *answer, runs.get(question.text(), "open")) for question, answer in zip(fresh, answers, strict=True)]
+    return rows + [(question.text(), NO_CALL, "", "") for question, good in zip(questions, taken, strict=True) if not good]
 
 
 # ---- comparing -----------------------------------------------------------------------------
 
 
-def _compared(found: list[tuple[Question, str, str]]) -> dict[str, Any]:
-    report: dict[str, Any] = {"questions": len(found), "operators": len({question.op for question, *_ in found})}
-    for target, takes in TAKES.items():
-        counts: Counter[str] = Counter()
-        wrong = []
-        for (question, answer, detail), (verdict, rules) in zip(found, predicted([item[0] for item in found], target), strict=True):
-            if answer == "crash":
-                outcome = "no answer"
-            elif verdict == "unknown":
-                outcome = "unknown"
-            else:
-                outcome = "right" if (verdict == "accelerated") == (answer in takes) else f"false {verdict}"
-            counts[outcome] += 1
-            if outcome != "right":
-                wrong.append([outcome, question.text(), answer, detail[:80], rules])
-        report[target] = {"counts": dict(counts), "wrong": wrong}
-    return report
+def _compared(found: Sequence[Asked], target: str, takes: tuple[str, ...]) -> dict[str, Any]:
+    """What is wrong by call, the counts of outcomes, and the figures as ``conform.py`` reads them.
+
+    A call that TensorFlow's own kernel refuses (``tf_running.py``) is no call, whatever the converter or the pack says of it.
+    """
+    counts: Counter[str] = Counter()
+    confusion: dict[str, Counter[str]] = {}
+    wrong = []
+    for item, (told, rules) in zip(found, predicted([item.question for item in found], target), strict=True):
+        verdict = told if told in ("accelerated", "unknown") else "rejected"
+        outcome = _outcome(item, verdict, takes)
+        counts[outcome] += 1
+        if outcome not in ("no answer", "invalid"):
+            confusion.setdefault(verdict, Counter())["accelerated" if item.answer in takes else "rejected"] += 1
+        if outcome not in ("right", "invalid"):
+            wrong.append([outcome, item.question.text(), item.answer, item.detail[:80], rules])
+    return {"wrong": wrong, "counts": dict(counts), "run": figures(confusion, invalid=counts["invalid"], unmapped=counts["no answer"])}
+
+
+def _outcome(item: Asked, verdict: str, takes: tuple[str, ...]) -> str:
+    if item.runs.startswith("refused"):
+        return "invalid"
+    if item.answer == "crash":
+        return "no answer"
+    if verdict == "unknown":
+        return "unknown"
+    return "right" if (verdict == "accelerated") == (item.answer in takes) else f"false {verdict}"
 
 
 def predicted(questions: Sequence[Question], target: str) -> list[tuple[str, str]]:

@@ -218,18 +218,27 @@ def _is_type(value: str) -> bool:
 
 HANDLES = ("resource", "variant")
 """Types of handles: what becomes of those, their makers and readers decide."""
+NAMED = ("flex", "custom", "refused")
+"""Answers by which the converter names the operator itself, of handles too."""
 COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 """The converter folds what depends on constants alone."""
 
 
 def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) -> list[str]:
-    """Element types that are refused; the operators behind one rule are refused the same ones. Stateful ones are never folded."""
+    """Element types that are refused; the operators behind one rule are refused the same ones.
+
+    Constants alone do not reach the converter where TensorFlow folds them: not those of stateful operators, nor those of types that its
+    CPU has no kernel for, nor what stops the converter before it folds (``other``).
+    """
     refused: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
-            bad = tuple(value for value in item.bad(what, takes) if value not in HANDLES)
+            bad = [value for value in item.bad(what, takes) if value not in HANDLES or values[value] in NAMED]
             if bad and all(map(_is_type, values)) and item.good(what, takes):
-                refused[what, bad, op in stateful].append(op)
+                folded = [] if op in stateful else [kind for kind in bad if values[kind] != "other" and _has_kernel(op, what, kind)]
+                for kinds, never in ((folded, False), ([kind for kind in bad if kind not in folded], True)):
+                    if kinds:
+                        refused[what, tuple(kinds), never].append(op)
     lines: list[str] = []
     for number, ((attr, bad, never), ops) in enumerate(sorted(refused.items()), 1):
         good = told[ops[0]].good(attr, takes)[0]
@@ -240,6 +249,19 @@ def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) ->
         require, when = f'{{ attr = "{attr}", none_of = {_list(bad)} }}', "" if never else COMPUTED
         lines += _rule("ACL301", f"element-type-{number}", ops, message, require, holds, fails, when)
     return lines
+
+
+def _has_kernel(op: str, attr: str, kind: str) -> bool:
+    """Whether TensorFlow's CPU has a kernel for one value of a type attribute."""
+    import tensorflow as tf
+    from tensorflow.python.framework import kernels
+
+    wanted = tf.as_dtype(kind).as_datatype_enum
+    for kernel in kernels.get_registered_kernels_for_op(op).kernel:
+        limits = [item.allowed_values.list.type for item in kernel.constraint if item.name == attr]
+        if kernel.device_type in ("CPU", "DEFAULT") and all(wanted in types for types in limits):
+            return True
+    return False
 
 
 def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
@@ -264,21 +286,22 @@ def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tupl
 
 def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
     """Ranks of the computed inputs, and shapes that must be known."""
-    ranks: dict[tuple[str, int, int], list[str]] = defaultdict(list)
+    ranks: dict[tuple[str, str, int, int], list[str]] = defaultdict(list)
     known: dict[tuple[str, str], list[str]] = defaultdict(list)
     for op, item in told.items():
         low, high = _range(item, takes)
         if (low, high) != (0, 9) and (op, "rank") not in by_hand:
-            ranks[item.computed, low, high].append(op)
+            fact = "known_rank" if "rank" in item.good("open", takes) else "rank"
+            ranks[item.computed, fact, low, high].append(op)
         bad = item.bad("open", takes)
         if bad and (op, "open") not in by_hand:
             known[item.computed, "static" if {"all", "batch"} & set(bad) else "rank"].append(op)
     lines: list[str] = []
-    for number, ((which, low, high), ops) in enumerate(sorted(ranks.items()), 1):
+    for number, ((which, fact, low, high), ops) in enumerate(sorted(ranks.items()), 1):
         limit = f"at_most = {high}" if not low else f"at_least = {low}" if high == 9 else f"between = [{low}, {high}]"
         dims = ",".join("4" * max(low, min(high, 4)))
         wrong = ",".join("4" * (high + 1)) if high < 9 else ",".join("4" * (low - 1))
-        lines += _rule("ACL401", f"rank-{number}", ops, "{type} of {seen} does not convert", f"{{ {which}, of = \"rank\", {limit} }}",
+        lines += _rule("ACL401", f"rank-{number}", ops, "{type} of {seen} does not convert", f"{{ {which}, of = \"{fact}\", {limit} }}",
                        _case(which, f"float32[{dims}]"), _case(which, f"float32[{wrong}]"))  # fmt: skip
     for number, ((which, kind), ops) in enumerate(sorted(known.items()), 1):
         test = 'of = "static", eq = true, unknown = "fails"' if kind == "static" else 'of = "rank", at_least = 0, unknown = "fails"'
@@ -341,7 +364,7 @@ def _limits(limits: dict[str, Any], told: dict[str, Told], takes: tuple[str, ...
     lines: list[str] = []
     for rule in limits.get("rule", []):
         ops = [op for op in rule["ops"] if rule.get("both") or not ("flex" in takes and told[op].answers() & set(SELECT))]
-        if not ops:
+        if not ops or ("flex" in takes and rule.get("both") is False):
             continue
         table = {key: value for key, value in {**rule, "ops": ops, "effect": rule.get("effect", "rejected")}.items() if key != "both"}
         lines += ["[[rule]]", *(f"{key} = {_value(value)}" for key, value in table.items() if key != "examples")]

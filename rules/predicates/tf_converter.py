@@ -5,6 +5,7 @@ Measured with TensorFlow 2.21.0: of eighteen spellings of the exact GELU these t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isclose, sqrt
 from typing import Any
 
@@ -30,6 +31,31 @@ def tf_exact_gelu(graph: Graph, op: Operator, context: Context) -> Outcome:
     halves = [_scaled(graph, _writer(graph, name), 0.5) for name in last.inputs]
     kind = graph.input_tensors(op)[0]
     return holds_if(x in halves and kind is not None and kind.dtype == "float32", words, wanted)
+
+
+@predicate("tf_shapes_may_be_equal")
+def tf_shapes_may_be_equal(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The first two inputs have one shape as far as it is known (MLIR's SameOperandsAndResultShape)."""
+    shapes = [None if tensor is None else tensor.shape for tensor in graph.input_tensors(op)[:2]]
+    seen, wanted = " and ".join(map(_words, shapes)), "one shape"
+    if len(shapes) < 2 or None in shapes:
+        return holds_if(True, seen, wanted)
+    first, second = shapes
+    equal = all(a == b or not (isinstance(a, int) and isinstance(b, int)) for a, b in zip(first or (), second or (), strict=False))
+    return holds_if(equal and len(first or ()) == len(second or ()), seen, wanted)
+
+
+@predicate("tf_first_input_has_the_shape_of_the_result")
+def tf_first_input_has_the_shape_of_the_result(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The builtin's result has the type of its first operand: open sizes must be the same ones as well."""
+    given, result = graph.input_tensors(op)[0], graph.tensors.get(op.outputs[0] or "")
+    shapes = [None if tensor is None else tensor.shape for tensor in (given, result)]
+    known = [None if shape is None else tuple(dim if isinstance(dim, int) else None for dim in shape) for shape in shapes]
+    return holds_if(known[0] == known[1], f"{_words(shapes[0])}, the result {_words(shapes[1])}", "the shape of the result")
+
+
+def _words(shape: Sequence[Any] | None) -> str:
+    return "a tensor without rank" if shape is None else "x".join(str(dim) if isinstance(dim, int) else "?" for dim in shape) or "a scalar"
 
 
 def _writer(graph: Graph, name: str | None) -> Operator | None:
