@@ -38,6 +38,7 @@ class Worker:
         self._killers: Counter[str] = Counter()
         self._at = ""
         self._lines: queue.Queue[str | None] = queue.Queue()
+        self._pump = threading.Thread()
 
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """The converter's answers, in order.
@@ -131,13 +132,18 @@ class Worker:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
         )
-        threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True).start()
+        self._pump = threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True)
+        self._pump.start()
 
     def close(self) -> None:
         """End the process."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            self._pump.join()
+            for stream in (self._process.stdin, self._process.stdout):
+                if stream:
+                    stream.close()
             self._process = None
 
 
