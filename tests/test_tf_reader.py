@@ -230,3 +230,25 @@ def test_tensorflow_infers_the_shapes_that_a_graph_def_lacks() -> None:
     assert model.graph.tensor(conv.outputs[0] or "").shape == (None, 8, 8, 4)
     assert all(tensor.shape is not None for tensor in model.graph.tensors.values())
     assert infer(load(TF / "convnet")) == 0
+
+
+@pytest.mark.parametrize("marked", ["call", "function", "nothing"])
+def test_operators_of_a_compiled_function_are_marked(marked: str, tmp_path: Path) -> None:
+    graph = message("GraphDef")()
+    for name, kind in (("x", "Placeholder"), ("call", "PartitionedCall"), ("after", "Relu")):
+        graph.node.add(name=name, op=kind).attr["dtype" if name == "x" else "T"].type = 1
+    call, after = graph.node[1], graph.node[2]
+    call.input.append("x")
+    call.attr["f"].func.name = "f"
+    after.input.append("call")
+    function = graph.library.function.add()
+    function.signature.name = "f"
+    function.signature.input_arg.add(name="a", type=1)
+    function.signature.output_arg.add(name="b", type=1)
+    function.node_def.add(name="inner", op="Neg", input=["a"]).attr["T"].type = 1
+    function.ret["b"] = "inner:y:0"
+    for name, holder in (("call", call), ("function", function)):
+        holder.attr["_XlaMustCompile"].b = name == marked
+    (tmp_path / "model.pb").write_bytes(graph.SerializeToString())
+    found = {op.type: op.attrs.get("_XlaMustCompile", False) for op in load(tmp_path / "model.pb").graph.ops()}
+    assert found == {"Neg": marked != "nothing", "Relu": False}

@@ -7,7 +7,7 @@ How a stored graph becomes ours:
 - Calls (``PartitionedCall`` and the like) are inlined, because every consumer of the model inlines them.
   An inlined node keeps its own name, or ``call/name`` when that is taken. The ``Identity`` nodes that only
   return a call's results vanish with it. ``If``, ``While`` and every other node that names functions keep
-  them as bodies in ``Operator.graphs``.
+  them as bodies in ``Operator.graphs``. What was inlined out of a function that XLA compiles is marked (``COMPILED``).
 - Control inputs stay in the attribute ``control_inputs``, as stored.
 - The back edge of a TensorFlow 1 loop (``NextIteration`` to ``Merge``) is a None input of the ``Merge``; its
   name stands in the attribute ``back_edges``.
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
+COMPILED = "_XlaMustCompile"
+"""Mark of calls and functions that XLA compiles; operators that were inlined out of one have it as an attribute."""
 _MERGES, _BACK = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 
 
@@ -88,6 +90,8 @@ class Scope:
     """Tensor by reference ``node:flat index``; arguments of a function by their own name."""
     returned: frozenset[str] = frozenset()
     """Nodes that only hand back results of a call that is inlined."""
+    compiled: bool = False
+    """Whether XLA compiles the function (``jit_compile``): TensorFlow's own graph passes do not inline it."""
     written: dict[str, list[tuple[str, int, str]]] = field(default_factory=dict)
     _readers: dict[str, list[list[str]]] | None = None
 
@@ -121,6 +125,10 @@ class Scope:
             if argument == rest[0] and place == index:
                 return flat
         return -1
+
+
+def _compiled(node: Any, definition: Any) -> bool:
+    return any(COMPILED in item.attr and item.attr[COMPILED].b for item in (node, definition))
 
 
 def data_node(reference: str) -> str:
@@ -215,14 +223,23 @@ class Builder:
         return draft
 
     def _run(
-        self, draft: Draft, definition: Any, arguments: Mapping[str, str], path: str, caller: str, depth: int, *, inline: bool
+        self,
+        draft: Draft,
+        definition: Any,
+        arguments: Mapping[str, str],
+        path: str,
+        caller: str,
+        depth: int,
+        *,
+        inline: bool,
+        compiled: bool = False,
     ) -> list[str]:
         """Add a function's nodes to a draft; returns the tensors it gives back, in order."""
         where = f"function {definition.signature.name!r}"
         nodes = indexed(definition.node_def, where)
         results = [definition.ret[arg.name] for arg in definition.signature.output_arg if arg.name in definition.ret]
         returned = frozenset(map(data_node, results)) if inline else frozenset()
-        scope = Scope(nodes, path, definition.signature.name, caller, depth, dict(arguments), returned)
+        scope = Scope(nodes, path, definition.signature.name, caller, depth, dict(arguments), returned, compiled)
         roots = [*map(data_node, results), *definition.control_ret.values()]
         roots += [name for name, node in nodes.items() if not self._pure(node)]
         self._emit_all(draft, scope, ordered(nodes, roots, set()))
@@ -281,7 +298,8 @@ class Builder:
         if len(given) != len(names):
             raise GraphError(f"{node.name!r} gives {len(given)} values to the function {callee!r}, which takes {len(names)}")
         caller = f"{scope.caller}/{node.name}" if scope.caller else node.name
-        results = self._run(draft, definition, dict(zip(names, given, strict=True)), id, caller, scope.depth + 1, inline=True)
+        arguments, compiled = dict(zip(names, given, strict=True)), scope.compiled or _compiled(node, definition)
+        results = self._run(draft, definition, arguments, id, caller, scope.depth + 1, inline=True, compiled=compiled)
         own = [argument.name for argument in definition.signature.output_arg]
         generic = node.op != callee
         scope.written[node.name] = [
@@ -318,6 +336,8 @@ class Builder:
         inputs = self._inputs(scope, node, attrs)
         if node.device:
             attrs["device"] = node.device
+        if scope.compiled:
+            attrs[COMPILED] = True
         if spec is None:
             attrs["undefined"] = True
         if node.op in VARIABLES and not scope.function:
