@@ -43,7 +43,8 @@ class Worker:
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """The converter's answers, in order.
 
-        No two calls of one operator share a model, unless ``mixed``: TensorFlow's converter names one of them only.
+        No two calls of one operator share a model, unless ``mixed``: TensorFlow's converter names one of them only. A call with
+        a variable has a model of its own: one that stays a resource keeps the others from becoming builtins.
         """
         if self.mixed:
             starts = range(0, len(questions), self.batch)
@@ -51,7 +52,10 @@ class Worker:
         answers: list[Answer] = [("", "")] * len(questions)
         waiting: dict[str, list[int]] = defaultdict(list)
         for place, question in enumerate(questions):
-            waiting[question.op].append(place)
+            if "resource" in question.inputs:
+                answers[place] = self._batch([question])[0]
+            else:
+                waiting[question.op].append(place)
         while waiting:
             longest = sorted(waiting, key=lambda op: -len(waiting[op]))[: self.batch]
             places = [waiting[op].pop() for op in longest]

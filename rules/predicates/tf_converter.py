@@ -54,6 +54,20 @@ def tf_first_input_has_the_shape_of_the_result(graph: Graph, op: Operator, conte
     return holds_if(known[0] == known[1], f"{_words(shapes[0])}, the result {_words(shapes[1])}", "the shape of the result")
 
 
+@predicate("tf_slice_within")
+def tf_slice_within(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Begin and size, where they are stored, stay within the sizes that are known; a size of -1 takes the rest."""
+    given, *stored = (*graph.input_tensors(op), None, None, None)[:3]
+    constants = [graph.constant(tensor.name) if tensor is not None else None for tensor in stored]
+    if given is None or given.shape is None or None in constants:
+        return holds_if(True, "anywhere", "within the tensor")
+    begins, sizes = ([int(value) for value in constant_values(constant) if value is not UNKNOWN] for constant in constants if constant)
+    for dim, begin, size in zip(given.shape, begins, sizes, strict=False):
+        if isinstance(dim, int) and not 0 <= begin <= begin + max(size, 0) <= dim:
+            return holds_if(False, f"from {begin} over {size} of {dim}", "within the tensor")
+    return holds_if(True, "within", "within the tensor")
+
+
 def _words(shape: Sequence[Any] | None) -> str:
     return "a tensor without rank" if shape is None else "x".join(str(dim) if isinstance(dim, int) else "?" for dim in shape) or "a scalar"
 
