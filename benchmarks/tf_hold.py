@@ -1,6 +1,6 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on fresh calls of raw operators.
 
-    python benchmarks/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B] [--answers FILE] [--write]
+    python benchmarks/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B] [--answers FILE] [--kept] [--write]
 
 A fresh call is one that the table's own call of an operator turns into when several things change at once (element types, attributes,
 ranks, open shapes, stored inputs, sizes), drawn by ``--seed``. Every registered operator that could be called is drawn from alike, those
@@ -47,6 +47,7 @@ def main() -> None:
     parser.add_argument("--ops", default="")
     parser.add_argument("--answers", type=Path)
     parser.add_argument("--most", type=int, default=0, help="so many of the calls, drawn evenly")
+    parser.add_argument("--kept", action="store_true", help="ask nothing: compare what the answers' file has")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/conformance")
     options = parser.parse_args()
     rows = by_operator(read(options.table))
@@ -56,7 +57,8 @@ def main() -> None:
     drawn = list(_drawn(rows, options.seed, options.each))
     if options.most:
         drawn = random.Random(options.seed).sample(drawn, min(options.most, len(drawn)))
-    asked = _kept(kept, drawn, {op for op, found in rows.items() if _converts(found)})
+    portions = 0 if options.kept else len(drawn)
+    asked = _kept(kept, drawn, portions, {op for op, found in rows.items() if _converts(found)})
     found = [Asked(Question.read(text), *rest) for text, *rest in asked if '"func"' not in text]
     found = [item for item in found if not item.question.op.startswith(ELSEWHERE)]
     told = {target: _compared(found, target, takes) for target, takes in TAKES.items()}
@@ -122,8 +124,8 @@ def _resized(question: Question, rng: random.Random) -> Question:
     return question.changed(inputs=inputs)
 
 
-def _kept(file: Path, drawn: Sequence[Question], varied: set[str]) -> list[tuple[str, str, str, str]]:
-    """The answers in a file, which are asked for where it has none: an interrupted run goes on where it was.
+def _kept(file: Path, drawn: Sequence[Question], portions: int, varied: set[str]) -> list[tuple[str, str, str, str]]:
+    """The answers in a file, which are asked for where it has none, at most so many portions: an interrupted run goes on where it was.
 
     TensorFlow itself is asked to run calls of ``varied`` operators; the others are called as in the table, and may block or write files.
     """
@@ -132,14 +134,15 @@ def _kept(file: Path, drawn: Sequence[Question], varied: set[str]) -> list[tuple
     waiting = [question for question in fresh if question.text() not in known]
     random.Random(1).shuffle(waiting)  # so that a batch has calls of many operators
     worker, select = Worker(), Worker(select=True)
-    for start in range(0, len(waiting), PORTION):
+    for start in range(0, len(waiting), PORTION)[:portions]:
         found = _asked(waiting[start : start + PORTION], varied, worker, select)
         known.update({row[0]: row for row in found})
         with file.open("a") as stream:
             stream.writelines(json.dumps(row) + "\n" for row in found)
     for item in (worker, select):
         item.close()
-    return [known[question.text()] for question in fresh if known[question.text()][1] != NO_CALL]
+    rows = [known[question.text()] for question in fresh if question.text() in known]
+    return [row for row in rows if row[1] != NO_CALL]
 
 
 def _asked(questions: Sequence[Question], varied: set[str], worker: Worker, select: Worker) -> list[tuple[str, str, str, str]]:
