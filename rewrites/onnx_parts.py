@@ -142,6 +142,46 @@ class SoftsignParts(Parts):
         return binary(draft, "Div", x, binary(draft, "Add", unary(draft, "Abs", x), scalar(draft, 1.0, dtype)))
 
 
+class HardActivationParts(Parts):
+    """HardSigmoid becomes Clip(alpha * x + beta, 0, 1), and HardSwish x times that."""
+
+    id: ClassVar[str] = "hard-activation-parts"
+    title: ClassVar[str] = "HardSigmoid becomes Clip(alpha * x + beta, 0, 1), and HardSwish x times that"
+    root: ClassVar[tuple[str, ...]] = ("HardSigmoid", "HardSwish")
+
+    def guard(self, graph: Graph, op: Operator) -> str | None:
+        """Before operator set 11 Clip has its limits elsewhere."""
+        return None if graph.opsets.get("", 1) >= 11 else "before operator set 11 the limits of Clip are no inputs"
+
+    def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
+        """HardSwish has a sixth and a half as its factors."""
+        swish = op.type == "HardSwish"
+        alpha, beta = (1 / 6, 0.5) if swish else (float(op.attrs.get("alpha", 0.2)), float(op.attrs.get("beta", 0.5)))
+        line = binary(draft, "Add", binary(draft, "Mul", x, scalar(draft, alpha, dtype)), scalar(draft, beta, dtype))
+        limits = (scalar(draft, 0.0, dtype), scalar(draft, 1.0, dtype))
+        part = draft.value("Clip", (line, *limits), dtype, draft.find(x).shape)
+        return binary(draft, "Mul", x, part) if swish else part
+
+
+class MishParts(Parts):
+    """Mish becomes x * u / (u + 2) with u = e^x * (e^x + 2), which is x * tanh(softplus(x))."""
+
+    id: ClassVar[str] = "mish-parts"
+    title: ClassVar[str] = "Mish becomes x * u / (u + 2) with u = e^x * (e^x + 2)"
+    root: ClassVar[tuple[str, ...]] = ("Mish",)
+    HIGHEST: ClassVar[dict[str, float]] = {"float16": 5.0}
+    """From there on the quotient is 1 in that dtype, before the exponential overflows; 20 in wider ones."""
+
+    def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
+        """The exponential of what is not too large."""
+        most = scalar(draft, self.HIGHEST.get(dtype, 20.0), dtype)
+        capped = draft.value("Clip", (x, None, most), dtype, draft.find(x).shape)
+        grown = unary(draft, "Exp", capped)
+        two = scalar(draft, 2.0, dtype)
+        part = binary(draft, "Mul", grown, binary(draft, "Add", grown, two))
+        return binary(draft, "Mul", x, binary(draft, "Div", part, binary(draft, "Add", part, two)))
+
+
 class ShrinkParts(Parts):
     """Shrink becomes two comparisons and Where."""
 
@@ -362,6 +402,7 @@ class CompressToGather(Rewrite[Operator]):
 
 
 REWRITES = (
-    ReduceParts(), GlobalLpPoolParts(), MeanVarianceParts(), CeluParts(), SoftsignParts(), ShrinkParts(), CoshParts(), SinhParts(),
-    ErfByTanh(), HardmaxParts(), TriluToWhere(), CumSumToMatMul(), IsInfToEqual(), CompressToGather(),
+    ReduceParts(), GlobalLpPoolParts(), MeanVarianceParts(), CeluParts(), SoftsignParts(), HardActivationParts(), MishParts(),
+    ShrinkParts(), CoshParts(), SinhParts(), ErfByTanh(), HardmaxParts(), TriluToWhere(), CumSumToMatMul(), IsInfToEqual(),
+    CompressToGather(),
 )  # fmt: skip
