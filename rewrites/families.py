@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 FAMILIES = {
-    "onnx": ("fold_onnx", "clean_onnx", "onnx_einsum", "onnx_parts", "onnx_linear", "onnx_rank", "onnx_types"),
+    "onnx": ("fold_onnx", "clean_onnx", "onnx_einsum", "onnx_parts", "onnx_linear", "onnx_norm", "onnx_rank", "onnx_types"),
     "tflite": ("fold_tflite", "clean_tflite", "tflite_reshape", "tflite_gather", "tflite_elementwise", "tflite_rank"),
 }
 """Dialect -> the modules that list rewrites of it in ``REWRITES``."""

@@ -122,6 +122,14 @@ APPLIES: dict[str, dict[str, str | Case]] = {
         "mean 18": ("g (float[2,3,4,5,2] x) => (float[2,3,4,1,1] y) <int64[2] a={-1,-2}> { y = ReduceMean(x, a) }", 18),
         "product": "g (float[2,1,3,4,5] x, float[2,1,3,5,2] z) => (float[2,1,3,4,2] y) { y = MatMul(x, z) }",
     },
+    "normalization-parts": {
+        "layer": "g (float[2,3,5] x) => (float[2,3,5] y) <float[3,5] s, float[3,5] b> { y = LayerNormalization<axis=1>(x, s, b) }",
+        "no bias": "g (float[2,3,5] x) => (float[2,3,5] y) <float[5] s> { y = LayerNormalization(x, s) }",
+        "instance": "g (float[2,3,5,4] x) => (float[2,3,5,4] y) <float[3] s, float[3] b> { y = InstanceNormalization(x, s, b) }",
+    },
+    "reciprocal-to-div": {"plain": f"g ({X}) => ({Y}) {{ e = Exp(x) y = Reciprocal(e) }}"},
+    "product-by-rows": {"three": "g (float[2,3,5] x) => (float[2,3,4] y) <float[5,4] w> { y = MatMul(x, w) }",
+                        "four": "g (float[2,3,2,5] x) => (float[2,3,2,4] y) <float[5,4] w> { y = MatMul(x, w) }"},
     "weight-after-norm": {"written out": """g (float[2,3,8] x) => (float[2,3,8] y) <float[8] w={1,2,3,4,5,6,7,8}, float two={2},
             float e={1e-5}> { p = Pow(x, two) m = ReduceMean<axes=[-1]>(p) a = Add(m, e) s = Sqrt(a) r = Reciprocal(s)
             n = Mul(x, r) y = Mul(w, n) }"""},
@@ -164,6 +172,10 @@ MISSES: dict[str, tuple[str | Case, str]] = {
     "layer-norm-over-last-axis": (
         "g (float[2,3,5] x) => (float[2,3,5] y) <float[5] s> { y = LayerNormalization<axis=1>(x, s) }", "weights are broadcast"),
     "transpose-on-views-onnx": (one("Transpose<perm=[2,0,1]>(x)", after="float[5,2,3] y"), "few enough"),
+    "normalization-parts": (
+        "g (float16[2,3,5] x) => (float16[2,3,5] y) <float16[5] s> { y = LayerNormalization(x, s) }", "not on float32"),
+    "reciprocal-to-div": ("g (bfloat16[3] x) => (bfloat16[3] y) { y = Reciprocal(x) }", "not on floats"),
+    "product-by-rows": ("g (float[2,3,5] x, float[5,4] w) => (float[2,3,4] y) { y = MatMul(x, w) }", "no stored matrix"),
     "weight-after-norm": ("g (float[3] x) => (float[3] y) <float[3] w={1,2,3}> { n = Neg(x) y = Mul(w, n) }", "not the weight"),
     "bools-as-integers": ("g (float[2,3] x, int64[2] i) => (float[2,2] y) { y = Gather<axis=1>(x, i) }", "does not move bools"),
     "merge-dimensions-onnx": (
