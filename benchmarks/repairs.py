@@ -116,13 +116,15 @@ def told(report: dict[str, Any]) -> str:
         devices = [item["device"] for item in report["placement"]]
         running = [device for device in devices if device not in ("folded", "unmapped", "unknown")]
         count = report.get("actual_partitions")
-        words = f"{running.count('accelerator')} of {len(running)} operators" + ("" if count is None else f", {count} pieces")
+        words = f"{running.count('accelerator')} of {len(running)} operators" + (
+            "" if count is None else f", {count} piece" + "s" * (count != 1)
+        )
     return words + ("" if not report.get("contradictions") else "; predicted otherwise")
 
 
 def parity(report: dict[str, Any]) -> str:
     found = report.get("parity")
-    return "-" if not found else found["summary"] + ("" if found["ok"] else " (fails)")
+    return "-" if not found else found["summary"].split(";")[-1].strip() + ("" if found["ok"] else " (fails)")
 
 
 def table(target: str, rows: list[list[str]]) -> str:

@@ -36,8 +36,6 @@ RETRIES: tuple[Mapping[str, Any], ...] = ({"seed": 1}, {"seed": 2, "open": 4})
 """Other random inputs, open sizes of 4: a runtime that is asked by running the model may die of the first ones, wherever it placed what."""
 NO_KERNEL = ("NOT_IMPLEMENTED", "is not set.")
 """Words of a session that stops because an operator was taken by nobody: a refusal, although the reference stops as well."""
-OF_THE_DEVICE = "but the device does not support it"
-"""Words about the GPU of this machine (SwiftShader has no shader-f16), which say nothing about the provider: counted as ``invalid``."""
 
 
 @dataclass(frozen=True)
@@ -244,8 +242,6 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
     """One model's prediction against one kept answer."""
     if row["status"] == "invalid" and any(words in row["reason"] for words in NO_KERNEL):
         row = {**row, "status": "refused"}
-    if row["status"] == "refused" and OF_THE_DEVICE in row["reason"]:
-        row = {**row, "status": "invalid"}
     outcome = Outcome(
         name,
         row["status"],
