@@ -232,3 +232,63 @@ def test_if_is_taken_with_all_that_is_in_its_branches(name: str) -> None:
 @pytest.mark.parametrize("name", BRANCHES)
 def test_the_provider_says_the_same_of_if(name: str, session: Session, tmp_path: Path) -> None:
     agrees(BRANCHES[name][0], session, tmp_path / "case.onnx")
+
+
+WEIGHT = np.full(4, 0.5, np.float32)
+
+
+def normed(inverse: str, *, product: str = "w m", factors: str = "x r", exponent: float = 2, axis: int = -1, one: float = 1) -> bytes:
+    """An RMS normalization as exporters write it: ``weight * (x * 1/Sqrt(ReduceMean(Pow(x, 2)) + e))``."""
+    nodes = [
+        node("Pow", "x p", "a"), node("ReduceMean", "a k", "b"), node("Add", "b e", "d"), node("Sqrt", "d", "s"),
+        node(inverse, "s" if inverse == "Reciprocal" else "o s", "r"), node("Mul", factors, "m"), node("Mul", product, "y"),
+    ]  # fmt: skip
+    stored = {"p": np.float32(exponent), "k": np.array([axis]), "e": np.float32(1e-6), "o": np.float32(one), "w": WEIGHT}
+    return model(nodes, X, Y, stored)
+
+
+NORMS = {
+    "reciprocal": (normed("Reciprocal"), True),
+    "one-divided": (normed("Div"), True),
+    "axis-counted-from-the-start": (normed("Div", axis=1), True),
+    "weight-last": (normed("Div", product="m w"), False),
+    "inverse-first": (normed("Div", factors="r x"), False),
+    "two-divided": (normed("Div", one=2), False),
+    "cubed": (normed("Reciprocal", exponent=3), False),
+    "other-axis": (normed("Reciprocal", axis=0), False),
+}
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_the_compiler_does_not_finish_a_weight_before_its_rms(name: str, session: Session, tmp_path: Path) -> None:
+    data, stops = NORMS[name]
+    assert {item.rule for item in checked(data).findings if item.effect == "rejected"} == ({"rms-weight-first"} if stops else set())
+    agrees(data, session, tmp_path / "case.onnx")
+
+
+ROWS = np.arange(6).reshape(2, 3)
+
+
+def regrouped(indices: Any, perm: tuple[int, ...] = (0, 1, 2, 4, 3, 5), sizes: tuple[int, ...] = (1, 4, 4, -1), kind: int = FLOAT) -> bytes:
+    nodes = [node("Gather", "x i", "a", axis=-1), node("Transpose", "a", "b", perm=list(perm)), node("Reshape", "b s", "y")]
+    return model(nodes, {"x": (kind, [1, 4, 2, 3, 6])}, {"y": (kind, None)}, {"i": indices, "s": np.array(sizes)})
+
+
+REGROUPED = {
+    "rows": (regrouped(ROWS), True),
+    "columns": (regrouped(np.arange(6).reshape(3, 2).T), True),
+    "int32-indices": (regrouped(ROWS.astype(np.int32), perm=(0, 1, 2, 5, 3, 4)), True),
+    "float16": (regrouped(ROWS, kind=TensorProto.FLOAT16), True),
+    "other-indices": (regrouped(np.array([[0, 1, 2], [3, 5, 4]])), False),
+    "some-indices": (regrouped(np.array([[0, 1, 2]]), sizes=(1, 4, 3, -1)), False),
+    "a-leading-dimension-moves": (regrouped(ROWS, perm=(0, 2, 1, 3, 4, 5)), False),
+    "six-dimensions-left": (regrouped(ROWS, sizes=(1, 1, 4, 1, 4, -1)), False),
+    "int64": (regrouped(ROWS, kind=INT64), False),
+}
+
+
+@pytest.mark.parametrize("name", REGROUPED)
+def test_a_gather_that_splits_the_last_dimension_is_taken(name: str, session: Session, tmp_path: Path) -> None:
+    data, taken = REGROUPED[name]
+    assert (checked(data).operators[0].verdict.value == "accelerated") == taken
+    agrees(data, session, tmp_path / "case.onnx")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from ..graph import Dim, Graph, Operator
+from ..graph import Constant, Dim, Graph, Operator, Tensor
 
 
 def seen_fused(graph: Graph) -> Graph:
@@ -134,23 +135,125 @@ def _next(graph: Graph, names: list[str]) -> Operator | None:
     return readers[0] if len(readers) == 1 and names[-1] not in graph.outputs else None
 
 
-_RMS = (("Mul", 1), ("Reciprocal", 0), ("Sqrt", 0), ("Add", 0), ("ReduceMean", 0), ("Pow", 0))
-"""The operators of an RMS normalization from its end, and the operand of each that leads to the one before."""
+def seen_regrouped(graph: Graph) -> Graph:
+    """The graph with each Gather, Transpose, Reshape that only splits the last of five dimensions shown in four dimensions.
+
+    ``GatherTransposeReshapeFusion`` of the QNN provider (``qnn_node_group/gather_transpose_reshape_fusion.cc``): the Gather becomes
+    a Reshape, with a Transpose behind it where the indices go down the columns.
+    """
+    split: dict[str, _Split] = {op.id: found for op in graph.ops() if op.type == "Gather" and (found := _split(graph, op)) is not None}
+    if not split:
+        return graph
+    turned = {found.transpose.id: found for found in split.values()}
+    shapes = {name: shape for found in split.values() for name, shape in found.shapes.items()}
+    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
+    view.attrs = dict(graph.attrs)
+    for tensor in graph.tensors.values():
+        view.add_tensor(replace(tensor, shape=shapes[tensor.name]) if tensor.name in shapes else tensor)
+    for id, found in split.items():
+        view.add_tensor(_stored_sizes(f"{id}::sizes", found.shapes[graph.op(id).outputs[0]]))
+    view.set_interface(graph.inputs, graph.outputs)
+    for op in graph.ops():
+        if op.id in split:
+            view.add_op(replace(op, type="Reshape", inputs=(op.inputs[0], f"{op.id}::sizes"), attrs={}))
+        elif op.id in turned:
+            view.add_op(replace(op, attrs={**op.attrs, "perm": turned[op.id].perm}))
+        else:
+            view.add_op(op)
+    return view
+
+
+def _stored_sizes(name: str, shape: tuple[Dim, ...]) -> Tensor:
+    data = b"".join(int(size or 0).to_bytes(8, "little") for size in shape)
+    return Tensor(name, "int64", (len(shape),), const=Constant("int64", (len(shape),), loader=lambda: data))
+
+
+@dataclass(frozen=True)
+class _Split:
+    """A Gather that splits the last dimension, as it is shown: the permutation behind it, and the shapes of both results."""
+
+    transpose: Operator
+    perm: list[int]
+    shapes: dict[str, tuple[Dim, ...]]
+
+
+_FIVE = 5
+_REGROUPED = ("float32", "float16", "int32", "uint32", "bool")
+"""What both Reshape and Transpose take in the validation, which sees no casts; anything else is not fused."""
+_KEPT = [0, 1, 2]
+"""The dimensions that the Transpose leaves where they are: they are one dimension in the graph that is built."""
+
+
+def _split(graph: Graph, op: Operator) -> _Split | None:
+    transpose = _only_reader(graph, op)
+    last = _only_reader(graph, transpose) if transpose is not None and transpose.type == "Transpose" else None
+    if transpose is None or last is None or last.type != "Reshape" or len(_shape(graph, last.outputs[0])) > _FIVE:
+        return None
+    data = graph.find(op.inputs[0] or "")
+    if data is None or data.dtype not in _REGROUPED:
+        return None
+    entering, perm = _shape(graph, op.inputs[0]), list(transpose.attrs.get("perm", ()))
+    indices = graph.constant(op.inputs[1])
+    if len(entering) != _FIVE or not all(isinstance(dim, int) and dim > 0 for dim in entering) or op.attrs.get("axis", 0) not in (-1, 4):
+        return None
+    if indices is None or not _counts(indices, entering[-1]) or perm[:3] != _KEPT or sorted(perm[3:]) != [3, 4, 5]:
+        return None
+    sizes: tuple[Dim, ...] = (math.prod(int(dim) for dim in entering[:3] if dim), entering[3], *indices.shape)
+    turned = [0, *(place - 2 for place in perm[3:])]
+    return _Split(transpose, turned, {op.outputs[0]: sizes, transpose.outputs[0]: tuple(sizes[place] for place in turned)})
+
+
+def _counts(indices: Constant, size: Dim) -> bool:
+    """Whether the indices are all numbers up to the size, along the rows or down the columns of a table."""
+    if len(indices.shape) != 2 or indices.dtype not in ("int64", "int32") or indices.elements != size or not size:
+        return False
+    table = indices.read().reshape(indices.shape)
+    count = list(range(indices.elements))
+    return count in (table.reshape(-1).tolist(), table.T.reshape(-1).tolist())
+
+
+def _shape(graph: Graph, name: str | None) -> tuple[Dim, ...]:
+    tensor = graph.find(name or "")
+    return () if tensor is None or tensor.shape is None else tensor.shape
+
+
+_RMS = ("Mul", 1), ("", 0), ("Sqrt", 0), ("Add", 0), ("ReduceMean", 0), ("Pow", 0)
+"""The operators of an RMS normalization from its end, and the operand of each that leads to the one before; "" is the inverse."""
 
 
 def weight_before_rms(graph: Graph, op: Operator) -> bool:
-    """Whether it is a constant times ``x * Reciprocal(Sqrt(ReduceMean(Pow(x, p)) + e))``, with every operand in this order.
+    """Whether it is a constant times ``x * 1/Sqrt(ReduceMean(Pow(x, 2)) + e)``, with every operand in this order.
 
-    The compiler of the HTP does not finish graphs with it (1002); any other order of the operands, Div, or x * x for the power
-    is compiled. Measured with onnxruntime-qnn 2.7.0.
+    The compiler of the HTP does not finish graphs with it (1002), whether the inverse is a Reciprocal or 1 divided by the root;
+    any other order of the operands, x divided by the root, another exponent, x * x for the power or a mean over other than the
+    last dimension is compiled. Measured with onnxruntime-qnn 2.7.0.
     """
     if op.type != "Mul" or len(op.inputs) != 2 or graph.constant(op.inputs[0]) is None:
         return False
     data, name = None, op.inputs[1]
     for type, place in _RMS:
         step = graph.producer(name) if name else None
-        if step is None or step.type != type or step.domain not in ("", "ai.onnx") or len(step.inputs) <= place:
+        if step is None or step.domain not in ("", "ai.onnx"):
+            return False
+        place += step.type == "Div"
+        if (step.type != type if type else not _inverts(graph, step)) or len(step.inputs) <= place:
+            return False
+        if (step.type == "ReduceMean" and not _over_the_last(graph, step)) or (step.type == "Pow" and _number(graph, step) != _SQUARE):
             return False
         data = step.inputs[0] if type == "Mul" else data
         name = step.inputs[place]
     return name == data
+
+
+_SQUARE = 2
+
+
+def _inverts(graph: Graph, op: Operator) -> bool:
+    """Whether it is a Reciprocal, or 1 divided by something."""
+    return op.type == "Reciprocal" or (op.type == "Div" and graph.constant(op.inputs[0]) is not None and _number(graph, op) == 1)
+
+
+def _over_the_last(graph: Graph, op: Operator) -> bool:
+    stored = graph.constant(op.inputs[1]) if len(op.inputs) > 1 and op.inputs[1] else None
+    axes = op.attrs.get("axes", ()) if stored is None else stored.read().reshape(-1).tolist()
+    return list(axes) in ([-1], [len(_shape(graph, op.inputs[0])) - 1])
