@@ -292,3 +292,61 @@ def test_a_gather_that_splits_the_last_dimension_is_taken(name: str, session: Se
     data, taken = REGROUPED[name]
     assert (checked(data).operators[0].verdict.value == "accelerated") == taken
     agrees(data, session, tmp_path / "case.onnx")
+
+
+def dynamic(kind: str = "MatMulInteger", bias: Any = None, scale: Any = 0.01, rank: int = 2, edit: str = "", **attrs: Any) -> bytes:
+    """What ONNX Runtime's dynamic quantization makes of a product with constant weights."""
+    conv = kind == "ConvInteger"
+    nodes = [
+        node("DynamicQuantizeLinear", "x", "q sx zx"), node(kind, "q w zx zw", "i", **attrs), node("Cast", "i", "f", to=FLOAT),
+        node("Mul", "sx sw", "s"), node("Mul", "f s", "t"), node("Relu" if bias is None else "Add", "t" if bias is None else "t b", "y"),
+    ]  # fmt: skip
+    outputs: Shaped = {"y": (FLOAT, None)}
+    stored = {"w": np.ones((5, 4, 3, 3) if conv else (4, 5), np.int8), "zw": np.int8(0), "sw": np.asarray(scale, np.float32)}
+    if bias is not None:
+        stored["b"] = np.zeros(bias, np.float32)
+    if edit == "output":
+        outputs["s"] = (FLOAT, None)
+    elif edit == "computed-bias":
+        nodes.insert(0, node("Reshape", "b0 bs", "b"))
+        stored |= {"b0": stored.pop("b").reshape(-1), "bs": np.array([1, -1, 1, 1])}
+    elif edit == "second-without":
+        nodes += [node("MatMulInteger", "q w zx zw", "j"), node("Cast", "j", "z", to=FLOAT)]
+        outputs["z"] = (FLOAT, None)
+    shape = [1, 4, 8, 8] if conv else [2] * (rank - 1) + [4]
+    return model(nodes, {"x": (FLOAT, shape)}, outputs, stored)
+
+
+CHANNELS = np.full(5, 0.01)
+DYNAMIC = {
+    "matmul": (dynamic(), True),
+    "matmul-of-five-dimensions": (dynamic(rank=5), True),
+    "matmul-of-six-dimensions": (dynamic(rank=6), False),
+    "matmul-of-a-vector": (dynamic(rank=1), False),
+    "matmul-bias": (dynamic(bias=(5,)), True),
+    "matmul-bias-in-a-row": (dynamic(bias=(1, 5)), True),
+    "matmul-bias-for-all": (dynamic(bias=()), False),
+    "matmul-bias-of-the-result": (dynamic(bias=(2, 5)), False),
+    "matmul-scales": (dynamic(scale=CHANNELS), True),
+    "matmul-scale-product-is-an-output": (dynamic(edit="output"), False),
+    "conv": (dynamic("ConvInteger"), True),
+    "conv-bias": (dynamic("ConvInteger", bias=(1, 5, 1, 1)), True),
+    "conv-bias-computed": (dynamic("ConvInteger", bias=(1, 5, 1, 1), edit="computed-bias"), False),
+    "conv-bias-of-three-dimensions": (dynamic("ConvInteger", bias=(5, 1, 1)), False),
+    "conv-scales": (dynamic("ConvInteger", scale=CHANNELS.reshape(1, 5, 1, 1)), True),
+    "conv-scales-of-three-dimensions": (dynamic("ConvInteger", scale=CHANNELS.reshape(5, 1, 1)), False),
+    "conv-same-padding": (dynamic("ConvInteger", auto_pad="SAME_UPPER"), False),
+    "conv-strides": (dynamic("ConvInteger", strides=[2, 1], pads=[0, 1, 1, 0]), True),
+    "shared-with-one-that-is-not-taken": (dynamic(edit="second-without"), None),
+}
+
+
+@pytest.mark.parametrize("name", DYNAMIC)
+def test_a_dynamically_quantized_product_is_taken_whole(name: str, session: Session, tmp_path: Path) -> None:
+    data, taken = DYNAMIC[name]
+    coverage = checked(data)
+    products = {op.verdict.value for op in coverage.operators if op.type in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")}
+    refused = {item.rule for item in coverage.findings if item.effect == "rejected"}
+    assert (products == {"accelerated"}) == bool(taken)
+    assert refused == ({"dynamic-quantization-shared"} if taken is None else set())
+    agrees(data, session, tmp_path / "case.onnx")

@@ -9,13 +9,14 @@ from typing import Any
 
 from ..graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
+from .ort_dynamic import seen_dynamic
 from .ort_fusions import seen_fused, seen_in_rank_5, seen_regrouped
 from .ort_layout import at_the_edge, leaves_its_unit
 from .ort_order import reads, topological
 from .ort_units import Unit, units
 
 _FOLDED = ("Constant",)
-_FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped}
+_FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped, "dynamic": seen_dynamic}
 
 
 class OrtCompile:
@@ -23,7 +24,7 @@ class OrtCompile:
 
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
-        fusions: patterns that the provider takes as one operator (``["gelu", "rank-6", "regroup"]``).
+        fusions: patterns that the provider takes as one operator (``["gelu", "rank-6", "regroup", "dynamic"]``).
         edges: ``"host"`` when lone quantize operators that read an input of the model, and dequantize operators that write
             an output, are left to the host.
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).

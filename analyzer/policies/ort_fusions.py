@@ -31,11 +31,11 @@ def seen_fused(graph: Graph) -> Graph:
 
 def _constants_of_gelu(graph: Graph, op: Operator) -> dict[str, float]:
     """The constants around an Erf that is fused, as far as they are stored as single numbers."""
-    scale, add = graph.producer(op.inputs[0]), _only_reader(graph, op)
-    product = None if add is None else _only_reader(graph, add)
+    scale, add = graph.producer(op.inputs[0]), only_reader(graph, op)
+    product = None if add is None else only_reader(graph, add)
     if scale is None or add is None or product is None:
         return {}
-    around = (product, _only_reader(graph, product), *(graph.producer(name) for name in product.inputs))
+    around = (product, only_reader(graph, product), *(graph.producer(name) for name in product.inputs))
     factors = [value for item in around if item is not None and item.type == "Mul" and (value := _number(graph, item)) is not None]
     divisor, addend = _number(graph, scale), _number(graph, add)
     if divisor and scale.type == "Mul":
@@ -56,19 +56,20 @@ def _gelu_input(graph: Graph, op: Operator) -> str | None:
     The factors stand in any order, and the quotient may be a product whose first operand is x. Measured with onnxruntime-qnn 2.7.0.
     """
     scale = graph.producer(op.inputs[0])
-    add = _only_reader(graph, op)
-    product = _only_reader(graph, add) if add is not None and add.type == "Add" else None
+    add = only_reader(graph, op)
+    product = only_reader(graph, add) if add is not None and add.type == "Add" else None
     if scale is None or scale.type not in ("Div", "Mul") or product is None or product.type != "Mul":
         return None
     root = scale.inputs[0]
     halves = [graph.producer(name) for name in product.inputs]
     if any(half is not None and half.type == "Mul" and root in half.inputs for half in halves):
         return root
-    last = _only_reader(graph, product)
+    last = only_reader(graph, product)
     return root if last is not None and last.type == "Mul" and (root in product.inputs or root in last.inputs) else None
 
 
-def _only_reader(graph: Graph, op: Operator) -> Operator | None:
+def only_reader(graph: Graph, op: Operator) -> Operator | None:
+    """The operator that alone reads the first result; None when there are others, or it is an output of the model."""
     readers = graph.consumers(op.outputs[0])
     return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
 
@@ -185,8 +186,8 @@ _KEPT = [0, 1, 2]
 
 
 def _split(graph: Graph, op: Operator) -> _Split | None:
-    transpose = _only_reader(graph, op)
-    last = _only_reader(graph, transpose) if transpose is not None and transpose.type == "Transpose" else None
+    transpose = only_reader(graph, op)
+    last = only_reader(graph, transpose) if transpose is not None and transpose.type == "Transpose" else None
     if transpose is None or last is None or last.type != "Reshape" or len(_shape(graph, last.outputs[0])) > _FIVE:
         return None
     data = graph.find(op.inputs[0] or "")

@@ -13,6 +13,7 @@ from typing import Any
 from ..graph import Constant, Graph, Operator, Tensor
 from . import Dropped, Grouping
 from .ort import OrtCompile, with_plain_shapes
+from .ort_dynamic import quantized_for_others
 from .ort_fusions import weight_before_rms
 from .ort_order import reads, writers
 
@@ -70,6 +71,7 @@ class Qnn(OrtCompile):
             why = _no_input(graph, group) or _at_the_edge(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
+            found.update((id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id)))
             found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
         return found
 
@@ -96,6 +98,12 @@ _RMS_WEIGHT = Dropped(
     "ACL703",
     "rms-weight-first",
     "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the product as x * weight",
+)
+_QUANTIZED_FOR_OTHERS = Dropped(
+    "ACL703",
+    "dynamic-quantization-shared",
+    "only some of the operators that read it are taken with it, and it is then not built on its own: the session stops; quantize for "
+    "the others apart",
 )
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
