@@ -56,6 +56,18 @@ DOUBLES = node("Cast", "x", "d", to=DOUBLE)
 SINGLES = node("Cast", "e", "y", to=FLOAT)
 
 CASES = {
+    "empty-and-alone": (
+        model(
+            [node("Slice", "k b b", "z"), node("Concat", "c z", "a", axis=0), node("Cast", "a", "y", to=FLOAT)],
+            {"k": (INT64, [4])}, {"y": (FLOAT, None)}, {"b": np.array([0]), "c": np.array([3, 4])},
+        ), "first-input-unused",
+    ),
+    "empty-beside": (
+        model(
+            [node("Slice", "k b b", "z"), node("Concat", "k z", "a", axis=0), node("Cast", "a", "y", to=FLOAT)],
+            {"k": (INT64, [4])}, {"y": (FLOAT, None)}, {"b": np.array([0])},
+        ), None,
+    ),
     "dtype-first": (model([CAST, ADD], R | X, Y, THREE), "first-input-unused"),
     "dtype-second": (model([CAST, ADD], X | R, Y, THREE), None),
     "dtype-of-the-data": (model([node("CastLike", "c x", "k"), ADD], X, Y, THREE), None),
@@ -349,4 +361,35 @@ def test_a_dynamically_quantized_product_is_taken_whole(name: str, session: Sess
     refused = {item.rule for item in coverage.findings if item.effect == "rejected"}
     assert (products == {"accelerated"}) == bool(taken)
     assert refused == ({"dynamic-quantization-shared"} if taken is None else set())
+    agrees(data, session, tmp_path / "case.onnx")
+
+
+def dequantized(kind: str, *stored: Any, dtype: int = TensorProto.INT8, unit: bool = False, inputs: str = "g", **attrs: Any) -> bytes:
+    """A tensor that an operator computes on integers, dequantized alone or for a node unit."""
+    zero = np.int8(0) if dtype == TensorProto.INT8 else np.uint8(0)
+    names = [f"c{index}" for index in range(len(stored))]
+    nodes = [node("Relu", "x", "t"), node(kind, " ".join([inputs, *names]), "h", **attrs), node("DequantizeLinear", "h s z", "d")]
+    if unit:
+        nodes += [node("Relu", "d", "r"), node("QuantizeLinear", "r s z", "q"), node("DequantizeLinear", "q s z", "e")]
+    nodes.append(node("Mul", "e t" if unit else "d t", "y"))
+    constants = {"s": np.float32(0.1), "z": zero, **dict(zip(names, stored, strict=True))}
+    return model(nodes, {"x": (FLOAT, [1]), "g": (dtype, [2, 16])}, {"y": (FLOAT, None)}, constants)
+
+
+PLAIN = {
+    "gather": (dequantized("Gather", np.array([1, 0])), False),
+    "gather-for-a-unit": (dequantized("Gather", np.array([1, 0]), unit=True), False),
+    "reshape-that-is-taken": (dequantized("Reshape", np.array([16, 2]), dtype=TensorProto.UINT8), False),
+    "abs": (dequantized("Abs"), False),
+    "maximum": (dequantized("Max", inputs="g g"), False),
+    "expand": (dequantized("Expand", np.array([3, 2, 16])), True),
+    "expand-for-a-unit": (dequantized("Expand", np.array([3, 2, 16]), unit=True), True),
+}
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_what_was_computed_on_plain_integers_is_not_dequantized(name: str, session: Session, tmp_path: Path) -> None:
+    data, taken = PLAIN[name]
+    coverage = checked(data)
+    assert (coverage.operators[2].verdict.value == "accelerated") == taken
     agrees(data, session, tmp_path / "case.onnx")

@@ -16,6 +16,7 @@ from .ort import OrtCompile, with_plain_shapes
 from .ort_dynamic import quantized_for_others
 from .ort_fusions import weight_before_rms
 from .ort_order import reads, writers
+from .ort_units import units
 
 _TO = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9, "float16": 10,
@@ -58,7 +59,7 @@ class Qnn(OrtCompile):
         if graph.opsets.get("", _FIRST) < _FIRST:
             return Grouping((), dict.fromkeys(taken, _OLD))
         built = _edited(with_plain_shapes(graph), _cast_alone)
-        apart = _captures_from_the_host(built, taken)
+        apart = {**_captures_from_the_host(built, taken), **_plain_before(built, taken)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
             return Grouping((), {**dict.fromkeys((id for group in found.groups for id in group), _CIRCLE), **found.dropped, **apart})
@@ -104,6 +105,11 @@ _QUANTIZED_FOR_OTHERS = Dropped(
     "dynamic-quantization-shared",
     "only some of the operators that read it are taken with it, and it is then not built on its own: the session stops; quantize for "
     "the others apart",
+)
+_PLAIN = Dropped(
+    "ACL604",
+    "dequantizes-plain-integers",
+    "it dequantizes what an operator computed on integers as such: quantize around that operator, or dequantize before it",
 )
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
@@ -209,6 +215,40 @@ def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]
     return apart
 
 
+_BUILT_PLAIN = frozenset((
+    "Abs", "Add", "Cast", "Clip", "Concat", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Max", "Min", "Mod", "Mul",
+    "Neg", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ScatterElements", "ScatterND", "Sign", "Slice", "Split", "Squeeze",
+    "Sub", "Tile", "Transpose", "Unsqueeze",
+))  # fmt: skip
+"""Operators on 8-bit integers that come as far as their results in the validation (Expand does not)."""
+
+
+def _plain_before(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
+    """What dequantizes a tensor that the validation of its writer has added as plain integers: its quantization is then not seen.
+
+    One table of tensors is filled in the validation of all operators (``QnnModelWrapper::AddTensorWrapper``), and what is in it
+    under a name stays. The writer need not be taken for that.
+    """
+    found = units(graph)
+    apart: dict[str, Dropped] = {}
+    for op in graph.ops():
+        if op.type != "DequantizeLinear" or op.id not in taken:
+            continue
+        writer = graph.producer(op.inputs[0] or "")
+        if writer is None or writer.type not in _BUILT_PLAIN or writer.id in found or not _known(graph, writer):
+            continue
+        if writer.type in ("Max", "Min") and len(writer.inputs) == 1:
+            continue
+        unit = found.get(op.id)
+        apart[op.id if unit is None else unit.target.id] = _PLAIN
+    return apart
+
+
+def _known(graph: Graph, op: Operator) -> bool:
+    """Whether all that it reads and writes has a known size."""
+    return all((tensor := graph.find(name)) is not None and tensor.static for name in (*op.inputs, *op.outputs) if name)
+
+
 def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
     """Whether an operator outside of a group reads from it and is, at last, read by it."""
     inside = set(group)
@@ -233,12 +273,12 @@ def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:
     names = entering(graph, group)
     if not names:
         return _NO_INPUTS
-    used = {name for id in group for name in _used(graph.op(id))}
+    used = {name for id in group for name in _used(graph, graph.op(id))}
     if names[0] in used:
         return None
     words = (
-        f"the first input of its group, {names[0]!r}, is read for its dtype or sizes only: the provider then finds no input at all, and "
-        "the session stops"
+        f"the first input of its group, {names[0]!r}, is empty or read for its dtype or sizes only: the provider then finds no input at "
+        "all, and the session stops"
     )
     return Dropped("ACL703", "first-input-unused", words)
 
@@ -263,15 +303,20 @@ def entering(graph: Graph, group: Sequence[str]) -> list[str]:
 _DATA_ONLY = ("CastLike", "Reshape", "Resize", "Squeeze", "Unsqueeze")
 
 
-def _used(op: Operator) -> Sequence[str]:
-    """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second input, the first."""
+def _used(graph: Graph, op: Operator) -> Sequence[str]:
+    """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second input, the first.
+
+    A Concat leaves out what has a size of 0 (``concat_op_builder.cc``).
+    """
+    if op.type == "Concat":
+        return [name for name in reads(op) if name and ((tensor := graph.find(name)) is None or 0 not in (tensor.shape or ()))]
     return [name for name in (op.inputs[:1] if op.type in _DATA_ONLY else reads(op)) if name]
 
 
 def _at_the_edge(graph: Graph, group: Sequence[str]) -> Dropped | None:
     """What is wrong with a tensor that the compiled graph reads or writes."""
     inside = set(group)
-    used = {name for id in group for name in _used(graph.op(id))}
+    used = {name for id in group for name in _used(graph, graph.op(id))}
     crossing = [name for name in entering(graph, group) if name in used]
     for name in (name for id in group for name in graph.op(id).outputs if name):
         if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
