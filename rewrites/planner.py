@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 ROUNDS = 16
 FOLLOW_UPS = 4
 """How often rewrites are tried on the operators that another rewrite has just made, before the score decides."""
+WRONG = "ACL701"
+"""The code of operators that are accelerated and known to compute wrong numbers."""
 SINGLES = 24
 """When all places of a rewrite together do not help, as many are tried one by one."""
 
@@ -31,6 +33,7 @@ class Score:
     refused: int
     findings: int
     dropped: int
+    wrong: int
     partitions: int
     crossing: float
     accelerated_macs: int
@@ -42,15 +45,17 @@ class Score:
             return f"the whole model refused, {self.findings} findings"
         crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
         dropped = f" and {self.dropped} operators left out of groups" if self.dropped else ""
+        dropped += f", {self.wrong} known to compute wrong numbers" if self.wrong else ""
         pieces = f"{self.partitions} partitions, {crossing} bytes across, {-self.accelerated_macs} MACs accelerated"
         return f"{self.findings} findings{dropped}, {pieces}"
 
 
 def score(coverage: Coverage) -> Score:
-    """The score of a coverage; notes do not count, a boundary of unknown size is the worst.
+    """The score of a coverage; notes do not count but those of wrong numbers (ACL701), a boundary of unknown size is the worst.
 
     Operators that are taken but left out of every group (ACL6..) follow from the findings of others, so they count after those.
     """
+    taken = {op.id for op in coverage.operators if op.verdict is Verdict.ACCELERATED}
     real = [item for item in coverage.findings if item.effect != "note"]
     dropped = sum(1 for item in real if item.code.startswith("ACL6"))
     sizes = [part.bytes_in for part in coverage.partitions] + [part.bytes_out for part in coverage.partitions]
@@ -59,6 +64,7 @@ def score(coverage: Coverage) -> Score:
         refused=int(coverage.verdict == "rejected"),
         findings=len(real) - dropped,
         dropped=dropped,
+        wrong=sum(1 for item in coverage.findings if item.code == WRONG and item.operator in taken),
         partitions=len(coverage.partitions),
         crossing=crossing,
         accelerated_macs=-sum(op.macs or 0 for op in coverage.operators if op.verdict is Verdict.ACCELERATED),

@@ -308,7 +308,74 @@ class L2PoolParts(Rewrite[Operator]):
         draft.commit((found,))
 
 
+class StoredInFullRank(Rewrite[Operator]):
+    """A stored operand of fewer dimensions than the other gets leading sizes of 1."""
+
+    id: ClassVar[str] = "stored-in-full-rank"
+    title: ClassVar[str] = "a stored operand of fewer dimensions gets leading sizes of 1"
+    dialect: ClassVar[str] = "tflite"
+    root: ClassVar[tuple[str, ...]] = (
+        "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MAXIMUM", "MINIMUM", "MUL",
+        "NOT_EQUAL", "POW", "SQUARED_DIFFERENCE", "SUB",
+    )  # fmt: skip
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("stored-integers-of-lower-rank", "stored-operand-batches")
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """One operand is stored, without quantization, and has a lower rank than the other."""
+        place = self._stored(graph, op)
+        if place is None:
+            return Miss("not one of its operands is stored")
+        stored, other = graph.tensor(op.inputs[place] or ""), graph.find(op.inputs[1 - place] or "")
+        if stored.quant is not None or stored.shape is None or other is None or other.shape is None:
+            return Miss("it is quantized, or a rank is not known")
+        return op if len(stored.shape) < len(other.shape) else Miss("its stored operand has as many dimensions")
+
+    @staticmethod
+    def _stored(graph: Graph, op: Operator) -> int | None:
+        places = [place for place, name in enumerate(op.inputs) if graph.constant(name) is not None]
+        return places[0] if len(places) == 1 and len(op.inputs) == 2 else None
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """The same values in another shape."""
+        draft = Draft(graph, found)
+        place = self._stored(graph, found) or 0
+        stored, other = graph.tensor(found.inputs[place] or ""), graph.tensor(found.inputs[1 - place] or "")
+        shape = padded(sizes(stored) or (), len(other.shape or ()))
+        constant = graph.constant(stored.name)
+        assert constant is not None
+        inputs = list(found.inputs)
+        inputs[place] = draft.constant(constant.read().reshape(shape), stored.dtype, "stored")
+        draft.keep(found, inputs=tuple(inputs))
+        draft.commit((found,))
+
+
+class ComparisonTurned(Rewrite[Operator]):
+    """A comparison whose first operand is stored becomes the opposite one with the operands exchanged."""
+
+    id: ClassVar[str] = "comparison-turned"
+    title: ClassVar[str] = "a comparison with a stored first operand becomes the mirrored one, with the operands exchanged"
+    dialect: ClassVar[str] = "tflite"
+    root: ClassVar[tuple[str, ...]] = ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
+    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("stored-integers-first",)
+    MIRRORED: ClassVar[dict[str, str]] = {
+        "GREATER": "LESS", "GREATER_EQUAL": "LESS_EQUAL", "LESS": "GREATER", "LESS_EQUAL": "GREATER_EQUAL",
+    }  # fmt: skip
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """The first operand alone is stored."""
+        stored = [graph.constant(name) is not None for name in op.inputs]
+        return op if stored == [True, False] else Miss("its first operand is not the stored one")
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """a < b is b > a."""
+        draft = Draft(graph, found)
+        draft.keep(found, type=self.MIRRORED[found.type], inputs=(found.inputs[1], found.inputs[0]))
+        draft.commit((found,))
+
+
 REWRITES = (
     BroadcastToTile(), AddNToAdds(), ZerosLikeToConstant(), ArgMaxAs32(), PreluPerChannel(),
-    ReluZeroToOne(), LogSoftmaxParts(), L2NormParts(), L2PoolParts(),
+    ReluZeroToOne(), LogSoftmaxParts(), L2NormParts(), L2PoolParts(), StoredInFullRank(), ComparisonTurned(),
 )  # fmt: skip

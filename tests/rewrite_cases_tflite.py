@@ -152,6 +152,10 @@ def shape_arithmetic(net: Net) -> str:
     return net.op("RESHAPE", [x, doubled], (2, 3, 4))
 
 
+def compared(type: str) -> Build:
+    return lambda net: net.op(type, [ints(net, 0, 1, 2, 3), net.input("x", (4,), "int32")], (4,), "bool")
+
+
 APPLIES: dict[str, dict[str, Build]] = {
     "fold-shape-tflite": {"shape": shape_arithmetic, "rank": lambda net: net.op(
         "ADD", [net.input("x", (2,), "int32"), net.op("RANK", [net.input("y", (2, 3))], (), "int32")], (2,), "int32")},
@@ -195,6 +199,11 @@ APPLIES: dict[str, dict[str, Build]] = {
     "broadcast-to-tile": {"same rank": spread((2, 1, 5), (2, 3, 5)), "more": spread((1, 5), (2, 3, 5)), "scalar": spread((), (2, 3)),
                           "none": spread((2, 3), (2, 3))},
     "add-n-to-adds": {"three": add_n},
+    "stored-in-full-rank": {
+        "integers": lambda net: net.op("SUB", [ints(net, 1, 2, 3), net.input("x", (1, 3), "int32")], (1, 3), "int32"),
+        "floats": lambda net: net.op("MUL", [net.input("x", (2, 4, 3)), net.const(np.ones((4, 3)))], (2, 4, 3)),
+    },
+    "comparison-turned": {name: compared(name) for name in ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")},
     "zeros-like-to-constant": {"added": zeros_like},
     "argmax-int32": {"cast": argmax(cast=True)},
     "prelu-per-channel": {"one": prelu((1, 3, 4, 5), (1,)), "column": prelu((1, 3, 4, 5), (4, 1)), "row": prelu((1, 3, 4, 5), (3, 1, 1)),
@@ -243,6 +252,8 @@ MISSES: dict[str, tuple[Build, str]] = {
         lambda net: net.op("GATHER_ND", [net.input("x", (4, 3)), net.input("i", (2, 1), "int32")], (2, 3)), "computed when the model runs"),
     "broadcast-to-tile": (
         lambda net: net.op("BROADCAST_TO", [net.input("x", (1, None)), ints(net, 2, 3)], (2, 3)), "shapes are not all known"),
+    "stored-in-full-rank": (lambda net: net.op("ADD", [net.input("x", (3,)), net.const(np.ones(3))], (3,)), "as many dimensions"),
+    "comparison-turned": (binary("LESS", (4,), (4,), (4,), "bool"), "not the stored one"),
     "add-n-to-adds": (lambda net: net.op("ADD_N", [net.input("x", (2,))], (2,)), "one input"),
     "zeros-like-to-constant": (lambda net: net.op("ZEROS_LIKE", [net.input("x", (2, 3))], (2, 3)), "output of the graph"),
     "argmax-int32": (argmax(cast=False), "output of the graph"),

@@ -180,13 +180,14 @@ def test_a_refused_edit_is_a_miss_with_the_reason() -> None:
 
 
 def test_scores_are_compared_in_order() -> None:
-    base = Score(0, 5, 2, 3, 100.0, -50)
+    base = Score(0, 5, 2, 0, 3, 100.0, -50)
     assert replace(base, findings=4, partitions=9) < base < replace(base, refused=1, findings=0)
     assert objection_to(base, base) == "it does not improve the placement"
     assert "fewer MACs" in objection_to(base, replace(base, findings=4, accelerated_macs=-40), guard_macs=True)
     assert objection_to(base, replace(base, findings=4, accelerated_macs=-40)) == ""
     assert objection_to(base, replace(base, findings=4)) == ""
     assert objection_to(replace(base, refused=1), replace(base, accelerated_macs=0), guard_macs=True) == ""
+    assert objection_to(replace(base, wrong=1), replace(base, partitions=9)) == ""
     assert weakest(Parity.ROUNDING, Parity.BIT_EXACT) is Parity.ROUNDING
 
 

@@ -11,14 +11,16 @@ import onnx
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
+from accelint.analyzer.formats.tflite_writer import to_bytes
 from accelint.analyzer.graph import Graph, Operator
-from accelint.analyzer.runtimes import Request, Session
+from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.conditions import Outcome
 from accelint.rules.predicates.onnx_schema import attributes_declared
 from accelint.rules.registry import choose
 from accelint.rules.verdict import Answer
 from cli import accelint
 from onnx import helper, numpy_helper
+from rewrite_models import Net
 
 QNN = "onnxruntime/qnn:sm8650"
 FLOAT, INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
@@ -221,3 +223,20 @@ def test_what_a_repair_promises_is_what_the_written_file_gets(tmp_path: Path, qn
     assert coverage.endswith(f"{fixed.verdict} {fixed.by_operators:.0%} of operators")
     verified = accelint("verify", tmp_path / "fixed.onnx", "--target", QNN, "--against", path)
     assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+@pytest.mark.vulkan
+@pytest.mark.skipif("litert/gpu" not in {item.name for item in runtimes() if item.available}, reason="litert/gpu is not here")
+def test_wrong_numbers_of_the_gpu_are_repaired(tmp_path: Path) -> None:
+    """A sequence mask: stored integers come first and have fewer dimensions, and the delegate compares with others."""
+    net = Net()
+    length = net.input("length", (1, 1), "int32")
+    y = net.op("LESS", [net.const(np.arange(12), "int32"), length], (1, 12), "bool")
+    path = tmp_path / "m.tflite"
+    path.write_bytes(to_bytes(net.model(y)))
+    np.savez(tmp_path / "five.npz", length=np.array([[5]], np.int32))
+    before = accelint("verify", path, "--target", "litert/gpu", "--inputs", tmp_path / "five.npz")
+    assert "ACL701" in before.stdout and before.returncode == 5
+    accelint("fix", path, "--target", "litert/gpu", "-o", tmp_path / "fixed.tflite")
+    after = accelint("verify", tmp_path / "fixed.tflite", "--target", "litert/gpu", "--against", path, "--inputs", tmp_path / "five.npz")
+    assert after.returncode == 0, after.stdout + after.stderr

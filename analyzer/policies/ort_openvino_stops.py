@@ -151,6 +151,10 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
         return all(_stored(graph, name) for name in op.inputs[1:])
     if op.type in ("Min", "Max") and len(op.inputs) == 1:
         return True
+    if op.type == "MaxPool" and any(step != 1 for step in op.attrs.get("dilations", ())):
+        return False
+    if op.type == "Pad" and _pads_with_more_than_zero(graph, op):
+        return False
     if op.type not in ("Add", "Sub", "Mul", "Div", "Mean", "Sum"):
         return op.type in moves or op.type in _READ_SHAPES
     data, result = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
@@ -168,6 +172,11 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
         return False
     large = {len(data.shape) - len(factor.shape) + place for place, dim in enumerate(factor.shape) if dim != 1}
     return result is not None and result.shape == data.shape and (len(data.shape) <= 2 or large <= {1})
+
+
+def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
+    value = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
+    return bool(op.attrs.get("value", 0.0)) or (value is not None and bool(value.read().any()))
 
 
 _READ_SHAPES = ("RandomNormalLike", "RandomUniformLike")
