@@ -393,3 +393,37 @@ def test_what_was_computed_on_plain_integers_is_not_dequantized(name: str, sessi
     coverage = checked(data)
     assert (coverage.operators[2].verdict.value == "accelerated") == taken
     agrees(data, session, tmp_path / "case.onnx")
+
+
+def sized(*steps: onnx.NodeProto, value: str, ranks: str = "list") -> bytes:
+    """An operator behind a tensor whose size ONNX Runtime knows where it carries the value through the steps."""
+    nodes = [node("Relu", "x", "t"), node("Shape", "t", "sh"), *steps]
+    if ranks == "scalar":
+        nodes += [node("Unsqueeze", f"{value} a", "v"), node("ConstantOfShape", "v", "r")]
+    else:
+        nodes.append(node("ConstantOfShape", value, "r"))
+    stored = {"i": np.int64(1), "j": np.array([1]), "k": np.array([0, 1]), "a": np.array([0])}
+    read = {name for item in nodes for name in item.input}
+    return model([*nodes, node("Relu", "r", "y")], X, {"y": (FLOAT, None)}, {name: one for name, one in stored.items() if name in read})
+
+
+SIZED = {
+    "scalar": (sized(node("Gather", "sh i", "g"), value="g", ranks="scalar"), True),
+    "scalar-cast": (sized(node("Gather", "sh i", "g"), node("Cast", "g", "c", to=INT64), value="c", ranks="scalar"), False),
+    "list": (sized(node("Gather", "sh j", "g"), value="g"), True),
+    "list-cast": (sized(node("Gather", "sh j", "g"), node("Cast", "g", "c", to=INT64), value="c"), True),
+    "list-of-two": (sized(node("Gather", "sh k", "g"), value="g"), False),
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_sizes_are_known_where_their_values_are_carried(name: str, session: Session, tmp_path: Path) -> None:
+    data, known = SIZED[name]
+    assert (checked(data).operators[-1].verdict.value == "accelerated") == known
+    agrees(data, session, tmp_path / "case.onnx")
+
+
+def test_the_shape_of_what_has_no_known_rank_has_no_known_length(session: Session, tmp_path: Path) -> None:
+    nodes = [node("Reshape", "x n", "a"), node("Shape", "a", "b"), node("Gather", "b i", "g"), node("Cast", "g", "y", to=FLOAT)]
+    data = model(nodes, X | {"n": (INT64, ["K"])}, {"y": (FLOAT, None)}, {"i": np.int64(0)})
+    agrees(data, session, tmp_path / "case.onnx")

@@ -1,9 +1,10 @@
 """The shapes that ONNX Runtime knows when it asks its providers: fewer than onnx's own inference finds.
 
 ONNX Runtime carries values from Shape operators through fewer operators than onnx does, and uses them where all are
-known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL: through Cast,
-Squeeze, Unsqueeze, Gather of one constant index, Concat, Add, Sub, Mul and Div of carried values (``onnxruntime/core/graph/
-data_propagation``); not through Slice, Identity, Where, nor together with constants. `python benchmarks/ort_shapes.py` compares.
+known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL: through Cast of a list (not of a
+scalar), Squeeze, Unsqueeze, Gather of one constant index, as a scalar or a list, Concat, Add, Sub, Mul and Div of carried values
+(``onnxruntime/core/graph/data_propagation``); not through Slice, Identity, Where, nor together with constants.
+`python benchmarks/ort_shapes.py` compares.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .onnx_proto import infer_shapes, pb
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Shape
+    from ..graph import Graph, Operator, Shape
 
 SHAPED: Mapping[str, int] = {
     "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 0, "Pad": 1, "Split": 1, "Unsqueeze": 1,
@@ -42,12 +43,19 @@ def note_plain_shapes(graph: Graph, proto: Any, types: Callable[[Any, Any], Mapp
     known = types(proto.graph, plain.graph)
     shapes = {info.name: known[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
     seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if _written(graph, name)}
+    seen |= {op.outputs[0]: (graph.tensor(op.outputs[0]).shape, (None,)) for op in graph.ops() if _of_no_rank(graph, op, shapes)}
     graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
 
 
 def _written(graph: Graph, name: str) -> bool:
     writer = graph.producer(name)
     return writer is not None and writer.type != "Shape"
+
+
+def _of_no_rank(graph: Graph, op: Operator, shapes: Mapping[str, Shape]) -> bool:
+    """Whether it is the Shape of something of which not even the number of dimensions is known: how long it is is not known either."""
+    name = op.inputs[0] if op.type == "Shape" and op.outputs[0] else None
+    return name is not None and graph.producer(name) is not None and _written(graph, name) and shapes.get(name) is None
 
 
 def infer_plainly(proto: Any) -> Any | None:
@@ -136,7 +144,7 @@ def carried(graph: Any, known: Any) -> dict[str, Carried]:
     typed = [info for infos in (known.value_info, known.input, known.output) for info in infos]
     shapes = {info.name: _numbers(info.type.tensor_type.shape) for info in typed if info.type.tensor_type.HasField("shape")}
     shapes |= {item.name: list(item.dims) for item in graph.initializer}
-    indices = {item.name: item for item in graph.initializer if not item.dims}
+    indices = {item.name: item for item in graph.initializer if list(item.dims) in ([], [1])}
     indices |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant" and _holds_tensor(node)}
     done = {item.name for item in graph.initializer}
     found: dict[str, Carried] = {}
@@ -148,7 +156,7 @@ def carried(graph: Any, known: Any) -> dict[str, Carried]:
 
 
 def _holds_tensor(node: Any) -> bool:
-    return len(node.attribute) == 1 and node.attribute[0].HasField("t") and not node.attribute[0].t.dims
+    return len(node.attribute) == 1 and node.attribute[0].HasField("t") and list(node.attribute[0].t.dims) in ([], [1])
 
 
 def _numbers(shape: Any) -> list[int | None]:
@@ -171,7 +179,7 @@ def _through(node: Any, found: Mapping[str, Carried], indices: Mapping[str, Any]
         return None
     rank, first = values[0]
     if node.op_type == "Cast":
-        return (rank, first) if node.attribute and node.attribute[0].i in (6, 7) else None
+        return (rank, first) if rank and node.attribute and node.attribute[0].i in (6, 7) else None
     if node.op_type in ("Squeeze", "Unsqueeze"):
         return (0 if node.op_type == "Squeeze" else 1), first
     if node.op_type == "Gather" and rank and len(node.input) == 2 and node.input[1] in indices:
@@ -184,8 +192,9 @@ def _through(node: Any, found: Mapping[str, Carried], indices: Mapping[str, Any]
 
 
 def _picked(items: list[int], index: Any) -> Carried | None:
-    at = index.int64_data[0] if index.int64_data else int.from_bytes(index.raw_data, "little", signed=True)
-    return (0, [items[at]]) if -len(items) <= at < len(items) else None
+    typed = (*index.int64_data, *index.int32_data)
+    at = typed[0] if typed else int.from_bytes(index.raw_data, "little", signed=True)
+    return (len(index.dims), [items[at]]) if -len(items) <= at < len(items) else None
 
 
 def _divided(left: int, right: int) -> int:
