@@ -16,6 +16,7 @@ from .ort import OrtCompile, with_plain_shapes
 from .ort_dynamic import quantized_for_others
 from .ort_fusions import weight_before_rms
 from .ort_order import reads, writers
+from .ort_qnn_half import meeting
 from .ort_units import units
 
 _TO = {
@@ -70,6 +71,8 @@ class Qnn(OrtCompile):
         found: dict[str, Dropped] = {}
         for group in groups:
             why = _no_input(graph, group) or _at_the_edge(graph, group)
+            if why is None and options.get("htp_arch") == _V68:
+                why = meeting(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
             found.update((id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id)))
@@ -77,6 +80,7 @@ class Qnn(OrtCompile):
         return found
 
 
+_V68 = 68
 _FIRST = 7
 _OLD = Dropped(
     "ACL601", "operator-set-before-7", "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider"
