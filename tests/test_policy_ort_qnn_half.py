@@ -9,11 +9,9 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.check import Coverage, check
+from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.onnx_reader import from_bytes
-from accelint.analyzer.policies.ort_order import topological
-from accelint.analyzer.policies.ort_qnn import entering
 from accelint.analyzer.runtimes import Request, Session
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper

@@ -88,8 +88,15 @@ def _data(graph: Graph, op: Operator) -> Iterator[str]:
 
 
 def _made(graph: Graph, op: Operator, kind: str, read: Sequence[str], inside: Set[str]) -> str | None:
-    """What an operator makes of operands of these kinds; None where it cannot be compiled."""
-    if not _of_floats(graph, op) and op.type not in (*_APART, "Cast"):
+    """What an operator makes of operands of these kinds; None where it cannot be compiled.
+
+    Integers have no width here but for Mod: of int32 it is not compiled, and of int64 nothing that is compared with it goes to And.
+    """
+    if op.type == "Mod" and _dtype(graph, op) in ("int32", "int64"):
+        return FULL if _dtype(graph, op) == "int64" else None
+    if op.type == "And" and FULL in read:
+        return None
+    if not _of_floats(graph, op) and op.type not in _HANDS_ON:
         return FREE if _dtype(graph, op) != "float16" else HALF
     if kind == "needs":
         return None if FULL in read else FREE if op.type == "ConvTranspose" else HALF
@@ -103,6 +110,9 @@ def _made(graph: Graph, op: Operator, kind: str, read: Sequence[str], inside: Se
     if op.type == "Concat" and FULL in read and FREE in read and not joined:
         return None
     return FULL if FULL in read or kind in ("widens", "apart") else FREE
+
+
+_HANDS_ON = (*_APART, "Cast", "Not")
 
 
 def _of_halves(graph: Graph, op: Operator, kind: str, read: Sequence[str]) -> str:
@@ -137,6 +147,8 @@ def _class(graph: Graph, op: Operator) -> str:
         return "half"
     if op.type == "Cast":
         return "frees" if any(tensor and tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op)) else "passes"
+    if op.type in _APART and all(tensor is None or tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op)):
+        return "passes"
     for types, name in _CLASSES:
         if op.type in types:
             return name
