@@ -325,6 +325,12 @@ def dynamic(kind: str = "MatMulInteger", bias: Any = None, scale: Any = 0.01, ra
     elif edit == "second-without":
         nodes += [node("MatMulInteger", "q w zx zw", "j"), node("Cast", "j", "z", to=FLOAT)]
         outputs["z"] = (FLOAT, None)
+    elif edit == "constant":
+        nodes[0].input[0] = "k"
+        nodes += [node("Relu", "x", "r"), node("Add", "r y", "z")]
+        outputs = {"z": (FLOAT, None)}
+        stored["k"] = np.ones((2, 4), np.float32)
+        return model(nodes, {"x": (FLOAT, [5])}, outputs, stored)
     shape = [1, 4, 8, 8] if conv else [2] * (rank - 1) + [4]
     return model(nodes, {"x": (FLOAT, shape)}, outputs, stored)
 
@@ -349,7 +355,9 @@ DYNAMIC = {
     "conv-scales-of-three-dimensions": (dynamic("ConvInteger", scale=CHANNELS.reshape(5, 1, 1)), False),
     "conv-same-padding": (dynamic("ConvInteger", auto_pad="SAME_UPPER"), False),
     "conv-strides": (dynamic("ConvInteger", strides=[2, 1], pads=[0, 1, 1, 0]), True),
-    "shared-with-one-that-is-not-taken": (dynamic(edit="second-without"), None),
+    "shared-with-one-that-is-not-taken": (dynamic(edit="second-without"), "dynamic-quantization-shared"),
+    "of-a-constant": (dynamic(edit="constant"), "dynamic-quantization-of-a-constant"),
+    "of-a-constant-not-taken": (dynamic(edit="constant", bias=()), False),
 }
 
 
@@ -359,8 +367,8 @@ def test_a_dynamically_quantized_product_is_taken_whole(name: str, session: Sess
     coverage = checked(data)
     products = {op.verdict.value for op in coverage.operators if op.type in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")}
     refused = {item.rule for item in coverage.findings if item.effect == "rejected"}
-    assert (products == {"accelerated"}) == bool(taken)
-    assert refused == ({"dynamic-quantization-shared"} if taken is None else set())
+    assert (products == {"accelerated"}) == (taken is True)
+    assert refused == ({taken} if isinstance(taken, str) else set())
     agrees(data, session, tmp_path / "case.onnx")
 
 

@@ -63,6 +63,13 @@ def quantized_for_others(graph: Graph, op: Operator) -> bool:
     return 0 < len(taken) < len(readers)
 
 
+def quantizes_a_constant(graph: Graph, op: Operator) -> bool:
+    """Whether a DynamicQuantizeLinear that is taken with what reads it reads a constant: the graph is then not composed."""
+    if op.type != _QUANTIZE or graph.constant(op.inputs[0]) is None:
+        return False
+    return any(reader.type in _PRODUCTS and _match(graph, reader) is not None for reader in graph.consumers(op.outputs[0]))
+
+
 def _weights_name(op: Operator) -> str:
     return f"{op.id}::weights"
 

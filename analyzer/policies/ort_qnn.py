@@ -13,7 +13,7 @@ from typing import Any
 from ..graph import Constant, Graph, Operator, Tensor
 from . import Dropped, Grouping
 from .ort import OrtCompile, with_plain_shapes
-from .ort_dynamic import quantized_for_others
+from .ort_dynamic import quantized_for_others, quantizes_a_constant
 from .ort_fusions import weight_before_rms
 from .ort_order import reads, writers
 from .ort_qnn_half import meeting
@@ -75,6 +75,7 @@ class Qnn(OrtCompile):
                 why = meeting(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
+            found.update((id, _QUANTIZED_CONSTANT) for id in group if quantizes_a_constant(graph, graph.op(id)))
             found.update((id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id)))
             found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
         return found
@@ -114,6 +115,11 @@ _PLAIN = Dropped(
     "ACL604",
     "dequantizes-plain-integers",
     "it dequantizes what an operator computed on integers as such: quantize around that operator, or dequantize before it",
+)
+_QUANTIZED_CONSTANT = Dropped(
+    "ACL703",
+    "dynamic-quantization-of-a-constant",
+    "it quantizes a constant for a product that is taken, and such a graph is not composed: the session stops; store the result",
 )
 _NO_INPUTS = Dropped(
     "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
