@@ -43,7 +43,8 @@ def note_plain_shapes(graph: Graph, proto: Any, types: Callable[[Any, Any], Mapp
     known = types(proto.graph, plain.graph)
     shapes = {info.name: known[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
     seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if _written(graph, name)}
-    seen |= {op.outputs[0]: (graph.tensor(op.outputs[0]).shape, (None,)) for op in graph.ops() if _of_no_rank(graph, op, shapes)}
+    endless = [name for op in graph.ops() if _of_no_rank(graph, op, shapes) and (name := op.outputs[0])]
+    seen |= {name: (graph.tensor(name).shape, (None,)) for name in endless}
     graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
 
 
@@ -54,7 +55,7 @@ def _written(graph: Graph, name: str) -> bool:
 
 def _of_no_rank(graph: Graph, op: Operator, shapes: Mapping[str, Shape]) -> bool:
     """Whether it is the Shape of something of which not even the number of dimensions is known: how long it is is not known either."""
-    name = op.inputs[0] if op.type == "Shape" and op.outputs[0] else None
+    name = op.inputs[0] if op.type == "Shape" else None
     return name is not None and graph.producer(name) is not None and _written(graph, name) and shapes.get(name) is None
 
 

@@ -129,7 +129,7 @@ def _plain(graph: Graph, op: Operator, quantize: Operator) -> bool:
     """Whether the product reads the zero point that was computed and constant weights, and has no padding of its own choice."""
     if len(op.inputs) < 3 or op.inputs[2] != quantize.outputs[2] or op.attrs.get("auto_pad", "NOTSET") != "NOTSET":
         return False
-    weights, data = graph.constant(op.inputs[1]), graph.find(op.inputs[0])
+    weights, data = graph.constant(op.inputs[1]), graph.find(op.inputs[0] or "")
     if data is None or len(data.shape or ()) < _LEAST:
         return False
     zero = op.inputs[3] if len(op.inputs) > 3 else None

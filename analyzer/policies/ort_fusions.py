@@ -152,7 +152,7 @@ def seen_regrouped(graph: Graph) -> Graph:
     for tensor in graph.tensors.values():
         view.add_tensor(replace(tensor, shape=shapes[tensor.name]) if tensor.name in shapes else tensor)
     for id, found in split.items():
-        view.add_tensor(_stored_sizes(f"{id}::sizes", found.shapes[graph.op(id).outputs[0]]))
+        view.add_tensor(_stored_sizes(f"{id}::sizes", found.shapes[graph.op(id).outputs[0] or ""]))
     view.set_interface(graph.inputs, graph.outputs)
     for op in graph.ops():
         if op.id in split:
@@ -201,7 +201,7 @@ def _split(graph: Graph, op: Operator) -> _Split | None:
         return None
     sizes: tuple[Dim, ...] = (math.prod(int(dim) for dim in entering[:3] if dim), entering[3], *indices.shape)
     turned = [0, *(place - 2 for place in perm[3:])]
-    return _Split(transpose, turned, {op.outputs[0]: sizes, transpose.outputs[0]: tuple(sizes[place] for place in turned)})
+    return _Split(transpose, turned, {op.outputs[0] or "": sizes, transpose.outputs[0] or "": tuple(sizes[place] for place in turned)})
 
 
 def _counts(indices: Constant, size: Dim) -> bool:
