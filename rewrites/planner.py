@@ -218,21 +218,24 @@ class _Planner:
 
     def improve(self, rewrite: AnyRewrite) -> bool:
         """Try a rewrite everywhere it is asked for, then, when that does not help, place by place."""
-        places = self.places(rewrite)
+        places = self.places(rewrite, self.coverage)
         if not places:
             return False
-        if self.attempt(rewrite, places):
+        if self.attempt(rewrite, places, everywhere=True):
             return True
         singles = places[:SINGLES] if len(places) > 1 else []
         return sum(self.attempt(rewrite, [place]) for place in singles) > 0
 
-    def places(self, rewrite: AnyRewrite) -> list[tuple[Graph, Operator]]:
-        wanted = {item.operator for item in self.coverage.findings if answering(item, (rewrite,))}
+    def places(self, rewrite: AnyRewrite, coverage: Coverage) -> list[tuple[Graph, Operator]]:
+        wanted = {item.operator for item in coverage.findings if answering(item, (rewrite,))}
         found = [(owner, op) for owner, op in self.graph.walk() if op.id in wanted and rewrite.speaks_of(op)]
         return [(owner, op) for owner, op in found if (rewrite.id, op.id) not in self.tried]
 
-    def attempt(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]]) -> bool:
-        """Apply at the places that are still there; keep what improves the score and is proved."""
+    def attempt(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]], *, everywhere: bool = False) -> bool:
+        """Apply at the places that are still there; keep what improves the score and is proved.
+
+        ``everywhere``: also at places that only show once the clean-ups have run (a weight behind an Identity is a constant then).
+        """
         state = self.graph.state()
         known = {op.id for _, op in self.graph.walk()}
         done = self.apply(rewrite, places)
@@ -240,6 +243,12 @@ class _Planner:
             return False
         parity = weakest(rewrite.parity, promise_of(tidy(self.graph, self.all), self.all))
         coverage = self.check()
+        for _ in range(FOLLOW_UPS if everywhere else 0):
+            more = self.apply(rewrite, self.places(rewrite, coverage))
+            if not more:
+                break
+            done += more
+            coverage = self.check()
         parity = self.follow(known, coverage, parity)
         coverage = self.check()
         objection = objection_to(score(self.coverage), score(coverage), guard_macs=self.guard_macs)

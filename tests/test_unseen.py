@@ -240,3 +240,22 @@ def test_wrong_numbers_of_the_gpu_are_repaired(tmp_path: Path) -> None:
     accelint("fix", path, "--target", "litert/gpu", "-o", tmp_path / "fixed.tflite")
     after = accelint("verify", tmp_path / "fixed.tflite", "--target", "litert/gpu", "--against", path, "--inputs", tmp_path / "five.npz")
     assert after.returncode == 0, after.stdout + after.stderr
+
+
+def test_what_clean_ups_show_is_repaired_with_the_rest(tmp_path: Path, qnn: Session) -> None:
+    """T5 shares the weights of its normalizations through Identity: only where that is gone is the second one seen to stop the session."""
+    nodes = [helper.make_node("Identity", ["w"], ["w2"])]
+    for before, weight, after in (("x", "w", "h"), ("h", "w2", "y")):
+        nodes += [
+            helper.make_node("Pow", [before, "two"], [f"{after}p"]),
+            helper.make_node("ReduceMean", [f"{after}p"], [f"{after}m"], axes=[-1]),
+            helper.make_node("Add", [f"{after}m", "e"], [f"{after}a"]), helper.make_node("Sqrt", [f"{after}a"], [f"{after}s"]),
+            helper.make_node("Reciprocal", [f"{after}s"], [f"{after}r"]), helper.make_node("Mul", [before, f"{after}r"], [f"{after}n"]),
+            helper.make_node("Mul", [weight, f"{after}n"], [after]),
+        ]  # fmt: skip
+    constants = {"w": np.linspace(0.5, 2, 32, dtype=np.float32), "two": np.float32(2), "e": np.float32(1e-5)}
+    path = save(tmp_path / "m.onnx", nodes, [1, 4, 32], {name: np.asarray(value) for name, value in constants.items()})
+    assert not qnn.ask(Request(path)).ok
+    accelint("fix", path, "--target", QNN, "-o", tmp_path / "fixed.onnx")
+    verified = accelint("verify", tmp_path / "fixed.onnx", "--target", QNN, "--against", path)
+    assert verified.returncode == 0 and "full" in verified.stdout, verified.stdout + verified.stderr
