@@ -355,3 +355,15 @@ def test_shapes_pass_through_microsofts_operators() -> None:
     found = {name: (graph.tensor(name).dtype, graph.tensor(name).shape) for name in "fncg"}
     assert found == {"f": ("float32", (2, 3, 3)), "n": ("float32", (2, 3, 7)), "c": ("uint8", (3, 8)), "g": ("uint8", (3, 3))}
     assert not [name for name in graph.tensors if "::" in name]
+
+
+def test_threads_that_read_their_first_models_at_once(tmp_path: Path) -> None:
+    """The protobuf module is executed once, and nobody sees it before that."""
+    code = (
+        "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom threading import Barrier\n"
+        "from accelint.analyzer.formats.onnx_proto import native, pb\nsys.setswitchinterval(1e-6)\ngate = Barrier(8)\n"
+        "def first(_):\n    gate.wait()\n    return pb().ModelProto, native().defs\n"
+        "with ThreadPoolExecutor(8) as pool:\n    list(pool.map(first, range(8)))\n"
+    )
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path)

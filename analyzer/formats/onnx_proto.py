@@ -12,6 +12,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, MissingExtraError
@@ -29,6 +30,10 @@ DTYPES: dict[int, str] = {
 NUMBERS: dict[str, int] = {dtype: number for number, dtype in DTYPES.items()}
 
 
+_LOADING = Lock()
+"""Threads that read their first models at once must not see a module before it has been executed."""
+
+
 def _package() -> Path:
     spec = find_spec("onnx")
     if spec is None or spec.origin is None:
@@ -37,6 +42,11 @@ def _package() -> Path:
 
 
 def _load(name: str, pattern: str) -> ModuleType:
+    with _LOADING:
+        return _loaded(name, pattern)
+
+
+def _loaded(name: str, pattern: str) -> ModuleType:
     full = f"onnx.{name}"
     if full in sys.modules:
         return sys.modules[full]
