@@ -30,7 +30,6 @@ class OpenVino(OrtCompile):
     Options:
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
         lone: types that are not handed over when they are the whole graph.
-        host_lacks: type -> dtypes of its first input for which the CPU provider has no kernel.
         moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no kernel for it.
         unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers again.
         splits: types that end a stretch although they are taken, unless the whole graph is.
@@ -53,7 +52,7 @@ class OpenVino(OrtCompile):
         if late | left:
             second = _round(graph, order, (taken - named - {id for group in first.groups for id in group}), folded, options)
             first = _both(first, second, late | left)
-        refused = {**first.refused, **in_circles(graph, first.groups), **_without_kernels(graph, order, first.groups, options)}
+        refused = {**first.refused, **in_circles(graph, first.groups)}
         return Grouping(first.groups, {**first.dropped, **dict.fromkeys(named, _NAMED_AXES)}, refused)
 
 
@@ -80,17 +79,6 @@ def _both(first: Grouping, second: Grouping, unfolded: Set[str]) -> Grouping:
     return Grouping((*first.groups, *groups), dropped, dict(first.refused) | {id: why for id, why in second.refused.items() if id in made})
 
 
-def _without_kernels(graph: Graph, order: Sequence[str], groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
-    """What is left to the host, which has no kernel for it."""
-    lacks, handed = options.get("host_lacks", {}), {id for group in groups for id in group}
-    left = [graph.op(id) for id in order if id not in handed and graph.op(id).type in lacks]
-    data = [(op, graph.find(op.inputs[0] or "")) for op in left if op.inputs]
-    return {op.id: _NO_KERNEL for op, tensor in data if tensor is not None and tensor.dtype in lacks[op.type]}
-
-
-_NO_KERNEL = Dropped(
-    "ACL703", "no-kernel-behind", "it is not handed over, and the CPU provider has no kernel for its dtype: the session stops"
-)
 _WITH_HOST = Dropped(
     "ACL601", "parts-beside-the-host", "the operators that it is decomposed into are alone, or touch what was already left to the CPU"
 )
