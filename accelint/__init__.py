@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {
-    "Graph": "analyzer.graph",
-    "Operator": "analyzer.graph",
-    "Tensor": "analyzer.graph",
-    "Model": "analyzer.model",
+    "Graph": "analyzer.ir.graph",
+    "Operator": "analyzer.ir.graph",
+    "Tensor": "analyzer.ir.graph",
+    "Model": "analyzer.ir.model",
     "AccelintError": "analyzer.errors",
     "load": "analyzer.formats",
     "emit": "analyzer.formats",
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from .analyzer.errors import AccelintError as AccelintError
     from .analyzer.formats import emit as emit
     from .analyzer.formats import load as load
-    from .analyzer.graph import Graph as Graph
-    from .analyzer.graph import Operator as Operator
-    from .analyzer.graph import Tensor as Tensor
-    from .analyzer.model import Model as Model
+    from .analyzer.ir.graph import Graph as Graph
+    from .analyzer.ir.graph import Operator as Operator
+    from .analyzer.ir.graph import Tensor as Tensor
+    from .analyzer.ir.model import Model as Model
     from .rules.pack import Pack as Pack
     from .rules.registry import load_pack as load_pack
     from .rules.verdict import Verdict as Verdict

@@ -12,8 +12,8 @@ from ..rules.registry import choose
 from ..rules.subjects import operator_key
 from ..rules.verdict import Answer, Verdict
 from .cost import boundary, macs
-from .graph import Graph, Operator
-from .model import Model
+from .ir.graph import Graph, Operator
+from .ir.model import Model
 from .policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
 
 

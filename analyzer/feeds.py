@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .model import Model
+from .ir.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -21,8 +21,8 @@ from .formats import emit
 if TYPE_CHECKING:
     from ..rules.pack import Chosen
     from .check import Coverage
-    from .graph import Graph, Operator, Tensor
-    from .model import Model
+    from .ir.graph import Graph, Operator, Tensor
+    from .ir.model import Model
 
 REFERENCES: Mapping[str, str] = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
 """The runtime that says what a model of a dialect computes."""

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .check import Coverage, OperatorVerdict
-    from .graph import Operator
-    from .model import Model
+    from .ir.graph import Operator
+    from .ir.model import Model
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCELERATED, Verdict.FOLDED)
 """A call is accelerated when all of its operators are, folded ones aside."""

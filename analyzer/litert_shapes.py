@@ -11,8 +11,8 @@ from ..rewrites.freeze import learn
 from .errors import RuntimeFailure
 
 if TYPE_CHECKING:
-    from .graph import Graph, Operator
-    from .model import Model
+    from .ir.graph import Graph, Operator
+    from .ir.model import Model
 
 Shapes = dict[str, tuple[int, ...]]
 

@@ -23,8 +23,8 @@ from .inlining import lifted
 
 if TYPE_CHECKING:
     from ..rules.pack import Chosen
-    from .graph import Operator
-    from .model import Model
+    from .ir.graph import Operator
+    from .ir.model import Model
 
 FOLDS = frozenset(("fold-constants", "fold-half-constants", "fold-shape", "fold-part-of-shape", "inline-constant-if", "remove-idle"))
 """The rewrites that do what the runtime does."""

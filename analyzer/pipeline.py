@@ -13,8 +13,8 @@ from ..rules.verdict import Verdict
 from .check import Coverage, Finding, OperatorVerdict, check, fingerprint
 from .errors import AccelintError, UsageError
 from .formats import load
-from .graph import Operator
-from .model import Model
+from .ir.graph import Operator
+from .ir.model import Model
 from .report.document import Entry
 
 if TYPE_CHECKING:

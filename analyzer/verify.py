@@ -15,7 +15,7 @@ from .check import Coverage
 from .conform.drift import stale_data
 from .errors import AccelintError, RuntimeFailure, UsageError
 from .feeds import Feed, feeds, open_sizes, renamed
-from .model import Model
+from .ir.model import Model
 from .runtimes import Answer, Request, Session
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ def tflite_with(path: Path, size: int) -> None:
     """A TFLite model whose last buffer has ``size`` bytes."""
     from accelint.analyzer.conform.tflite_net import Net
     from accelint.analyzer.formats.tflite_writer import to_bytes
-    from accelint.analyzer.graph import Constant, Tensor
+    from accelint.analyzer.ir.graph import Constant, Tensor
 
     net = Net()
     weights = net.weights((4,), "f32")

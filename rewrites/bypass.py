@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .engine import Miss
 
 if TYPE_CHECKING:
-    from ..analyzer.graph import Graph, Operator
+    from ..analyzer.ir.graph import Graph, Operator
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..analyzer.graph import Graph, Operator, Tensor
+from ..analyzer.ir.graph import Graph, Operator, Tensor
 from .bypass import Bypass, bypass, bypassable
 from .engine import Miss, Parity, Rewrite
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..analyzer.graph import Constant, Graph, Operator, Quantization, Shape, Tensor
+from ..analyzer.ir.graph import Constant, Graph, Operator, Quantization, Shape, Tensor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ def constant_of(array: NDArray[Any] | np.generic, dtype: str | None = None) -> C
     """The array as a constant that holds its own bytes."""
     import numpy as np
 
-    from ..analyzer.arrays import to_bytes
+    from ..analyzer.ir.arrays import to_bytes
 
     values = np.asarray(array)
     name = dtype or str(values.dtype)

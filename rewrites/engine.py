@@ -16,7 +16,7 @@ from ..analyzer.errors import GraphError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from ..analyzer.graph import Graph, Operator
+    from ..analyzer.ir.graph import Graph, Operator
 
 EDITS_PER_OPERATOR = 16
 """More edits than this for each operator of a graph mean that rewrites undo each other."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..analyzer.errors import GraphError
-from ..analyzer.graph import BITS, Constant, Graph, Operator, Tensor
+from ..analyzer.ir.graph import BITS, Constant, Graph, Operator, Tensor
 from .draft import Draft, constant_of
 from .engine import Miss, Parity, Rewrite
 

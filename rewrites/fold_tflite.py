@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ..analyzer.errors import GraphError
-from ..analyzer.graph import BITS, Constant, Graph, Operator
+from ..analyzer.ir.graph import BITS, Constant, Graph, Operator
 from .draft import constant_of
 from .engine import Miss, Parity, Rewrite
 from .tflite_values import EVALUATORS

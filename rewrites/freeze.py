@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..analyzer.errors import UsageError
-from ..analyzer.graph import Dim, Graph, Shape, Tensor
+from ..analyzer.ir.graph import Dim, Graph, Shape, Tensor
 from ..rules.folders import nearest
 
 if TYPE_CHECKING:
-    from ..analyzer.model import Model
+    from ..analyzer.ir.model import Model
 
 ROUNDS = 64
 """Inference and folding feed each other; real models settle in a few rounds."""

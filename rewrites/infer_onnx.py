@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from .freeze import learn
 
 if TYPE_CHECKING:
-    from ..analyzer.graph import Graph, Shape
-    from ..analyzer.model import Model
+    from ..analyzer.ir.graph import Graph, Shape
+    from ..analyzer.ir.model import Model
 
 
 def infer_onnx(model: Model) -> None:

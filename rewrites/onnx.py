@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..analyzer.graph import Graph, Operator, Tensor
+from ..analyzer.ir.graph import Graph, Operator, Tensor
 from .draft import Draft
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import ClassVar
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.ir.graph import Graph, Operator
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
 from .onnx import array_of, binary, floating, integers, ints, reduced, scalar, sizes, unary

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.ir.graph import Graph, Operator
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
 from .onnx import ints, reduced, reshape, sizes, transpose

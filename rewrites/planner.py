@@ -15,7 +15,7 @@ from .registry import answering
 
 if TYPE_CHECKING:
     from ..analyzer.check import Coverage
-    from ..analyzer.graph import Graph, Operator
+    from ..analyzer.ir.graph import Graph, Operator
 
 ROUNDS = 16
 FOLLOW_UPS = 4

@@ -14,7 +14,7 @@ from .families import FAMILIES
 
 if TYPE_CHECKING:
     from ..analyzer.check import Coverage, Finding
-    from ..analyzer.graph import Graph
+    from ..analyzer.ir.graph import Graph
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..analyzer.graph import Graph, Operator, Quantization, Tensor
+from ..analyzer.ir.graph import Graph, Operator, Quantization, Tensor
 from .draft import Draft
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.ir.graph import Graph, Operator
 from .draft import Draft, constant_of
 from .engine import Miss, Parity, Rewrite
 from .tflite import integers, moves, number, padded, quantized, reshape, sizes, told, unary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.ir.graph import Graph, Operator
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
 from .tflite import MOST_DIMS, integers, ints, moves, reshape, sizes, told

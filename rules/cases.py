@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ..analyzer.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
+from ..analyzer.ir.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
 
 _TENSOR = re.compile(
     r"^(?P<flags>(?:[A-Za-z_:0-9.]+ )*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$"
@@ -121,7 +121,7 @@ def _quant(flags: list[str], shape: Shape) -> Quantization | None:
 def _constant(dtype: str, shape: Shape, values: str | None) -> Constant:
     import numpy as np
 
-    from ..analyzer.arrays import to_bytes
+    from ..analyzer.ir.arrays import to_bytes
 
     dims = tuple(dim if isinstance(dim, int) else 1 for dim in shape or ())
     count = 1

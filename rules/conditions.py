@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..analyzer.graph import Graph, Operator
+from ..analyzer.ir.graph import Graph, Operator
 from .subjects import (
     ABSENT,
     OPERATOR_FACTS,

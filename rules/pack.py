@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..analyzer.graph import Graph, Operator, Tensor
+from ..analyzer.ir.graph import Graph, Operator, Tensor
 from .conditions import Condition, Context, Outcome
 from .subjects import operator_key
 from .verdict import Answer

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from ..analyzer.graph import Constant, Graph, Operator, Tensor
+from ..analyzer.ir.graph import Constant, Graph, Operator, Tensor
 
 
 class _Mark:

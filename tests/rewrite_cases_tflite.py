@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from accelint.analyzer.graph import Quantization
+from accelint.analyzer.ir.graph import Quantization
 from rewrite_models import Net
 
 Build = Callable[[Net], Any]

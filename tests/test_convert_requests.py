@@ -12,7 +12,7 @@ from accelint.analyzer.convert.options import fixed_shapes
 from accelint.analyzer.convert.refusals import from_errors, from_text
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.formats import load
-from accelint.analyzer.graph import Graph
+from accelint.analyzer.ir.graph import Graph
 from tf_models import FIXTURES
 
 

@@ -14,7 +14,7 @@ from accelint.analyzer.conform.mil_corpus import cases
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.coreml_build import build, package
 from accelint.analyzer.formats.coreml_schema import message, operators
-from accelint.analyzer.graph import Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.analyzer.pipeline import check_file
 from accelint.rules.conditions import Context
 from accelint.rules.predicates.coreml import states_at_most, weights_without_blocks

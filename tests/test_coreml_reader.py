@@ -11,8 +11,8 @@ from accelint.analyzer.formats import load
 from accelint.analyzer.formats.coreml_schema import operators
 
 if TYPE_CHECKING:
-    from accelint.analyzer.graph import Graph, Operator
-    from accelint.analyzer.model import Model
+    from accelint.analyzer.ir.graph import Graph, Operator
+    from accelint.analyzer.ir.model import Model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "coreml"
 READABLE = sorted(path.name for path in FIXTURES.iterdir() if path.name != "trees.mlmodel")

@@ -15,7 +15,7 @@ from accelint.analyzer.formats import emit, load
 from accelint.analyzer.formats.coreml_reader import Stored
 from accelint.analyzer.formats.coreml_schema import message
 from accelint.analyzer.formats.coreml_writer import _write_spec
-from accelint.analyzer.graph import Constant, Operator, Tensor
+from accelint.analyzer.ir.graph import Constant, Operator, Tensor
 
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures" / "coreml"

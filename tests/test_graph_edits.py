@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from accelint.analyzer.errors import GraphError
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule

@@ -14,12 +14,9 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
         "analyzer/errors",
+        "analyzer/ir",
         "analyzer/jobs",
-        "analyzer/payloads",
-        "analyzer/graph",
-        "analyzer/arrays",
         "analyzer/files",
-        "analyzer/model",
         "analyzer/libcxx_sort",
     },
     {"analyzer/formats", "rules"},

@@ -12,13 +12,13 @@ import onnxruntime as ort
 import pytest
 from accelint.analyzer.formats.onnx_reader import from_bytes, read
 from accelint.analyzer.formats.onnx_writer import to_bytes
-from accelint.analyzer.graph import Operator, Tensor
+from accelint.analyzer.ir.graph import Operator, Tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from accelint.analyzer.graph import Graph
-    from accelint.analyzer.model import Model
+    from accelint.analyzer.ir.graph import Graph
+    from accelint.analyzer.ir.model import Model
 
 ONNX = Path(__file__).parent.parent / "fixtures" / "onnx"
 FEEDS: dict[str, dict[str, Any]] = {

@@ -18,8 +18,8 @@ from onnx import TensorProto, helper, numpy_helper
 import accelint
 
 if TYPE_CHECKING:
-    from accelint.analyzer.graph import Operator
-    from accelint.analyzer.model import Model
+    from accelint.analyzer.ir.graph import Operator
+    from accelint.analyzer.ir.model import Model
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 ONNX = FIXTURES / "onnx"

@@ -15,10 +15,10 @@ import onnx_suite
 import pytest
 from accelint.analyzer.formats.onnx_reader import from_bytes, read
 from accelint.analyzer.formats.onnx_writer import to_bytes, write
-from accelint.analyzer.graph import Constant
+from accelint.analyzer.ir.graph import Constant
 
 if TYPE_CHECKING:
-    from accelint.analyzer.graph import Graph
+    from accelint.analyzer.ir.graph import Graph
 
 STEP = 2
 """ONNX Runtime is asked about every second model, to save time."""

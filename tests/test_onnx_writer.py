@@ -15,8 +15,8 @@ from accelint.analyzer.errors import GraphError, ModelError, UsageError
 from accelint.analyzer.formats import onnx_writer
 from accelint.analyzer.formats.onnx_reader import from_bytes, read
 from accelint.analyzer.formats.onnx_writer import to_bytes, write
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
-from accelint.analyzer.model import Model
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.model import Model
 from onnx import TensorProto, helper, numpy_helper
 
 import accelint

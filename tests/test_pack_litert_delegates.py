@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
-from accelint.analyzer.graph import Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.analyzer.policies.litert import LiteRTDelegate
 from accelint.rules.cases import build
 from accelint.rules.conditions import Context

@@ -13,7 +13,7 @@ from accelint.analyzer.conform.corpora import Item, corpus
 from accelint.analyzer.conform.engine import run
 from accelint.analyzer.conform.figures import figures
 from accelint.analyzer.formats import load
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.analyzer.policies.litert import LiteRTDelegate, half_constants, partitions, unpacked
 from accelint.rules.registry import choose
 

@@ -9,7 +9,7 @@ import pytest
 from accelint.analyzer.conform.corpora import corpus
 from accelint.analyzer.conform.engine import run
 from accelint.analyzer.conform.figures import figures
-from accelint.analyzer.graph import Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.analyzer.policies.runs import Runs
 from accelint.rules.registry import choose
 

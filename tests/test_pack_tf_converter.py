@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelint.analyzer.check import judge
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.rules.registry import choose
 
 HALF, ROOT = 0.5, 0.70710678

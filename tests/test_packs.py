@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from accelint.analyzer.errors import PackError, UsageError
-from accelint.analyzer.graph import Graph, Operator
+from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.analyzer.policies import policy_of
 from accelint.rewrites.families import stored_answers
 from accelint.rewrites.registry import answers

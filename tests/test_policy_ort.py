@@ -10,7 +10,7 @@ import onnx
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats.onnx_reader import from_bytes
-from accelint.analyzer.graph import Graph
+from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
 from accelint.analyzer.policies.ort_fusions import seen_fused, seen_in_rank_5
 from accelint.analyzer.policies.ort_units import units

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.errors import GraphError, UsageError
-from accelint.analyzer.graph import Graph, Operator
+from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.rewrites.engine import Miss, Parity, Rewrite, ordered, run
 from accelint.rewrites.planner import Proof, Score, objection_to, plan, score, weakest
 from accelint.rewrites.registry import allowed, answers, repairs, rewrite, rewrites

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.rewrites.engine import Miss
 from accelint.rewrites.fold_onnx import EXACT, GROWTH, FoldConstants, InlineBranch
 from accelint.rewrites.planner import tidy

@@ -10,7 +10,7 @@ import onnx
 import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.formats import load
-from accelint.analyzer.graph import Graph
+from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.runtimes import Request, Session, inputs, tensors
 from onnx import helper, numpy_helper
 

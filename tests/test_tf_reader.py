@@ -13,8 +13,8 @@ from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tf_proto import message
 from accelint.analyzer.formats.tf_reader import read
 from accelint.analyzer.formats.tf_shapes import infer
-from accelint.analyzer.graph import Operator
-from accelint.analyzer.model import Model
+from accelint.analyzer.ir.graph import Operator
+from accelint.analyzer.ir.model import Model
 from tf_models import needs_tensorflow
 
 TF = Path(__file__).parent.parent / "fixtures" / "tf"

@@ -18,7 +18,7 @@ from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats.tflite_reader import from_bytes, read
 from accelint.analyzer.formats.tflite_schema import schema
 from accelint.analyzer.formats.tflite_writer import to_bytes, write
-from accelint.analyzer.graph import Constant, Graph
+from accelint.analyzer.ir.graph import Constant, Graph
 from heavy import tflite_with
 
 import accelint
@@ -174,7 +174,7 @@ def test_scalar_and_unknown_rank() -> None:
 
 
 def test_blockwise_quantization_names_its_scales() -> None:
-    from accelint.analyzer.graph import Quantization
+    from accelint.analyzer.ir.graph import Quantization
 
     net = Net()
     x, out = net.input((4, 64), "f32"), net.result((4, 8), "f32")

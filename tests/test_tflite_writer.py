@@ -17,8 +17,8 @@ from accelint.analyzer.formats.tflite_flat import Flat
 from accelint.analyzer.formats.tflite_reader import BODIES, from_bytes
 from accelint.analyzer.formats.tflite_schema import Field, schema
 from accelint.analyzer.formats.tflite_writer import to_bytes, write
-from accelint.analyzer.graph import Constant, Graph, Operator, Tensor
-from accelint.analyzer.model import Model
+from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
+from accelint.analyzer.ir.model import Model
 
 import accelint
 

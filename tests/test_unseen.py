@@ -12,7 +12,7 @@ import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tflite_writer import to_bytes
-from accelint.analyzer.graph import Graph, Operator
+from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.conditions import Outcome
 from accelint.rules.predicates.onnx_schema import attributes_declared

@@ -10,7 +10,7 @@ from .tflite_net import Net
 from .tflite_stateful import two_input_body
 
 if TYPE_CHECKING:
-    from ..graph import Graph
+    from ..ir.graph import Graph
 
 
 def _hlo_binary(net: Net, p: Any) -> None:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..formats.tflite_schema import schema
 from ..formats.tflite_versions import signature_of, version_of
-from ..graph import BITS, Constant, Graph, Operator, Quantization, Tensor
-from ..model import Model
+from ..ir.graph import BITS, Constant, Graph, Operator, Quantization, Tensor
+from ..ir.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class Net:
         """A constant. ``channels`` gives it one scale for each index of that axis."""
         import numpy as np
 
-        from ..arrays import STORED_AS, to_bytes
+        from ..ir.arrays import STORED_AS, to_bytes
 
         kind = _kind(kind)
         array: NDArray[Any] = np.asarray(value)

@@ -8,8 +8,8 @@ from pathlib import Path
 from .. import jobs
 from ..errors import JobRefused, MissingExtraError
 from ..formats import load
-from ..graph import Operator
-from ..model import Model
+from ..ir.graph import Operator
+from ..ir.model import Model
 from .opmap import spelled_map
 from .options import Options
 from .refusals import Refusal

@@ -20,8 +20,8 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..graph import Graph, Operator
-from ..model import Model
+from ..ir.graph import Graph, Operator
+from ..ir.model import Model
 
 _INSERTED = ("QUANTIZE", "DEQUANTIZE", "DENSIFY", "CALL_ONCE")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import UsageError
-from ..graph import Graph, Shape
+from ..ir.graph import Graph, Shape
 
 Optimize = Literal["none", "fp16", "dynamic", "int8"]
 OPTIMIZATIONS: tuple[Optimize, ...] = ("none", "fp16", "dynamic", "int8")

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 from .. import jobs
 from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
 from ..formats import load
-from ..graph import Graph, Operator, Shape
-from ..model import Model
+from ..ir.graph import Graph, Operator, Shape
+from ..ir.model import Model
 from .opmap import OpMap, op_map
 from .options import OPTIMIZATIONS, Options, fixed_shapes, input_names
 from .refusals import Refusal, from_errors, from_text

@@ -14,7 +14,7 @@ from ..errors import GraphError, ModelError, UsageError
 from .sniff import sniff
 
 if TYPE_CHECKING:
-    from ..model import Model
+    from ..ir.model import Model
 
 READERS = {
     "onnx": "onnx_reader",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..graph import Graph, Tensor
+from ..ir.graph import Graph, Tensor
 from .coreml_edit import Snapshot, edit_block, set_type
 from .coreml_schema import OPSETS, message
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..graph import Constant, Graph, Operator, Tensor
+from ..ir.graph import Constant, Graph, Operator, Tensor
 from .coreml_mil import CODES, walk_blocks
 from .coreml_schema import DTYPES, message, operators
 

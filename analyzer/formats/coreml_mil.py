@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, ModelError
-from ..graph import BITS, Constant, Graph, Operator, Shape, Source, Tensor
+from ..ir.graph import BITS, Constant, Graph, Operator, Shape, Source, Tensor
 from .coreml_schema import DTYPES, OPSETS, Parameters, operators
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import ModelError
-from ..graph import Constant, Graph, Operator, Shape, Source, Tensor
+from ..ir.graph import Constant, Graph, Operator, Shape, Source, Tensor
 from .coreml_mil import Place, flexibility
 
 _ARRAYS = {65568: "float32", 65600: "float64", 131104: "int32", 131080: "int8", 65552: "float16"}

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import ModelError
-from ..graph import BITS, Constant
+from ..ir.graph import BITS, Constant
 
 _MANIFEST_LIMIT = 16 << 20
 _HEADER = struct.Struct("<II56x")

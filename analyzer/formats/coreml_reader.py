@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Graph, Operator, Source, Tensor
-from ..model import Model
+from ..ir.graph import Graph, Operator, Source, Tensor
+from ..ir.model import Model
 from . import coreml_mil, coreml_nn
 from .coreml_edit import Snapshot, snapshot
 from .coreml_mil import Place

@@ -16,8 +16,8 @@ from .coreml_wire import restore
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..graph import Graph, Operator
-    from ..model import Model
+    from ..ir.graph import Graph, Operator
+    from ..ir.model import Model
 
 _BLOCK = 1 << 20
 

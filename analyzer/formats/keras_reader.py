@@ -16,8 +16,8 @@ from typing import Any
 
 from .. import jobs
 from ..errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure
-from ..graph import Dim, Shape
-from ..model import Model
+from ..ir.graph import Dim, Shape
+from ..ir.model import Model
 from . import tf_reader
 from .keras_config import objection
 

@@ -11,7 +11,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..graph import Constant
+from ..ir.graph import Constant
 from .onnx_proto import text
 from .onnx_types import store_type, type_of
 

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..graph import BITS
+from ..ir.graph import BITS
 from .onnx_attributes import GRAPH, GRAPHS, fill_attribute, kind_of
 from .onnx_functions import function_key
 from .onnx_proto import DTYPES, NUMBERS, attribute_type, pb
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from ..graph import Constant, Graph, Operator, Tensor
-    from ..model import Model
+    from ..ir.graph import Constant, Graph, Operator, Tensor
+    from ..ir.model import Model
 
 IR_VERSIONS = ((7, 3), (8, 3), (9, 4), (10, 5), (11, 6), (12, 7), (14, 7), (18, 8), (20, 9), (22, 10), (23, 11), (24, 12))
 """The lowest IR version that came with an opset or a later one. Source: onnx, docs/Versioning.md."""

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .onnx_proto import infer_shapes, pb
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Operator, Shape
+    from ..ir.graph import Graph, Operator, Shape
 
 SHAPED: Mapping[str, int] = {
     "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 0, "Pad": 1, "Split": 1, "Unsqueeze": 1,

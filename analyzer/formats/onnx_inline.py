@@ -19,7 +19,7 @@ from .onnx_stored import Stored
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..model import Model
+    from ..ir.model import Model
 
 PLACE = "accelint.place"
 

@@ -11,7 +11,7 @@ from .onnx_types import store_type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..graph import Constant, Operator, Shape, Tensor
+    from ..ir.graph import Constant, Operator, Shape, Tensor
 
 
 def infer_outputs(

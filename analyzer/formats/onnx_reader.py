@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Graph, Operator, Source, Tensor
-from ..model import Model
+from ..ir.graph import Graph, Operator, Source, Tensor
+from ..ir.model import Model
 from .onnx_attributes import Attributes
 from .onnx_carried import note_plain_shapes
 from .onnx_functions import check_functions, function_key

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ..graph import Source
+from ..ir.graph import Source
 from .onnx_proto import prose
 
 STACK_TRACE = "pkg.torch.onnx.stack_trace"

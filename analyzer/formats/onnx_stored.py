@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ..graph import Graph, Operator, Tensor
+    from ..ir.graph import Graph, Operator, Tensor
     from .onnx_wire import Span
 
 

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, ModelError
-from ..graph import BITS, Constant
+from ..ir.graph import BITS, Constant
 from .onnx_external import ExternalFiles
 from .onnx_proto import DTYPES, pb, text
 from .onnx_wire import MARK, RAW_DATA, Span, span_of, tag
@@ -163,7 +163,7 @@ def _strings(values: tuple[bytes, ...]) -> bytes:
 def _dense(values: Constant, indices: Constant, dims: tuple[int, ...]) -> bytes:
     import numpy as np
 
-    from ..arrays import to_bytes
+    from ..ir.arrays import to_bytes
 
     stored = values.read()
     dense = np.zeros(dims, stored.dtype)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..errors import AccelintError, GraphError, ModelError
-from ..graph import Dim, Shape
+from ..ir.graph import Dim, Shape
 from .onnx_proto import DTYPES, NUMBERS, text
 
 if TYPE_CHECKING:

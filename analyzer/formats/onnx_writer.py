@@ -21,7 +21,7 @@ from .onnx_wire import KEEP, MARK, RAW_DATA, Piece, Span, inflate, length, span_
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..model import Model
+    from ..ir.model import Model
 
 LIMIT = (1 << 31) - 1
 """protobuf refuses messages of more bytes; what is larger goes to external data."""

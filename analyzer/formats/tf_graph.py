@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..graph import Graph, Operator, Shape, Source, Tensor
+from ..ir.graph import Graph, Operator, Shape, Source, Tensor
 from .tf_library import Library
 from .tf_ops import MAX_OUTPUTS, OpSpec, OpTable, dtype
 from .tf_values import attributes, const_tensor, shape

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Graph, Tensor
-from ..model import Model
+from ..ir.graph import Graph, Tensor
+from ..ir.model import Model
 from .tf_debug import DebugInfo, debug_info
 from .tf_graph import PLACEHOLDERS, Builder, Context, Draft, data_node, indexed
 from .tf_library import Library

@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import jobs
 from ..errors import JobRefused, MissingExtraError, ModelError
-from ..graph import Shape
-from ..model import Model
+from ..ir.graph import Shape
+from ..ir.model import Model
 
 
 def infer(model: Model) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..graph import BITS, Constant, Shape, Tensor
+from ..ir.graph import BITS, Constant, Shape, Tensor
 from .tf_ops import dtype
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ def _listed(proto: Any, kind: str, dims: tuple[int, ...]) -> bytes:
     """The bytes of a constant that is stored as a list; the last element fills what the list leaves out."""
     import numpy as np
 
-    from ..arrays import STORED_AS, to_bytes
+    from ..ir.arrays import STORED_AS, to_bytes
 
     count = 1
     for dim in dims:

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Constant, Operator, Tensor
+from ..ir.graph import Constant, Operator, Tensor
 from .tf_bundle import Bundle
 from .tf_ops import dtype
 from .tf_values import shape

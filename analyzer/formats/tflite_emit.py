@@ -11,7 +11,7 @@ import struct
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import GraphError
-from ..graph import Constant
+from ..ir.graph import Constant
 from .tflite_schema import WIDTHS, Field, schema
 
 if TYPE_CHECKING:

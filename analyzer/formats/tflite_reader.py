@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError, ModelError
-from ..graph import Constant, Graph, Operator, Quantization, Source, Tensor
-from ..model import Model
+from ..ir.graph import Constant, Graph, Operator, Quantization, Source, Tensor
+from ..ir.model import Model
 from .tflite_flat import Broken, Buffer, Flat, Row
 from .tflite_schema import CUSTOM_DOMAIN, DTYPES, schema
 from .tflite_sparse import dense_constant

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from ..graph import Constant
+from ..ir.graph import Constant
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +43,7 @@ def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str,
     """The dense bytes. Raises GraphError when the parameters do not fit the shape or the stored values."""
     import numpy as np
 
-    from ..arrays import STORED_AS, to_bytes
+    from ..ir.arrays import STORED_AS, to_bytes
 
     if dtype not in ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bfloat16"):
         raise GraphError(f"a sparse constant of dtype {dtype}")

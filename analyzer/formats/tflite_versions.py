@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .tflite_schema import schema
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Operator, Tensor
+    from ..ir.graph import Graph, Operator, Tensor
 
 FLOAT8 = ("float8e4m3fn", "float8e5m2")
 

@@ -19,8 +19,8 @@ from .tflite_schema import CUSTOM_DOMAIN, TENSOR_TYPES, schema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ..graph import Constant, Graph, Operator, Tensor
-    from ..model import Model
+    from ..ir.graph import Constant, Graph, Operator, Tensor
+    from ..ir.model import Model
     from .tflite_flat import Row
 
 EXTRAS = {"custom_options", "large_custom_options", "intermediates", "mutating_variable_inputs", "options"}

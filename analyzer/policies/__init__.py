@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import Any, Protocol, cast, runtime_checkable
 
 from ..errors import PackError
-from ..graph import Graph
+from ..ir.graph import Graph
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..arrays import to_bytes
-from ..graph import Constant, Operator
+from ..ir.arrays import to_bytes
+from ..ir.graph import Constant, Operator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..graph import Shape
+    from ..ir.graph import Shape
 
 MOST = 256
 """Elements beyond which a value is not followed."""

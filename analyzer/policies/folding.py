@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Constant, Graph, Operator
+from ..ir.graph import Constant, Graph, Operator
 from .waves import Waves
 
 RANDOM = {

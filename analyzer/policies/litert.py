@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from ..graph import Graph, Operator, Tensor
+from ..ir.graph import Graph, Operator, Tensor
 from ..libcxx_sort import sort
 from . import Dropped, Grouping
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..formats.onnx_node import infer_outputs
-from ..graph import Constant, Graph, Operator, Shape, Tensor
+from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
 from .folded_values import MOST, value_of
 from .folding import RANDOM
 from .onnxsim_fusions import seen_fused

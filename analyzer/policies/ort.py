@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Graph, Operator, Quantization, Tensor
+from ..ir.graph import Graph, Operator, Quantization, Tensor
 from . import Dropped, Grouping
 from .ort_dynamic import seen_dynamic
 from .ort_fusions import seen_fused, seen_in_rank_5, seen_regrouped

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..graph import Constant, Graph, Operator, Tensor
+from ..ir.graph import Constant, Graph, Operator, Tensor
 from .ort_fusions import only_reader
 
 _PRODUCTS = {"ConvInteger": ("Conv", 4, 0), "MatMulInteger": ("Identity", 2, 1)}

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from ..graph import Graph, Operator
+from ..ir.graph import Graph, Operator
 from . import Dropped, Grouping
 from .ort import OrtCompile
 from .ort_openvino_stops import in_circles, reads_stored, stops

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ..graph import Graph, Operator
+from ..ir.graph import Graph, Operator
 from . import Dropped
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ..graph import Constant, Graph, Operator, Tensor
+from ..ir.graph import Constant, Graph, Operator, Tensor
 from . import Dropped, Grouping
 from .ort import OrtCompile, with_plain_shapes
 from .ort_dynamic import quantized_for_others, quantizes_a_constant

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
-from ..graph import Graph, Operator
+from ..ir.graph import Graph, Operator
 from . import Dropped
 from .ort_units import units
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Set
 from itertools import groupby
 from typing import Any
 
-from ..graph import Graph
+from ..ir.graph import Graph
 from . import Grouping
 
 

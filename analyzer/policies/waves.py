@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from ..graph import Graph, Operator
+from ..ir.graph import Graph, Operator
 from . import Dropped, Grouping
 
 

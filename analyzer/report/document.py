@@ -9,8 +9,8 @@ from typing import Any
 
 from ..check import Coverage, Finding, OperatorVerdict
 from ..errors import AccelintError
-from ..graph import Graph, Tensor
-from ..model import Model
+from ..ir.graph import Graph, Tensor
+from ..ir.model import Model
 
 SCHEMA = "accelint/report/1"
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..graph import Graph, Operator
+    from ..ir.graph import Graph, Operator
 
 _INTEGER_HIGH = 4
 """Integers whose meaning is unknown stay below this: small enough for most axes, indices, lengths and class numbers."""

@@ -12,7 +12,7 @@ from ..parity import Difference, first_divergence
 from .answers import Request
 
 if TYPE_CHECKING:
-    from ..graph import Graph, Operator
+    from ..ir.graph import Graph, Operator
     from .session import Session
 
 _AT_ONCE = 64

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
 from ..subjects import constant_values
 from . import holds_if, predicate

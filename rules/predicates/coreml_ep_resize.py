@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ...analyzer.graph import Operator
+from ...analyzer.ir.graph import Operator
 
 Dims = Sequence[int | str | None]
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...analyzer.graph import Graph, Operator, Tensor
+from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..conditions import HOLDS, Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from ..verdict import Answer

@@ -5,7 +5,7 @@ Read from ``litert/vendors/intel_openvino/compiler/openvino_compiler_plugin.cc``
 
 from __future__ import annotations
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
 from . import holds_if, predicate
 

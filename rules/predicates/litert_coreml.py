@@ -5,7 +5,7 @@ Read from ``IsBroadcastable`` in ``tflite/delegates/coreml/builders/util.cc`` (g
 
 from __future__ import annotations
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
 from ..verdict import Answer
 from . import holds_if, predicate

@@ -5,7 +5,7 @@ Read from ``ml_drift_delegate/tflite/model_builder.cc`` (google-ai-edge/LiteRT, 
 
 from __future__ import annotations
 
-from ...analyzer.graph import Graph, Operator, Tensor
+from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
 from ..verdict import Answer
 from . import holds_if, predicate

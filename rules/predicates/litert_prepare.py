@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
-from ...analyzer.graph import Graph, Operator, Tensor
+from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import constant_values
 from . import holds_if, predicate

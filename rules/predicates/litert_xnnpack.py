@@ -5,7 +5,7 @@ Read from ``tflite/delegates/xnnpack/xnnpack_delegate.cc`` (google-ai-edge/LiteR
 
 from __future__ import annotations
 
-from ...analyzer.graph import Graph, Operator, Tensor
+from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..conditions import Context, Outcome
 from . import holds_if, predicate
 

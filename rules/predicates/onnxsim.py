@@ -7,7 +7,7 @@ from math import ceil, floor, prod
 from typing import Any
 
 from ...analyzer.formats.onnx_node import infer_outputs
-from ...analyzer.graph import Graph, Operator, Shape, Tensor
+from ...analyzer.ir.graph import Graph, Operator, Shape, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
 from . import holds_if, predicate
 

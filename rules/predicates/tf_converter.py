@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from math import isclose, sqrt
 from typing import Any
 
-from ...analyzer.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate

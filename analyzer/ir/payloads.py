@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import GraphError
+from ..errors import GraphError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -48,7 +48,7 @@ class Model:
 
         Hashing would read every weight, and a check reads none: its cost follows the structure.
         """
-        from .files import sha256, total_size
+        from ..files import sha256, total_size
 
         return sha256(self.path) if total_size(self.path) <= HASHED_UP_TO else None
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .errors import GraphError
+from ..errors import GraphError
 from .payloads import BITS, Constant, Dim, Operator, Quantization, Shape, Source, Tensor, number_constant
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .errors import GraphError
+from ..errors import GraphError
 from .payloads import BITS
 
 if TYPE_CHECKING:

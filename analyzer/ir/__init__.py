@@ -1,0 +1,1 @@
+"""The graph: operators, tensors and models in every dialect."""
