@@ -15,7 +15,7 @@ LAYERS = [
     {
         "analyzer/errors",
         "analyzer/ir",
-        "analyzer/jobs",
+        "analyzer/processes",
         "analyzer/files",
         "analyzer/libcxx_sort",
     },

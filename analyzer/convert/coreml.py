@@ -5,11 +5,11 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from .. import jobs
 from ..errors import JobRefused, MissingExtraError
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
+from ..processes import job as jobs
 from .opmap import spelled_map
 from .options import Options
 from .refusals import Refusal

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .. import jobs
 from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
 from ..formats import load
 from ..ir.graph import Graph, Operator, Shape
 from ..ir.model import Model
+from ..processes import job as jobs
 from .opmap import OpMap, op_map
 from .options import OPTIMIZATIONS, Options, fixed_shapes, input_names
 from .refusals import Refusal, from_errors, from_text

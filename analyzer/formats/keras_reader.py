@@ -14,10 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import jobs
 from ..errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure
 from ..ir.graph import Dim, Shape
 from ..ir.model import Model
+from ..processes import job as jobs
 from . import tf_reader
 from .keras_config import objection
 

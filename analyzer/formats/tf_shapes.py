@@ -7,10 +7,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from .. import jobs
 from ..errors import JobRefused, MissingExtraError, ModelError
 from ..ir.graph import Shape
 from ..ir.model import Model
+from ..processes import job as jobs
 
 
 def infer(model: Model) -> int:

@@ -10,9 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..processes.process import Process, signal_name
 from . import catalog
 from .answers import Answer, Request
-from .process import Process, signal_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -131,7 +131,7 @@ class Session:
     def _start(self) -> tuple[Process, None] | tuple[Process, Answer]:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="accelint-"))
-        worker = Path(__file__).with_name("worker.py")
+        worker = Path(__file__).parent.parent / "processes" / "worker.py"
         python = catalog.python_of(self.runtime)
         command = [str(python), str(worker), self._module, self._full_name, str(self._folder)]
         process = self._process = Process(command, self._folder, self._environment())

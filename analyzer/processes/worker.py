@@ -46,9 +46,12 @@ def _no_core_dumps() -> None:
 
 
 def _packages() -> None:
-    """``accelint.analyzer.runtimes`` and its parents as bare packages over the folders where this file lies."""
-    here = Path(__file__).resolve().parent
-    folders = {"accelint": [], "accelint.analyzer": [str(here.parent)], "accelint.analyzer.runtimes": [str(here)]}
+    """``accelint.analyzer`` and the packages in it as bare ones over their folders."""
+    home = Path(__file__).resolve().parent.parent
+    folders = {"accelint": [], "accelint.analyzer": [str(home)]}
+    for init in home.rglob("__init__.py"):
+        if init.parent != home:
+            folders[".".join(("accelint.analyzer", *init.parent.relative_to(home).parts))] = [str(init.parent)]
     for name, path in folders.items():
         module = types.ModuleType(name)
         module.__path__ = path

@@ -4,7 +4,7 @@ For work that needs a heavy package once (building a Keras model, a vendor's con
 JSON files in a folder of the job's own; what the packages print goes to other files there. The child leads a
 process group that dies with the job and with this process.
 
-Run as ``python -P -m accelint.analyzer.jobs MODULE FOLDER PARENT``; MODULE has ``run(request) -> answer``.
+Run as ``python -P -m accelint.analyzer.processes.job MODULE FOLDER PARENT``; MODULE has ``run(request) -> answer``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import JobRefused, RuntimeFailure
+from ..errors import JobRefused, RuntimeFailure
 
 SECONDS = 600.0
 MEMORY = 12 << 30
