@@ -126,7 +126,7 @@ def check(model: Model | Graph, chosen: Chosen) -> Coverage:
 
 
 def _check_inlined(model: Model, chosen: Chosen) -> Coverage:
-    from .formats.onnx_inline import inlined
+    from .formats.onnx.inline import inlined
     from .inlining import lifted
 
     flat, origins = inlined(model)

@@ -22,7 +22,7 @@ def infer_litert(model: Model) -> None:
 
     Raises RuntimeFailure, with the runtime's words, when LiteRT is missing or cannot plan the model in these shapes.
     """
-    from .formats.tflite_writer import tensors_in_order, to_bytes
+    from .formats.tflite.writer import tensors_in_order, to_bytes
     from .runtimes import Request, Session
 
     with tempfile.TemporaryDirectory(prefix="accelint-") as folder, Session("litert/cpu") as session:

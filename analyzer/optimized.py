@@ -15,10 +15,10 @@ from ..rewrites.registry import rewrites
 from .check import Coverage, check
 from .errors import UsageError
 from .formats import load
-from .formats.onnx_build import Builder
-from .formats.onnx_inline import inlined
-from .formats.onnx_reader import from_stripped
-from .formats.onnx_stored import Stored
+from .formats.onnx.build import Builder
+from .formats.onnx.inline import inlined
+from .formats.onnx.reader import from_stripped
+from .formats.onnx.stored import Stored
 from .inlining import lifted
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ SPECIFICATION = Path("Data") / "com.apple.CoreML" / "model.mlmodel"
 def tflite_with(path: Path, size: int) -> None:
     """A TFLite model whose last buffer has ``size`` bytes."""
     from accelint.analyzer.conform.tflite_net import Net
-    from accelint.analyzer.formats.tflite_writer import to_bytes
+    from accelint.analyzer.formats.tflite.writer import to_bytes
     from accelint.analyzer.ir.graph import Constant, Tensor
 
     net = Net()
@@ -36,7 +36,7 @@ def tflite_with(path: Path, size: int) -> None:
 
 def coreml_with(path: Path, size: int) -> None:
     """A copy of a Core ML package whose last layer reads ``size`` bytes of its weights file."""
-    from accelint.analyzer.formats.coreml_schema import message
+    from accelint.analyzer.formats.coreml.schema import message
 
     shutil.copytree(FIXTURES / "coreml" / "conv_net.mlpackage", path)
     rows = size // 2 // 128 * 128

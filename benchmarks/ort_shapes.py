@@ -59,7 +59,7 @@ def compare(path: Path, asked: Path) -> Iterator[tuple[str, str, str, Shape, Sha
     """``equal``, ``less``, ``more`` or ``other`` for every tensor that both have: kind, operator, name, our shape, the runtime's."""
     from accelint.analyzer.errors import AccelintError
     from accelint.analyzer.formats import load
-    from accelint.analyzer.formats.onnx_inline import inlined
+    from accelint.analyzer.formats.onnx.inline import inlined
     from accelint.analyzer.policies.ort import with_plain_shapes
 
     theirs = runtime_shapes(path, asked)

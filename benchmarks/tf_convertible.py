@@ -24,7 +24,7 @@ from typing import Any
 from tf_asking import Answer, Worker
 from tf_questions import EDGE, HANDLES, INNER, Calls, Input, Question, default, definition
 
-TABLE = Path(__file__).parents[1] / "analyzer" / "formats" / "tf_ops.tsv"
+TABLE = Path(__file__).parents[1] / "analyzer" / "formats" / "tf" / "ops.tsv"
 GOOD = ("builtin", "converts")
 ORDER = [*GOOD, "flex", "custom", "illegal", "refused", "other", "crash"]
 INTS = (-1, 0, 1, 2, 3, 4, 8)

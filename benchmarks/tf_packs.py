@@ -24,7 +24,7 @@ from tf_convertible import by_operator, read
 
 ROOT = Path(__file__).parents[1]
 PACKS = ROOT / "rules" / "packs"
-OPS = ROOT / "analyzer" / "formats" / "tf_ops.tsv"
+OPS = ROOT / "analyzer" / "formats" / "tf" / "ops.tsv"
 TITLE = "# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv and benchmarks/tf_limits.toml."
 TAKES = {"litert_builtins": ("builtin",), "litert_flex": ("builtin", "flex")}
 SELECT = ("flex", "refused")

@@ -22,7 +22,7 @@ from typing import Any
 
 def judge(data: bytes) -> str:
     """What the interpreter says about a model: "" when it is accepted."""
-    from accelint.analyzer.formats.tflite_reader import from_bytes
+    from accelint.analyzer.formats.tflite.reader import from_bytes
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:

@@ -132,7 +132,7 @@ class Draft:
     def _attributes(self, type: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
         if self.graph.dialect != "tflite":
             return dict(attrs)
-        from ..analyzer.formats.tflite_schema import schema
+        from ..analyzer.formats.tflite.schema import schema
 
         return {**schema().option_defaults(type), **attrs}
 

@@ -91,8 +91,8 @@ def run(data: bytes, feeds: list[Any]) -> list[Any]:
 
 def answer(case: Case) -> str:
     """``same``, ``different: ...``, or why ONNX Runtime gives no answer that could be compared."""
-    from accelint.analyzer.formats.onnx_reader import from_bytes
-    from accelint.analyzer.formats.onnx_writer import to_bytes
+    from accelint.analyzer.formats.onnx.reader import from_bytes
+    from accelint.analyzer.formats.onnx.writer import to_bytes
 
     try:
         expected = run(case.data, case.feeds)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import onnx.parser
-from accelint.analyzer.formats.onnx_reader import from_bytes
-from accelint.analyzer.formats.onnx_writer import to_bytes
-from accelint.analyzer.formats.tflite_reader import from_bytes as tflite_from_bytes
-from accelint.analyzer.formats.tflite_schema import schema
-from accelint.analyzer.formats.tflite_writer import to_bytes as tflite_to_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
+from accelint.analyzer.formats.onnx.writer import to_bytes
+from accelint.analyzer.formats.tflite.reader import from_bytes as tflite_from_bytes
+from accelint.analyzer.formats.tflite.schema import schema
+from accelint.analyzer.formats.tflite.writer import to_bytes as tflite_to_bytes
 from accelint.analyzer.ir.arrays import to_bytes as to_raw
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Quantization, Tensor
 from accelint.analyzer.ir.model import Model

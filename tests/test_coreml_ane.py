@@ -12,8 +12,8 @@ from accelint.analyzer.check import check
 from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.coreml_build import build, package
-from accelint.analyzer.formats.coreml_schema import message, operators
+from accelint.analyzer.formats.coreml.build import build, package
+from accelint.analyzer.formats.coreml.schema import message, operators
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.analyzer.pipeline import check_file
 from accelint.rules.conditions import Context

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.coreml_schema import message
+from accelint.analyzer.formats.coreml.schema import message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

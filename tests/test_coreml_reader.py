@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.coreml_schema import operators
+from accelint.analyzer.formats.coreml.schema import operators
 
 if TYPE_CHECKING:
     from accelint.analyzer.ir.graph import Graph, Operator

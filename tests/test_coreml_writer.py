@@ -12,9 +12,9 @@ import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.files import sha256
 from accelint.analyzer.formats import emit, load
-from accelint.analyzer.formats.coreml_reader import Stored
-from accelint.analyzer.formats.coreml_schema import message
-from accelint.analyzer.formats.coreml_writer import _write_spec
+from accelint.analyzer.formats.coreml.reader import Stored
+from accelint.analyzer.formats.coreml.schema import message
+from accelint.analyzer.formats.coreml.writer import _write_spec
 from accelint.analyzer.ir.graph import Constant, Operator, Tensor
 
 ROOT = Path(__file__).parent.parent
@@ -148,8 +148,8 @@ for path in map(Path, sys.argv[1].split(":")):
     for name, function in program.functions.items():
         print(path.name, name, *[op.op_type for op in function.operations if op.op_type != "const"])
 derive = runpy.run_path(sys.argv[2])
-formats = Path(sys.argv[2]).parent.parent / "analyzer" / "formats"
-print("spec", derive["spec"]() == (formats / "coreml_spec.binpb").read_bytes())
+formats = Path(sys.argv[2]).parent.parent / "analyzer" / "formats" / "coreml"
+print("spec", derive["spec"]() == (formats / "spec.binpb").read_bytes())
 """
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 from accelint.analyzer.errors import MissingExtraError, ModelError
-from accelint.analyzer.formats import keras_reader, load
-from accelint.analyzer.formats.keras_config import objection
+from accelint.analyzer.formats import load
+from accelint.analyzer.formats.keras import reader as keras_reader
+from accelint.analyzer.formats.keras.config import objection
 from tf_models import FIXTURES, built, needs_tensorflow
 
 CONVNET = FIXTURES / "convnet.keras"

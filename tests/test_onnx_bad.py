@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 from accelint.analyzer.errors import GraphError, ModelError
-from accelint.analyzer.formats.onnx_reader import from_bytes
-from accelint.analyzer.formats.onnx_wire import tag
+from accelint.analyzer.formats.onnx.reader import from_bytes
+from accelint.analyzer.formats.onnx.wire import tag
 from accelint.analyzer.formats.wire import encode
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st

@@ -10,8 +10,8 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from accelint.analyzer.formats.onnx_reader import from_bytes, read
-from accelint.analyzer.formats.onnx_writer import to_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes, read
+from accelint.analyzer.formats.onnx.writer import to_bytes
 from accelint.analyzer.ir.graph import Operator, Tensor
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -11,9 +11,9 @@ import onnxruntime as ort
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.errors import ModelError
-from accelint.analyzer.formats.onnx_inline import inlined
-from accelint.analyzer.formats.onnx_reader import from_bytes, read
-from accelint.analyzer.formats.onnx_writer import to_bytes, write
+from accelint.analyzer.formats.onnx.inline import inlined
+from accelint.analyzer.formats.onnx.reader import from_bytes, read
+from accelint.analyzer.formats.onnx.writer import to_bytes, write
 from accelint.rules.registry import choose
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.formats.onnx_attributes import Parameter
-from accelint.analyzer.formats.onnx_reader import from_bytes, read
+from accelint.analyzer.formats.onnx.attributes import Parameter
+from accelint.analyzer.formats.onnx.reader import from_bytes, read
 from onnx import TensorProto, helper, numpy_helper
 
 import accelint
@@ -361,7 +361,7 @@ def test_threads_that_read_their_first_models_at_once(tmp_path: Path) -> None:
     """The protobuf module is executed once, and nobody sees it before that."""
     code = (
         "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom threading import Barrier\n"
-        "from accelint.analyzer.formats.onnx_proto import native, pb\nsys.setswitchinterval(1e-6)\ngate = Barrier(8)\n"
+        "from accelint.analyzer.formats.onnx.proto import native, pb\nsys.setswitchinterval(1e-6)\ngate = Barrier(8)\n"
         "def first(_):\n    gate.wait()\n    return pb().ModelProto, native().defs\n"
         "with ThreadPoolExecutor(8) as pool:\n    list(pool.map(first, range(8)))\n"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from accelint.analyzer.formats.onnx_wire import tag
+from accelint.analyzer.formats.onnx.wire import tag
 from accelint.analyzer.formats.wire import encode
 from onnx import TensorProto, helper
 

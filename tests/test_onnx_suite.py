@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import onnx
 import onnx_suite
 import pytest
-from accelint.analyzer.formats.onnx_reader import from_bytes, read
-from accelint.analyzer.formats.onnx_writer import to_bytes, write
+from accelint.analyzer.formats.onnx.reader import from_bytes, read
+from accelint.analyzer.formats.onnx.writer import to_bytes, write
 from accelint.analyzer.ir.graph import Constant
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import onnx
 import pytest
-from accelint.analyzer.formats import onnx_surgeon
-from accelint.analyzer.formats.onnx_build import Builder
-from accelint.analyzer.formats.onnx_reader import read
-from accelint.analyzer.formats.onnx_surgeon import losses, through_surgeon
-from accelint.analyzer.formats.onnx_writer import write
+from accelint.analyzer.formats.onnx import surgeon as onnx_surgeon
+from accelint.analyzer.formats.onnx.build import Builder
+from accelint.analyzer.formats.onnx.reader import read
+from accelint.analyzer.formats.onnx.surgeon import losses, through_surgeon
+from accelint.analyzer.formats.onnx.writer import write
 from onnx import TensorProto, helper
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import onnx
 import onnxruntime as ort
 import pytest
 from accelint.analyzer.errors import GraphError, ModelError, UsageError
-from accelint.analyzer.formats import onnx_writer
-from accelint.analyzer.formats.onnx_reader import from_bytes, read
-from accelint.analyzer.formats.onnx_writer import to_bytes, write
+from accelint.analyzer.formats.onnx import writer as onnx_writer
+from accelint.analyzer.formats.onnx.reader import from_bytes, read
+from accelint.analyzer.formats.onnx.writer import to_bytes, write
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.analyzer.ir.model import Model
 from onnx import TensorProto, helper, numpy_helper

@@ -9,7 +9,7 @@ import onnx
 import pytest
 from accelint.analyzer.check import Coverage, check
 from accelint.analyzer.conform.onnx_corpus import backend_cases
-from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.conform.onnx_corpus import Case, InvalidCase, cases
-from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.runtimes import Request, Session
 from accelint.rules.registry import choose
 

@@ -103,10 +103,10 @@ def test_element_types_and_attributes(kind: str, attrs: dict[str, Any], builtins
 
 
 def test_every_operator_of_tensorflow_has_an_answer() -> None:
-    from accelint.analyzer.formats import tf_ops
+    from accelint.analyzer.formats.tf import ops as tf_ops
 
     listed = {
-        line.split("\t")[0] for line in (tf_ops.Path(tf_ops.__file__).with_name("tf_ops.tsv")).read_text().splitlines() if line[:1] != "#"
+        line.split("\t")[0] for line in (tf_ops.Path(tf_ops.__file__).with_name("ops.tsv")).read_text().splitlines() if line[:1] != "#"
     }
     for target in ("litert/builtins", "litert/flex"):
         chosen = choose(target)

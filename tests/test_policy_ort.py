@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from accelint.analyzer.check import check
-from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
 from accelint.analyzer.policies.ort_fusions import seen_fused, seen_in_rank_5

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from accelint.analyzer.check import Coverage, check
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.policies.ort_order import topological
 from accelint.analyzer.policies.ort_qnn import entering
 from accelint.analyzer.runtimes import Request, Session

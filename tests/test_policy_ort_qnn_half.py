@@ -10,7 +10,7 @@ import onnx
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.onnx_reader import from_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.runtimes import Request, Session
 from accelint.rules.registry import choose
 from qnn_models import BOOL, FLOAT, INT64, Shaped, model, node

@@ -10,7 +10,7 @@ import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.fix import FixResult, Reference, fix
 from accelint.analyzer.formats import emit, load
-from accelint.analyzer.formats.tflite_writer import to_bytes as tflite_to_bytes
+from accelint.analyzer.formats.tflite.writer import to_bytes as tflite_to_bytes
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rewrites.engine import Parity
 from accelint.rules.registry import choose

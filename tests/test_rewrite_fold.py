@@ -159,7 +159,7 @@ def test_every_folded_kind_gives_what_the_runtime_gives(type: str) -> None:
     result = onnx.shape_inference.infer_shapes(_single(type, names, values[kind], kind)).graph.value_info[0].type.tensor_type.elem_type
     model_text = _single(type, names, values[kind], kind, result)
     data = model_text.SerializeToString()
-    from accelint.analyzer.formats.onnx_reader import from_bytes
+    from accelint.analyzer.formats.onnx.reader import from_bytes
 
     model = from_bytes(data)
     tidy(model.graph, rewrites("onnx"))

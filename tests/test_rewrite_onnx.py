@@ -6,8 +6,8 @@ from typing import Any
 
 import onnx
 import pytest
-from accelint.analyzer.formats.onnx_reader import from_bytes
-from accelint.analyzer.formats.onnx_writer import to_bytes
+from accelint.analyzer.formats.onnx.reader import from_bytes
+from accelint.analyzer.formats.onnx.writer import to_bytes
 from accelint.analyzer.parity import compare
 from accelint.rewrites.engine import Miss, run
 from accelint.rewrites.planner import tidy

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from accelint.analyzer.errors import GraphError, ModelError
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.tf_proto import message
-from accelint.analyzer.formats.tf_reader import read
+from accelint.analyzer.formats.tf.proto import message
+from accelint.analyzer.formats.tf.reader import read
 
 TF = Path(__file__).parent.parent / "fixtures" / "tf"
 MODELS = ("control_flow/saved_model.pb", "tf1_frozen.pb", "convnet/saved_model.pb")

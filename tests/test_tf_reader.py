@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.tf_proto import message
-from accelint.analyzer.formats.tf_reader import read
-from accelint.analyzer.formats.tf_shapes import infer
+from accelint.analyzer.formats.tf.proto import message
+from accelint.analyzer.formats.tf.reader import read
+from accelint.analyzer.formats.tf.shapes import infer
 from accelint.analyzer.ir.graph import Operator
 from accelint.analyzer.ir.model import Model
 from tf_models import needs_tensorflow
@@ -185,7 +185,7 @@ def test_large_constants_stay_in_the_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_short_list_is_filled_with_its_last_element(number: int, field: str, stored: list[float], expected: list[float]) -> None:
-    from accelint.analyzer.formats.tf_values import constant
+    from accelint.analyzer.formats.tf.values import constant
 
     tensor = message("TensorProto")(dtype=number)
     tensor.tensor_shape.dim.add(size=4)

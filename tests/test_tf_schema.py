@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from accelint.analyzer.formats.tf_ops import OpTable, builtin, dtype
-from accelint.analyzer.formats.tf_proto import DTYPES, MESSAGES, UPSTREAM, message
+from accelint.analyzer.formats.tf.ops import OpTable, builtin, dtype
+from accelint.analyzer.formats.tf.proto import DTYPES, MESSAGES, UPSTREAM, message
 from tf_models import ROOT, needs_tensorflow
 
 pytestmark = [pytest.mark.tensorflow, needs_tensorflow]
@@ -54,12 +54,12 @@ def test_every_dtype_has_its_number(upstream: dict[str, dict[str, dict[str, list
 
 def test_the_operator_table_is_the_installed_registrys(tmp_path: Path) -> None:
     """The table is what its script makes of this TensorFlow, where the version is the one it names."""
-    for folder in ("fixtures", "analyzer/formats"):
+    for folder in ("fixtures", "analyzer/formats/tf"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "fixtures" / "make_tf_ops.py", tmp_path / "fixtures")
     subprocess.run([sys.executable, str(tmp_path / "fixtures" / "make_tf_ops.py")], check=True, capture_output=True)
-    made = (tmp_path / "analyzer" / "formats" / "tf_ops.tsv").read_text(encoding="utf-8").splitlines()
-    ours = (ROOT / "analyzer" / "formats" / "tf_ops.tsv").read_text(encoding="utf-8").splitlines()
+    made = (tmp_path / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
+    ours = (ROOT / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
     if made[0] != ours[0]:
         pytest.skip(f"the table is of another version: {ours[0]}")
     assert made == ours

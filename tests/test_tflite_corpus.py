@@ -12,9 +12,9 @@ import pytest
 import tflite_worker
 from accelint.analyzer.conform.tflite_corpus import Case, cases, operators
 from accelint.analyzer.conform.tflite_net import KINDS, Net, Skip, broadcast
-from accelint.analyzer.formats.tflite_reader import from_bytes
-from accelint.analyzer.formats.tflite_schema import schema
-from accelint.analyzer.formats.tflite_versions import HIGHEST, RULES, Signature, version_of
+from accelint.analyzer.formats.tflite.reader import from_bytes
+from accelint.analyzer.formats.tflite.schema import schema
+from accelint.analyzer.formats.tflite.versions import HIGHEST, RULES, Signature, version_of
 
 NO_KERNEL = {
     "CALL", "CONCAT_EMBEDDINGS", "DELEGATE", "STABLEHLO_LOGISTIC", "STABLEHLO_DIVIDE", "STABLEHLO_RESHAPE", "STABLEHLO_CLAMP",

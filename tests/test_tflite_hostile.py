@@ -13,10 +13,10 @@ import pytest
 from accelint.analyzer.conform.tflite_corpus import cases
 from accelint.analyzer.conform.tflite_net import Net
 from accelint.analyzer.errors import GraphError, ModelError
-from accelint.analyzer.formats.tflite_emit import Emitter
-from accelint.analyzer.formats.tflite_flat import Row
-from accelint.analyzer.formats.tflite_reader import from_bytes
-from accelint.analyzer.formats.tflite_writer import to_bytes
+from accelint.analyzer.formats.tflite.emit import Emitter
+from accelint.analyzer.formats.tflite.flat import Row
+from accelint.analyzer.formats.tflite.reader import from_bytes
+from accelint.analyzer.formats.tflite.writer import to_bytes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from accelint.analyzer.conform.tflite_net import Net
 from accelint.analyzer.errors import ModelError
-from accelint.analyzer.formats.tflite_reader import from_bytes, read
-from accelint.analyzer.formats.tflite_schema import schema
-from accelint.analyzer.formats.tflite_writer import to_bytes, write
+from accelint.analyzer.formats.tflite.reader import from_bytes, read
+from accelint.analyzer.formats.tflite.schema import schema
+from accelint.analyzer.formats.tflite.writer import to_bytes, write
 from accelint.analyzer.ir.graph import Constant, Graph
 from heavy import tflite_with
 
@@ -243,7 +243,7 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
     tflite_with(path, 1_500_000_000)
     code = (
         "import sys, time, resource\n"
-        "from accelint.analyzer.formats.tflite_reader import read\n"
+        "from accelint.analyzer.formats.tflite.reader import read\n"
         "from pathlib import Path\n"
         "read(Path(sys.argv[1]))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

@@ -13,10 +13,10 @@ import tflite_worker
 from accelint.analyzer.conform.tflite_corpus import cases
 from accelint.analyzer.conform.tflite_net import Net
 from accelint.analyzer.errors import GraphError, UsageError
-from accelint.analyzer.formats.tflite_flat import Flat
-from accelint.analyzer.formats.tflite_reader import BODIES, from_bytes
-from accelint.analyzer.formats.tflite_schema import Field, schema
-from accelint.analyzer.formats.tflite_writer import to_bytes, write
+from accelint.analyzer.formats.tflite.flat import Flat
+from accelint.analyzer.formats.tflite.reader import BODIES, from_bytes
+from accelint.analyzer.formats.tflite.schema import Field, schema
+from accelint.analyzer.formats.tflite.writer import to_bytes, write
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.analyzer.ir.model import Model
 

@@ -11,7 +11,7 @@ import onnx
 import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats import load
-from accelint.analyzer.formats.tflite_writer import to_bytes
+from accelint.analyzer.formats.tflite.writer import to_bytes
 from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.conditions import Outcome

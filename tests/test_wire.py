@@ -5,7 +5,7 @@ from __future__ import annotations
 import onnx
 import pytest
 from accelint.analyzer.formats import wire
-from accelint.analyzer.formats.onnx_wire import KEEP, MARK, Span, inflate, length, span_of, strip, tag
+from accelint.analyzer.formats.onnx.wire import KEEP, MARK, Span, inflate, length, span_of, strip, tag
 from accelint.analyzer.formats.wire import WireError, encode, fields, varint
 from hypothesis import given
 from hypothesis import strategies as st

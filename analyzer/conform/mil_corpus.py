@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..formats.coreml_build import build
+from ..formats.coreml.build import build
 from .coreml_cases import programs, read_table
 from .coreml_programs import Program
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from ..formats.tflite_reader import BODIES, body_key
-from ..formats.tflite_schema import schema
-from ..formats.tflite_versions import HIGHEST
+from ..formats.tflite.reader import BODIES, body_key
+from ..formats.tflite.schema import schema
+from ..formats.tflite.versions import HIGHEST
 from . import (  # noqa: F401
     tflite_arrange,
     tflite_chains,

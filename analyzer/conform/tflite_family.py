@@ -12,7 +12,7 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from ..formats.tflite_writer import to_bytes
+from ..formats.tflite.writer import to_bytes
 from .tflite_net import Net, Skip, seeded
 
 Make = Callable[[Net, Any], None]

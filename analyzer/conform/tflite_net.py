@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..formats.tflite_schema import schema
-from ..formats.tflite_versions import signature_of, version_of
+from ..formats.tflite.schema import schema
+from ..formats.tflite.versions import signature_of, version_of
 from ..ir.graph import BITS, Constant, Graph, Operator, Quantization, Tensor
 from ..ir.model import Model
 

@@ -282,7 +282,7 @@ family("RFFT2D", _fourier, mixes=4, shape=((4, 8), (2, 4, 8)), length=((4, 8), (
 def _densify(net: Net, p: Any) -> None:
     from dataclasses import replace
 
-    from ..formats.tflite_sparse import dense_constant
+    from ..formats.tflite.sparse import dense_constant
 
     name = net.const([1.0, 2.0, 3.0, 4.0] if p.kind == "f32" else [1, 2, 3, 4], p.kind)
     tensor = net.graph.tensor(name)

@@ -117,7 +117,7 @@ def prepared(source: Path | Model, options: Options, output: Path | None, ending
     model = source if isinstance(source, Model) else load(source)
     request, signature, graph = _request(model, options)
     if model.format == "keras" and options.fixes_shapes:
-        from ..formats.keras_reader import read_fixed
+        from ..formats.keras.reader import read_fixed
 
         model = read_fixed(model.path, fixed_shapes(graph, options))
         request, signature, graph = _request(model, options)

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from ..ir.model import Model
 
 READERS = {
-    "onnx": "onnx_reader",
-    "tflite": "tflite_reader",
-    "savedmodel": "tf_reader",
-    "keras": "keras_reader",
-    "mlmodel": "coreml_reader",
-    "mlpackage": "coreml_reader",
+    "onnx": "onnx.reader",
+    "tflite": "tflite.reader",
+    "savedmodel": "tf.reader",
+    "keras": "keras.reader",
+    "mlmodel": "coreml.reader",
+    "mlpackage": "coreml.reader",
 }
-WRITERS = {"onnx": "onnx_writer", "tflite": "tflite_writer", "mlmodel": "coreml_writer", "mlpackage": "coreml_writer"}
+WRITERS = {"onnx": "onnx.writer", "tflite": "tflite.writer", "mlmodel": "coreml.writer", "mlpackage": "coreml.writer"}
 
 
 def load(path: str | Path) -> Model:

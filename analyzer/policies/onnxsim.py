@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..formats.onnx_node import infer_outputs
+from ..formats.onnx.node import infer_outputs
 from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
 from .folded_values import MOST, value_of
 from .folding import RANDOM

@@ -26,7 +26,7 @@ def attributes_declared(graph: Graph, op: Operator, context: Context) -> Outcome
 @cache
 def _declared(type: str, version: int, domain: str) -> frozenset[str] | None:
     """The attributes of an operator in an operator set, None without a schema; asked of onnx's extension alone."""
-    from ...analyzer.formats.onnx_proto import native
+    from ...analyzer.formats.onnx.proto import native
 
     try:
         return frozenset(native().defs.get_schema(type, version, domain).attributes)

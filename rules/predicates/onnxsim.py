@@ -6,7 +6,7 @@ from dataclasses import replace
 from math import ceil, floor, prod
 from typing import Any
 
-from ...analyzer.formats.onnx_node import infer_outputs
+from ...analyzer.formats.onnx.node import infer_outputs
 from ...analyzer.ir.graph import Graph, Operator, Shape, Tensor
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values

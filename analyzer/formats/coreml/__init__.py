@@ -1,0 +1,1 @@
+"""Core ML packages and model files: ML Programs and NeuralNetworks."""

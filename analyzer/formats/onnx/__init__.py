@@ -1,0 +1,1 @@
+"""ONNX: protobuf messages walked on the wire, read into the IR and written back."""

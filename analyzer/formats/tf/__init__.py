@@ -1,0 +1,1 @@
+"""TensorFlow SavedModel and GraphDef, read without TensorFlow."""

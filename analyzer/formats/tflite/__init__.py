@@ -1,0 +1,1 @@
+"""TFLite flatbuffers, read into the IR and written back."""
