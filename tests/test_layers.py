@@ -17,7 +17,7 @@ LAYERS = [
         "analyzer/ir",
         "analyzer/processes",
         "analyzer/files",
-        "analyzer/libcxx_sort",
+        "analyzer/partitioners",
     },
     {"analyzer/formats", "rules"},
     {"analyzer/policies", "analyzer/cost", "analyzer/inlining", "analyzer/check"},

@@ -5,7 +5,7 @@ That the ties are libc++'s is measured against LiteRT in test_runtime_litert.
 
 from __future__ import annotations
 
-from accelint.analyzer.libcxx_sort import sort
+from accelint.analyzer.partitioners.libcxx_sort import sort
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -251,8 +251,8 @@ class TestGpu:
 
 def test_the_partitioner_replays_litert() -> None:
     """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready together."""
+    from accelint.analyzer.partitioners.litert import largest, subsets
     from accelint.analyzer.runtimes.tflite_file import Op
-    from accelint.analyzer.runtimes.tflite_partition import largest, subsets
 
     ops = [Op(0, "A", (0,), (1,)), Op(1, "B", (1,), (2,)), Op(2, "A", (3,), (4,)), Op(3, "A", (2, 4), (5,))]
     assert subsets(ops, {0, 2, 3}) == [[0, 2], [3]]
@@ -263,8 +263,8 @@ def test_the_partitioner_replays_litert() -> None:
 
 
 def test_the_partitioner_keeps_the_order_of_effects() -> None:
+    from accelint.analyzer.partitioners.litert import subsets
     from accelint.analyzer.runtimes.tflite_file import Op
-    from accelint.analyzer.runtimes.tflite_partition import subsets
 
     ops = [Op(0, "READ_VARIABLE", (0,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "READ_VARIABLE", (3,), (4,), True)]
     assert subsets(ops, {2}) == [[2]]

@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph, Operator, Tensor
-from ..libcxx_sort import sort
+from ..partitioners.libcxx_sort import sort
 from . import Dropped, Grouping
 
 _SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..partitioners.litert import subsets
 from . import tensors
 from .answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, exposed, pick
-from .tflite_partition import subsets
 from .timing import measure
 
 if TYPE_CHECKING:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..partitioners.litert import largest, subsets
 from . import tensors
 from .answers import Answer, Placed, Request
 from .printed import Printed
 from .tflite_file import Op, TfliteFile, exposed, pick
-from .tflite_partition import largest, subsets
 from .timing import measure
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..libcxx_sort import sort
+from .libcxx_sort import sort
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from .tflite_file import Op
+    from ..runtimes.tflite_file import Op
 
 
 def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:
