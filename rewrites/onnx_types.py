@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..analyzer.ir.graph import Graph, Operator
-from ..analyzer.policies.ort_fusions import weight_before_rms
+from ..analyzer.policies.onnxruntime.fusions import weight_before_rms
 from .draft import Draft
 from .engine import Miss, Parity, Rewrite
 from .onnx import array_of, reshape, sizes

@@ -11,9 +11,9 @@ import pytest
 from accelint.analyzer.check import check
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.ir.graph import Graph
-from accelint.analyzer.policies.ort import OrtCompile, OrtKernel
-from accelint.analyzer.policies.ort_fusions import seen_fused, seen_in_rank_5
-from accelint.analyzer.policies.ort_units import units
+from accelint.analyzer.policies.onnxruntime.fusions import seen_fused, seen_in_rank_5
+from accelint.analyzer.policies.onnxruntime.providers import OrtCompile, OrtKernel
+from accelint.analyzer.policies.onnxruntime.units import units
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
 

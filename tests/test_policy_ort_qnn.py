@@ -12,8 +12,8 @@ import pytest
 from accelint.analyzer.check import Coverage, check
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.onnx.reader import from_bytes
-from accelint.analyzer.policies.ort_order import topological
-from accelint.analyzer.policies.ort_qnn import entering
+from accelint.analyzer.policies.onnxruntime.order import topological
+from accelint.analyzer.policies.qnn.policy import entering
 from accelint.analyzer.runtimes import Request, Session
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper

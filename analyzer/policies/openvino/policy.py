@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
-from ..ir.graph import Graph, Operator
-from . import Dropped, Grouping
-from .ort import OrtCompile
-from .ort_openvino_stops import in_circles, reads_stored, stops
-from .ort_order import topological, writers
+from ...ir.graph import Graph, Operator
+from .. import Dropped, Grouping
+from ..onnxruntime.order import topological, writers
+from ..onnxruntime.providers import OrtCompile
+from .stops import in_circles, reads_stored, stops
 
 _SMALL = 3
 _TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..ir.graph import Constant, Graph, Operator
+from ...ir.graph import Constant, Graph, Operator
 
 _HEADS, _SWAPPED = (0, 2, 1, 3), (0, 2, 3, 1)
 _READABLE = ("float32", "float64", "float16", "int64", "int32")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..ir.graph import Graph, Operator
+from ...ir.graph import Graph, Operator
 
 
 def topological(graph: Graph) -> list[str]:

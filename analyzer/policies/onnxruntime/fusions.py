@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from ..ir.graph import Constant, Dim, Graph, Operator, Tensor
+from ...ir.graph import Constant, Dim, Graph, Operator, Tensor
 
 
 def seen_fused(graph: Graph) -> Graph:

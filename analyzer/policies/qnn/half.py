@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence, Set
 
-from ..ir.graph import Graph, Operator
-from . import Dropped
-from .ort_units import units
+from ...ir.graph import Graph, Operator
+from .. import Dropped
+from ..onnxruntime.units import units
 
 FREE, HALF, SOFT, FULL = "free", "half", "soft", "full"
 _NEEDS_HALF = frozenset((

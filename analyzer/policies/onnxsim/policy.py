@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ..formats.onnx.node import infer_outputs
-from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
-from .folded_values import MOST, value_of
-from .folding import RANDOM
-from .onnxsim_fusions import seen_fused
-from .waves import Waves
+from ...formats.onnx.node import infer_outputs
+from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
+from ..folded_values import MOST, value_of
+from ..folding import RANDOM
+from ..waves import Waves
+from .fusions import seen_fused
 
 _FOLDED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
 _KEPT = ("DequantizeLinear", "QuantizeLinear")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ..ir.graph import Graph, Operator
+from ...ir.graph import Graph, Operator
 
 _HANDED_ON = ["Gather", "GatherElements", "Reshape", "Expand", "Flatten", "Transpose", "MaxPool", "Resize", "Squeeze", "Unsqueeze", "Tile"]
 _ARG = ("ArgMax", "ArgMin")

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ..ir.graph import Constant, Graph, Operator, Tensor
-from . import Dropped, Grouping
-from .ort import OrtCompile, with_plain_shapes
-from .ort_dynamic import quantized_for_others, quantizes_a_constant
-from .ort_fusions import weight_before_rms
-from .ort_order import reads, writers
-from .ort_qnn_half import meeting
-from .ort_units import units
+from ...ir.graph import Constant, Graph, Operator, Tensor
+from .. import Dropped, Grouping
+from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
+from ..onnxruntime.fusions import weight_before_rms
+from ..onnxruntime.order import reads, writers
+from ..onnxruntime.providers import OrtCompile, with_plain_shapes
+from ..onnxruntime.units import units
+from .half import meeting
 
 _TO = {
     "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9, "float16": 10,

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ..ir.graph import Graph, Operator
-from . import Dropped
+from ...ir.graph import Graph, Operator
+from .. import Dropped
 
 
 def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> dict[str, Dropped]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..ir.graph import Constant, Graph, Operator, Tensor
-from .ort_fusions import only_reader
+from ...ir.graph import Constant, Graph, Operator, Tensor
+from .fusions import only_reader
 
 _PRODUCTS = {"ConvInteger": ("Conv", 4, 0), "MatMulInteger": ("Identity", 2, 1)}
 """What a product is shown as (five dimensions are taken, of which a MatMul of floats takes four), the dimensions that its weights

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ..ir.graph import Graph, Operator, Quantization, Tensor
-from . import Dropped, Grouping
-from .ort_dynamic import seen_dynamic
-from .ort_fusions import seen_fused, seen_in_rank_5, seen_regrouped
-from .ort_layout import at_the_edge, leaves_its_unit
-from .ort_order import reads, topological
-from .ort_units import Unit, units
+from ...ir.graph import Graph, Operator, Quantization, Tensor
+from .. import Dropped, Grouping
+from .dynamic import seen_dynamic
+from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
+from .layout import at_the_edge, leaves_its_unit
+from .order import reads, topological
+from .units import Unit, units
 
 _FOLDED = ("Constant",)
 _FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped, "dynamic": seen_dynamic}

@@ -1,0 +1,1 @@
+"""What ONNX Runtime does for all of its execution providers: node units, functions, layout, folding."""

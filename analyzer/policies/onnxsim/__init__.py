@@ -1,0 +1,1 @@
+"""The translation of ONNX models to ML Programs by onnxsim."""
