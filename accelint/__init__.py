@@ -18,9 +18,9 @@ _HOME = {
     "AccelintError": "analyzer.errors",
     "load": "analyzer.formats",
     "emit": "analyzer.formats",
-    "check": "analyzer.check",
-    "Coverage": "analyzer.check",
-    "Finding": "analyzer.check",
+    "check": "analyzer.check.run",
+    "Coverage": "analyzer.check.run",
+    "Finding": "analyzer.check.run",
     "Verdict": "rules.verdict",
     "Pack": "rules.pack",
     "load_pack": "rules.registry",
@@ -29,9 +29,9 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from .analyzer.check import Coverage as Coverage
-    from .analyzer.check import Finding as Finding
-    from .analyzer.check import check as check
+    from .analyzer.check.run import Coverage as Coverage
+    from .analyzer.check.run import Finding as Finding
+    from .analyzer.check.run import check as check
     from .analyzer.errors import AccelintError as AccelintError
     from .analyzer.formats import emit as emit
     from .analyzer.formats import load as load

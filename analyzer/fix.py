@@ -14,13 +14,13 @@ from ..rewrites.engine import Parity
 from ..rewrites.freeze import Frozen, freeze
 from ..rewrites.planner import Passed, Proof, Prover, Score, Step, plan, promise_of, score, tidy, weakest
 from ..rewrites.registry import allowed
-from .check import check
+from .check.run import check
 from .errors import AccelintError, RuntimeFailure, UsageError
 from .formats import emit
 
 if TYPE_CHECKING:
     from ..rules.pack import Chosen
-    from .check import Coverage
+    from .check.run import Coverage
     from .ir.graph import Graph, Operator, Tensor
     from .ir.model import Model
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from ..rewrites.engine import ordered, run
 from ..rewrites.registry import rewrites
-from .check import Coverage, check
+from .check.inlining import lifted
+from .check.run import Coverage, check
 from .errors import UsageError
 from .formats import load
 from .formats.onnx.build import Builder
 from .formats.onnx.inline import inlined
 from .formats.onnx.reader import from_stripped
 from .formats.onnx.stored import Stored
-from .inlining import lifted
 
 if TYPE_CHECKING:
     from ..rules.pack import Chosen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ..rules.pack import Chosen
 from ..rules.registry import in_dialect
 from ..rules.verdict import Verdict
-from .check import Coverage, Finding, OperatorVerdict, check, fingerprint
+from .check.run import Coverage, Finding, OperatorVerdict, check, fingerprint
 from .errors import AccelintError, UsageError
 from .formats import load
 from .ir.graph import Operator

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..rules.pack import Chosen
 from .agreement import compare_placement
-from .check import Coverage
+from .check.run import Coverage
 from .conform.drift import stale_data
 from .errors import AccelintError, RuntimeFailure, UsageError
 from .feeds import Feed, feeds, open_sizes, renamed

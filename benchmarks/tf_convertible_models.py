@@ -262,7 +262,7 @@ def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple
 
 def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...], Counter[tuple[str, str]]]:
     """The pack's verdict of the whole model, the operators behind it, and what it says of each operator."""
-    from accelint.analyzer.check import check
+    from accelint.analyzer.check.run.run.run import check
     from accelint.rules.registry import choose
 
     coverage = check(model, choose(target))

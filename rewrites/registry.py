@@ -13,7 +13,7 @@ from .engine import LEVELS, AnyRewrite, ordered
 from .families import FAMILIES
 
 if TYPE_CHECKING:
-    from ..analyzer.check import Coverage, Finding
+    from ..analyzer.check.run import Coverage, Finding
     from ..analyzer.ir.graph import Graph
 
 

@@ -20,7 +20,7 @@ LAYERS = [
         "analyzer/partitioners",
     },
     {"analyzer/formats", "rules"},
-    {"analyzer/policies", "analyzer/cost", "analyzer/inlining", "analyzer/check"},
+    {"analyzer/policies", "analyzer/check"},
     {"rewrites"},
     {
         "analyzer/litert_shapes",

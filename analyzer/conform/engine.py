@@ -21,7 +21,7 @@ from typing import Any, Protocol, TextIO
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
 from ..agreement import told_partitions
-from ..check import Coverage, check
+from ..check.run import Coverage, check
 from ..errors import AccelintError
 from ..formats import load
 from ..runtimes import Request, Session

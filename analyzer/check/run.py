@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..rules.pack import Chosen, Failure, Rule
-from ..rules.registry import choose
-from ..rules.subjects import operator_key
-from ..rules.verdict import Answer, Verdict
+from ...rules.pack import Chosen, Failure, Rule
+from ...rules.registry import choose
+from ...rules.subjects import operator_key
+from ...rules.verdict import Answer, Verdict
+from ..ir.graph import Graph, Operator
+from ..ir.model import Model
+from ..policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
 from .cost import boundary, macs
-from .ir.graph import Graph, Operator
-from .ir.model import Model
-from .policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def check(model: Model | Graph, chosen: Chosen) -> Coverage:
 
 
 def _check_inlined(model: Model, chosen: Chosen) -> Coverage:
-    from .formats.onnx.inline import inlined
+    from ..formats.onnx.inline import inlined
     from .inlining import lifted
 
     flat, origins = inlined(model)

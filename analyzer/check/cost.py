@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from math import prod
 
-from .ir.graph import Graph, Operator, Tensor
+from ..ir.graph import Graph, Operator, Tensor
 
 Tensors = tuple[Tensor | None, ...]
 Counter = Callable[[Operator, Tensors, Tensors], int | None]

@@ -6,14 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..rules.verdict import Verdict
+from ...rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .check import Coverage, OperatorVerdict
-    from .ir.graph import Operator
-    from .ir.model import Model
+    from ..ir.graph import Operator
+    from ..ir.model import Model
+    from .run import Coverage, OperatorVerdict
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCELERATED, Verdict.FOLDED)
 """A call is accelerated when all of its operators are, folded ones aside."""
@@ -36,8 +36,8 @@ def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Cove
 
 
 def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:
-    from ..rules.subjects import operator_key
-    from .check import OperatorVerdict
+    from ...rules.subjects import operator_key
+    from .run import OperatorVerdict
 
     verdicts = {share.verdict for share in shares} or {Verdict.FOLDED}
     macs = [share.macs for share in shares]

@@ -1,0 +1,1 @@
+"""Verdicts: the rules of a target against every operator, then the partitions that the runtime makes."""
