@@ -73,11 +73,11 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
 def _converted(model: Model, dialect: str) -> Converted:
     """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and computes in float16."""
     if dialect == "tflite":
-        from .convert.tflite import to_tflite
+        from .convert.tf_to_tflite import to_tflite
 
         return to_tflite(model)
-    from .convert.coreml import to_coreml
     from .convert.options import Options
+    from .convert.tf_to_coreml import to_coreml
 
     return to_coreml(model, Options(optimize="fp16"))
 

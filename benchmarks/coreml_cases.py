@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.coreml_cases import programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
 from accelint.rules.registry import choose

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> int:
-    from accelint.analyzer.check.run.run.run import check
+    from accelint.analyzer.check.run import check
     from accelint.analyzer.formats import load
     from accelint.analyzer.optimized import check_optimized
     from accelint.analyzer.runtimes import Request, Session

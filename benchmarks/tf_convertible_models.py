@@ -234,8 +234,8 @@ def hold(folder: Path, targets: Sequence[str]) -> list[Held]:
 
 def _to_coreml(model: Any, target: str) -> tuple[bool | None, tuple[str, ...]]:
     """Whether coremltools converts a model, and what it stopped at."""
-    from accelint.analyzer.convert.coreml import to_coreml
     from accelint.analyzer.convert.options import Options
+    from accelint.analyzer.convert.tf_to_coreml import to_coreml
     from accelint.analyzer.errors import AccelintError
 
     deployment = "iOS" + target.rpartition("ios")[2]
@@ -249,7 +249,7 @@ def _to_coreml(model: Any, target: str) -> tuple[bool | None, tuple[str, ...]]:
 def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple[str, ...]]]:
     """Whether each model converts, and the operators that it was refused for."""
     from accelint.analyzer.convert.options import Options
-    from accelint.analyzer.convert.tflite import Converted, all_to_tflite
+    from accelint.analyzer.convert.tf_to_tflite import Converted, all_to_tflite
 
     answers = all_to_tflite([(model, Options(select_tf_ops=select)) for model in models])
     return [
@@ -262,7 +262,7 @@ def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple
 
 def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...], Counter[tuple[str, str]]]:
     """The pack's verdict of the whole model, the operators behind it, and what it says of each operator."""
-    from accelint.analyzer.check.run.run.run import check
+    from accelint.analyzer.check.run import check
     from accelint.rules.registry import choose
 
     coverage = check(model, choose(target))

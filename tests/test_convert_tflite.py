@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from accelint.analyzer.convert import Options, convert
 from accelint.analyzer.convert.opmap import mapped_share
-from accelint.analyzer.convert.tflite import Converted, all_to_tflite, to_tflite
+from accelint.analyzer.convert.tf_to_tflite import Converted, all_to_tflite, to_tflite
 from accelint.analyzer.errors import AccelintError, ModelError, RuntimeFailure, UsageError
 from accelint.analyzer.formats import load
 from tf_models import FIXTURES, built, needs_tensorflow

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
 from accelint.analyzer.formats import load

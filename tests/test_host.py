@@ -8,7 +8,7 @@ from typing import Any
 
 import onnx
 import pytest
-from accelint.analyzer.check.run.run.run import Coverage, check
+from accelint.analyzer.check.run import Coverage, check
 from accelint.analyzer.conform.onnx_corpus import cases
 from accelint.analyzer.formats import load
 from accelint.analyzer.runtimes import Request, Session, runtimes

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats.onnx.inline import inlined
 from accelint.analyzer.formats.onnx.reader import from_bytes, read
@@ -17,7 +17,7 @@ from accelint.analyzer.formats.onnx.writer import to_bytes, write
 from accelint.rules.registry import choose
 
 if TYPE_CHECKING:
-    from accelint.analyzer.check.run.run.run import Coverage
+    from accelint.analyzer.check.run import Coverage
 from onnx import helper, numpy_helper, parser
 
 ONNX = Path(__file__).parent.parent / "fixtures" / "onnx"

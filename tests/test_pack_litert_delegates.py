@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.formats import load
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.analyzer.policies.litert import LiteRTDelegate

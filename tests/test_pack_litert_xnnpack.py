@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import tflite_models as tflite
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.corpora import Item, corpus
 from accelint.analyzer.conform.engine import run
 from accelint.analyzer.conform.figures import figures

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.registry import choose

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.check.run.run.run import Coverage, check
+from accelint.analyzer.check.run import Coverage, check
 from accelint.analyzer.conform.onnx_corpus import backend_cases
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.rules.registry import choose

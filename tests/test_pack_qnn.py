@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.onnx_corpus import Case, InvalidCase, cases
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.runtimes import Request, Session

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accelint.analyzer.check.run.run.run import judge
+from accelint.analyzer.check.run import judge
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.rules.registry import choose
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.policies.onnxruntime.fusions import seen_fused, seen_in_rank_5

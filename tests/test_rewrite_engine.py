@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, ClassVar
 
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.errors import GraphError, UsageError
 from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.rewrites.engine import Miss, Parity, Rewrite, ordered, run

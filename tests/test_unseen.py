@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.check.run.run.run import check
+from accelint.analyzer.check.run import check
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tflite.writer import to_bytes
 from accelint.analyzer.ir.graph import Graph, Operator

@@ -10,7 +10,7 @@ from ..errors import UsageError
 from .options import Options
 
 if TYPE_CHECKING:
-    from .tflite import Converted
+    from .tf_to_tflite import Converted
 
 __all__ = ["TARGETS", "Converted", "Options", "convert"]
 
@@ -30,8 +30,8 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     from dataclasses import replace
 
     from ..files import atomic
-    from .coreml import to_coreml
-    from .tflite import to_tflite
+    from .tf_to_coreml import to_coreml
+    from .tf_to_tflite import to_tflite
 
     converter = to_coreml if to == "mlpackage" else to_tflite
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):

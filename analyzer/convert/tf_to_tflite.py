@@ -18,7 +18,7 @@ from .opmap import OpMap, op_map
 from .options import OPTIMIZATIONS, Options, fixed_shapes, input_names
 from .refusals import Refusal, from_errors, from_text
 
-WORKER = "accelint.analyzer.convert.tensorflow"
+WORKER = "accelint.analyzer.convert.workers.tf_to_tflite"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tensorflow import _call, _function, _spec
+from .tf_to_tflite import _call, _function, _spec
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from ..processes import job as jobs
 from .opmap import spelled_map
 from .options import Options
 from .refusals import Refusal
-from .tflite import Converted, prepared
+from .tf_to_tflite import Converted, prepared
 
-WORKER = "accelint.analyzer.convert.coreml_worker"
+WORKER = "accelint.analyzer.convert.workers.tf_to_coreml"
 
 
 def to_coreml(source: Path | Model, options: Options | None = None, output: Path | None = None) -> Converted:
