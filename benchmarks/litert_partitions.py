@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 import tflite_models as tflite
 from accelint.analyzer.partitioners.litert import largest, subsets
 from accelint.analyzer.runtimes import Request, Session, tensors
-from accelint.analyzer.runtimes.tflite_file import TfliteFile
+from accelint.analyzer.runtimes.workers.tflite_file import TfliteFile
 
 REFUSED = "LOG_SOFTMAX"
 """An operator that neither delegate takes."""

@@ -12,7 +12,7 @@ import pytest
 import tflite_models as tflite
 from accelint.analyzer.errors import RuntimeFailure, UsageError
 from accelint.analyzer.runtimes import Answer, Request, Session, catalog, environments, runtimes, tensors
-from accelint.analyzer.runtimes.vela import reasons
+from accelint.analyzer.runtimes.workers.vela import reasons
 from onnx import helper, numpy_helper
 
 HERE = {item.name: item for item in runtimes()}

@@ -78,7 +78,7 @@ ANE = ("NeuralEngine", ["CPU", "GPU", "NeuralEngine"])
 
 
 def test_a_program_is_mapped_to_the_operators_that_the_reader_gives() -> None:
-    from accelint.analyzer.runtimes.coreml import placed, planned, stored
+    from accelint.analyzer.runtimes.workers.coreml import placed, planned, stored
 
     path = FIXTURES / "conv_net.mlpackage"
     usages = {
@@ -101,7 +101,7 @@ def test_a_program_is_mapped_to_the_operators_that_the_reader_gives() -> None:
 
 
 def test_nested_blocks_have_the_readers_ids() -> None:
-    from accelint.analyzer.runtimes.coreml import placed, planned, stored
+    from accelint.analyzer.runtimes.workers.coreml import placed, planned, stored
 
     path = FIXTURES / "control_flow.mlpackage"
     spec = spec_of(path)
@@ -111,7 +111,7 @@ def test_nested_blocks_have_the_readers_ids() -> None:
 
 
 def test_layers_of_a_neural_network() -> None:
-    from accelint.analyzer.runtimes.coreml import placed, planned, stored
+    from accelint.analyzer.runtimes.workers.coreml import placed, planned, stored
     from coremltools.models import compute_plan as cp
 
     path = FIXTURES / "network.mlmodel"

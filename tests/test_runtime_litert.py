@@ -252,7 +252,7 @@ class TestGpu:
 def test_the_partitioner_replays_litert() -> None:
     """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready together."""
     from accelint.analyzer.partitioners.litert import largest, subsets
-    from accelint.analyzer.runtimes.tflite_file import Op
+    from accelint.analyzer.runtimes.workers.tflite_file import Op
 
     ops = [Op(0, "A", (0,), (1,)), Op(1, "B", (1,), (2,)), Op(2, "A", (3,), (4,)), Op(3, "A", (2, 4), (5,))]
     assert subsets(ops, {0, 2, 3}) == [[0, 2], [3]]
@@ -264,7 +264,7 @@ def test_the_partitioner_replays_litert() -> None:
 
 def test_the_partitioner_keeps_the_order_of_effects() -> None:
     from accelint.analyzer.partitioners.litert import subsets
-    from accelint.analyzer.runtimes.tflite_file import Op
+    from accelint.analyzer.runtimes.workers.tflite_file import Op
 
     ops = [Op(0, "READ_VARIABLE", (0,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "READ_VARIABLE", (3,), (4,), True)]
     assert subsets(ops, {2}) == [[2]]
@@ -274,7 +274,7 @@ def test_the_partitioner_keeps_the_order_of_effects() -> None:
 
 
 def test_the_report_of_several_subgraphs_is_split() -> None:
-    from accelint.analyzer.runtimes.litert_gpu import blocks
+    from accelint.analyzer.runtimes.workers.litert_gpu import blocks
 
     log = (
         "ERROR: Following operations are not supported by GPU delegate:\nCAST: Not allowed\nsecond line\nCAST: other\nCUSTOM Foo: no\n"

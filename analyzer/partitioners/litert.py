@@ -14,7 +14,7 @@ from .libcxx_sort import sort
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from ..runtimes.tflite_file import Op
+    from ..runtimes.workers.tflite_file import Op
 
 
 def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:

@@ -91,7 +91,7 @@ def _module(name: str) -> Any:
     from importlib import import_module, util
 
     if not name.endswith(".py"):
-        return import_module(f"accelint.analyzer.runtimes.{name}")
+        return import_module(f"accelint.analyzer.runtimes.workers.{name}")
     spec = util.spec_from_file_location("accelint_runtime", name)
     if spec is None or spec.loader is None:
         raise ImportError(f"{name} is no Python file")

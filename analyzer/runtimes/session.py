@@ -93,7 +93,7 @@ class Session:
 
     def _probed(self, request: Request, answer: Answer) -> Answer:
         """Ask about the small models that the worker cut out of this one, then about this one again with what they told."""
-        from .litert_gpu import accepted
+        from .workers.litert_gpu import accepted
 
         for key, path in answer.notes["probe"].items():
             self._known[key] = accepted(self._ask(Request(Path(path), options={"alone": True})))

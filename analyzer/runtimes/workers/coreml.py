@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import tensors
-from .answers import Answer, Placed, Request
+from .. import tensors
+from ..answers import Answer, Placed, Request
 from .timing import measure
 
 _UNITS = {"coreml/cpu": "CPU_ONLY", "coreml/gpu": "CPU_AND_GPU", "coreml/ane": "CPU_AND_NE"}

@@ -11,11 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer
-from .ort import Assigned, OrtWorker
+from ..answers import Answer
+from .onnxruntime import Assigned, OrtWorker
 
 if TYPE_CHECKING:
-    from .answers import Request
+    from ..answers import Request
     from .onnx_names import Marked
 
 NAME = "WebGpuExecutionProvider"
@@ -81,7 +81,7 @@ def _name(event: dict[str, Any], marked: Marked) -> str:
 
 def open(name: str, folder: Path) -> WebGpuWorker:
     """A worker for ``onnxruntime/webgpu``."""
-    from .vulkan import prepare
+    from ..vulkan import prepare
 
     prepare(folder)
 

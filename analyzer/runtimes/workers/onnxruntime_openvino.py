@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .ort import OrtWorker
+from .onnxruntime import OrtWorker
 
 if TYPE_CHECKING:
     from pathlib import Path

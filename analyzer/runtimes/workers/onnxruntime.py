@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from . import tensors
-from .answers import Answer, Placed, Request
+from .. import tensors
+from ..answers import Answer, Placed, Request
 from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
 
@@ -185,7 +185,7 @@ class OrtWorker:
         if request.inputs is not None:
             given = tensors.read(request.inputs)
             return {name: _cast(given[name], item.type) for name, item in wanted.items() if name in given}
-        from .inputs import draw
+        from ..inputs import draw
 
         seed, size = int(request.options.get("seed", 0)), int(request.options.get("open", 1))
         return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) else size for dim in item.shape], seed)

@@ -11,7 +11,7 @@ import re
 import subprocess
 from typing import TYPE_CHECKING
 
-from .answers import Answer, Placed, Request
+from ..answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, uniquely_named
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class IntelNpuWorker:
                               env={**os.environ, "LD_LIBRARY_PATH": self.libraries})  # fmt: skip
         log = (done.stdout + done.stderr)[-8000:]
         if done.returncode < 0:
-            from ..processes.process import signal_name
+            from ...processes.process import signal_name
 
             return Answer("crashed", reason=f"died of {signal_name(-done.returncode)}", signal=signal_name(-done.returncode), log=log)
         stats = {int(found[1]): found for found in _STATS.finditer(log)}

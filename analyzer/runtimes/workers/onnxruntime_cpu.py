@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .ort import CPU, OrtWorker
+from .onnxruntime import CPU, OrtWorker
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..partitioners.litert import subsets
-from . import tensors
-from .answers import Answer, Placed, Request
+from ...partitioners.litert import subsets
+from .. import tensors
+from ..answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, exposed, pick
 from .timing import measure
 
@@ -178,7 +178,7 @@ def _feeds(interpreter: Any, request: Request) -> dict[int, Any]:
 def _drawn(item: dict[str, Any], seed: int) -> Any:
     import numpy as np
 
-    from .inputs import draw
+    from ..inputs import draw
 
     shape = [int(dim) if dim > 0 else 1 for dim in item["shape"]]
     return draw(item["name"], np.dtype(item["dtype"]).name, shape, seed)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .ort import OrtWorker
-from .socs import SOCS
+from ..socs import SOCS
+from .onnxruntime import OrtWorker
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
-from .answers import Latency
+from ..answers import Latency
 
 if TYPE_CHECKING:
     from collections.abc import Callable

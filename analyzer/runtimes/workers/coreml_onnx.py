@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .answers import Answer, Placed, Request
+from ..answers import Answer, Placed, Request
 from .onnx_names import mark
 
 if TYPE_CHECKING:

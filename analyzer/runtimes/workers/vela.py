@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .answers import Answer, Placed, Request
+from ..answers import Answer, Placed, Request
 from .printed import Printed
 from .tflite_file import Op, TfliteFile, uniquely_named
 

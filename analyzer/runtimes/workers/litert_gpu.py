@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..partitioners.litert import largest, subsets
-from . import tensors
-from .answers import Answer, Placed, Request
+from ...partitioners.litert import largest, subsets
+from .. import tensors
+from ..answers import Answer, Placed, Request
 from .printed import Printed
 from .tflite_file import Op, TfliteFile, exposed, pick
 from .timing import measure
@@ -68,7 +68,7 @@ class GpuWorker:
     """Answers requests with a ``CompiledModel`` for GPU with the CPU behind it."""
 
     def __init__(self, folder: Path) -> None:
-        from .vulkan import prepare
+        from ..vulkan import prepare
 
         prepare(folder)
         from ai_edge_litert import compiled_model, environment
@@ -242,7 +242,7 @@ def _feed(request: Request, name: str, details: Mapping[str, Any]) -> Any:
     import numpy as np
 
     if request.inputs is None:
-        from .inputs import draw
+        from ..inputs import draw
 
         shape = [int(dim) if dim > 0 else 1 for dim in details["shape"]]
         return draw(details["name"], details["dtype"], shape, int(request.options.get("seed", 0)))
