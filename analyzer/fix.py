@@ -233,7 +233,7 @@ class Reference:
         return self.session.ask(Request(model, feeds, outputs=True, placement=False))
 
     def _compare(self, promise: Parity) -> Proof:
-        from .parity import compare
+        from .proof.parity import compare
 
         assert self.folder is not None
         self.asked += 1

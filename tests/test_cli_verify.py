@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.agreement import compare_placement
+from accelint.analyzer.proof.agreement import compare_placement
 from accelint.analyzer.runtimes import Answer, Placed
 from accelint.analyzer.runtimes.vulkan import icd
 from cli import accelint, report

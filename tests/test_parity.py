@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.parity import PRECISIONS, PROMISES, TOLERANCES, Tolerance, compare, first_divergence, tolerance, ulp_distance
+from accelint.analyzer.proof.parity import PRECISIONS, PROMISES, TOLERANCES, Tolerance, compare, first_divergence, tolerance, ulp_distance
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.formats.onnx.writer import to_bytes
-from accelint.analyzer.parity import compare
+from accelint.analyzer.proof.parity import compare
 from accelint.rewrites.engine import Miss, run
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrite, rewrites

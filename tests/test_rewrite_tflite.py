@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from accelint.analyzer.parity import compare
+from accelint.analyzer.proof.parity import compare
 from accelint.rewrites.engine import Miss, run
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrite, rewrites

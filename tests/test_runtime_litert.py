@@ -121,7 +121,7 @@ def test_intermediate_tensors_are_kept_on_request(reference: Session, tmp_path: 
 def test_the_first_operator_that_differs_is_located(reference: Session, xnnpack: Session, tmp_path: Path) -> None:
     """Inside a delegated piece: the other model adds another constant in its second operator."""
     from accelint.analyzer.formats import load
-    from accelint.analyzer.runtimes.locate import locate
+    from accelint.analyzer.proof.locate import locate
 
     names = dict.fromkeys(("x", "a", "k", "b", "y"), (tflite.F32, (1, 4)))
     ops = [("ABS", ["x"], ["a"]), ("ADD", ["a", "k"], ["b"], "AddOptions", {}), ("NEG", ["b"], ["y"])]

@@ -241,7 +241,7 @@ def test_every_chip_has_a_number_and_an_architecture() -> None:
 def test_the_first_operator_that_differs_is_located(cpu: Session, tmp_path: Path) -> None:
     """The other model computes its second operator with another constant; everything after it differs too."""
     from accelint.analyzer.formats import load
-    from accelint.analyzer.runtimes.locate import locate
+    from accelint.analyzer.proof.locate import locate
 
     nodes = [node("Abs", ["x"], ["a"]), node("Mul", ["a", "k"], ["b"]), node("Neg", ["b"], ["c"]), node("Exp", ["c"], ["y"])]
     models = [save(tmp_path / f"{value}.onnx", nodes, [2, 3, 3], ["y"], {"k": np.array(value, np.float32)}) for value in (1.0, 1.5)]
@@ -254,7 +254,7 @@ def test_the_first_operator_that_differs_is_located(cpu: Session, tmp_path: Path
 
 
 def test_a_model_with_more_to_do_is_slower(cpu: Session, tmp_path: Path) -> None:
-    from accelint.analyzer.runtimes.latency import compare
+    from accelint.analyzer.proof.latency import compare
 
     weight = {"w": np.eye(256, dtype=np.float32)}
     names = ["x", *(f"t{index}" for index in range(29)), "y"]

@@ -43,9 +43,9 @@ def conform(
     gc.enable()  # thousands of graphs, one after the other
     from ...rules.registry import choose
     from ..conform.corpora import GENERATED
-    from ..conform.drift import stale_data
     from ..conform.figures import page as as_page
     from ..files import atomic
+    from ..proof.drift import stale_data
 
     chosen = choose(target, pack)
     names = corpus or list(GENERATED.get(chosen.pack.dialect, ()))

@@ -10,7 +10,7 @@ from .check import FailOn, Format, Output, PackFile, exit_code, write_report
 from .progress import busy
 
 if TYPE_CHECKING:
-    from ..parity import Tolerance
+    from ..proof.parity import Tolerance
 
 
 class Promise(StrEnum):
@@ -97,7 +97,7 @@ def _bounds(tolerance: str | None) -> "Tolerance | None":
     if tolerance is None:
         return None
     from ..errors import UsageError
-    from ..parity import Tolerance
+    from ..proof.parity import Tolerance
 
     try:
         parts = [float(part) for part in tolerance.split(",")]

@@ -20,10 +20,10 @@ from typing import Any, Protocol, TextIO
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
-from ..agreement import told_partitions
 from ..check.run import Coverage, check
 from ..errors import AccelintError
 from ..formats import load
+from ..proof.agreement import told_partitions
 from ..runtimes import Request, Session
 from ..verify import REFERENCES
 from .corpora import Item

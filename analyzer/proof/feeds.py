@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError
-from .ir.model import Model
+from ..errors import UsageError
+from ..ir.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def feeds(model: Model, inputs: Sequence[str], folder: Path, *, seed: int = 0, s
 
     Raises UsageError for a name that is no dimension, a file that is not there or does not fit the model.
     """
-    from .runtimes import tensors
+    from ..runtimes import tensors
 
     _known(model, sizes or {})
     made = (item for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
@@ -43,7 +43,7 @@ def feeds(model: Model, inputs: Sequence[str], folder: Path, *, seed: int = 0, s
 
 
 def _arrays(model: Model, name: str, seed: int, sizes: Mapping[str, int]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
-    from .runtimes import inputs
+    from ..runtimes import inputs
 
     if name in (RANDOM, BOUNDARY):
         label = f"random, seed {seed}" if name == RANDOM else "boundary values"
@@ -75,7 +75,7 @@ def renamed(feed: Feed, model: Model, other: Model) -> Path:
 
     Raises UsageError when the models have different numbers of inputs.
     """
-    from .runtimes import tensors
+    from ..runtimes import tensors
 
     arrays: dict[str, Any] = tensors.read(feed.path)
     names = [name for name in other.graph.inputs if other.graph.tensor(name).const is None]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..rules.verdict import Verdict
-from .check.run import Coverage, OperatorVerdict
-from .runtimes import Answer, Placed
+from ...rules.verdict import Verdict
+from ..check.run import Coverage, OperatorVerdict
+from ..runtimes import Answer, Placed
 
 MOVES = {
     ("accelerator", Verdict.ACCELERATED), ("cpu", Verdict.FALLBACK), ("folded", Verdict.FOLDED),

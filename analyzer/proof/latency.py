@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..errors import RuntimeFailure
-from .answers import Latency, Request
+from ..runtimes.answers import Latency, Request
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .session import Session
+    from ..runtimes.session import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RuntimeFailure
-from ..parity import Difference, first_divergence
-from .answers import Request
+from ..runtimes.answers import Request
+from .parity import Difference, first_divergence
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph, Operator
-    from .session import Session
+    from ..runtimes.session import Session
 
 _AT_ONCE = 64
 """Intermediate tensors kept in one run, so that memory stays bounded."""

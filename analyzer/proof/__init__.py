@@ -1,0 +1,1 @@
+"""Proof: numbers compared, inputs fed, predictions held against placements, and what differs located."""
