@@ -13,8 +13,8 @@ from pathlib import Path
 
 def main() -> int:
     from accelint.analyzer.check.run import check
+    from accelint.analyzer.flows.optimized import check_optimized
     from accelint.analyzer.formats import load
-    from accelint.analyzer.optimized import check_optimized
     from accelint.analyzer.runtimes import Request, Session
     from accelint.rules.registry import choose
 

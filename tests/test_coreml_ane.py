@@ -11,11 +11,11 @@ import pytest
 from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
 from accelint.analyzer.conform.mil_corpus import cases
+from accelint.analyzer.flows.check_file import check_file
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.coreml.build import build, package
 from accelint.analyzer.formats.coreml.schema import message, operators
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
-from accelint.analyzer.pipeline import check_file
 from accelint.rules.conditions import Context
 from accelint.rules.predicates.coreml import states_at_most, weights_without_blocks
 from accelint.rules.registry import choose, load_pack

@@ -23,17 +23,13 @@ LAYERS = [
     {"analyzer/policies", "analyzer/check"},
     {"rewrites"},
     {
-        "analyzer/litert_shapes",
         "analyzer/convert",
         "analyzer/runtimes",
         "analyzer/conform",
         "analyzer/proof",
-        "analyzer/fix",
-        "analyzer/optimized",
-        "analyzer/verify",
     },
     {"analyzer/report"},
-    {"analyzer/pipeline"},
+    {"analyzer/flows"},
     {"analyzer/cli"},
 ]
 """Ground up. Modules of one layer may import each other."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.fix import FixResult, Reference, fix
+from accelint.analyzer.flows.fix import FixResult, Reference, fix
 from accelint.analyzer.formats import emit, load
 from accelint.analyzer.formats.tflite.writer import to_bytes as tflite_to_bytes
 from accelint.analyzer.runtimes import Request, Session, runtimes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.litert_shapes import infer_litert, trusted
+from accelint.analyzer.flows.litert_shapes import infer_litert, trusted
 from accelint.rewrites.fold_tflite import FoldTflite
 from accelint.rewrites.freeze import freeze
 from accelint.rewrites.planner import tidy

@@ -52,7 +52,7 @@ def check(
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
     from ...rules.registry import choose
-    from ..pipeline import check_file
+    from ..flows.check_file import check_file
 
     least = share(min_coverage)
     chosen = [choose(name, pack) for name in target]

@@ -10,7 +10,7 @@ from .check import PackFile
 from .progress import busy
 
 if TYPE_CHECKING:
-    from ..fix import FixResult
+    from ..flows.fix import FixResult
 
 
 class Level(str, Enum):
@@ -56,7 +56,7 @@ def fix(
     from ...rules.registry import choose
     from ..errors import UsageError
     from ..files import same_file
-    from ..fix import fix as apply
+    from ..flows.fix import fix as apply
     from ..formats import emit, load
 
     if output is None and not diff and not as_json:

@@ -62,9 +62,9 @@ def verify(
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
     from ...rules.registry import choose
-    from ..pipeline import check_file
-    from ..verify import Options
-    from ..verify import verify as ask
+    from ..flows.check_file import check_file
+    from ..flows.verify import Options
+    from ..flows.verify import verify as ask
 
     options = Options(
         against, tuple(inputs or ()), _bounds(tolerance), promise=promise.value, seed=seed, sizes=_sizes(size or []), latency_runs=latency,

@@ -22,10 +22,10 @@ from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
 from ..check.run import Coverage, check
 from ..errors import AccelintError
+from ..flows.verify import REFERENCES
 from ..formats import load
 from ..proof.agreement import told_partitions
 from ..runtimes import Request, Session
-from ..verify import REFERENCES
 from .corpora import Item
 
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}

@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..rewrites.engine import Parity
-from ..rewrites.freeze import Frozen, freeze
-from ..rewrites.planner import Passed, Proof, Prover, Score, Step, plan, promise_of, score, tidy, weakest
-from ..rewrites.registry import allowed
-from .check.run import check
-from .errors import AccelintError, RuntimeFailure, UsageError
-from .formats import emit
+from ...rewrites.engine import Parity
+from ...rewrites.freeze import Frozen, freeze
+from ...rewrites.planner import Passed, Proof, Prover, Score, Step, plan, promise_of, score, tidy, weakest
+from ...rewrites.registry import allowed
+from ..check.run import check
+from ..errors import AccelintError, RuntimeFailure, UsageError
+from ..formats import emit
 
 if TYPE_CHECKING:
-    from ..rules.pack import Chosen
-    from .check.run import Coverage
-    from .ir.graph import Graph, Operator, Tensor
-    from .ir.model import Model
+    from ...rules.pack import Chosen
+    from ..check.run import Coverage
+    from ..ir.graph import Graph, Operator, Tensor
+    from ..ir.model import Model
 
 REFERENCES: Mapping[str, str] = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
 """The runtime that says what a model of a dialect computes."""
@@ -145,7 +145,7 @@ def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage
 def inference(dialect: str) -> Callable[[Model], None]:
     """The function that works out shapes after a freeze. Raises UsageError for a dialect that has none."""
     if dialect == "onnx":
-        from ..rewrites.infer_onnx import infer_onnx
+        from ...rewrites.infer_onnx import infer_onnx
 
         return infer_onnx
     if dialect == "tflite":
@@ -193,7 +193,7 @@ class Reference:
 
     def _open(self) -> None:
         """Start the runtime and run the original on every set of inputs."""
-        from .runtimes import Session
+        from ..runtimes import Session
 
         self.folder = Path(tempfile.mkdtemp(prefix="accelint-proof-"))
         name = REFERENCES.get(self.model.dialect)
@@ -212,7 +212,7 @@ class Reference:
 
     def _run_original(self, sizes: dict[str, int]) -> str:
         """The outputs that are expected; what went wrong, or nothing."""
-        from .runtimes import inputs, tensors
+        from ..runtimes import inputs, tensors
 
         self.expected = []
         if not sizes and any(not self.model.graph.tensor(name).static for name in self.model.graph.inputs):
@@ -228,12 +228,12 @@ class Reference:
         return ""
 
     def _ask(self, model: Path, feeds: Path) -> Any:
-        from .runtimes import Request
+        from ..runtimes import Request
 
         return self.session.ask(Request(model, feeds, outputs=True, placement=False))
 
     def _compare(self, promise: Parity) -> Proof:
-        from .proof.parity import compare
+        from ..proof.parity import compare
 
         assert self.folder is not None
         self.asked += 1

@@ -7,12 +7,12 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..rewrites.freeze import learn
-from .errors import RuntimeFailure
+from ...rewrites.freeze import learn
+from ..errors import RuntimeFailure
 
 if TYPE_CHECKING:
-    from .ir.graph import Graph, Operator
-    from .ir.model import Model
+    from ..ir.graph import Graph, Operator
+    from ..ir.model import Model
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -22,8 +22,8 @@ def infer_litert(model: Model) -> None:
 
     Raises RuntimeFailure, with the runtime's words, when LiteRT is missing or cannot plan the model in these shapes.
     """
-    from .formats.tflite.writer import tensors_in_order, to_bytes
-    from .runtimes import Request, Session
+    from ..formats.tflite.writer import tensors_in_order, to_bytes
+    from ..runtimes import Request, Session
 
     with tempfile.TemporaryDirectory(prefix="accelint-") as folder, Session("litert/cpu") as session:
         file = Path(folder) / "model.tflite"

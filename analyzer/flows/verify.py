@@ -9,21 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..rules.pack import Chosen
-from .check.run import Coverage
-from .errors import AccelintError, RuntimeFailure, UsageError
-from .ir.model import Model
-from .proof.agreement import compare_placement
-from .proof.drift import stale_data
-from .proof.feeds import Feed, feeds, open_sizes, renamed
-from .runtimes import Answer, Request, Session
+from ...rules.pack import Chosen
+from ..check.run import Coverage
+from ..errors import AccelintError, RuntimeFailure, UsageError
+from ..ir.model import Model
+from ..proof.agreement import compare_placement
+from ..proof.drift import stale_data
+from ..proof.feeds import Feed, feeds, open_sizes, renamed
+from ..runtimes import Answer, Request, Session
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .proof.drift import Drift
-    from .proof.latency import Comparison
-    from .proof.parity import Parity, Tolerance
+    from ..proof.drift import Drift
+    from ..proof.latency import Comparison
+    from ..proof.parity import Parity, Tolerance
 
 REFERENCES = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
 """Dialect -> the runtime whose numbers count as right."""
@@ -145,7 +145,7 @@ class _Reference:
     """The reference model on its reference runtime, one worker for all sets of inputs."""
 
     def __init__(self, model: Model, options: Options) -> None:
-        from .formats import load
+        from ..formats import load
 
         self.own = model
         self.model = model if options.against is None else load(options.against)
@@ -206,7 +206,7 @@ def _timed(session: Session, model: Model, feed: Feed, reference: _Reference, an
     """Both models on the target's runtime by turns, where there is another model that it can load."""
     if answer.latency is None or options.against is None or reference.model.dialect != model.dialect:
         return None
-    from .proof.latency import compare
+    from ..proof.latency import compare
 
     try:
         other = (reference.model.path, renamed(feed, model, reference.model))
@@ -222,7 +222,7 @@ def _first_divergence(
     wrong = next((item for item in compared if item.differs), None)
     if wrong is None:
         return None
-    from .proof.locate import locate
+    from ..proof.locate import locate
 
     try:
         found = locate(
@@ -256,7 +256,7 @@ def _parity(feed: Feed, right: dict[str, NDArray[Any]] | str, answer: Answer, ch
         return Compared(feed, skipped="the model has no outputs")
     if answer.outputs is None:
         return Compared(feed, skipped="the runtime compiles the model here and does not run it")
-    from .proof.parity import compare
+    from ..proof.parity import compare
 
     precision = PRECISION.get(chosen.pack.precision, "fp32")
     return Compared(feed, compare(right, answer.tensors(), options.promise, precision, bounds=options.bounds))

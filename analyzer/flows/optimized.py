@@ -10,21 +10,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..rewrites.engine import ordered, run
-from ..rewrites.registry import rewrites
-from .check.inlining import lifted
-from .check.run import Coverage, check
-from .errors import UsageError
-from .formats import load
-from .formats.onnx.build import Builder
-from .formats.onnx.inline import inlined
-from .formats.onnx.reader import from_stripped
-from .formats.onnx.stored import Stored
+from ...rewrites.engine import ordered, run
+from ...rewrites.registry import rewrites
+from ..check.inlining import lifted
+from ..check.run import Coverage, check
+from ..errors import UsageError
+from ..formats import load
+from ..formats.onnx.build import Builder
+from ..formats.onnx.inline import inlined
+from ..formats.onnx.reader import from_stripped
+from ..formats.onnx.stored import Stored
 
 if TYPE_CHECKING:
-    from ..rules.pack import Chosen
-    from .ir.graph import Operator
-    from .ir.model import Model
+    from ...rules.pack import Chosen
+    from ..ir.graph import Operator
+    from ..ir.model import Model
 
 FOLDS = frozenset(("fold-constants", "fold-half-constants", "fold-shape", "fold-part-of-shape", "inline-constant-if", "remove-idle"))
 """The rewrites that do what the runtime does."""

@@ -7,19 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..rules.pack import Chosen
-from ..rules.registry import in_dialect
-from ..rules.verdict import Verdict
-from .check.run import Coverage, Finding, OperatorVerdict, check, fingerprint
-from .errors import AccelintError, UsageError
-from .formats import load
-from .ir.graph import Operator
-from .ir.model import Model
-from .report.document import Entry
+from ...rules.pack import Chosen
+from ...rules.registry import in_dialect
+from ...rules.verdict import Verdict
+from ..check.run import Coverage, Finding, OperatorVerdict, check, fingerprint
+from ..errors import AccelintError, UsageError
+from ..formats import load
+from ..ir.graph import Operator
+from ..ir.model import Model
+from ..report.document import Entry
 
 if TYPE_CHECKING:
-    from .convert import Converted
-    from .convert.refusals import Refusal
+    from ..convert import Converted
+    from ..convert.refusals import Refusal
 
 _CONVERTERS = {("tf", "tflite"): "TensorFlow", ("tf", "mil"): "coremltools"}
 """Source and target dialects that a vendor's converter connects, and what it is called."""
@@ -73,11 +73,11 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
 def _converted(model: Model, dialect: str) -> Converted:
     """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and computes in float16."""
     if dialect == "tflite":
-        from .convert.tf_to_tflite import to_tflite
+        from ..convert.tf_to_tflite import to_tflite
 
         return to_tflite(model)
-    from .convert.options import Options
-    from .convert.tf_to_coreml import to_coreml
+    from ..convert.options import Options
+    from ..convert.tf_to_coreml import to_coreml
 
     return to_coreml(model, Options(optimize="fp16"))
 
@@ -85,7 +85,7 @@ def _converted(model: Model, dialect: str) -> Converted:
 def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
     if not coverage.findings:
         return coverage
-    from ..rewrites.registry import answers
+    from ...rewrites.registry import answers
 
     return coverage.with_fixes(answers(dialect))
 

@@ -1,0 +1,1 @@
+"""The roads that the command line walks: check a file, fix, verify."""
