@@ -25,11 +25,11 @@ LAYERS = [
     {
         "analyzer/convert",
         "analyzer/runtimes",
-        "analyzer/conform",
         "analyzer/proof",
     },
     {"analyzer/report"},
     {"analyzer/flows"},
+    {"analyzer/conform"},
     {"analyzer/cli"},
 ]
 """Ground up. Modules of one layer may import each other."""
