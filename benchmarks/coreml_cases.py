@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 
 from accelint.analyzer.check.run import check
-from accelint.analyzer.conform.coreml_cases import programs, read_table, said
-from accelint.analyzer.conform.mil_corpus import cases
+from accelint.analyzer.conform.corpora.mil.cases import programs, read_table, said
+from accelint.analyzer.conform.corpora.mil.corpus import cases
 from accelint.rules.registry import choose
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ SPECIFICATION = Path("Data") / "com.apple.CoreML" / "model.mlmodel"
 
 def tflite_with(path: Path, size: int) -> None:
     """A TFLite model whose last buffer has ``size`` bytes."""
-    from accelint.analyzer.conform.tflite_net import Net
+    from accelint.analyzer.conform.corpora.tflite.net import Net
     from accelint.analyzer.formats.tflite.writer import to_bytes
     from accelint.analyzer.ir.graph import Constant, Tensor
 

@@ -41,7 +41,7 @@ def judge(data: bytes) -> str:
 
 def work(ops: list[str], seed: int, start: int, log: Path) -> None:
     """Judge the cases from ``start`` on; a line before and after each tells how far it came."""
-    from accelint.analyzer.conform.tflite_corpus import cases
+    from accelint.analyzer.conform.corpora.tflite.corpus import cases
 
     with log.open("a") as stream:
         for index, case in enumerate(cases(seed, ops or None)):

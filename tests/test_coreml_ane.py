@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from accelint.analyzer.check.run import check
-from accelint.analyzer.conform.coreml_cases import BUILDERS, Measured, programs, read_table, said
-from accelint.analyzer.conform.mil_corpus import cases
+from accelint.analyzer.conform.corpora.mil.cases import BUILDERS, Measured, programs, read_table, said
+from accelint.analyzer.conform.corpora.mil.corpus import cases
 from accelint.analyzer.flows.check_file import check_file
 from accelint.analyzer.formats import load
 from accelint.analyzer.formats.coreml.build import build, package

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 import pytest
 from accelint.analyzer.check.run import Coverage, check
-from accelint.analyzer.conform.onnx_corpus import cases
+from accelint.analyzer.conform.corpora.onnx.corpus import cases
 from accelint.analyzer.formats import load
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.registry import choose

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from accelint.analyzer.check.run import check
-from accelint.analyzer.conform.onnx_corpus import Case, cases
+from accelint.analyzer.conform.corpora.onnx.corpus import Case, cases
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rules.registry import choose

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from accelint.analyzer.check.run import Coverage, check
-from accelint.analyzer.conform.onnx_corpus import backend_cases
+from accelint.analyzer.conform.corpora.onnx.corpus import backend_cases
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper

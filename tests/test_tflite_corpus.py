@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import tflite_worker
-from accelint.analyzer.conform.tflite_corpus import Case, cases, operators
-from accelint.analyzer.conform.tflite_net import KINDS, Net, Skip, broadcast
+from accelint.analyzer.conform.corpora.tflite.corpus import Case, cases, operators
+from accelint.analyzer.conform.corpora.tflite.net import KINDS, Net, Skip, broadcast
 from accelint.analyzer.formats.tflite.reader import from_bytes
 from accelint.analyzer.formats.tflite.schema import schema
 from accelint.analyzer.formats.tflite.versions import HIGHEST, RULES, Signature, version_of
@@ -50,7 +50,7 @@ def test_the_same_seed_gives_the_same_models_in_every_process() -> None:
     ops = ["CONV_2D", "STRIDED_SLICE", "LSTM", "CHAIN"]
     code = (
         "import sys, hashlib\n"
-        "from accelint.analyzer.conform.tflite_corpus import cases\n"
+        "from accelint.analyzer.conform.corpora.tflite.corpus import cases\n"
         "print(hashlib.sha256(b''.join(case.name.encode() + case.build() for case in cases(3, sys.argv[1:]))).hexdigest())\n"
     )
     here = hashlib.sha256(b"".join(case.name.encode() + case.build() for case in cases(3, ops))).hexdigest()

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from accelint.analyzer.conform.tflite_corpus import cases
-from accelint.analyzer.conform.tflite_net import Net
+from accelint.analyzer.conform.corpora.tflite.corpus import cases
+from accelint.analyzer.conform.corpora.tflite.net import Net
 from accelint.analyzer.errors import GraphError, ModelError
 from accelint.analyzer.formats.tflite.emit import Emitter
 from accelint.analyzer.formats.tflite.flat import Row

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accelint.analyzer.conform.tflite_net import Net
+from accelint.analyzer.conform.corpora.tflite.net import Net
 from accelint.analyzer.errors import ModelError
 from accelint.analyzer.formats.tflite.reader import from_bytes, read
 from accelint.analyzer.formats.tflite.schema import schema

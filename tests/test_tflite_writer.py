@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tflite_worker
-from accelint.analyzer.conform.tflite_corpus import cases
-from accelint.analyzer.conform.tflite_net import Net
+from accelint.analyzer.conform.corpora.tflite.corpus import cases
+from accelint.analyzer.conform.corpora.tflite.net import Net
 from accelint.analyzer.errors import GraphError, UsageError
 from accelint.analyzer.formats.tflite.flat import Flat
 from accelint.analyzer.formats.tflite.reader import BODIES, from_bytes

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..errors import UsageError
 from .corpora import Item
-from .onnx_build import InvalidCase
+from .corpora.onnx.build import InvalidCase
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 """Tests of the onnx package that providers were asked about."""
@@ -37,7 +37,7 @@ class Recorded:
 
     def items(self) -> Iterator[Item]:
         """The recorded models, in the opset as which they were loaded."""
-        from .onnx_corpus import backend_cases
+        from .corpora.onnx.corpus import backend_cases
 
         for case in backend_cases(kinds=KINDS):
             name = case.name.removeprefix("backend/").replace("/const", ".const") + ".onnx"

@@ -14,8 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import onnx_elementwise, onnx_layout, onnx_microsoft, onnx_spatial
-from .onnx_build import Arg, InvalidCase, Spec, build
+from . import elementwise as onnx_elementwise
+from . import layout as onnx_layout
+from . import microsoft as onnx_microsoft
+from . import spatial as onnx_spatial
+from .build import Arg, InvalidCase, Spec, build
 
 if TYPE_CHECKING:
     import onnx

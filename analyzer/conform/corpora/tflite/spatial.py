@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_elementwise import ACTIVATIONS, DYN
-from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net, Size, Skip, rescaled
+from .elementwise import ACTIVATIONS, DYN
+from .family import family
+from .net import KINDS, Kind, Net, Size, Skip, rescaled
 
 SPATIAL_DYN = ("", "batch", "all")
 BIAS = {"f32": KINDS["f32"], "q8": Kind("bias8", "int32", 0.0025), "qu8": Kind("biasu8", "int32", 0.0025),

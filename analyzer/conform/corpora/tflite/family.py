@@ -12,8 +12,8 @@ from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
-from ..formats.tflite.writer import to_bytes
-from .tflite_net import Net, Skip, seeded
+from ....formats.tflite.writer import to_bytes
+from .net import Net, Skip, seeded
 
 Make = Callable[[Net, Any], None]
 """Adds the operator to the net; the parameters are attributes of the second argument. Raises Skip where they do not fit."""

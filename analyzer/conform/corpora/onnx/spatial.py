@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from .onnx_build import Arg, Dims, Spec
+from .build import Arg, Dims, Spec
 
 CONV_ATTRS: tuple[dict[str, Any], ...] = (
     {}, {"strides": [2, 2]}, {"dilations": [2, 2]}, {"pads": [1, 1, 1, 1]}, {"auto_pad": "SAME_UPPER"}, {"auto_pad": "SAME_LOWER"},

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from .onnx_build import Arg, Dims, Spec
+from .build import Arg, Dims, Spec
 
 DOMAIN = "com.microsoft"
 X: Dims = (2, 4, 6, 8)

@@ -9,8 +9,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import UsageError
-from .onnx_build import InvalidCase
+from ...errors import UsageError
+from .onnx.build import InvalidCase
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ def corpus(dialect: str, name: str, seed: int = 0, limit: int | None = None, ops
         return
     if name not in GENERATED.get(dialect, ()):
         raise UsageError(f"{name!r} is neither a folder nor a corpus of {dialect} models: {', '.join(GENERATED.get(dialect, ()))}")
-    module = import_module(f".{dialect}_corpus", __package__)
+    module = import_module(f".{dialect}.corpus", __package__)
     cases = list(module.backend_cases() if name == "backend" else module.cases(seed=seed, ops=ops))
     for case in _sample(cases, limit):
         with suppress(InvalidCase):

@@ -6,28 +6,25 @@ Nothing is stored: a case builds its model when asked, and the same seed gives t
 from __future__ import annotations
 
 from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
-from ..formats.tflite.reader import BODIES, body_key
-from ..formats.tflite.schema import schema
-from ..formats.tflite.versions import HIGHEST
-from . import (  # noqa: F401
-    tflite_arrange,
-    tflite_chains,
-    tflite_elementwise,
-    tflite_hlo,
-    tflite_large,
-    tflite_reduce,
-    tflite_spatial,
-    tflite_stateful,
-)
-from .tflite_elementwise import COMPARE
-from .tflite_family import FAMILIES, Case, Family
-from .tflite_net import Net, Skip, seeded
-from .tflite_stateful import two_input_body
+from ....formats.tflite.reader import BODIES, body_key
+from ....formats.tflite.schema import schema
+from ....formats.tflite.versions import HIGHEST
+from .elementwise import COMPARE
+from .family import FAMILIES, Case, Family
+from .net import Net, Skip, seeded
+from .stateful import two_input_body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+for _found in iter_modules([str(Path(__file__).parent)]):  # a module here registers its families when it is imported
+    if _found.name != "corpus":
+        import_module(f".{_found.name}", __package__)
 
 INT16 = {
     "CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MUL", "MEAN",

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..formats.tflite.schema import schema
-from ..formats.tflite.versions import signature_of, version_of
-from ..ir.graph import BITS, Constant, Graph, Operator, Quantization, Tensor
-from ..ir.model import Model
+from ....formats.tflite.schema import schema
+from ....formats.tflite.versions import signature_of, version_of
+from ....ir.graph import BITS, Constant, Graph, Operator, Quantization, Tensor
+from ....ir.model import Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,7 @@ class Net:
         """A constant. ``channels`` gives it one scale for each index of that axis."""
         import numpy as np
 
-        from ..ir.arrays import STORED_AS, to_bytes
+        from ....ir.arrays import STORED_AS, to_bytes
 
         kind = _kind(kind)
         array: NDArray[Any] = np.asarray(value)

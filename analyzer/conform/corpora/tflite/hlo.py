@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .tflite_elementwise import DYN
-from .tflite_family import family
-from .tflite_net import Net
-from .tflite_stateful import two_input_body
+from .elementwise import DYN
+from .family import family
+from .net import Net
+from .stateful import two_input_body
 
 if TYPE_CHECKING:
-    from ..ir.graph import Graph
+    from ....ir.graph import Graph
 
 
 def _hlo_binary(net: Net, p: Any) -> None:

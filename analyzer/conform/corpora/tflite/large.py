@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_elementwise import SIGMOID
-from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net
+from .elementwise import SIGMOID
+from .family import family
+from .net import KINDS, Kind, Net
 
 BIAS: dict[str, Kind | str] = {"f32": "f32", "q8": Kind("bias", "int32", 0.0025)}
 KINDS_HERE = ("q8", "f32")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import product
 
-from .onnx_build import Arg, Dims, Spec
+from .build import Arg, Dims, Spec
 
 X: Dims = (2, 4, 6, 8)
 RANKS: tuple[Dims, ...] = ((8,), (4, 8), (2, 4, 8), X, (1, 2, 4, 6, 8), (1, 1, 2, 4, 2, 4), (1, 1, 2, 2, 2, 2, 2))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..ir.graph import Tensor
-from .tflite_elementwise import DYN
-from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net
+from ....ir.graph import Tensor
+from .elementwise import DYN
+from .family import family
+from .net import KINDS, Kind, Net
 
 if TYPE_CHECKING:
-    from ..ir.graph import Graph
+    from ....ir.graph import Graph
 
 INPUT, UNITS = 5, 4
 RECURRENT = ("f32", "hybrid", "hybrid-asymmetric")

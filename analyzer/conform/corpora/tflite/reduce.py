@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_arrange import STORED, TYPES, param
-from .tflite_elementwise import DYN, LOG_UNIT, SHAPES, SIGMOID
-from .tflite_family import family
-from .tflite_net import KINDS, Net, Skip
+from .arrange import STORED, TYPES, param
+from .elementwise import DYN, LOG_UNIT, SHAPES, SIGMOID
+from .family import family
+from .net import KINDS, Net, Skip
 
 
 def _reduce(net: Net, p: Any) -> None:
@@ -282,7 +282,7 @@ family("RFFT2D", _fourier, mixes=4, shape=((4, 8), (2, 4, 8)), length=((4, 8), (
 def _densify(net: Net, p: Any) -> None:
     from dataclasses import replace
 
-    from ..formats.tflite.sparse import dense_constant
+    from ....formats.tflite.sparse import dense_constant
 
     name = net.const([1.0, 2.0, 3.0, 4.0] if p.kind == "f32" else [1, 2, 3, 4], p.kind)
     tensor = net.graph.tensor(name)

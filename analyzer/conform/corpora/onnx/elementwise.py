@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from .onnx_build import Arg, Dims, Spec
+from .build import Arg, Dims, Spec
 
 UNARY: dict[str, tuple[dict[str, Any], ...]] = {
     name: ({},)

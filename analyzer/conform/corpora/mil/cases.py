@@ -10,7 +10,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from .coreml_programs import (
+from .programs import (  # fmt: skip
     IMAGE,
     ONE,
     Build,
@@ -55,9 +55,9 @@ from .coreml_programs import (
     tiled,
     topk,
     unary,
-)  # fmt: skip
+)
 
-TABLE = Path(__file__).resolve().parent.parent.parent / "rules" / "packs" / "coreml_ane" / "cases.tsv"
+TABLE = Path(__file__).resolve().parents[4] / "rules" / "packs" / "coreml_ane" / "cases.tsv"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_elementwise import DYN
-from .tflite_family import family
-from .tflite_net import KINDS, Net, Size, Skip, broadcast, rescaled
+from .elementwise import DYN
+from .family import family
+from .net import KINDS, Net, Size, Skip, broadcast, rescaled
 
 STORED = ("f32", "q8", "qu8", "i32", "i64", "bool", "i16", "f16")
 TYPES = {"i32": "INT32", "i64": "INT64", "i16": "INT16"}

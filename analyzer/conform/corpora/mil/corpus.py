@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..formats.coreml.build import build
-from .coreml_cases import programs, read_table
-from .coreml_programs import Program
+from ....formats.coreml.build import build
+from .cases import programs, read_table
+from .programs import Program
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..ir.graph import Constant, Graph, Operator, Tensor
+from ....ir.graph import Constant, Graph, Operator, Tensor
 
 IMAGE = (1, 64, 32, 32)
 """N, C, H, W where nothing else is said."""

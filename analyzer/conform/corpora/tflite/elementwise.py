@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net, Skip, broadcast
+from .family import family
+from .net import KINDS, Kind, Net, Skip, broadcast
 
 SHAPES = ((1, 8, 8, 4), (), (5,), (3, 4), (2, 3, 4), (2, 5, 3, 4), (1, 2, 3, 4, 5), (1, 2, 1, 2, 3, 2), (1, 1, 1, 1), (0, 4),
     (1, 1, 8))  # fmt: skip

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .tflite_elementwise import DYN, SIGMOID
-from .tflite_family import family
-from .tflite_net import KINDS, Kind, Net, Skip
+from .elementwise import DYN, SIGMOID
+from .family import family
+from .net import KINDS, Kind, Net, Skip
 
 SHAPE = (1, 8, 8, 4)
 

@@ -1,0 +1,1 @@
+"""ML Programs of one operator, as a chip was asked about them."""

@@ -1,0 +1,1 @@
+"""Generated TFLite models, one module a family."""
