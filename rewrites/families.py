@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 FAMILIES = {
-    "onnx": ("fold_onnx", "clean_onnx", "onnx_einsum", "onnx_parts", "onnx_linear", "onnx_norm", "onnx_rank", "onnx_types"),
-    "tflite": ("fold_tflite", "clean_tflite", "tflite_reshape", "tflite_gather", "tflite_elementwise", "tflite_rank"),
+    "onnx": ("onnx.fold", "onnx.clean", "onnx.einsum", "onnx.parts", "onnx.linear", "onnx.norm", "onnx.rank", "onnx.types"),
+    "tflite": ("tflite.fold", "tflite.clean", "tflite.reshape", "tflite.gather", "tflite.elementwise", "tflite.rank"),
 }
 """Dialect -> the modules that list rewrites of it in ``REWRITES``."""
 ANSWERS = Path(__file__).parent / "answers.json"

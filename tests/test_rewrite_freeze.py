@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.rewrites.freeze import Frozen, freeze, parse
-from accelint.rewrites.infer_onnx import infer_onnx
+from accelint.rewrites.onnx.infer import infer_onnx
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrites
 from rewrite_models import ATTENTION, feeds_of, onnx_bytes, onnx_model, ort, same_bits

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.flows.litert_shapes import infer_litert, trusted
-from accelint.rewrites.fold_tflite import FoldTflite
 from accelint.rewrites.freeze import freeze
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrites
-from accelint.rewrites.tflite_values import EVALUATORS
+from accelint.rewrites.tflite.fold import FoldTflite
+from accelint.rewrites.tflite.values import EVALUATORS
 from rewrite_models import LiteRT, Net, same_bits
 
 

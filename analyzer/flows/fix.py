@@ -145,7 +145,7 @@ def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage
 def inference(dialect: str) -> Callable[[Model], None]:
     """The function that works out shapes after a freeze. Raises UsageError for a dialect that has none."""
     if dialect == "onnx":
-        from ...rewrites.infer_onnx import infer_onnx
+        from ...rewrites.onnx.infer import infer_onnx
 
         return infer_onnx
     if dialect == "tflite":

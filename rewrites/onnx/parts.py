@@ -5,10 +5,10 @@ from __future__ import annotations
 from math import pi, sqrt
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import array_of, binary, floating, integers, ints, reduced, scalar, sizes, unary
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import array_of, binary, floating, integers, ints, reduced, scalar, sizes, unary
 
 LARGEST_TABLE = 1 << 20
 """Elements of a constant that a rewrite may add."""
@@ -331,7 +331,7 @@ class CumSumToMatMul(Parts):
         """x times the triangle along the last axis, transposed there and back where it is another."""
         import numpy as np
 
-        from .onnx import transpose
+        from .operands import transpose
 
         where = array_of(draft.graph, op.inputs[1])
         shape = draft.find(x).shape or ()

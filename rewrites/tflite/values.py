@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..analyzer.ir.graph import Operator
+from ...analyzer.ir.graph import Operator
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from ..analyzer.policies.onnxruntime.fusions import weight_before_rms
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import array_of, reshape, sizes
+from ...analyzer.ir.graph import Graph, Operator
+from ...analyzer.policies.onnxruntime.fusions import weight_before_rms
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import array_of, reshape, sizes
 
 BOOL, INT32 = 9, 6
 """``TensorProto.DataType``."""

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import array_of, binary, floating, reshape, scalar, sizes
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import array_of, binary, floating, reshape, scalar, sizes
 
 
 class PlainGemm(Rewrite[Operator]):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator, Tensor
-from .bypass import Bypass, bypass, bypassable
-from .engine import Miss, Parity, Rewrite
-from .tflite import told
+from ...analyzer.ir.graph import Graph, Operator, Tensor
+from ..bypass import Bypass, bypass, bypassable
+from ..engine import Miss, Parity, Rewrite
+from .operands import told
 
 Idle = Callable[[Graph, Operator], "str | None"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator, Tensor
-from .bypass import Bypass, bypass, bypassable
-from .engine import Miss, Parity, Rewrite
+from ...analyzer.ir.graph import Graph, Operator, Tensor
+from ..bypass import Bypass, bypass, bypassable
+from ..engine import Miss, Parity, Rewrite
 
 Idle = Callable[[Graph, Operator], "str | None"]
 """Why the operator does something, None when it changes nothing."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..analyzer.errors import GraphError
-from ..analyzer.ir.graph import BITS, Constant, Graph, Operator
-from .draft import constant_of
-from .engine import Miss, Parity, Rewrite
-from .tflite_values import EVALUATORS
+from ...analyzer.errors import GraphError
+from ...analyzer.ir.graph import BITS, Constant, Graph, Operator
+from ..draft import constant_of
+from ..engine import Miss, Parity, Rewrite
+from .values import EVALUATORS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .permute import Step, steps
-from .tflite import MOST_DIMS, axis_of, integers, ints, moves, padded, reshape, same_quantization, sizes, transpose
-from .views import broadcast_views, reduction_views
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from ..permute import Step, steps
+from ..views import broadcast_views, reduction_views
+from .operands import MOST_DIMS, axis_of, integers, ints, moves, padded, reshape, same_quantization, sizes, transpose
 
 FOUR_DIMS_VERSION = 2
 """Element-wise operators have higher versions for five dimensions and 16-bit types, which delegates take for unknown."""

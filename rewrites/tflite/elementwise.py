@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft, constant_of
-from .engine import Miss, Parity, Rewrite
-from .tflite import integers, moves, number, padded, quantized, reshape, sizes, told, unary
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft, constant_of
+from ..engine import Miss, Parity, Rewrite
+from .operands import integers, moves, number, padded, quantized, reshape, sizes, told, unary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

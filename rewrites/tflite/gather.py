@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .tflite import axis_of, integers, ints, moves, reshape, sizes, take
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import axis_of, integers, ints, moves, reshape, sizes, take
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
-from ..analyzer.ir.graph import Graph, Operator, Quantization, Tensor
-from .draft import Draft
+from ...analyzer.ir.graph import Graph, Operator, Quantization, Tensor
+from ..draft import Draft
 
 if TYPE_CHECKING:
     import numpy as np

@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from ..analyzer.errors import GraphError
-from ..analyzer.ir.graph import BITS, Constant, Graph, Operator, Tensor
-from .draft import Draft, constant_of
-from .engine import Miss, Parity, Rewrite
+from ...analyzer.errors import GraphError
+from ...analyzer.ir.graph import BITS, Constant, Graph, Operator, Tensor
+from ..draft import Draft, constant_of
+from ..engine import Miss, Parity, Rewrite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ..analyzer.ir.graph import Graph, Operator, Tensor
-from .draft import Draft
+from ...analyzer.ir.graph import Graph, Operator, Tensor
+from ..draft import Draft
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .tflite import MOST_DIMS, integers, ints, moves, reshape, sizes, told
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import MOST_DIMS, integers, ints, moves, reshape, sizes, told
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .freeze import learn
+from ..freeze import learn
 
 if TYPE_CHECKING:
-    from ..analyzer.ir.graph import Graph, Shape
-    from ..analyzer.ir.model import Model
+    from ...analyzer.ir.graph import Graph, Shape
+    from ...analyzer.ir.model import Model
 
 
 def infer_onnx(model: Model) -> None:
@@ -16,8 +16,8 @@ def infer_onnx(model: Model) -> None:
 
     Types that the file states stay where inference knows less; a failed inference changes nothing.
     """
-    from ..analyzer.formats.onnx.build import Builder
-    from ..analyzer.formats.onnx.infer import infer_missing
+    from ...analyzer.formats.onnx.build import Builder
+    from ...analyzer.formats.onnx.infer import infer_missing
 
     proto = Builder(model).model()
     _forget_open(proto.graph)
@@ -36,8 +36,8 @@ def infer_onnx(model: Model) -> None:
 
 def _note_plain_shapes(model: Model) -> None:
     """What a runtime will see that carries no values: most shapes are stated in the edited file."""
-    from ..analyzer.formats.onnx.build import Builder
-    from ..analyzer.formats.onnx.carried import note_plain_shapes
+    from ...analyzer.formats.onnx.build import Builder
+    from ...analyzer.formats.onnx.carried import note_plain_shapes
 
     model.graph.attrs.pop("plain_shapes", None)
     note_plain_shapes(
@@ -59,8 +59,8 @@ def _is_closed(info: Any) -> bool:
 
 
 def _type(info: Any) -> tuple[str, Shape]:
-    from ..analyzer.formats.onnx.proto import DTYPES
-    from ..analyzer.formats.onnx.types import INVENTED
+    from ...analyzer.formats.onnx.proto import DTYPES
+    from ...analyzer.formats.onnx.types import INVENTED
 
     if not info.type.HasField("tensor_type"):
         return "unknown", None

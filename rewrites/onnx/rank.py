@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import ints, reduced, reshape, sizes, transpose
-from .permute import Step, steps
-from .views import broadcast_views, reduction_views
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from ..permute import Step, steps
+from ..views import broadcast_views, reduction_views
+from .operands import ints, reduced, reshape, sizes, transpose
 
 MOST_DIMS = 4
 RANK = ("ACL401", "ACL404", "ACL201")
@@ -57,7 +57,7 @@ class MergeReshapesOnnx(Rewrite[Reshaped]):
 
     def apply(self, graph: Graph, found: Reshaped) -> None:
         """Read further up, with a constant target shape."""
-        from .onnx import integers
+        from .operands import integers
 
         draft = Draft(graph, found.op)
         target = integers(draft, found.shape, "shape")

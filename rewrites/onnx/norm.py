@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import binary, floating, reduced, reshape, scalar, sizes, unary
-from .onnx_parts import Parts
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import binary, floating, reduced, reshape, scalar, sizes, unary
+from .parts import Parts
 
 
 class NormParts(Parts):

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from ..analyzer.ir.graph import Graph, Operator
-from .draft import Draft
-from .engine import Miss, Parity, Rewrite
-from .onnx import FLOATS, reduced, reshape, sizes, transpose
+from ...analyzer.ir.graph import Graph, Operator
+from ..draft import Draft
+from ..engine import Miss, Parity, Rewrite
+from .operands import FLOATS, reduced, reshape, sizes, transpose
 
 _TERM = re.compile(r"^[A-Za-z]*(\.\.\.)?[A-Za-z]*$")
 

@@ -1,0 +1,1 @@
+"""Rewrites of ONNX operators, one module a family."""

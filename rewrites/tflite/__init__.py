@@ -1,0 +1,1 @@
+"""Rewrites of TFLite operators, one module a family."""
