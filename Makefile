@@ -36,14 +36,14 @@ lint: $(STAMP) ## Lint and check the format
 	$(BIN)/ruff format --check .
 
 types: $(STAMP) ## Check types strictly, in the package's installed layout
-	$(BIN)/python benchmarks/types_tree.py .work/types
+	$(BIN)/python tools/dev/types_tree.py .work/types
 	MYPYPATH=.work/types $(BIN)/mypy --config-file pyproject.toml -p accelint
 
 bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md
 
 conform: $(STAMP) runtimes ## Measure every pack against its runtime; writes docs/conformance (hours on two cores the first time; answers are kept)
-	$(BIN)/python benchmarks/conform.py
+	$(BIN)/python tools/conformance/conform.py
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -14,6 +14,6 @@ ANSWERS = Path(__file__).parent / "answers.json"
 
 
 def stored_answers() -> dict[str, str]:
-    """What ``registry.answers`` gives, as ``benchmarks/support_pages.py`` stored it; a test holds the two equal."""
+    """What ``registry.answers`` gives, as ``tools/docs/support_pages.py`` stored it; a test holds the two equal."""
     answers: dict[str, str] = json.loads(ANSWERS.read_text(encoding="utf-8"))
     return answers

@@ -1,8 +1,10 @@
-"""What tests share: the helpers beside them are importable by name."""
+"""What tests share: the helpers beside them, the benchmarks' models and the tools are importable by name."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "benchmarks")]
+ROOT = Path(__file__).parent.parent
+FOLDERS = ("tests", "benchmarks", "tools/derive", "tools/conformance", "tools/models", "tools/docs", "tools/dev")
+sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]

@@ -148,7 +148,7 @@ for path in map(Path, sys.argv[1].split(":")):
     for name, function in program.functions.items():
         print(path.name, name, *[op.op_type for op in function.operations if op.op_type != "const"])
 derive = runpy.run_path(sys.argv[2])
-formats = Path(sys.argv[2]).parent.parent / "analyzer" / "formats" / "coreml"
+formats = Path(sys.argv[2]).parents[2] / "analyzer" / "formats" / "coreml"
 print("spec", derive["spec"]() == (formats / "spec.binpb").read_bytes())
 """
 
@@ -161,7 +161,7 @@ def test_coremltools_accepts_what_is_written_and_the_descriptors_are_its_own(tmp
         model.graph.update(op, name="renamed_by_the_test")
         emit(model, tmp_path / f"{name}.mlpackage")
         paths.append(str(tmp_path / f"{name}.mlpackage"))
-    command = [sys.executable, "-c", ORACLE, ":".join(paths), str(ROOT / "fixtures" / "derive_coreml.py")]
+    command = [sys.executable, "-c", ORACLE, ":".join(paths), str(ROOT / "tools" / "derive" / "coreml_schema.py")]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if "No module named 'coremltools'" in answer.stderr:
         pytest.skip("needs coremltools: pip install 'accelint[coreml]'")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'accelint[onnxruntime]'")
 
 
 def test_shapes_are_those_of_the_runtime(tmp_path: Path) -> None:
-    """One in sixteen of the backend node tests and their forms with constants; `python benchmarks/ort_shapes.py` asks about all."""
+    """One in sixteen of the backend node tests and their forms with constants; `python tools/conformance/ort_shapes.py` asks about all."""
     import ort_shapes
 
     wrong = []

@@ -151,7 +151,7 @@ require = [{ attr = "a", eq = 1, one_of = [1] }]
 
 
 def test_the_stored_answers_are_the_rewrites_own() -> None:
-    """``accelint explain`` reads them from a file: `python benchmarks/support_pages.py` writes it anew."""
+    """``accelint explain`` reads them from a file: `python tools/docs/support_pages.py` writes it anew."""
     assert stored_answers() == answers()
 
 

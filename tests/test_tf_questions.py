@@ -1,14 +1,8 @@
-"""The texts of ``benchmarks/tf_questions.py``, without TensorFlow."""
+"""The texts of ``tools/derive/tf_questions.py``, without TensorFlow."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from tf_questions import Input, Question
 
 

@@ -1,15 +1,10 @@
-"""What ``benchmarks/tf_running.py`` takes for a call and ``tf_figures.py`` makes of counts; TensorFlow runs in a worker."""
+"""What ``tools/derive/tf_running.py`` takes for a call and ``tf_figures.py`` makes of counts; TensorFlow runs in a worker."""
 
 from __future__ import annotations
 
-import sys
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
 from tf_asking import Worker
 from tf_figures import figures
 from tf_questions import Question

@@ -54,10 +54,10 @@ def test_every_dtype_has_its_number(upstream: dict[str, dict[str, dict[str, list
 
 def test_the_operator_table_is_the_installed_registrys(tmp_path: Path) -> None:
     """The table is what its script makes of this TensorFlow, where the version is the one it names."""
-    for folder in ("fixtures", "analyzer/formats/tf"):
+    for folder in ("tools/derive", "analyzer/formats/tf"):
         (tmp_path / folder).mkdir(parents=True)
-    shutil.copy(ROOT / "fixtures" / "make_tf_ops.py", tmp_path / "fixtures")
-    subprocess.run([sys.executable, str(tmp_path / "fixtures" / "make_tf_ops.py")], check=True, capture_output=True)
+    shutil.copy(ROOT / "tools" / "derive" / "tf_ops.py", tmp_path / "tools" / "derive")
+    subprocess.run([sys.executable, str(tmp_path / "tools" / "derive" / "tf_ops.py")], check=True, capture_output=True)
     made = (tmp_path / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
     ours = (ROOT / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
     if made[0] != ours[0]:

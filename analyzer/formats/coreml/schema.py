@@ -1,6 +1,6 @@
 """Core ML's protobuf messages, from a descriptor set of our own.
 
-Source: coremltools ``mlmodel/format/*.proto``, derived by ``fixtures/derive_coreml.py``. The messages live in a
+Source: coremltools ``mlmodel/format/*.proto``, derived by ``tools/derive/coreml_schema.py``. The messages live in a
 private pool, so they never meet the same ones of an installed coremltools.
 """
 

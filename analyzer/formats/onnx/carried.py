@@ -4,7 +4,7 @@ ONNX Runtime carries values from Shape operators through fewer operators than on
 known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL: through Cast of a list (not of a
 scalar), Squeeze, Unsqueeze, Gather of one constant index, as a scalar or a list, Concat, Add, Sub, Mul and Div of carried values
 (``onnxruntime/core/graph/data_propagation``); not through Slice, Identity, Where, nor together with constants.
-`python benchmarks/ort_shapes.py` compares.
+`python tools/conformance/ort_shapes.py` compares.
 """
 
 from __future__ import annotations

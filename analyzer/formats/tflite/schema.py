@@ -1,6 +1,6 @@
 """The TFLite schema as tables: what each table's slots hold, each enum's names, each operator's options.
 
-The facts are in ``schema.json``, derived from LiteRT's ``schema.fbs`` by ``fixtures/make_tflite_schema.py``.
+The facts are in ``schema.json``, derived from LiteRT's ``schema.fbs`` by ``tools/derive/tflite_schema.py``.
 """
 
 from __future__ import annotations

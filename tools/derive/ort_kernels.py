@@ -1,6 +1,6 @@
 """Derive the rules of ``onnxruntime/cpu`` from the kernels that the installed ONNX Runtime registers.
 
-``python benchmarks/ort_kernels.py`` writes ``rules/packs/onnxruntime_cpu/kernels.toml``: for every operator the operator sets
+``python tools/derive/ort_kernels.py`` writes ``rules/packs/onnxruntime_cpu/kernels.toml``: for every operator the operator sets
 and element types for which a kernel is registered. A kernel of float32 also serves float16, since ONNX Runtime puts casts around it.
 """
 
@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-TARGET = Path(__file__).parents[1] / "rules" / "packs" / "onnxruntime_cpu" / "kernels.toml"
+TARGET = Path(__file__).parents[2] / "rules" / "packs" / "onnxruntime_cpu" / "kernels.toml"
 OPEN = 2147483647
 DOMAINS = {"": "", "com.microsoft": "com.microsoft:", "ai.onnx.ml": "ai.onnx.ml:"}
 NAMES = {"float": "float32", "double": "float64"}
@@ -185,7 +185,7 @@ def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str
 
 def _document(segments: dict[tuple[str, str], list[Segment]], schemas: Any, newest: int, bodies: set[str]) -> str:
     names = {key: DOMAINS[key[0]] + key[1] for key in segments}
-    lines = ["# Derived by benchmarks/ort_kernels.py from the kernels that onnxruntime registers; do not edit.", ""]
+    lines = ["# Derived by tools/derive/ort_kernels.py from the kernels that onnxruntime registers; do not edit.", ""]
     plain = [names[key] for key in segments if names[key] not in bodies]
     lines += _support(plain, "kernels") + _support(sorted(bodies), "bodies")
     groups: dict[Any, list[tuple[str, int]]] = defaultdict(list)

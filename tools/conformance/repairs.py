@@ -1,6 +1,6 @@
 """Repair, proved: what the runtime does with each model as it was exported, and with what `accelint fix` makes of it.
 
-    python benchmarks/repairs.py TARGET MODELS [--only PATTERN] [--write PAGE]
+    python tools/conformance/repairs.py TARGET MODELS [--only PATTERN] [--write PAGE]
 
 For every model of the folder that is not predicted to be accelerated whole: `accelint verify` of the original, `accelint fix`, and
 `accelint verify` of the result against the original. Open sizes of ONNX models are frozen by rank and dtype as in `SIZES`, those of

@@ -1,6 +1,6 @@
 """The shapes that accelint says ONNX Runtime knows, held against those of ONNX Runtime itself.
 
-    python benchmarks/ort_shapes.py [--limit N] [FOLDER ...]      # needs onnxruntime
+    python tools/conformance/ort_shapes.py [--limit N] [FOLDER ...]      # needs onnxruntime
 
 Asks about the ONNX backend node tests (each plain, and with all inputs but the first as constants) and about every model in the folders.
 Prints how many tensors agree, and the operators behind the others: ``less`` when accelint knows less than the runtime, ``more``

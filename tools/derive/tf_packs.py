@@ -1,6 +1,6 @@
 """Write the packs litert/builtins and litert/flex from what TensorFlow's converter answered (``tf_convertible.py``).
 
-    python benchmarks/tf_packs.py benchmarks/tf_convertible.tsv benchmarks/tf_limits.toml
+    python tools/derive/tf_packs.py tools/derive/tf_convertible.tsv tools/derive/tf_limits.toml
 
 Operators are grouped by what holds for them; the order of groups and names is fixed, so equal tables give equal files. What the table
 tells of integers, of several inputs together and of neighbours is read by hand: ``tf_limits.toml`` has those rules once for both
@@ -22,10 +22,10 @@ from typing import Any
 
 from tf_convertible import by_operator, read
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 PACKS = ROOT / "rules" / "packs"
 OPS = ROOT / "analyzer" / "formats" / "tf" / "ops.tsv"
-TITLE = "# Written by benchmarks/tf_packs.py from benchmarks/tf_convertible.tsv and benchmarks/tf_limits.toml."
+TITLE = "# Written by tools/derive/tf_packs.py from tools/derive/tf_convertible.tsv and tools/derive/tf_limits.toml."
 TAKES = {"litert_builtins": ("builtin",), "litert_flex": ("builtin", "flex")}
 SELECT = ("flex", "refused")
 """Answers that show that an operator is on the Flex delegate's list."""

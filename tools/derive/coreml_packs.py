@@ -1,6 +1,6 @@
 """Write ``rules/packs/coreml_convertible/measured.toml`` from what coremltools answered (``coreml_convertible.py``).
 
-    python benchmarks/coreml_packs.py benchmarks/coreml_convertible.tsv
+    python tools/derive/coreml_packs.py tools/derive/coreml_convertible.tsv
 
 Element types, boolean and enumerated attributes, and inputs whose value the converter needs. The answers are
 those for iOS 15 and hold for every variant. Ranks and open shapes are read by hand (``operators.toml``): they hang on the rest of a call.
@@ -27,7 +27,7 @@ COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 def main() -> None:
     """Read the table, write the file."""
     told = {op: item for op, item in _told(Path(sys.argv[1])).items() if item.base in TAKES and (op, "") not in BY_HAND}
-    lines = ["# Written by benchmarks/coreml_packs.py from benchmarks/coreml_convertible.tsv.", "", *_types(told), *_stored(told)]
+    lines = ["# Written by tools/derive/coreml_packs.py from tools/derive/coreml_convertible.tsv.", "", *_types(told), *_stored(told)]
     OUT.write_text("\n".join(lines).rstrip() + "\n")
 
 

@@ -1,6 +1,6 @@
 """QDQ forms of float ONNX models, as ONNX Runtime's quantizer and its QNN helpers write them, for `accelint conform --corpus`.
 
-    python benchmarks/qdq_models.py .work/models/onnx .work/models/qdq [--kinds u8s8c,qnn16] [--limit N]
+    python tools/models/qdq_models.py .work/models/onnx .work/models/qdq [--kinds u8s8c,qnn16] [--limit N]
 
 A model that the quantizer refuses is named at the end. Calibration data is random: only types and structure matter here.
 """

@@ -1,6 +1,6 @@
 """Hold the replay of LiteRT's partitioner, and of the sort that ranks its pieces, against LiteRT itself.
 
-    python benchmarks/litert_partitions.py [GRAPHS] [TIES]
+    python tools/conformance/litert_partitions.py [GRAPHS] [TIES]
 
 Random graphs: the pieces that XNNPACK made and the count that the GPU delegate gave, against the replay. Ties: chains whose largest
 pieces are of one size; the piece on the GPU is the one whose bits XNNPACK does not give.
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import tflite_models as tflite
 from accelint.analyzer.partitioners.litert import largest, subsets

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-OUT = Path(__file__).parents[1] / "docs" / "conformance"
+OUT = Path(__file__).parents[2] / "docs" / "conformance"
 
 
 def figures(confusion: Mapping[str, Mapping[str, int]], invalid: int = 0, unmapped: int = 0, **parts: Any) -> dict[str, Any]:

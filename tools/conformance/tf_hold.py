@@ -1,6 +1,6 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on fresh calls of raw operators.
 
-    python benchmarks/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B] [--answers FILE] [--kept] [--write]
+    python tools/conformance/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B] [--answers FILE] [--kept] [--write]
 
 A fresh call is one that the table's own call of an operator turns into when several things change at once (element types, attributes,
 ranks, open shapes, stored inputs, sizes), drawn by ``--seed``. Every registered operator that could be called is drawn from alike, those
@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "derive"))
 from tf_asking import Worker
 from tf_convertible import Row, by_operator, read, variations, with_select
 from tf_figures import figures, save
@@ -63,7 +65,7 @@ def main() -> None:
     found = [item for item in found if not item.question.op.startswith(ELSEWHERE)]
     told = {target: _compared(found, target, takes) for target, takes in TAKES.items()}
     options.out.write_text(json.dumps({target: item["wrong"] for target, item in told.items()}, indent=1) + "\n")
-    command = f"python benchmarks/tf_hold.py benchmarks/tf_convertible.tsv OUT.json --seed {options.seed} --each {options.each}"
+    command = f"python tools/conformance/tf_hold.py tools/derive/tf_convertible.tsv OUT.json --seed {options.seed} --each {options.each}"
     command += f" --most {options.most} --write" if options.most else " --write"
     for target, item in told.items():
         print(target, item["counts"])

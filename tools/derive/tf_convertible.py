@@ -1,6 +1,6 @@
 """Ask TensorFlow's converter about every raw operator: TFLite builtin, Select TF op, neither, or not to be asked.
 
-    python benchmarks/tf_convertible.py TABLE.tsv [--ops Abs,Erf]      (operators that TABLE.tsv tells of are not asked again)
+    python tools/derive/tf_convertible.py TABLE.tsv [--ops Abs,Erf]      (operators that TABLE.tsv tells of are not asked again)
 
 Every operator that TensorFlow registers is called in ways that its shape function takes (``tf_questions.py``), for the element types that
 its first type attribute allows. Of an operator that has a builtin, everything else is varied then, one thing at a time: the other type
@@ -24,7 +24,7 @@ from typing import Any
 from tf_asking import Answer, Worker
 from tf_questions import EDGE, HANDLES, INNER, Calls, Input, Question, default, definition
 
-TABLE = Path(__file__).parents[1] / "analyzer" / "formats" / "tf" / "ops.tsv"
+TABLE = Path(__file__).parents[2] / "analyzer" / "formats" / "tf" / "ops.tsv"
 GOOD = ("builtin", "converts")
 ORDER = [*GOOD, "flex", "custom", "illegal", "refused", "other", "crash"]
 INTS = (-1, 0, 1, 2, 3, 4, 8)

@@ -1,6 +1,6 @@
 """How much of the generated TFLite corpus the reference interpreter accepts, per operator.
 
-    python benchmarks/tflite_corpus.py [OPERATOR ...] [--seed N] [--output FILE]
+    python tools/conformance/tflite_corpus.py [OPERATOR ...] [--seed N] [--output FILE]
 
 Each model is loaded and its tensors allocated with the builtin kernels and no delegate, in a process that is started
 again after the model that took it down. A model counts as accepted when that succeeds and every output then has the

@@ -1,6 +1,6 @@
 """Ask coremltools' TensorFlow converter about every operator that it registers, as ``tf_convertible.py`` asks TensorFlow's.
 
-    python benchmarks/coreml_convertible.py TABLE.tsv [--target iOS15] [--ops Abs,Erf]
+    python tools/derive/coreml_convertible.py TABLE.tsv [--target iOS15] [--ops Abs,Erf]
 
 The answers are ``converts`` and ``refused``, with coremltools' words. Operators that are not registered need no question: the
 converter stops at them by name.

@@ -1,10 +1,10 @@
 """`make conform`: every pack whose runtime is here, or whose answers are recorded, held against it.
 
-    python benchmarks/conform.py [TARGET ...] [--limit N] [--models DIR] [--jobs N] [--summary]
+    python tools/conformance/conform.py [TARGET ...] [--limit N] [--models DIR] [--jobs N] [--summary]
 
 Writes docs/conformance/<target>.json and .md, and docs/conformance/README.md with the figures of all of them; what people wrote about a
 target stands in docs/conformance/notes and is appended to its page. Whole models lie in a folder for each dialect under --models
-(``onnx/``, ``tflite/``); benchmarks/whole_models.py makes them. The runtime's answers are kept, so an interrupted run goes on where it
+(``onnx/``, ``tflite/``); tools/models/whole_models.py makes them. The runtime's answers are kept, so an interrupted run goes on where it
 stopped; ``--summary`` asks nothing and writes README.md anew.
 """
 
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "conformance"
 LIMITS = {
     "onnxruntime/qnn": 1500, "onnxruntime/webgpu": 1500, "onnxruntime/openvino": 3000, "onnxruntime/cpu": 3000, "litert/gpu": 2000,
@@ -108,7 +108,7 @@ def summary() -> str:
     """A row a target and corpus: the figures, and whether they are what is asked."""
     lines = [
         "# Predictions against the runtimes", "",
-        "Written by `make conform` (`python benchmarks/conform.py`) from the JSON files beside it; each page has its date, versions and",
+        "Written by `make conform` (`python tools/conformance/conform.py`) from the JSON files beside it; each page has its date, versions and",
         f"sample. Asked: of generated and node-test models at least {ASKED['agreement']:.1%} of the operators right, at most",
         f"{ASKED['false_accelerated']:.1%} falsely accelerated, at most {ASKED['unknown']:.0%} unknown (which is never right); of whole",
         f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of {WHOLE['partitions']:.0%} of the models; of",

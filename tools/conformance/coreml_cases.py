@@ -1,6 +1,6 @@
 """Hold the Core ML packs against the measured programs and write docs/conformance/coreml_ane.md.
 
-Run: python benchmarks/coreml_cases.py [output.md]
+Run: python tools/conformance/coreml_cases.py [output.md]
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from accelint.analyzer.conform.corpora.mil.cases import programs, read_table, sa
 from accelint.analyzer.conform.corpora.mil.corpus import cases
 from accelint.rules.registry import choose
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "conformance" / "coreml_ane.md"
 MARK = "## Conflicts between sources"
 
@@ -58,7 +58,7 @@ def main(page: Path) -> None:
         "# Core ML on the Neural Engine: the packs against measured programs",
         "",
         f"{len(rows)} cases, {len(list(cases()))} programs. Data of the packs: {pack.runtime} {pack.version}, {pack.date}. "
-        "Made by `python benchmarks/coreml_cases.py`.",
+        "Made by `python tools/conformance/coreml_cases.py`.",
         "",
         "The answers were measured by others on an M4 with macOS 27.0.1 (`rules/packs/coreml_ane/cases.tsv` names the source) and are what",
         "MLComputePlan lists as supported. The programs are built again from the names of the cases; nothing here was run on a Mac.",

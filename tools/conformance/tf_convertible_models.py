@@ -1,9 +1,9 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on whole models.
 
-python benchmarks/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
-python benchmarks/tf_convertible_models.py hold FOLDER OUT.md
-python benchmarks/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15 coreml/convertible:ios18
-python benchmarks/tf_convertible_models.py write FOLDER TARGET       (as hold; the figures go into docs/conformance)
+python tools/conformance/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
+python tools/conformance/tf_convertible_models.py hold FOLDER OUT.md
+python tools/conformance/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15 coreml/convertible:ios18
+python tools/conformance/tf_convertible_models.py write FOLDER TARGET       (as hold; the figures go into docs/conformance)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "models"))
 from tf_figures import figures, save
 
 TARGETS = {"litert/builtins": False, "litert/flex": True}
@@ -328,7 +329,7 @@ def main() -> None:
         return
     if sys.argv[1] == "write":
         rows, target = hold(Path(sys.argv[2]), sys.argv[3:4]), sys.argv[3]
-        command = f"python benchmarks/tf_convertible_models.py write FOLDER {target}"
+        command = f"python tools/conformance/tf_convertible_models.py write FOLDER {target}"
         save(target, "models", counted(rows, target in TARGETS), command, "tensorflow" if target in TARGETS else "coremltools")
         return
     Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]), sys.argv[4:] or list(TARGETS))))

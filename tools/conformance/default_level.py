@@ -1,6 +1,6 @@
 """`accelint check --optimized` against ONNX Runtime at its default optimization level, over folders of models.
 
-    python benchmarks/default_level.py onnxruntime/qnn:sm8650 FOLDER ...
+    python tools/conformance/default_level.py onnxruntime/qnn:sm8650 FOLDER ...
 
 Counts models whose verdict in kind (full, partial, none, rejected) is the runtime's, and whose partition count is.
 """

@@ -1,8 +1,8 @@
 """Whole models with random weights, for `make conform`: what users export, small enough to run everywhere.
 
-    python benchmarks/whole_models.py torch .work/models/onnx      # needs torch, onnxscript, transformers
-    python benchmarks/whole_models.py more .work/models/more       # needs torchvision and onnxruntime as well
-    python benchmarks/whole_models.py keras .work/models/tflite    # needs tensorflow
+    python tools/models/whole_models.py torch .work/models/onnx      # needs torch, onnxscript, transformers
+    python tools/models/whole_models.py more .work/models/more       # needs torchvision and onnxruntime as well
+    python tools/models/whole_models.py keras .work/models/tflite    # needs tensorflow
 
 Not stored: about 60 models of up to 40 MB. A model that does not export is named at the end with its error.
 """

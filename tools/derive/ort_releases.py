@@ -1,6 +1,6 @@
 """Derive what older releases of ONNX Runtime had no CPU kernel for, as rules with an end, from the kernels that they register.
 
-``python benchmarks/ort_releases.py`` installs each release below into .work/releases, lists its kernels in a process of its own, and writes
+``python tools/derive/ort_releases.py`` installs each release below into .work/releases, lists its kernels in a process of its own, and writes
 ``rules/packs/onnxruntime_cpu/releases.toml`` beside ``kernels.toml``, which has the newest. Providers that come with an older ONNX Runtime
 (`host` in their packs) leave operators to that release's CPU kernels: what it lacks stops the session.
 """
@@ -17,7 +17,7 @@ from typing import Any
 
 from ort_kernels import DOMAINS, ORDER, Combination, Place, _case, _combination, _matches, _slug, _sorted, _with_bodies
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "rules" / "packs" / "onnxruntime_cpu" / "releases.toml"
 RELEASES = ("1.24.1", "1.25.0", "1.25.1", "1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.0", "1.31.0", "1.31.1")
 LISTED = """
@@ -103,7 +103,7 @@ def _of(kernels: Any, start: int, schema: Any) -> list[Combination]:
 
 
 def _document(gaps: dict[Gap, str]) -> str:
-    lines = ["# Derived by benchmarks/ort_releases.py from the kernels that releases of onnxruntime register; do not edit.", ""]
+    lines = ["# Derived by tools/derive/ort_releases.py from the kernels that releases of onnxruntime register; do not edit.", ""]
     for (name, (start, end), place, types), release in gaps.items():
         lines += _rule(name, start, end, place, types, release)
     return "\n".join(lines).rstrip() + "\n"

@@ -1,7 +1,7 @@
 """The support matrix and a page for each target, generated from the packs.
 
-python benchmarks/support_pages.py            # writes docs/support
-python benchmarks/support_pages.py --check    # exits with 1 when the committed pages are not what the packs say
+python tools/docs/support_pages.py            # writes docs/support
+python tools/docs/support_pages.py --check    # exits with 1 when the committed pages are not what the packs say
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from accelint.rules.folders import pack_folders
 from accelint.rules.outline import Outline
 from accelint.rules.wording import say
 
-OUT = Path(__file__).parent.parent / "docs" / "support"
+OUT = Path(__file__).parents[2] / "docs" / "support"
 DIALECTS = {
     "onnx": "ONNX", "tflite": "TensorFlow Lite", "tf": "TensorFlow", "mil": "Core ML ML Program", "nn": "Core ML NeuralNetwork",
 }  # fmt: skip
@@ -36,7 +36,7 @@ def file_name(pack: Outline) -> str:
 
 
 def index(packs: list[Outline]) -> str:
-    lines = ["# Support", "", "Generated from the packs by `python benchmarks/support_pages.py`.", "", "Operators by targets: "]
+    lines = ["# Support", "", "Generated from the packs by `python tools/docs/support_pages.py`.", "", "Operators by targets: "]
     lines[-1] += ", ".join(f"[{title}]({dialect}.md)" for dialect, title in DIALECTS.items()) + "."
     lines += ["", "| target | variants | runtime | date | operators | rules | evidence |", "|---|---|---|---|---|---|---|"]
     for pack in packs:
