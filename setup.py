@@ -1,4 +1,6 @@
-"""The package list, derived from the folders: ``analyzer``, ``rules`` and ``rewrites`` install as subpackages of ``accelint``."""
+"""The package list, derived from the folders: ``analyzer``, ``rules`` and ``rewrites`` install as subpackages
+of ``accelint``.
+"""
 
 from setuptools import find_packages, setup
 

@@ -46,7 +46,8 @@ def same_file(left: Path, right: Path) -> bool:
 def atomic(target: Path, *, source: Path | None = None, folder: bool = False) -> Iterator[Path]:
     """Give a path beside ``target`` to write to; it becomes ``target`` only when the block ends well.
 
-    Raises UsageError when ``target`` is ``source`` (outputs are never written over the input) or its folder is missing or closed.
+    Raises UsageError when ``target`` is ``source`` (outputs are never written over the input) or its folder
+    is missing or closed.
     """
     if source is not None and same_file(source, target):
         raise UsageError(f"{target} is the input: give another output path")
@@ -58,7 +59,9 @@ def atomic(target: Path, *, source: Path | None = None, folder: bool = False) ->
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=parent))
     except OSError as error:
-        raise UsageError(f"the folder {parent} cannot be written to ({error.strerror}): give another output path") from error
+        raise UsageError(
+            f"the folder {parent} cannot be written to ({error.strerror}): give another output path"
+        ) from error
     try:
         draft = scratch / target.name
         if folder:

@@ -35,7 +35,9 @@ def transformer(path: Path, blocks: int, *, width: int = 64, steps: int = 16) ->
         kt = add("Transpose", [k], p + "kt", [1, width, steps], perm=[0, 2, 1])
         score = add("Softmax", [add("MatMul", [q, kt], p + "s", scores)], p + "a", scores, axis=-1)
         mixed = add("Add", [add("MatMul", [score, v], p + "m", full), x], p + "r", full)
-        up = add("Relu", [add("MatMul", [mixed, weight(p + "wu", width, width)], p + "u", full)], p + "h", full)
+        up = add(
+            "Relu", [add("MatMul", [mixed, weight(p + "wu", width, width)], p + "u", full)], p + "h", full
+        )
         x = up
     graph = helper.make_graph(
         nodes, "encoder",
@@ -56,18 +58,24 @@ def _varint(value: int) -> bytes:
 
 
 def with_weights(source: Path, target: Path, total: int, *, external: bool) -> None:
-    """A copy of an ONNX model whose first weights together hold ``total`` bytes of zeros, as holes of a sparse file."""
+    """A copy of an ONNX model whose first weights together hold ``total`` bytes of zeros, as holes of a
+    sparse file.
+    """
     model = onnx.load(source)
     count = 4
     rows = total // count // 4 // 1024
     names = [f"extra_{index}" for index in range(count)]
     for name in names:
         model.graph.node.append(helper.make_node("Identity", [name], [name + "_out"], name="use_" + name))
-        model.graph.output.append(helper.make_tensor_value_info(name + "_out", TensorProto.FLOAT, [rows, 1024]))
+        model.graph.output.append(
+            helper.make_tensor_value_info(name + "_out", TensorProto.FLOAT, [rows, 1024])
+        )
     each = rows * 1024 * 4
     if external:
         for index, name in enumerate(names):
-            tensor = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[rows, 1024], data_location=TensorProto.EXTERNAL)
+            tensor = TensorProto(
+                name=name, data_type=TensorProto.FLOAT, dims=[rows, 1024], data_location=TensorProto.EXTERNAL
+            )
             for key, value in (("location", "weights.bin"), ("offset", index * each), ("length", each)):
                 tensor.external_data.add(key=key, value=str(value))
             model.graph.initializer.append(tensor)
@@ -79,7 +87,11 @@ def with_weights(source: Path, target: Path, total: int, *, external: bool) -> N
     model.ClearField("graph")
     heads = []
     for name in names:
-        head = TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[rows, 1024]).SerializeToString() + b"\x4a" + _varint(each)
+        head = (
+            TensorProto(name=name, data_type=TensorProto.FLOAT, dims=[rows, 1024]).SerializeToString()
+            + b"\x4a"
+            + _varint(each)
+        )
         heads.append(b"\x2a" + _varint(len(head) + each) + head)
     size = len(graph) + sum(len(head) + each for head in heads)
     with target.open("wb") as stream:

@@ -79,7 +79,10 @@ def cold_start(folder: Path) -> list[Row]:
         "--help": ([*ACCELINT, "--help"], 1 / 3),
         "targets": ([*ACCELINT, "targets"], 1 / 3),
         "explain ACL503": ([*ACCELINT, "explain", "ACL503"], 1 / 3),
-        "explain Resize --target onnxruntime/qnn": ([*ACCELINT, "explain", "Resize", "--target", "onnxruntime/qnn"], 1 / 3),
+        "explain Resize --target onnxruntime/qnn": (
+            [*ACCELINT, "explain", "Resize", "--target", "onnxruntime/qnn"],
+            1 / 3,
+        ),
     }
     base, times = [], {name: [] for name in commands}  # type: ignore[var-annotated]
     for _ in range(7):
@@ -90,7 +93,14 @@ def cold_start(folder: Path) -> list[Row]:
     rows = []
     for name, (_, bound) in commands.items():
         ratio = statistics.median(times[name]) / whole
-        rows.append(Row(f"cold `{name}` / ORT usability checker ({whole:.2f} s)", f"{ratio:.2f}", f"<= {bound:.2f}", ratio <= bound))
+        rows.append(
+            Row(
+                f"cold `{name}` / ORT usability checker ({whole:.2f} s)",
+                f"{ratio:.2f}",
+                f"<= {bound:.2f}",
+                ratio <= bound,
+            )
+        )
     return rows
 
 
@@ -111,8 +121,12 @@ def weights(folder: Path) -> list[Row]:
     for name, (light, model, target) in heavy.items():
         before, after = cost(check(light, target), 5), cost(check(model, target), 5)
         memory, seconds = (after.rss - before.rss) / 1024, after.wall - before.wall
-        rows.append(Row(f"1.5 GB of weights, {name}: memory added", f"{memory:.0f} MB", "< 100 MB", memory < 100))
-        rows.append(Row(f"1.5 GB of weights, {name}: time added", f"{seconds:.2f} s", "< 0.5 s", seconds < 0.5))
+        rows.append(
+            Row(f"1.5 GB of weights, {name}: memory added", f"{memory:.0f} MB", "< 100 MB", memory < 100)
+        )
+        rows.append(
+            Row(f"1.5 GB of weights, {name}: time added", f"{seconds:.2f} s", "< 0.5 s", seconds < 0.5)
+        )
     return rows
 
 
@@ -132,16 +146,33 @@ def large_graphs(folder: Path) -> list[Row]:
 
     targets = ("onnxruntime/qnn:sm8650", "onnxruntime/qnn:sm8550", "onnxruntime/qnn:sm8750")
     sizes = {blocks: transformer(folder / f"g{blocks}.onnx", blocks) for blocks in (1000, 2000, 10000)}
-    times = {nodes: cost(check(folder / f"g{blocks}.onnx", *targets), 3 if nodes < 50_000 else 1).cpu for blocks, nodes in sizes.items()}
+    times = {
+        nodes: cost(check(folder / f"g{blocks}.onnx", *targets), 3 if nodes < 50_000 else 1).cpu
+        for blocks, nodes in sizes.items()
+    }
     small, middle, big = sorted(times)
     each_small, each_big = times[small] / small, times[big] / big
     return [
-        Row(f"{middle} operators, three targets: CPU time", f"{times[middle]:.2f} s", "<= 4 s", times[middle] <= 4),
-        Row(f"time an operator, {big} / {small}", f"{each_big / each_small:.2f}", "<= 1.50", each_big / each_small <= 1.5),
+        Row(
+            f"{middle} operators, three targets: CPU time",
+            f"{times[middle]:.2f} s",
+            "<= 4 s",
+            times[middle] <= 4,
+        ),
+        Row(
+            f"time an operator, {big} / {small}",
+            f"{each_big / each_small:.2f}",
+            "<= 1.50",
+            each_big / each_small <= 1.5,
+        ),
     ]
 
 
-BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {"cold_start": cold_start, "weights": weights, "large_graphs": large_graphs}
+BENCHMARKS: dict[str, Callable[[Path], list[Row]]] = {
+    "cold_start": cold_start,
+    "weights": weights,
+    "large_graphs": large_graphs,
+}
 
 
 def main() -> int:
@@ -153,7 +184,10 @@ def main() -> int:
     for name in options.names or BENCHMARKS:
         with tempfile.TemporaryDirectory(dir=os.environ.get("ACCELINT_BENCH_DIR")) as folder:
             for row in BENCHMARKS[name](Path(folder)):
-                print(f"{'ok  ' if row.holds else 'MISS'}  {row.name}: {row.measured} (asked: {row.bound})", flush=True)
+                print(
+                    f"{'ok  ' if row.holds else 'MISS'}  {row.name}: {row.measured} (asked: {row.bound})",
+                    flush=True,
+                )
                 rows.append(row)
     if options.write:
         write(options.write, rows)
@@ -164,12 +198,21 @@ def write(path: Path, rows: list[Row]) -> None:
     names = ("accelint", "onnx", "onnxruntime", "networkx", "numpy", "protobuf", "typer")
     versions = ", ".join(f"{name} {version(name)}" for name in names)
     lines = [
-        "# Benchmarks", "",
-        "Printed by `make bench`, each figure from one run on one machine; ratios carry over to other machines, seconds do not.", "",
+        "# Benchmarks",
+        "",
+        "Printed by `make bench`, each figure from one run on one machine; ratios carry over "
+        "to other machines, seconds do not.",
+        "",
         f"{date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores, {versions}",
-        "", "| figure | measured | asked | |", "|---|---|---|---|",
-        *(f"| {row.name} | {row.measured} | {row.bound} | {'ok' if row.holds else '**missed**'} |" for row in rows), "",
-    ]  # fmt: skip
+        "",
+        "| figure | measured | asked | |",
+        "|---|---|---|---|",
+        *(
+            f"| {row.name} | {row.measured} | {row.bound} | {'ok' if row.holds else '**missed**'} |"
+            for row in rows
+        ),
+        "",
+    ]
     path.write_text("\n".join(lines))
 
 

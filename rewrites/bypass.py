@@ -23,9 +23,15 @@ class Bypass:
 def bypassable(graph: Graph, op: Operator, source: str, result: str) -> Bypass | Miss:
     """Whether the readers of ``result`` can read ``source``.
 
-    An output of the graph keeps its name, so the writer of ``source`` must be free to write it under that name.
+    An output of the graph keeps its name, so the writer of ``source`` must be free to write it under that
+    name.
     """
-    if any(result in body.captures() for reader in graph.consumers(result) for body in reader.graphs.values() if body.outer is not None):
+    if any(
+        result in body.captures()
+        for reader in graph.consumers(result)
+        for body in reader.graphs.values()
+        if body.outer is not None
+    ):
         return Miss("a body reads its result")
     if result not in graph.outputs:
         return Bypass(op, source, result)
@@ -34,13 +40,20 @@ def bypassable(graph: Graph, op: Operator, source: str, result: str) -> Bypass |
         return Miss("it connects an input, a constant or an outer tensor to an output of the graph")
     if source in graph.outputs:
         return Miss("its input is an output of the graph, too")
-    if any(source in body.captures() for reader in graph.consumers(source) for body in reader.graphs.values() if body.outer is not None):
+    if any(
+        source in body.captures()
+        for reader in graph.consumers(source)
+        for body in reader.graphs.values()
+        if body.outer is not None
+    ):
         return Miss("a body reads its input")
     return Bypass(op, source, result)
 
 
 def bypass(graph: Graph, found: Bypass) -> None:
-    """Remove the operator; its readers read ``source``, or ``source`` is written under the name of the graph's output."""
+    """Remove the operator; its readers read ``source``, or ``source`` is written under the name of the
+    graph's output.
+    """
     op, source, result = found.op, found.source, found.result
     _keep_shape(graph, source, result)
     if result not in graph.outputs:
@@ -51,7 +64,10 @@ def bypass(graph: Graph, found: Bypass) -> None:
     assert writer is not None
     outputs = tuple(result if name == source else name for name in writer.outputs)
     readers = [reader for reader in graph.consumers(source) if reader is not op]
-    moved = [replace(reader, inputs=tuple(result if name == source else name for name in reader.inputs)) for reader in readers]
+    moved = [
+        replace(reader, inputs=tuple(result if name == source else name for name in reader.inputs))
+        for reader in readers
+    ]
     graph.replace((writer, *readers, op), (replace(writer, outputs=outputs), *moved))
 
 

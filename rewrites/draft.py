@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOWEST_VERSIONS = {"BROADCAST_TO": 2}
-"""The lowest registered version of TFLite operators whose version 1 no kernel takes. Source: LiteRT, tflite/core/kernels/register.cc."""
+"""The lowest registered version of TFLite operators whose version 1 no kernel takes. Source: LiteRT,
+tflite/core/kernels/register.cc.
+"""
 SECOND_FOR_INT8 = ("TRANSPOSE", "SLICE", "STRIDED_SLICE", "GATHER", "CONCATENATION", "SPLIT", "TILE")
-"""TFLite operators whose int8 form is version 2. Source: LiteRT, tflite/converter/tools/versioning/op_version.cc."""
+"""TFLite operators whose int8 form is version 2. Source: LiteRT,
+tflite/converter/tools/versioning/op_version.cc.
+"""
 
 
 def constant_of(array: NDArray[Any] | np.generic, dtype: str | None = None) -> Constant:
@@ -53,7 +57,9 @@ class Draft:
         self.tensors[name] = Tensor(name, dtype, shape, quant=quant)
         return name
 
-    def constant(self, array: NDArray[Any] | np.generic, dtype: str | None = None, stem: str = "const") -> str:
+    def constant(
+        self, array: NDArray[Any] | np.generic, dtype: str | None = None, stem: str = "const"
+    ) -> str:
         """A new constant's name."""
         const = constant_of(array, dtype)
         name = self.graph.fresh(f"{self.like.label}/{stem}")
@@ -70,7 +76,9 @@ class Draft:
         domain: str = "",
         version: int | None = None,
     ) -> Operator:
-        """A new operator that writes the named tensors; the attributes that its dialect always stores are filled in."""
+        """A new operator that writes the named tensors; the attributes that its dialect always stores are
+        filled in.
+        """
         op = Operator(
             id=self.graph.fresh_id(),
             type=type,
@@ -97,7 +105,9 @@ class Draft:
         version: int | None = None,
         to: str | None = None,
     ) -> str:
-        """A new operator with one result, whose name is given back; ``to`` writes an existing tensor instead of a new one."""
+        """A new operator with one result, whose name is given back; ``to`` writes an existing tensor instead
+        of a new one.
+        """
         name = to or self.tensor(dtype, shape, quant, type.lower())
         if version is None and self.graph.dialect == "tflite" and dtype == "int8" and type in SECOND_FOR_INT8:
             version = 2
@@ -111,23 +121,32 @@ class Draft:
         return kept
 
     def finish(self, name: str, to: str) -> None:
-        """Let the value ``name`` be written as ``to``, a tensor of the graph; an input or constant is copied by an Identity (ONNX)."""
+        """Let the value ``name`` be written as ``to``, a tensor of the graph; an input or constant is copied
+        by an Identity (ONNX).
+        """
         made = next((index for index, op in enumerate(self.ops) if name in op.outputs), None)
         if made is None or to in self.tensors:
             self.op("Identity", (name,), (to,))
             return
-        self.ops = [replace(op, inputs=_renamed(op.inputs, name, to), outputs=_renamed(op.outputs, name, to)) for op in self.ops]
+        self.ops = [
+            replace(op, inputs=_renamed(op.inputs, name, to), outputs=_renamed(op.outputs, name, to))
+            for op in self.ops
+        ]
         self.tensors.pop(name, None)
 
     def commit(self, old: Iterable[Operator]) -> None:
-        """Replace the operators by what was collected. Raises GraphError, and changes nothing, when that breaks the graph."""
+        """Replace the operators by what was collected. Raises GraphError, and changes nothing, when that
+        breaks the graph.
+        """
         self.graph.replace(old, self.ops, self.tensors.values())
 
     def _name(self, type: str) -> str:
         return f"{self.like.label}/{type}" if not self.ops else f"{self.like.label}/{type}_{len(self.ops)}"
 
     def _version(self, type: str, domain: str) -> int:
-        return self.graph.opsets.get(domain, 1) if self.graph.dialect == "onnx" else LOWEST_VERSIONS.get(type, 1)
+        return (
+            self.graph.opsets.get(domain, 1) if self.graph.dialect == "onnx" else LOWEST_VERSIONS.get(type, 1)
+        )
 
     def _attributes(self, type: str, attrs: Mapping[str, Any]) -> dict[str, Any]:
         if self.graph.dialect != "tflite":

@@ -1,7 +1,7 @@
 """The engine: what a rewrite is, and running rewrites until nothing changes.
 
-A rewrite matches first and edits after. A guard that does not hold is a ``Miss`` with its reason, so that a user can be
-told why a model was left as it is.
+A rewrite matches first and edits after. A guard that does not hold is a ``Miss`` with its reason, so that a
+user can be told why a model was left as it is.
 """
 
 from __future__ import annotations
@@ -61,8 +61,9 @@ class Rewrite(ABC, Generic[Found]):
         root: operator types that it starts from.
         parity: the promise about the numbers.
         after: ids of rewrites that run before this one.
-        answers: finding codes and names of pack rules that it repairs; empty for the clean-ups that always run.
-        atomic: ``apply`` makes one edit, or edits that cannot be refused after the first: nothing is to be put back.
+        answers: finding codes and names of pack rules that it repairs; empty for the clean-ups that always
+        run. atomic: ``apply`` makes one edit, or edits that cannot be refused after the first: nothing is to
+        be put back.
     """
 
     id: ClassVar[str]
@@ -138,7 +139,9 @@ def _operators(graph: Graph, bodies: bool) -> Iterator[tuple[Graph, Operator]]:
 
 
 def ordered(rewrites: Iterable[AnyRewrite]) -> tuple[AnyRewrite, ...]:
-    """By their declared order, ids deciding between equals; raises GraphError on a circle or an unknown id."""
+    """By their declared order, ids deciding between equals; raises GraphError on a circle or an unknown
+    id.
+    """
     waiting = {rewrite.id: rewrite for rewrite in sorted(rewrites, key=lambda rewrite: rewrite.id)}
     known, result = set(waiting), []
     unknown = sorted({id for rewrite in waiting.values() for id in rewrite.after} - known)

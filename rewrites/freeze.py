@@ -1,7 +1,9 @@
-"""Freezing shapes: the sizes that the user names are written into the model, and what follows from them is worked out.
+"""Freezing shapes: the sizes that the user names are written into the model, and what follows from them is
+worked out.
 
-A freeze is a change of the model's contract that the user asks for, so nothing is guessed: names that the model does not
-have, and sizes that contradict it or each other, are a UsageError that lists the names there are.
+A freeze is a change of the model's contract that the user asks for, so nothing is guessed: names that the
+model does not have, and sizes that contradict it or each other, are a UsageError that lists the names there
+are.
 """
 
 from __future__ import annotations
@@ -30,7 +32,9 @@ Fold = Callable[[Graph], Mapping[str, int]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One ``--freeze NAME=SIZES``: a symbol's or the batch's size, or an input's shape (None keeps a dimension)."""
+    """One ``--freeze NAME=SIZES``: a symbol's or the batch's size, or an input's shape (None keeps a
+    dimension).
+    """
 
     name: str
     sizes: tuple[int | None, ...]
@@ -44,7 +48,9 @@ class Request:
 
 @dataclass(frozen=True)
 class Frozen:
-    """What a freeze did: new shapes of inputs and outputs, the symbols' values, folded operators, and what stays unknown."""
+    """What a freeze did: new shapes of inputs and outputs, the symbols' values, folded operators, and what
+    stays unknown.
+    """
 
     symbols: Mapping[str, int]
     inputs: Mapping[str, Shape]
@@ -130,10 +136,13 @@ def _decide(graph: Graph, requests: Sequence[Request]) -> tuple[dict[str, Shape]
         elif request.name == "batch":
             for name in _batched(graph, request):
                 shape = shapes[name] or ()
-                shapes[name] = _merge(name, shape, replace(request, sizes=(request.single, *[None] * (len(shape) - 1))), symbols)
+                shapes[name] = _merge(
+                    name, shape, replace(request, sizes=(request.single, *[None] * (len(shape) - 1))), symbols
+                )
         else:
             raise UsageError(
-                f"--freeze {request.text!r}: the model has no symbol or input of that name: {_names(graph, known, request.name)}"
+                f"--freeze {request.text!r}: the model has no symbol or input of that name: "
+                f"{_names(graph, known, request.name)}"
             )
     values = {name: value for name, (value, _) in symbols.items()}
     frozen = {name: _filled(shape, values) for name, shape in shapes.items()}
@@ -141,7 +150,9 @@ def _decide(graph: Graph, requests: Sequence[Request]) -> tuple[dict[str, Shape]
 
 
 def free_symbols(graph: Graph) -> list[str]:
-    """Names of the symbolic dimensions of the graph's inputs, in order. Others depend on these, or on data."""
+    """Names of the symbolic dimensions of the graph's inputs, in order. Others depend on these, or on
+    data.
+    """
     shapes = [graph.tensor(name).shape or () for name in graph.inputs]
     return list(dict.fromkeys(dim for shape in shapes for dim in shape if isinstance(dim, str)))
 
@@ -155,26 +166,41 @@ def _names(graph: Graph, symbols: Sequence[str], word: str) -> str:
 def _bind(symbols: dict[str, tuple[int, str]], name: str, value: int, text: str) -> None:
     before = symbols.setdefault(name, (value, text))
     if before[0] != value:
-        raise UsageError(f"--freeze {text!r} says {name}={value}, and {before[1]!r} says {name}={before[0]}: give it one size")
+        raise UsageError(
+            f"--freeze {text!r} says {name}={value}, and {before[1]!r} says "
+            f"{name}={before[0]}: give it one size"
+        )
 
 
 def _merge(name: str, shape: Shape, request: Request, symbols: dict[str, tuple[int, str]]) -> Shape:
     if shape is None:
         if None in request.sizes:
-            raise UsageError(f"--freeze {request.text!r}: the rank of {name!r} is not known, so every size must be given")
+            raise UsageError(
+                f"--freeze {request.text!r}: the rank of {name!r} is not known, so every size must be given"
+            )
         return request.sizes
     if len(request.sizes) != len(shape):
-        raise UsageError(f"--freeze {request.text!r} has {len(request.sizes)} sizes, but {name!r} is {shown(shape)}")
+        raise UsageError(
+            f"--freeze {request.text!r} has {len(request.sizes)} sizes, but {name!r} is {shown(shape)}"
+        )
     return tuple(_size(name, shape, axis, size, request, symbols) for axis, size in enumerate(request.sizes))
 
 
-def _size(name: str, shape: tuple[Dim, ...], axis: int, size: int | None, request: Request, symbols: dict[str, tuple[int, str]]) -> Dim:
+def _size(
+    name: str,
+    shape: tuple[Dim, ...],
+    axis: int,
+    size: int | None,
+    request: Request,
+    symbols: dict[str, tuple[int, str]],
+) -> Dim:
     dim = shape[axis]
     if size is None or dim == size:
         return dim
     if isinstance(dim, int):
         raise UsageError(
-            f"--freeze {request.text!r}: {name!r} is {shown(shape)}, its size at axis {axis} is {dim} and cannot become {size}"
+            f"--freeze {request.text!r}: {name!r} is {shown(shape)}, its size at axis {axis} "
+            f"is {dim} and cannot become {size}"
         )
     if isinstance(dim, str):
         _bind(symbols, dim, size, request.text)
@@ -197,7 +223,11 @@ def _batched(graph: Graph, request: Request) -> list[str]:
 
 
 def _filled(shape: Shape, symbols: Mapping[str, int]) -> Shape:
-    return None if shape is None else tuple(symbols.get(dim, dim) if isinstance(dim, str) else dim for dim in shape)
+    return (
+        None
+        if shape is None
+        else tuple(symbols.get(dim, dim) if isinstance(dim, str) else dim for dim in shape)
+    )
 
 
 def _graphs(model: Model) -> list[Graph]:
@@ -215,12 +245,16 @@ def _substitute(graph: Graph, symbols: Mapping[str, int]) -> None:
 
 def _with_shape(tensor: Tensor, shape: Shape) -> Tensor:
     """The tensor in a shape; what the format stored about the unknown one is dropped."""
-    attrs = {key: value for key, value in tensor.attrs.items() if key not in ("shape_signature", "stored_shape")}
+    attrs = {
+        key: value for key, value in tensor.attrs.items() if key not in ("shape_signature", "stored_shape")
+    }
     return replace(tensor, shape=shape, attrs=attrs)
 
 
 def learn(graph: Graph, name: str, dtype: str, shape: Shape) -> bool:
-    """Take over what inference found out about a tensor; known sizes stay. Returns whether anything is new."""
+    """Take over what inference found out about a tensor; known sizes stay. Returns whether anything is
+    new.
+    """
     tensor = graph.tensors.get(name)
     if tensor is None or tensor.const is not None:
         return False
@@ -237,4 +271,7 @@ def _more(old: Shape, new: Shape) -> Shape:
         return old if new is None else new
     if len(old) != len(new):
         return old if old else new
-    return tuple(mine if isinstance(mine, int) or theirs is None else theirs for mine, theirs in zip(old, new, strict=True))
+    return tuple(
+        mine if isinstance(mine, int) or theirs is None else theirs
+        for mine, theirs in zip(old, new, strict=True)
+    )

@@ -1,4 +1,6 @@
-"""Permutations of axes: merged where axes stay together, factored into swaps of neighbouring blocks where they do not."""
+"""Permutations of axes: merged where axes stay together, factored into swaps of neighbouring blocks where
+they do not.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ Step = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 def merged(shape: Sequence[int], perm: Sequence[int]) -> Step:
-    """The same permutation on the fewest axes: axes of size 1 dropped, those that stay neighbours made one."""
+    """The same permutation on the fewest axes: axes of size 1 dropped, those that stay neighbours made
+    one.
+    """
     kept = [axis for axis in perm if shape[axis] != 1]
     groups: list[list[int]] = []
     for axis in kept:
@@ -37,7 +41,9 @@ def steps(shape: Sequence[int], perm: Sequence[int], most: int) -> list[Step]:
         if at == place:
             continue
         end = at + 1
-        while end < len(current) and place + end - at < len(order) and current[end] == order[place + end - at]:
+        while (
+            end < len(current) and place + end - at < len(order) and current[end] == order[place + end - at]
+        ):
             end += 1
         blocks = (current[:place], current[place:at], current[at:end], current[end:])
         swap = tuple(prod(view[axis] for axis in block) for block in blocks)

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 ROUNDS = 16
 FOLLOW_UPS = 4
-"""How often rewrites are tried on the operators that another rewrite has just made, before the score decides."""
+"""How often rewrites are tried on the operators that another rewrite has just made, before the score
+decides.
+"""
 WRONG = "ACL701"
 """The code of operators that are accelerated and known to compute wrong numbers."""
 SINGLES = 24
@@ -46,14 +48,19 @@ class Score:
         crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
         dropped = f" and {self.dropped} operators left out of groups" if self.dropped else ""
         dropped += f", {self.wrong} known to compute wrong numbers" if self.wrong else ""
-        pieces = f"{self.partitions} partitions, {crossing} bytes across, {-self.accelerated_macs} MACs accelerated"
+        pieces = (
+            f"{self.partitions} partitions, {crossing} bytes across, "
+            f"{-self.accelerated_macs} MACs accelerated"
+        )
         return f"{self.findings} findings{dropped}, {pieces}"
 
 
 def score(coverage: Coverage) -> Score:
-    """The score of a coverage; notes do not count but those of wrong numbers (ACL701), a boundary of unknown size is the worst.
+    """The score of a coverage; notes do not count but those of wrong numbers (ACL701), a boundary of unknown
+    size is the worst.
 
-    Operators that are taken but left out of every group (ACL6..) follow from the findings of others, so they count after those.
+    Operators that are taken but left out of every group (ACL6..) follow from the findings of others, so they
+    count after those.
     """
     taken = {op.id for op in coverage.operators if op.verdict is Verdict.ACCELERATED}
     real = [item for item in coverage.findings if item.effect != "note"]
@@ -99,7 +106,10 @@ def objection_to(before: Score, after: Score, *, guard_macs: bool = False) -> st
     if after >= before:
         return "it does not improve the placement"
     if guard_macs and loses_macs(before, after):
-        return f"fewer MACs would be accelerated: {-after.accelerated_macs} instead of {-before.accelerated_macs}"
+        return (
+            f"fewer MACs would be accelerated: {-after.accelerated_macs} instead of "
+            f"{-before.accelerated_macs}"
+        )
     return ""
 
 
@@ -151,10 +161,12 @@ def not_asked(parity: Parity) -> Proof:
 
 
 def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover = not_asked) -> Plan:
-    """Improve the graph for the target behind ``check``, in place; every step that does not help or is not proved is undone.
+    """Improve the graph for the target behind ``check``, in place; every step that does not help or is not
+    proved is undone.
 
-    A step may lose accelerated MACs for a while, where the target takes only the largest group and another one grows first.
-    When they are still lost in the end, everything is undone and done again with steps that lose none.
+    A step may lose accelerated MACs for a while, where the target takes only the largest group and another
+    one grows first. When they are still lost in the end, everything is undone and done again with steps that
+    lose none.
     """
     state = graph.state()
     free = _Planner(graph, rewrites, check, prove, guard_macs=False)
@@ -167,7 +179,9 @@ def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prov
 
 
 def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
-    """Run the clean-ups (rewrites that answer no finding) to the end and drop what is dead; edits by rewrite."""
+    """Run the clean-ups (rewrites that answer no finding) to the end and drop what is dead; edits by
+    rewrite.
+    """
     edits = run(graph, [item for item in rewrites if not item.answers])
     dead = graph.prune()
     return {**edits, "dead-operators": dead} if dead else edits
@@ -183,7 +197,9 @@ def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Parity:
 
 
 class _Planner:
-    def __init__(self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover, *, guard_macs: bool) -> None:
+    def __init__(
+        self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover, *, guard_macs: bool
+    ) -> None:
         self.graph = graph
         self.guard_macs = guard_macs
         self.all = tuple(rewrites)
@@ -231,10 +247,13 @@ class _Planner:
         found = [(owner, op) for owner, op in self.graph.walk() if op.id in wanted and rewrite.speaks_of(op)]
         return [(owner, op) for owner, op in found if (rewrite.id, op.id) not in self.tried]
 
-    def attempt(self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]], *, everywhere: bool = False) -> bool:
+    def attempt(
+        self, rewrite: AnyRewrite, places: list[tuple[Graph, Operator]], *, everywhere: bool = False
+    ) -> bool:
         """Apply at the places that are still there; keep what improves the score and is proved.
 
-        ``everywhere``: also at places that only show once the clean-ups have run (a weight behind an Identity is a constant then).
+        ``everywhere``: also at places that only show once the clean-ups have run (a weight behind an Identity
+        is a constant then).
         """
         state = self.graph.state()
         known = {op.id for _, op in self.graph.walk()}
@@ -272,12 +291,20 @@ class _Planner:
         return tuple(done)
 
     def follow(self, known: set[str], coverage: Coverage, parity: Parity) -> Parity:
-        """Repair what a rewrite has just made, so that it is judged by where it leads; the weakest promise of the chain."""
+        """Repair what a rewrite has just made, so that it is judged by where it leads; the weakest promise of
+        the chain.
+        """
         for _ in range(FOLLOW_UPS):
             edits = 0
             for rewrite in self.asked:
-                wanted = {item.operator for item in coverage.findings if item.operator not in known and answering(item, (rewrite,))}
-                for owner, op in [pair for pair in self.graph.walk() if pair[1].id in wanted and rewrite.speaks_of(pair[1])]:
+                wanted = {
+                    item.operator
+                    for item in coverage.findings
+                    if item.operator not in known and answering(item, (rewrite,))
+                }
+                for owner, op in [
+                    pair for pair in self.graph.walk() if pair[1].id in wanted and rewrite.speaks_of(pair[1])
+                ]:
                     if op in owner and rewrite.attempt(owner, op) is None:
                         edits += 1
                         parity = weakest(parity, rewrite.parity)
@@ -288,9 +315,18 @@ class _Planner:
         return parity
 
     def settle(
-        self, id: str, title: str, parity: Parity, places: tuple[str, ...], state: object, coverage: Coverage, objection: str
+        self,
+        id: str,
+        title: str,
+        parity: Parity,
+        places: tuple[str, ...],
+        state: object,
+        coverage: Coverage,
+        objection: str,
     ) -> bool:
-        """Keep what was just done, or put the state back; either way it is recorded. Returns whether it was kept."""
+        """Keep what was just done, or put the state back; either way it is recorded. Returns whether it was
+        kept.
+        """
         before, after = score(self.coverage), score(coverage)
         promise = weakest(self.promise, parity)
         proof = None if objection else self.prove(promise)

@@ -49,7 +49,9 @@ def answering(finding: Finding, candidates: tuple[AnyRewrite, ...]) -> tuple[Any
 
 
 def answers(dialect: str | None = None, families: Iterable[str] | None = None) -> dict[str, str]:
-    """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding at operators of that type."""
+    """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding
+    at operators of that type.
+    """
     found: dict[str, str] = {}
     for item in rewrites(dialect) if families is None else _listed(families):
         for answer in item.answers:
@@ -59,7 +61,9 @@ def answers(dialect: str | None = None, families: Iterable[str] | None = None) -
 
 
 def repairs(graph: Graph, coverage: Coverage) -> dict[str, str]:
-    """Finding fingerprint -> the id of the first rewrite that matches at its operator: what "fixable" means."""
+    """Finding fingerprint -> the id of the first rewrite that matches at its operator: what "fixable"
+    means.
+    """
     from .engine import Miss
 
     by_id = {op.id: (owner, op) for owner, op in graph.walk()}

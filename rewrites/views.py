@@ -27,7 +27,9 @@ def groups_of(patterns: Sequence[Sequence[bool]], shape: Sequence[int]) -> list[
 def broadcast_views(
     known: Sequence[tuple[int, ...]], after: tuple[int, ...], most: int
 ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]] | None:
-    """Views of operands that are broadcast to ``after``, and of the result, with ``most`` dimensions; None when that is too few."""
+    """Views of operands that are broadcast to ``after``, and of the result, with ``most`` dimensions; None
+    when that is too few.
+    """
     rank = len(after)
     wide = [padded(shape, rank) for shape in known]
     groups = groups_of([[shape[axis] == after[axis] for axis in range(rank)] for shape in wide], after)
@@ -38,16 +40,26 @@ def broadcast_views(
         return padded([prod(shape[axis] for axis in group) for group in groups], most)
 
     single = [prod(shape) == 1 and len(known) > 1 for shape in known]
-    return tuple((1,) if alone else view(shape) for shape, alone in zip(wide, single, strict=True)), view(after)
+    return tuple((1,) if alone else view(shape) for shape, alone in zip(wide, single, strict=True)), view(
+        after
+    )
 
 
-def reduction_views(before: tuple[int, ...], axes: Sequence[int], most: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """A view with ``most`` dimensions and its axes that are reduced; None when that is too few, or nothing is reduced."""
+def reduction_views(
+    before: tuple[int, ...], axes: Sequence[int], most: int
+) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+    """A view with ``most`` dimensions and its axes that are reduced; None when that is too few, or nothing is
+    reduced.
+    """
     dropped = {axis % len(before) for axis in axes}
     groups = groups_of([[axis in dropped for axis in range(len(before))]], before)
     if len(groups) > most:
         return None
     ones = most - len(groups)
-    gone = [ones + index for index, group in enumerate(groups) if any(axis in dropped and before[axis] != 1 for axis in group)]
+    gone = [
+        ones + index
+        for index, group in enumerate(groups)
+        if any(axis in dropped and before[axis] != 1 for axis in group)
+    ]
     view = padded([prod(before[axis] for axis in group) for group in groups], most)
     return (view, tuple(gone)) if gone else None

@@ -1,10 +1,10 @@
 """A rule's own cases: a line of TOML becomes a graph with one operator.
 
-A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]`` (scalar),
-with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` / ``quant:axis`` before it for
-per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and ``zero:3`` for other per-tensor
-parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an operator of that type computes, ``-`` for an
-omitted one and ``@0`` for input 0 again.
+A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (unknown rank), ``float32[]``
+(scalar), with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` /
+``quant:axis`` before it for per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and
+``zero:3`` for other per-tensor parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an
+operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
 ``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
 """
@@ -18,7 +18,8 @@ from typing import Any
 from ..analyzer.ir.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
 
 _TENSOR = re.compile(
-    r"^(?P<flags>(?:[A-Za-z_:0-9.]+ )*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$"
+    r"^(?P<flags>(?:[A-Za-z_:0-9.]+ "
+    r")*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$"
 )
 
 
@@ -37,13 +38,19 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
         inputs=tuple(inputs),
         outputs=tuple(outputs),
         attrs={key: _attribute(value) for key, value in case.get("attrs", {}).items()},
-        graphs={name: _body(name, dialect, str(types).split()) for name, types in case.get("graphs", {}).items()},
+        graphs={
+            name: _body(name, dialect, str(types).split()) for name, types in case.get("graphs", {}).items()
+        },
     )
     for name, text in zip(inputs, case.get("in", ()), strict=True):
         if name and (maker := re.search(r"(?:^| )by:(\w+) ", text)):
             graph.add_op(Operator(f"main/{name}", maker[1], outputs=(name,)))
     graph.set_interface(
-        [name for name in inputs if name and graph.tensor(name).const is None and graph.producer(name) is None],
+        [
+            name
+            for name in inputs
+            if name and graph.tensor(name).const is None and graph.producer(name) is None
+        ],
         [name for name in outputs if name],
     )
     if "before" in case and inputs and inputs[0]:
@@ -55,7 +62,9 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
     for index, text in enumerate(case.get("readers", ())):
         kind, _, dtype = text.partition(":")
         graph.add_tensor(Tensor(f"read{index}", dtype or "float32"))
-        graph.add_op(Operator(f"main/reader{index}", kind, (outputs[0],), (f"read{index}",), version=op.version))
+        graph.add_op(
+            Operator(f"main/reader{index}", kind, (outputs[0],), (f"read{index}",), version=op.version)
+        )
     return graph, op
 
 

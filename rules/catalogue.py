@@ -13,8 +13,14 @@ def target_rows() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for target in pack_folders():
         pack = Outline(target)
-        head = {key: str(pack.head.get(key, "")) for key in ("title", "dialect", "runtime", "version", "date", "runs_here")}
-        rows += [{"target": f"{target}:{variant}" if variant else target, **head} for variant in pack.variants() or [""]]
+        head = {
+            key: str(pack.head.get(key, ""))
+            for key in ("title", "dialect", "runtime", "version", "date", "runs_here")
+        }
+        rows += [
+            {"target": f"{target}:{variant}" if variant else target, **head}
+            for variant in pack.variants() or [""]
+        ]
     return rows
 
 
@@ -22,14 +28,22 @@ def rule_rows(target: str | None, code: str | None, operator: str | None) -> lis
     """One row a rule, filtered."""
     return [
         {
-            "target": pack.target, "code": rule["id"], "name": rule["name"], "ops": rule["ops"], "effect": rule["effect"],
-            "severity": rule["severity"], "evidence": rule["evidence"], "source": rule["where"], "version": rule["version"],
+            "target": pack.target,
+            "code": rule["id"],
+            "name": rule["name"],
+            "ops": rule["ops"],
+            "effect": rule["effect"],
+            "severity": rule["severity"],
+            "evidence": rule["evidence"],
+            "source": rule["where"],
+            "version": rule["version"],
             "message": rule["message"],
         }
         for pack in _packs(target)
         for rule in pack.rules()
-        if (code is None or rule["id"].startswith(code.upper())) and (operator is None or operator in rule["ops"] or "*" in rule["ops"])
-    ]  # fmt: skip
+        if (code is None or rule["id"].startswith(code.upper()))
+        and (operator is None or operator in rule["ops"] or "*" in rule["ops"])
+    ]
 
 
 def _packs(target: str | None) -> list[Outline]:

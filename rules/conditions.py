@@ -1,7 +1,8 @@
 """The vocabulary of packs: conditions, compiled from TOML tables once and asked for many operators.
 
 A condition is one table: a subject (``attr``, ``input``, ``output``, ``op`` or ``call``) and one test, or
-``any_of`` with alternatives, each a condition or a list of conditions that must all hold. Nothing nests deeper.
+``any_of`` with alternatives, each a condition or a list of conditions that must all hold. Nothing nests
+deeper.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from .verdict import Answer
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a condition may look at beside the graph and the operator: the pack's parameters for the chosen variant."""
+    """What a condition may look at beside the graph and the operator: the pack's parameters for the chosen
+    variant.
+    """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
@@ -124,7 +127,9 @@ def _plain(table: Mapping[str, Any]) -> Condition:
         table.pop("present")
         tests = ["eq"]
     if len(tests) != 1:
-        raise ConditionError(f"a condition has exactly one test of {', '.join(TESTS)}, present: {dict(table)}")
+        raise ConditionError(
+            f"a condition has exactly one test of {', '.join(TESTS)}, present: {dict(table)}"
+        )
     test = tests[0]
     allowed = {_kind(table), test, "some", "unknown", *_SUBJECT_OPTIONS[_kind(table)]}
     extra = sorted(set(table) - allowed)
@@ -137,18 +142,21 @@ def _plain(table: Mapping[str, Any]) -> Condition:
     return _comparison(table, test)
 
 
+def _other(limit: Mapping[str, Any], test: str) -> Subject:
+    """The subject that a relation compares with."""
+    if test not in RELATIONS:
+        raise ConditionError(f"the limit of {test} is a value, not a subject")
+    extra = sorted(set(limit) - {_kind(limit), *_SUBJECT_OPTIONS.get(_kind(limit), set())})
+    if extra:
+        raise ConditionError(f"unknown key {', '.join(extra)} in {dict(limit)}")
+    return _subject(limit)
+
+
 def _comparison(table: Mapping[str, Any], test: str) -> Condition:
     subject = _subject(table)
     words, compare = TESTS[test]
     limit = table[test]
-    other: Subject | None = None
-    if isinstance(limit, Mapping):
-        if test not in RELATIONS:
-            raise ConditionError(f"the limit of {test} is a value, not a subject")
-        extra = sorted(set(limit) - {_kind(limit), *_SUBJECT_OPTIONS.get(_kind(limit), set())})
-        if extra:
-            raise ConditionError(f"unknown key {', '.join(extra)} in {dict(limit)}")
-        other = _subject(limit)
+    other = _other(limit, test) if isinstance(limit, Mapping) else None
     if test == "between" and (not isinstance(limit, list) or len(limit) != 2):
         raise ConditionError(f"between has two limits: {limit!r}")
     if test in ("one_of", "none_of") and not isinstance(limit, list):
@@ -176,14 +184,20 @@ def _comparison(table: Mapping[str, Any], test: str) -> Condition:
         elif len(bounds) == len(values):
             pairs = list(zip(values, bounds, strict=True))
         else:
-            return Outcome(Answer.FAILS, f"{subject.text} {_listed(values)}", words.format(_bound(other, bounds)))
+            return Outcome(
+                Answer.FAILS, f"{subject.text} {_listed(values)}", words.format(_bound(other, bounds))
+            )
         answers = [one(value, bound) for value, bound in pairs]
         answer = _some(answers) if some else _every(answers)
         if answer is Answer.HOLDS:
             return HOLDS
         shown = answers if some else [item is answer for item in answers]
         seen = [label for label, show in zip(subject.labels(graph, op), shown, strict=True) if show]
-        return Outcome(answer, _seen(subject.text, seen), words.format(_bound(other, bounds) if other else _limit(table, test)))
+        return Outcome(
+            answer,
+            _seen(subject.text, seen),
+            words.format(_bound(other, bounds) if other else _limit(table, test)),
+        )
 
     return Condition(check, table, subject.local and (other is None or other.local))
 
@@ -214,7 +228,11 @@ def _bound(other: Subject | None, bounds: Values) -> str:
     return _listed(bounds) if other is None else f"{other.text} ({_listed(bounds)})"
 
 
-_FLAGS = {"static": ("open sizes", "fixed sizes"), "const": ("computed", "a constant"), "present": ("absent", "present")}
+_FLAGS = {
+    "static": ("open sizes", "fixed sizes"),
+    "const": ("computed", "a constant"),
+    "present": ("absent", "present"),
+}
 
 
 def _limit(table: Mapping[str, Any], test: str) -> str:
@@ -223,7 +241,11 @@ def _limit(table: Mapping[str, Any], test: str) -> str:
         return f"{limit[0]}..{limit[1]}"
     if isinstance(limit, list):
         words = [str(item) for item in limit]
-        return ", ".join(words[:-1]) + f" or {words[-1]}" if test == "one_of" and len(words) > 1 else ", ".join(words)
+        return (
+            ", ".join(words[:-1]) + f" or {words[-1]}"
+            if test == "one_of" and len(words) > 1
+            else ", ".join(words)
+        )
     if isinstance(limit, bool) and table.get("of") in _FLAGS:
         return _FLAGS[table["of"]][limit]
     return str(limit).lower() if isinstance(limit, bool) else str(limit)
@@ -256,7 +278,9 @@ def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Conditio
 
 
 _MALFORMED = (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
-"""What a predicate meets in a hostile model: too few inputs, attributes of another type, lists of another length."""
+"""What a predicate meets in a hostile model: too few inputs, attributes of another type, lists of another
+length.
+"""
 
 
 def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
@@ -271,7 +295,9 @@ def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
             outcome: Outcome = predicate(graph, op, context, **arguments)
         except _MALFORMED as error:
             return Outcome(
-                Answer.UNKNOWN, f"an operator that does not fit its own schema ({type(error).__name__})", "a well-formed operator"
+                Answer.UNKNOWN,
+                f"an operator that does not fit its own schema ({type(error).__name__})",
+                "a well-formed operator",
             )
         return outcome
 

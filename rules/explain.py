@@ -1,4 +1,6 @@
-"""The text of ``accelint explain``: what packs say about a code, a rule or an operator type, without a model."""
+"""The text of ``accelint explain``: what packs say about a code, a rule or an operator type, without a
+model.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,11 @@ _OTHERWISE = {
     "unknown": "otherwise nobody has asked the runtime", "note": "otherwise it runs, with something to know",
 }  # fmt: skip
 _ALWAYS = {
-    "fallback": "it runs on the CPU", "rejected": "the runtime refuses the whole model", "unknown": "nobody has asked the runtime",
+    "fallback": "it runs on the CPU",
+    "rejected": "the runtime refuses the whole model",
+    "unknown": "nobody has asked the runtime",
     "note": "it runs, with something to know",
-}  # fmt: skip
+}
 
 
 class _Target:
@@ -28,14 +32,18 @@ class _Target:
         self.packs = [Outline(base)] if name else [Outline(each) for each in pack_folders()]
         self.variant = variant
         if variant and variant not in self.packs[0].variants():
-            raise UsageError(f"{base} has no variant {variant!r}: {nearest(variant, self.packs[0].variants())}")
+            raise UsageError(
+                f"{base} has no variant {variant!r}: {nearest(variant, self.packs[0].variants())}"
+            )
 
     def named(self, pack: Outline) -> str:
         name = f"{pack.target}:{self.variant}" if self.variant else pack.target
         return f"{name} ({pack.head.get('runtime', '')} {pack.head.get('version', '')})"
 
     def types(self) -> list[str]:
-        """Operator types that a named target knows or has rules for; empty (any) when all targets are asked."""
+        """Operator types that a named target knows or has rules for; empty (any) when all targets are
+        asked.
+        """
         return sorted(known(self.packs[0])) if self._one else []
 
     def keeps(self, rule: Table) -> bool:
@@ -56,15 +64,29 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
     asked = _Target(target)
     if what.upper() in codes:
         return _code(what.upper(), codes[what.upper()], asked, fixes)
-    named = [(pack, rule) for pack in asked.packs for rule in pack.rules(what) if rule["name"] == what and asked.keeps(rule)]
+    named = [
+        (pack, rule)
+        for pack in asked.packs
+        for rule in pack.rules(what)
+        if rule["name"] == what and asked.keeps(rule)
+    ]
     if named:
         return "\n".join(_whole_rule(pack, rule, asked, fixes) for pack, rule in named)
-    known = [pack for pack in asked.packs if any(what in item["ops"] for item in (*pack.supports(what), *pack.rules(what)))]
+    known = [
+        pack
+        for pack in asked.packs
+        if any(what in item["ops"] for item in (*pack.supports(what), *pack.rules(what)))
+    ]
     if known:
         return "\n".join(_operator(what, pack, asked, fixes) for pack in known)
     types = {name for pack in asked.packs for item in pack.supports() for name in item["ops"]}
-    if target and what in {name for each in pack_folders() for item in Outline(each).supports(what) for name in item["ops"]}:
-        return f"{what} on {asked.named(asked.packs[0])}\n  not known to the target: {_ALWAYS.get(_default(asked.packs[0]), '')}\n"
+    if target and what in {
+        name for each in pack_folders() for item in Outline(each).supports(what) for name in item["ops"]
+    }:
+        return (
+            f"{what} on {asked.named(asked.packs[0])}\n  not known to the target: "
+            f"{_ALWAYS.get(_default(asked.packs[0]), '')}\n"
+        )
     everything = {*codes, *types, *(rule["name"] for pack in asked.packs for rule in pack.rules())}
     raise UsageError(f"nothing is called {what!r}: {nearest(what, sorted(everything))}")
 
@@ -98,17 +120,25 @@ def _some(names: Sequence[str], most: int) -> str:
 
 def _whole_rule(pack: Outline, rule: Table, asked: _Target, fixes: Mapping[str, str]) -> str:
     entry = read_codes()[rule["id"]]
-    lines = [f"{rule['id']} {rule['name']} on {asked.named(pack)}: {rule['message']}", f"  operators: {', '.join(rule['ops'])}"]
+    lines = [
+        f"{rule['id']} {rule['name']} on {asked.named(pack)}: {rule['message']}",
+        f"  operators: {', '.join(rule['ops'])}",
+    ]
     lines += [f"  {line}" for line in _limits(rule)]
     lines += [f"  why it matters: {entry['why']}"]
-    lines += [f"  {line[0].lower()}{line[1:]}" for line in _change({**entry, "change": rule.get("advice") or entry["change"]})]
+    lines += [
+        f"  {line[0].lower()}{line[1:]}"
+        for line in _change({**entry, "change": rule.get("advice") or entry["change"]})
+    ]
     types = sorted(known(pack)) if "*" in rule["ops"] else rule["ops"]
     lines += [f"  rewrite that repairs it: {line}" for line in _rule_repairs(rule, types, fixes)]
     return "\n".join(lines) + "\n"
 
 
 def _limits(rule: Table) -> list[str]:
-    """What a rule asks for, what happens otherwise, the runtime's reason and where it was read or measured."""
+    """What a rule asks for, what happens otherwise, the runtime's reason and where it was read or
+    measured.
+    """
     lines = [f"when {' and '.join(map(say, rule['when']))}"] if rule.get("when") else []
     if rule.get("refuse"):
         lines.append(f"always: {_ALWAYS[rule['effect']]}")
@@ -117,19 +147,34 @@ def _limits(rule: Table) -> list[str]:
     lines += [f"only for {', '.join(rule['variants'])}"] if rule.get("variants") else []
     lines += [f"from {rule['since']} on"] if rule.get("since") else []
     lines += [f"before {rule['until']}"] if rule.get("until") else []
-    return [*lines, f"reason: {rule['reason']}", f"source: {rule['where']} {rule['version']} [{rule['evidence']}]"]
+    return [
+        *lines,
+        f"reason: {rule['reason']}",
+        f"source: {rule['where']} {rule['version']} [{rule['evidence']}]",
+    ]
 
 
 def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, str]) -> str:
     taken = [item for item in pack.supports(operator) if operator in item["ops"]]
     sources = pack.sources()
     lines = [f"{operator} on {asked.named(pack)}"]
-    lines += [f"  {item.get('note') or 'taken'} [{sources.get(item['source'], {}).get('evidence', 'source')}]" for item in taken]
+    lines += [
+        f"  {item.get('note') or 'taken'} [{sources.get(item['source'], {}).get('evidence', 'source')}]"
+        for item in taken
+    ]
     lines += [] if taken else ["  not taken in any configuration"]
-    rules = [rule for rule in pack.rules(operator, "*") if asked.keeps(rule) and operator not in rule.get("except", ())]
+    rules = [
+        rule
+        for rule in pack.rules(operator, "*")
+        if asked.keeps(rule) and operator not in rule.get("except", ())
+    ]
     own = [rule for rule in rules if operator in rule["ops"]]
     general = [rule for rule in rules if operator not in rule["ops"] and "*" in rule["ops"]]
-    lines += [] if own or not taken else ["  any configuration that the general limits allow" if general else "  any configuration"]
+    lines += (
+        []
+        if own or not taken
+        else ["  any configuration that the general limits allow" if general else "  any configuration"]
+    )
     for title, found in (("limits of this operator", own), ("limits of every operator", general)):
         lines += [f"  {title}:"] if found else []
         lines += [f"    {line}" for rule in found for line in _operator_rule(rule, operator, fixes)]

@@ -10,7 +10,9 @@ PACKS = Path(__file__).parent / "packs"
 
 @cache
 def pack_folders() -> dict[str, Path]:
-    """Target without variant -> its pack's folder. Told by the folder's name: ``litert_gpu`` is ``litert/gpu``."""
+    """Target without variant -> its pack's folder. Told by the folder's name: ``litert_gpu`` is
+    ``litert/gpu``.
+    """
     folders = (folder for folder in sorted(PACKS.iterdir()) if (folder / "pack.toml").is_file())
     return {folder.name.replace("_", "/", 1).replace("_", "-"): folder for folder in folders}
 

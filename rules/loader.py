@@ -16,14 +16,46 @@ from .verdict import EFFECTS, EVIDENCE, SEVERITIES
 
 _HERE = Path(__file__).parent
 _PACK_KEYS = {
-    "target", "title", "dialect", "runtime", "version", "date", "default", "policy", "policy_options", "predicates",
-    "extends", "drop", "runs_here", "host", "precision", "notes",
-}  # fmt: skip
+    "target",
+    "title",
+    "dialect",
+    "runtime",
+    "version",
+    "date",
+    "default",
+    "policy",
+    "policy_options",
+    "predicates",
+    "extends",
+    "drop",
+    "runs_here",
+    "host",
+    "precision",
+    "notes",
+}
 _TOP_KEYS = {"pack", "source", "variant", "support", "rule"}
 _RULE_KEYS = {
-    "id", "name", "ops", "except", "message", "when", "require", "refuse", "effect", "scope", "severity", "source", "quote", "reason",
-    "evidence", "since", "until", "variants", "advice", "examples",
-}  # fmt: skip
+    "id",
+    "name",
+    "ops",
+    "except",
+    "message",
+    "when",
+    "require",
+    "refuse",
+    "effect",
+    "scope",
+    "severity",
+    "source",
+    "quote",
+    "reason",
+    "evidence",
+    "since",
+    "until",
+    "variants",
+    "advice",
+    "examples",
+}
 _SUPPORT_KEYS = {"ops", "source", "note", "variants", "since", "until"}
 _SOURCE_KEYS = {"url", "package", "version", "date", "evidence"}
 _CASE_KEYS = {"before", "readers", "type", "domain", "version", "attrs", "in", "out", "graphs"}
@@ -66,9 +98,17 @@ def read_pack(path: Path, folder: Path | None = None) -> Pack:
     inherited = [rule for rule in (base.rules if base else ()) if rule.name not in dropped]
     for name, reason in dropped.items():
         if base is None or name not in {rule.name for rule in base.rules} or not reason:
-            problems.add("pack.drop", f"{name!r} is no rule of the pack that this one extends, or has no reason")
-    rules = inherited + [rule for file, table in merged["rule"] if (rule := _rule(file, table, sources, predicates, codes, problems))]
-    supports = list(base.supports if base else ()) + [_support(file, table, sources, problems) for file, table in merged["support"]]
+            problems.add(
+                "pack.drop", f"{name!r} is no rule of the pack that this one extends, or has no reason"
+            )
+    rules = inherited + [
+        rule
+        for file, table in merged["rule"]
+        if (rule := _rule(file, table, sources, predicates, codes, problems))
+    ]
+    supports = list(base.supports if base else ()) + [
+        _support(file, table, sources, problems) for file, table in merged["support"]
+    ]
     _check_whole(rules, supports, problems)
     if problems.found:
         raise PackError(f"{path} has {len(problems.found)} problems:\n  " + "\n  ".join(problems.found))
@@ -117,7 +157,9 @@ def _merge(files: list[Path], problems: _Problems) -> dict[str, Any]:
         for key in ("pack", "source", "variant"):
             merged[key].update(data.get(key, {}))
         for key in ("rule", "support"):
-            merged[key] += [(f"{file.name}: {key}[{index}]", table) for index, table in enumerate(data.get(key, []))]
+            merged[key] += [
+                (f"{file.name}: {key}[{index}]", table) for index, table in enumerate(data.get(key, []))
+            ]
     if not merged["pack"]:
         raise PackError(f"{files[0]}: there is no [pack] table")
     return merged
@@ -135,7 +177,9 @@ def _sources(tables: Mapping[str, Any], problems: _Problems) -> dict[str, Source
     return notes
 
 
-def _support(where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNote], problems: _Problems) -> Support:
+def _support(
+    where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNote], problems: _Problems
+) -> Support:
     problems.unknown_keys(where, table, _SUPPORT_KEYS)
     if not table.get("ops"):
         problems.add(where, "ops is missing")
@@ -149,7 +193,9 @@ def _support(where: str, table: Mapping[str, Any], sources: Mapping[str, SourceN
     )
 
 
-def _source(where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNote], problems: _Problems) -> SourceNote:
+def _source(
+    where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNote], problems: _Problems
+) -> SourceNote:
     name = table.get("source", "")
     if name not in sources:
         problems.add(where, f"source {name!r} is not one of {', '.join(sources) or 'none'}")
@@ -157,7 +203,9 @@ def _source(where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNo
     return sources[name]
 
 
-def _conditions(where: str, tables: Any, predicates: Mapping[str, Any], problems: _Problems) -> tuple[Condition, ...]:
+def _conditions(
+    where: str, tables: Any, predicates: Mapping[str, Any], problems: _Problems
+) -> tuple[Condition, ...]:
     compiled: list[Condition] = []
     for index, table in enumerate(tables if isinstance(tables, list) else [tables]):
         try:
@@ -187,7 +235,12 @@ def _rule(
         problems.add(where, "a rule has require, or refuse = true")
     if not (table.get("quote") or table.get("reason")):
         problems.add(where, "a rule has a quote of its source or a reason")
-    for key, allowed in (("effect", EFFECTS), ("severity", SEVERITIES), ("evidence", EVIDENCE), ("scope", ("operator", "model"))):
+    for key, allowed in (
+        ("effect", EFFECTS),
+        ("severity", SEVERITIES),
+        ("evidence", EVIDENCE),
+        ("scope", ("operator", "model")),
+    ):
         if key in table and table[key] not in allowed:
             problems.add(where, f"{key} is one of {', '.join(allowed)}")
     source = _source(where, table, sources, problems)
@@ -215,7 +268,9 @@ def _rule(
     )
 
 
-def _cases(where: str, table: Mapping[str, Any], problems: _Problems) -> dict[str, tuple[Mapping[str, Any], ...]]:
+def _cases(
+    where: str, table: Mapping[str, Any], problems: _Problems
+) -> dict[str, tuple[Mapping[str, Any], ...]]:
     examples = table.get("examples", {})
     for answer, cases in examples.items():
         if answer not in _ANSWERS or not isinstance(cases, list):
@@ -227,7 +282,11 @@ def _cases(where: str, table: Mapping[str, Any], problems: _Problems) -> dict[st
         problems.add(where, "no case that fails")
     if not examples.get("holds") and not (table.get("refuse") and not table.get("when")):
         problems.add(where, "no case that holds")
-    return {answer: tuple(cases) for answer, cases in examples.items() if answer in _ANSWERS and isinstance(cases, list)}
+    return {
+        answer: tuple(cases)
+        for answer, cases in examples.items()
+        if answer in _ANSWERS and isinstance(cases, list)
+    }
 
 
 def _check_whole(rules: list[Rule], supports: list[Support], problems: _Problems) -> None:

@@ -1,7 +1,7 @@
 """Packs as tables, for questions about packs and not about models.
 
-Nothing is compiled and nothing of the graph is imported. The strict reading is the loader's, and the tests hold every
-shipped pack to it.
+Nothing is compiled and nothing of the graph is imported. The strict reading is the loader's, and the tests
+hold every shipped pack to it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Outline:
         self._folder = folder
         self._main = read_tables(folder / "pack.toml")
         own = self._main["pack"]
-        self.base = Outline(own["extends"].replace("_", "/", 1).replace("_", "-")) if "extends" in own else None
+        self.base = (
+            Outline(own["extends"].replace("_", "/", 1).replace("_", "-")) if "extends" in own else None
+        )
         self.head: Table = {**(self.base.head if self.base else {}), **own}
 
     def variants(self) -> list[str]:
@@ -52,9 +54,13 @@ class Outline:
         return found
 
     def rules(self, *words: str) -> list[Table]:
-        """Rules with one of the words as code, name or operator type, or all; each with its source and its defaults filled in."""
+        """Rules with one of the words as code, name or operator type, or all; each with its source and its
+        defaults filled in.
+        """
         dropped = {item["rule"] for item in self.head.get("drop", ())}
-        inherited = [rule for rule in self.base.rules(*words) if rule["name"] not in dropped] if self.base else []
+        inherited = (
+            [rule for rule in self.base.rules(*words) if rule["name"] not in dropped] if self.base else []
+        )
         own = self._listed("rule", words)
         sources = self._main.get("source", {})
         if any(rule["source"] not in sources for rule in own):
@@ -66,12 +72,20 @@ class Outline:
         return (self.base.supports(*words) if self.base else []) + self._listed("support", words)
 
     def _tables(self, words: tuple[str, ...]) -> list[Table]:
-        files = sorted(file for file in self._folder.glob("*.toml") if file.name != "pack.toml" and _mentions(file, words))
+        files = sorted(
+            file
+            for file in self._folder.glob("*.toml")
+            if file.name != "pack.toml" and _mentions(file, words)
+        )
         return [self._main, *(read_tables(file) for file in files)]
 
     def _listed(self, kind: str, words: tuple[str, ...]) -> list[Table]:
         found = [table for tables in self._tables(words) for table in tables.get(kind, ())]
-        return [table for table in found if not words or not set(words).isdisjoint([*table["ops"], table.get("id"), table.get("name")])]
+        return [
+            table
+            for table in found
+            if not words or not set(words).isdisjoint([*table["ops"], table.get("id"), table.get("name")])
+        ]
 
 
 def _mentions(file: Path, words: tuple[str, ...]) -> bool:
@@ -83,6 +97,10 @@ def _mentions(file: Path, words: tuple[str, ...]) -> bool:
 def _filled(rule: Table, sources: dict[str, Table]) -> Table:
     source = sources.get(rule["source"], {})
     effect = rule.get("effect", "fallback")
-    defaults = {"effect": effect, "severity": _EFFECTS.get(effect, "warning"), "evidence": source.get("evidence", "source")}
+    defaults = {
+        "effect": effect,
+        "severity": _EFFECTS.get(effect, "warning"),
+        "evidence": source.get("evidence", "source"),
+    }
     where = {"where": source.get("url") or source.get("package", ""), "version": source.get("version", "")}
     return {**defaults, **where, "reason": rule.get("quote", ""), **rule}

@@ -15,7 +15,9 @@ from .verdict import Answer
 
 @dataclass(frozen=True, slots=True)
 class SourceNote:
-    """Where facts come from: an address or package, its version, the date it was read and the class of evidence."""
+    """Where facts come from: an address or package, its version, the date it was read and the class of
+    evidence.
+    """
 
     name: str
     url: str = ""
@@ -37,7 +39,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One unit of a pack: a set of operator types, when it applies, what it requires, and what failing does."""
+    """One unit of a pack: a set of operator types, when it applies, what it requires, and what failing
+    does.
+    """
 
     code: str
     name: str
@@ -75,21 +79,39 @@ class Rule:
         return Answer.UNKNOWN if unknown else Answer.HOLDS
 
     def outcomes(self, graph: Graph, op: Operator, context: Context) -> list[Outcome]:
-        """Requirements that fail or are unknown; where it is unknown whether the rule applies at all, every outcome is."""
+        """Requirements that fail or are unknown; where it is unknown whether the rule applies at all, every
+        outcome is.
+        """
         applies = self.applies(graph, op, context)
         if applies is Answer.FAILS:
             return []
-        found = [Outcome(Answer.FAILS)] if self.refuse else [item.check(graph, op, context) for item in self.require]
+        found = (
+            [Outcome(Answer.FAILS)]
+            if self.refuse
+            else [item.check(graph, op, context) for item in self.require]
+        )
         bad = [outcome for outcome in found if outcome.answer is not Answer.HOLDS]
-        return bad if applies is Answer.HOLDS else [Outcome(Answer.UNKNOWN, item.seen, item.limit) for item in bad]
+        return (
+            bad
+            if applies is Answer.HOLDS
+            else [Outcome(Answer.UNKNOWN, item.seen, item.limit) for item in bad]
+        )
 
     def failures(self, graph: Graph, op: Operator, context: Context) -> list[Failure]:
-        """Every requirement that fails or is unknown, with the value seen and the limit; empty when the rule is content."""
+        """Every requirement that fails or is unknown, with the value seen and the limit; empty when the rule
+        is content.
+        """
         return [self.failure(op, outcome) for outcome in self.outcomes(graph, op, context)]
 
     def failure(self, op: Operator, outcome: Outcome) -> Failure:
         """An outcome in the rule's words."""
-        words = {"type": op.type, "name": op.label, "seen": outcome.seen or "unknown", "limit": outcome.limit, "version": str(op.version)}
+        words = {
+            "type": op.type,
+            "name": op.label,
+            "seen": outcome.seen or "unknown",
+            "limit": outcome.limit,
+            "version": str(op.version),
+        }
         message = self.message.format_map(_Attributes(words, op))
         return Failure(outcome.answer, message, outcome.seen, outcome.limit)
 
@@ -121,8 +143,9 @@ class Support:
 class Pack:
     """The rules of one target.
 
-    ``target`` has no variant (``onnxruntime/qnn``); ``variants`` maps each to its parameters, the first is the default.
-    ``policy`` names the partition policy in ``analyzer/policies`` and ``policy_options`` its thresholds.
+    ``target`` has no variant (``onnxruntime/qnn``); ``variants`` maps each to its parameters, the first is
+    the default. ``policy`` names the partition policy in ``analyzer/policies`` and ``policy_options`` its
+    thresholds.
     """
 
     target: str
@@ -140,7 +163,9 @@ class Pack:
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     runs_here: str = ""
     host: str = ""
-    """The target that what is left goes to, with its version, where it may refuse that (``onnxruntime/cpu@1.27.0``)."""
+    """The target that what is left goes to, with its version, where it may refuse that
+    (``onnxruntime/cpu@1.27.0``).
+    """
     precision: str = ""
     notes: str = ""
     conformance: Mapping[str, Any] = field(default_factory=dict)
@@ -164,7 +189,9 @@ class Chosen:
         self.version = version
         self.context = Context(dict(pack.variants.get(variant, {})), version)
         self.rules = tuple(rule for rule in pack.rules if self._in_force(rule))
-        self.known = frozenset(name for support in pack.supports if self._in_force(support) for name in support.ops)
+        self.known = frozenset(
+            name for support in pack.supports if self._in_force(support) for name in support.ops
+        )
         self._by_type: dict[str, tuple[Rule, ...]] = {}
         self._split: dict[str, tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
         self._asked: dict[Hashable, list[tuple[Rule, Outcome]]] = {}
@@ -179,19 +206,31 @@ class Chosen:
         key = operator_key(op)
         found = self._by_type.get(key)
         if found is None:
-            found = tuple(rule for rule in self.rules if (key in rule.ops or "*" in rule.ops) and key not in rule.exclude)
+            found = tuple(
+                rule
+                for rule in self.rules
+                if (key in rule.ops or "*" in rule.ops) and key not in rule.exclude
+            )
             self._by_type[key] = found
         return found
 
     def failures(self, graph: Graph, op: Operator) -> list[tuple[Rule, Failure]]:
-        """Every failing or unknown requirement of every rule, in words; local rules are asked once for equal operators."""
+        """Every failing or unknown requirement of every rule, in words; local rules are asked once for equal
+        operators.
+        """
         key = operator_key(op)
         split = self._split.get(key)
         if split is None:
             rules = self.rules_for(op)
-            split = self._split[key] = (tuple(rule for rule in rules if rule.local), tuple(rule for rule in rules if not rule.local))
+            split = self._split[key] = (
+                tuple(rule for rule in rules if rule.local),
+                tuple(rule for rule in rules if not rule.local),
+            )
         local, wide = split
-        found = [*self._local(graph, op, local), *((rule, item) for rule in wide for item in rule.outcomes(graph, op, self.context))]
+        found = [
+            *self._local(graph, op, local),
+            *((rule, item) for rule in wide for item in rule.outcomes(graph, op, self.context)),
+        ]
         return [(rule, rule.failure(op, outcome)) for rule, outcome in found]
 
     def _local(self, graph: Graph, op: Operator, rules: tuple[Rule, ...]) -> list[tuple[Rule, Outcome]]:
@@ -201,7 +240,9 @@ class Chosen:
         except TypeError:  # an attribute that cannot be hashed
             return [(rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)]
         if found is None:
-            found = self._asked[known] = [(rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)]
+            found = self._asked[known] = [
+                (rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)
+            ]
         return found
 
     def _in_force(self, item: Rule | Support) -> bool:
@@ -210,18 +251,35 @@ class Chosen:
         if not item.since and not item.until:
             return True
         at = version_key(self.version)
-        return (not item.since or at >= version_key(item.since)) and (not item.until or at < version_key(item.until))
+        return (not item.since or at >= version_key(item.since)) and (
+            not item.until or at < version_key(item.until)
+        )
 
 
 def signature(graph: Graph, op: Operator) -> Hashable:
     """What local conditions may see of an operator: equal signatures have equal outcomes."""
     constant = graph.constant
     tensors = [
-        None if item is None else (item.dtype, item.shape, item.const is not None or constant(item.name) is not None, _scheme(item))
+        None
+        if item is None
+        else (
+            item.dtype,
+            item.shape,
+            item.const is not None or constant(item.name) is not None,
+            _scheme(item),
+        )
         for item in (*graph.input_tensors(op), None, *graph.output_tensors(op))
     ]
     omitted = tuple(name is None for name in op.inputs)
-    return (op.type, op.domain, op.version, graph.outer is None, omitted, tuple(op.attrs.items()), tuple(tensors))
+    return (
+        op.type,
+        op.domain,
+        op.version,
+        graph.outer is None,
+        omitted,
+        tuple(op.attrs.items()),
+        tuple(tensors),
+    )
 
 
 def _scheme(tensor: Tensor) -> Hashable:

@@ -23,7 +23,9 @@ def load_pack(target: str) -> Pack:
 
 
 def choose(target: str, pack_file: Path | None = None) -> Chosen:
-    """The pack for a target as a user writes it. Raises UsageError on an unknown target, variant or version."""
+    """The pack for a target as a user writes it. Raises UsageError on an unknown target, variant or
+    version.
+    """
     name, _, version = target.partition("@")
     name, _, variant = name.partition(":")
     pack = load_pack(name) if pack_file is None else read_pack(pack_file)
@@ -44,5 +46,7 @@ def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:
     if name not in pack_folders():
         return None
     pack = load_pack(name)
-    version = chosen.version if pack.runtime == chosen.pack.runtime else ""  # another runtime counts its versions otherwise
+    version = (
+        chosen.version if pack.runtime == chosen.pack.runtime else ""
+    )  # another runtime counts its versions otherwise
     return pack.chosen(chosen.variant if chosen.variant in pack.variants else "", version)

@@ -73,7 +73,9 @@ def _producer(graph: Graph, tensor: Tensor) -> Values:
 
 
 def constant_values(constant: Constant) -> Values:
-    """The elements of a constant in row-major order, as Python numbers; ``[UNKNOWN]`` when it is too large to read."""
+    """The elements of a constant in row-major order, as Python numbers; ``[UNKNOWN]`` when it is too large to
+    read.
+    """
     if constant.elements > MOST_VALUES or constant.dtype in ("string", "unknown"):
         return [UNKNOWN]
     values: Values = constant.read().reshape(-1).tolist()
@@ -100,7 +102,9 @@ TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "quant": lambda graph, tensor: ["none" if tensor.quant is None else tensor.quant.scheme],
     "scale": lambda graph, tensor: [] if tensor.quant is None else list(tensor.quant.scale),
     "zero_point": lambda graph, tensor: [] if tensor.quant is None else list(tensor.quant.zero_point),
-    "quant_axis": lambda graph, tensor: [UNKNOWN if tensor.quant is None or tensor.quant.axis is None else tensor.quant.axis],
+    "quant_axis": lambda graph, tensor: [
+        UNKNOWN if tensor.quant is None or tensor.quant.axis is None else tensor.quant.axis
+    ],
     "producer": _producer,
     "graph_input": lambda graph, tensor: [tensor.name in graph.inputs],
     "graph_output": lambda graph, tensor: [tensor.name in graph.outputs],
@@ -116,8 +120,12 @@ OPERATOR_FACTS: Mapping[str, Callable[[Graph, Operator], Any]] = {
     "version": lambda graph, op: op.version,
     "inputs": lambda graph, op: sum(1 for name in op.inputs if name),
     "outputs": lambda graph, op: sum(1 for name in op.outputs if name),
-    "computed_inputs": lambda graph, op: sum(1 for name in op.inputs if name and graph.constant(name) is None),
-    "stored_inputs": lambda graph, op: sum(1 for name in op.inputs if name and graph.constant(name) is not None),
+    "computed_inputs": lambda graph, op: sum(
+        1 for name in op.inputs if name and graph.constant(name) is None
+    ),
+    "stored_inputs": lambda graph, op: sum(
+        1 for name in op.inputs if name and graph.constant(name) is not None
+    ),
     "in_body": lambda graph, op: graph.outer is not None,
 }
 
@@ -145,9 +153,9 @@ Labels = Callable[[Graph, Operator], list[str]]
 class Subject:
     """What a condition looks at, compiled.
 
-    ``read`` gives the values; ``labels`` says in words, one for each value, what was seen (``rank 6 of input 1``).
-    ``local`` tells that the values follow from the operator's attributes and its tensors' dtypes, shapes, constness
-    and quantization schemes alone, so that equal operators have equal values.
+    ``read`` gives the values; ``labels`` says in words, one for each value, what was seen (``rank 6 of input
+    1``). ``local`` tells that the values follow from the operator's attributes and its tensors' dtypes,
+    shapes, constness and quantization schemes alone, so that equal operators have equal values.
     """
 
     read: Reader
@@ -157,8 +165,12 @@ class Subject:
     local: bool
 
 
-def _pick(tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], which: Any, op: Operator, side: str) -> list[Any]:
-    """The chosen tensors; ABSENT for one that is omitted, UNKNOWN for one that the graph does not describe."""
+def _pick(
+    tensors: tuple[Tensor | None, ...], names: tuple[str | None, ...], which: Any, op: Operator, side: str
+) -> list[Any]:
+    """The chosen tensors; ABSENT for one that is omitted, UNKNOWN for one that the graph does not
+    describe.
+    """
 
     def at(index: int) -> Any:
         if not -len(names) <= index < len(names) or names[index] is None:
@@ -202,7 +214,9 @@ _WORDS = {
 
 
 def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: str | None = None) -> Subject:
-    """A subject about inputs or outputs of the operator; ``only`` is ``computed`` or ``stored`` (constants)."""
+    """A subject about inputs or outputs of the operator; ``only`` is ``computed`` or ``stored``
+    (constants).
+    """
     fact = TENSOR_FACTS.get(of)
     text = f"{_WORDS.get(of, of)} of {side}{'s' if which in ('all', 'rest') else f' {which}'}" + (
         f" axis {axis}" if axis is not None else ""
@@ -215,7 +229,11 @@ def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: 
         found = _pick(tensors, names, which, op, side)
         if only is None:
             return found
-        return [item for item in found if not isinstance(item, Tensor) or (graph.constant(item.name) is None) is (only == "computed")]
+        return [
+            item
+            for item in found
+            if not isinstance(item, Tensor) or (graph.constant(item.name) is None) is (only == "computed")
+        ]
 
     def values_of(graph: Graph, tensor: Any) -> Values:
         if of == "present":
@@ -237,7 +255,10 @@ def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: 
         for order, tensor in enumerate(chosen(graph, op)):
             place = f"{side} {_place(which, order, tensor, names)}"
             values = values_of(graph, tensor)
-            found += [_label(of, value, place, tensor, axis, number if len(values) > 1 else None) for number, value in enumerate(values)]
+            found += [
+                _label(of, value, place, tensor, axis, number if len(values) > 1 else None)
+                for number, value in enumerate(values)
+            ]
         return found
 
     return Subject(read, text, "tensor", labels, of in _LOCAL)
@@ -248,7 +269,9 @@ def _place(which: Any, order: int, tensor: Any, names: tuple[str | None, ...]) -
         return str(which)
     if isinstance(which, list):
         return str(which[order])
-    return str(names.index(tensor.name)) if isinstance(tensor, Tensor) and tensor.name in names else str(order)
+    return (
+        str(names.index(tensor.name)) if isinstance(tensor, Tensor) and tensor.name in names else str(order)
+    )
 
 
 def _label(of: str, value: Any, place: str, tensor: Any, axis: Any, number: int | None) -> str:
@@ -260,7 +283,9 @@ def _label(of: str, value: Any, place: str, tensor: Any, axis: Any, number: int 
     if of == "static" and isinstance(tensor, Tensor) and tensor.shape is not None:
         return f"shape [{', '.join('?' if dim is None else str(dim) for dim in tensor.shape)}] of {place}"
     which = axis if isinstance(axis, int) else number
-    return f"{_WORDS.get(of, of)} {value} of {place}" + (f" axis {which}" if of == "dim" and which is not None else "")
+    return f"{_WORDS.get(of, of)} {value} of {place}" + (
+        f" axis {which}" if of == "dim" and which is not None else ""
+    )
 
 
 def _at(values: Values, index: Any) -> Values:
@@ -283,11 +308,19 @@ def attr_subject(name: str, default: Any, index: Any, of: str | None) -> Subject
         return [len(values)] if of == "length" else _at(values, index)
 
     text = f"{name} count" if of == "length" else name
-    return Subject(read, text, "attr", lambda graph, op: [f"{text} {value}" for value in read(graph, op)], True)
+    return Subject(
+        read, text, "attr", lambda graph, op: [f"{text} {value}" for value in read(graph, op)], True
+    )
 
 
 def operator_subject(fact: str) -> Subject:
     """A subject about the operator itself: its version, domain, number of inputs."""
     reader = OPERATOR_FACTS[fact]
     text = {"inputs": "input count", "outputs": "output count", "in_body": "inside a body"}.get(fact, fact)
-    return Subject(lambda graph, op: [reader(graph, op)], text, "op", lambda graph, op: [f"{text} {reader(graph, op)}"], True)
+    return Subject(
+        lambda graph, op: [reader(graph, op)],
+        text,
+        "op",
+        lambda graph, op: [f"{text} {reader(graph, op)}"],
+        True,
+    )

@@ -1,8 +1,8 @@
 """TOML files, parsed once: what was parsed is kept beside the file like Python keeps what it compiled.
 
-The standard library's TOML parser is written in Python and takes longer for a pack than everything else in a small
-check. The kept form is JSON in ``__pycache__``, used while the file's size and time of change are the same; where the
-folder cannot be written, the file is parsed every time.
+The standard library's TOML parser is written in Python and takes longer for a pack than everything else in a
+small check. The kept form is JSON in ``__pycache__``, used while the file's size and time of change are the
+same; where the folder cannot be written, the file is parsed every time.
 """
 
 from __future__ import annotations

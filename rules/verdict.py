@@ -29,5 +29,6 @@ EVIDENCE = ("measured", "source", "documented", "reported")
 """Where a rule comes from, best first."""
 SEVERITIES = ("error", "warning", "note")
 EFFECTS = ("fallback", "rejected", "unknown", "note")
-"""What a failing rule does: the operator runs elsewhere, the runtime refuses the model, nobody has asked it (no verdict),
-or it runs and something is to be known."""
+"""What a failing rule does: the operator runs elsewhere, the runtime refuses the model, nobody has asked it
+(no verdict), or it runs and something is to be known.
+"""

@@ -9,29 +9,53 @@ from pathlib import Path
 from typing import Any
 
 _FACTS = {
-    "known_dim": "known size", "known_rank": "rank, where it is known,",
-    "elements": "element count", "bytes": "size in bytes", "quant": "quantization", "zero_point": "zero point",
-    "quant_axis": "quantized axis", "consumers": "count of readers",
-}  # fmt: skip
+    "known_dim": "known size",
+    "known_rank": "rank, where it is known,",
+    "elements": "element count",
+    "bytes": "size in bytes",
+    "quant": "quantization",
+    "zero_point": "zero point",
+    "quant_axis": "quantized axis",
+    "consumers": "count of readers",
+}
 _STATES = {
-    "const": ("stored in the file", "computed"), "static": ("of fixed sizes", "of open sizes"), "present": ("given", "left out"),
-    "variable": ("a variable", "no variable"), "sparse": ("sparse", "dense"), "used": ("used", "not used"),
-    "graph_input": ("an input of the model", "no input of the model"), "graph_output": ("an output of the model", "no output of the model"),
-}  # fmt: skip
+    "const": ("stored in the file", "computed"),
+    "static": ("of fixed sizes", "of open sizes"),
+    "present": ("given", "left out"),
+    "variable": ("a variable", "no variable"),
+    "sparse": ("sparse", "dense"),
+    "used": ("used", "not used"),
+    "graph_input": ("an input of the model", "no input of the model"),
+    "graph_output": ("an output of the model", "no output of the model"),
+}
 _OPERATOR = {
-    "version": "the operator's version", "domain": "the operator's domain", "type": "the operator", "inputs": "the count of inputs",
-    "outputs": "the count of outputs", "computed_inputs": "the count of computed inputs", "stored_inputs": "the count of stored inputs",
-}  # fmt: skip
+    "version": "the operator's version",
+    "domain": "the operator's domain",
+    "type": "the operator",
+    "inputs": "the count of inputs",
+    "outputs": "the count of outputs",
+    "computed_inputs": "the count of computed inputs",
+    "stored_inputs": "the count of stored inputs",
+}
 _TESTS = {
-    "eq": "is {}", "not_eq": "is not {}", "one_of": "is {}", "none_of": "is none of {}", "between": "is {}", "at_least": "is at least {}",
-    "at_most": "is at most {}", "multiple_of": "is a multiple of {}", "same_as": "is the same as {}",
-}  # fmt: skip
+    "eq": "is {}",
+    "not_eq": "is not {}",
+    "one_of": "is {}",
+    "none_of": "is none of {}",
+    "between": "is {}",
+    "at_least": "is at least {}",
+    "at_most": "is at most {}",
+    "multiple_of": "is a multiple of {}",
+    "same_as": "is the same as {}",
+}
 
 
 def say(table: Mapping[str, Any]) -> str:
     """A condition's table as a clause: ``the rank of input 0 is 3 to 5``."""
     if "any_of" in table:
-        return "; or ".join(" and ".join(map(say, item)) if isinstance(item, list) else say(item) for item in table["any_of"])
+        return "; or ".join(
+            " and ".join(map(say, item)) if isinstance(item, list) else say(item) for item in table["any_of"]
+        )
     if "call" in table:
         extra = ", ".join(f"{key} {_value(value)}" for key, value in table.items() if key != "call")
         name = str(table["call"])
@@ -50,11 +74,17 @@ def say(table: Mapping[str, Any]) -> str:
 
 @cache
 def predicate_words() -> dict[str, str]:
-    """Predicate -> the first sentence of its docstring, read from the source so that nothing of the graph is imported."""
+    """Predicate -> the first sentence of its docstring, read from the source so that nothing of the graph is
+    imported.
+    """
     found: dict[str, str] = {}
     for file in sorted((Path(__file__).parent / "predicates").glob("*.py")):
         text = file.read_text(encoding="utf-8")
-        for name, words in re.findall(r'^@predicate\("(\w+)"[^\n]*\ndef [^:]*?:?.*?"""(.+?)(?:"""|\n\n|$)', text, re.MULTILINE | re.DOTALL):
+        for name, words in re.findall(
+            r'^@predicate\("(\w+)"[^\n]*\ndef [^:]*?:?.*?"""(.+?)(?:"""|\n\n|$)',
+            text,
+            re.MULTILINE | re.DOTALL,
+        ):
             said = " ".join(words.split()).rstrip(".").replace("``", "")
             found[name] = said if said[1:2].isupper() else said[:1].lower() + said[1:]
     return found
@@ -80,7 +110,11 @@ def _limit(test: str, value: Any) -> str:
 def _value(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(_value(item) for item in value)
-    return {"": "the default domain", True: "true", False: "false"}.get(value, str(value)) if isinstance(value, (str, bool)) else str(value)
+    return (
+        {"": "the default domain", True: "true", False: "false"}.get(value, str(value))
+        if isinstance(value, (str, bool))
+        else str(value)
+    )
 
 
 def _listed(words: list[str], last: str) -> str:
@@ -97,10 +131,19 @@ def _subject(table: Mapping[str, Any]) -> str:
     if fact in ("dim", "known_dim"):
         axis = table.get("axis", "all")
         known = "known " if fact == "known_dim" else ""
-        which = f"every {known}size" if axis == "all" else f"the {known}size on axis {_listed(list(map(str, _many(axis))), 'and')}"
-        return f"{some}{which.removeprefix('every ').removeprefix('the ') if some else which} of {_holder(table)}"
+        which = (
+            f"every {known}size"
+            if axis == "all"
+            else f"the {known}size on axis {_listed(list(map(str, _many(axis))), 'and')}"
+        )
+        return (
+            f"{some}{which.removeprefix('every ').removeprefix('the ') if some else which} "
+            f"of {_holder(table)}"
+        )
     index = table.get("index")
-    element = f"element {_listed(list(map(str, _many(index))), 'and')} of " if index not in (None, "all") else ""
+    element = (
+        f"element {_listed(list(map(str, _many(index))), 'and')} of " if index not in (None, "all") else ""
+    )
     return f"{some or 'the '}{_FACTS.get(str(fact), str(fact))} of {element}{_holder(table)}"
 
 

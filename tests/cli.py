@@ -14,7 +14,9 @@ import jsonschema
 ROOT = Path(__file__).parent.parent
 
 
-def accelint(*arguments: object, cwd: Path | None = None, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def accelint(
+    *arguments: object, cwd: Path | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
     """Run ``accelint``; a traceback in what it prints is always a failure."""
     command = [sys.executable, "-m", "accelint", *map(str, arguments)]
     result = subprocess.run(command, capture_output=True, text=True, cwd=cwd or ROOT, timeout=timeout)

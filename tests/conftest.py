@@ -6,5 +6,13 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = ("tests", "benchmarks", "tools/derive", "tools/conformance", "tools/models", "tools/docs", "tools/dev")
+FOLDERS = (
+    "tests",
+    "benchmarks",
+    "tools/derive",
+    "tools/conformance",
+    "tools/models",
+    "tools/docs",
+    "tools/dev",
+)
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]

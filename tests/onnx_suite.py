@@ -52,7 +52,9 @@ def _array(item: Any) -> Any:
 def _stored_feeds(folder: Path) -> list[Any]:
     from onnx import numpy_helper
 
-    files = sorted((folder / "test_data_set_0").glob("input_*.pb"), key=lambda file: int(file.stem.split("_")[1]))
+    files = sorted(
+        (folder / "test_data_set_0").glob("input_*.pb"), key=lambda file: int(file.stem.split("_")[1])
+    )
     model = onnx.load(folder / "model.onnx")
     feeds: list[Any] = []
     for file, info in zip(files, model.graph.input, strict=False):

@@ -16,7 +16,9 @@ def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
     return helper.make_node(kind, inputs.split(), outputs.split(), **attrs)
 
 
-def model(nodes: list[onnx.NodeProto], inputs: Shaped, outputs: Shaped, constants: dict[str, Any] | None = None) -> bytes:
+def model(
+    nodes: list[onnx.NodeProto], inputs: Shaped, outputs: Shaped, constants: dict[str, Any] | None = None
+) -> bytes:
     for index, item in enumerate(nodes):
         item.name = f"n{index}"
     made = helper.make_graph(

@@ -1,4 +1,6 @@
-"""One model for each way in which a TFLite rewrite applies, and for each guard that keeps it from applying."""
+"""One model for each way in which a TFLite rewrite applies, and for each guard that keeps it from
+applying.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,14 @@ def scalar(net: Net, value: int) -> str:
     return net.const(np.int32(value), "int32")
 
 
-def masked(shape: tuple[int, ...], begin: list[int], end: list[int], strides: list[int], after: tuple[int, ...], **masks: int) -> Build:
+def masked(
+    shape: tuple[int, ...],
+    begin: list[int],
+    end: list[int],
+    strides: list[int],
+    after: tuple[int, ...],
+    **masks: int,
+) -> Build:
     def build(net: Net) -> str:
         bounds = [ints(net, *values) for values in (begin, end, strides)]
         return net.op("STRIDED_SLICE", [net.input("x", shape), *bounds], after, **masks)
@@ -32,7 +41,9 @@ def masked(shape: tuple[int, ...], begin: list[int], end: list[int], strides: li
 
 def gather(shape: tuple[int, ...], indices: Any, axis: int, after: tuple[int, ...], **options: Any) -> Build:
     def build(net: Net) -> str:
-        return net.op("GATHER", [net.input("x", shape), net.const(indices, "int32")], after, axis=axis, **options)
+        return net.op(
+            "GATHER", [net.input("x", shape), net.const(indices, "int32")], after, axis=axis, **options
+        )
 
     return build
 
@@ -46,25 +57,40 @@ def unary(type: str, shape: tuple[int, ...], **attrs: Any) -> Build:
     return lambda net: net.op(type, [net.input("x", shape)], shape, **attrs)
 
 
-def binary(type: str, left: tuple[int, ...], right: tuple[int, ...], after: tuple[int, ...], dtype: str = "float32", **attrs: Any) -> Build:
+def binary(
+    type: str,
+    left: tuple[int, ...],
+    right: tuple[int, ...],
+    after: tuple[int, ...],
+    dtype: str = "float32",
+    **attrs: Any,
+) -> Build:
     return lambda net: net.op(type, [net.input("x", left), net.input("y", right)], after, dtype, **attrs)
 
 
-def reduce(type: str, shape: tuple[int, ...], axes: list[int], after: tuple[int, ...], *, keep: bool = False) -> Build:
+def reduce(
+    type: str, shape: tuple[int, ...], axes: list[int], after: tuple[int, ...], *, keep: bool = False
+) -> Build:
     return lambda net: net.op(type, [net.input("x", shape), ints(net, *axes)], after, keep_dims=keep)
 
 
-def transposed(shape: tuple[int, ...], perm: tuple[int, ...], dtype: str = "float32", quant: Quantization | None = None) -> Build:
+def transposed(
+    shape: tuple[int, ...], perm: tuple[int, ...], dtype: str = "float32", quant: Quantization | None = None
+) -> Build:
     def build(net: Net) -> str:
         after = tuple(shape[axis] for axis in perm)
-        return net.op("TRANSPOSE", [net.input("x", shape, dtype, quant), ints(net, *perm)], after, dtype, quant=quant)
+        return net.op(
+            "TRANSPOSE", [net.input("x", shape, dtype, quant), ints(net, *perm)], after, dtype, quant=quant
+        )
 
     return build
 
 
 def argmax(cast: bool) -> Build:
     def build(net: Net) -> str:
-        best = net.op("ARG_MAX", [net.input("x", (2, 3, 7)), scalar(net, 2)], (2, 3), "int64", output_type="INT64")
+        best = net.op(
+            "ARG_MAX", [net.input("x", (2, 3, 7)), scalar(net, 2)], (2, 3), "int64", output_type="INT64"
+        )
         if not cast:
             return best
         return net.op("CAST", [best], (2, 3), "int32", in_data_type="INT64", out_data_type="INT32")
@@ -101,7 +127,9 @@ def window(height: int, width: int, stride: int) -> dict[str, int]:
 def chain(net: Net) -> str:
     """Pixel shuffle: 4 -> 6 dimensions, transpose, back to 4."""
     x = net.input("x", (1, 2, 3, 8))
-    six = net.op("RESHAPE", [x, ints(net, 1, 2, 3, 2, 2, 2)], (1, 2, 3, 2, 2, 2), new_shape=(1, 2, 3, 2, 2, 2))
+    six = net.op(
+        "RESHAPE", [x, ints(net, 1, 2, 3, 2, 2, 2)], (1, 2, 3, 2, 2, 2), new_shape=(1, 2, 3, 2, 2, 2)
+    )
     turned = net.op("TRANSPOSE", [six, ints(net, 0, 1, 3, 2, 4, 5)], (1, 2, 2, 3, 2, 2))
     return net.op("RESHAPE", [turned, ints(net, 1, 4, 6, 2)], (1, 4, 6, 2), new_shape=(1, 4, 6, 2))
 
@@ -119,7 +147,9 @@ def joined(net: Net) -> str:
 
 
 def product(net: Net) -> str:
-    return net.op("BATCH_MATMUL", [net.input("x", (2, 1, 3, 4, 5)), net.input("y", (2, 1, 3, 5, 2))], (2, 1, 3, 4, 2))
+    return net.op(
+        "BATCH_MATMUL", [net.input("x", (2, 1, 3, 4, 5)), net.input("y", (2, 1, 3, 5, 2))], (2, 1, 3, 4, 2)
+    )
 
 
 def select(net: Net) -> str:
@@ -129,7 +159,9 @@ def select(net: Net) -> str:
 
 
 def packed(net: Net) -> str:
-    return net.op("PACK", [net.input(name, (2, 3, 4, 5)) for name in "xyz"], (2, 3, 3, 4, 5), values_count=3, axis=-4)
+    return net.op(
+        "PACK", [net.input(name, (2, 3, 4, 5)) for name in "xyz"], (2, 3, 3, 4, 5), values_count=3, axis=-4
+    )
 
 
 def unpacked(net: Net) -> list[str]:
@@ -137,7 +169,13 @@ def unpacked(net: Net) -> list[str]:
 
 
 def int8_expand(net: Net) -> str:
-    return net.op("EXPAND_DIMS", [net.input("x", (2, 3), "int8", QUANT), scalar(net, -1)], (2, 3, 1), "int8", quant=QUANT)
+    return net.op(
+        "EXPAND_DIMS",
+        [net.input("x", (2, 3), "int8", QUANT), scalar(net, -1)],
+        (2, 3, 1),
+        "int8",
+        quant=QUANT,
+    )
 
 
 def idle_reshape(net: Net) -> str:
@@ -157,14 +195,28 @@ def compared(type: str) -> Build:
 
 
 APPLIES: dict[str, dict[str, Build]] = {
-    "fold-shape-tflite": {"shape": shape_arithmetic, "rank": lambda net: net.op(
-        "ADD", [net.input("x", (2,), "int32"), net.op("RANK", [net.input("y", (2, 3))], (), "int32")], (2,), "int32")},
-    "fold-constants-tflite": {"mul": lambda net: net.op(
-        "RESHAPE", [net.input("x", (2, 6)), net.op("MUL", [ints(net, 1, 2), ints(net, 3, 2)], (2,), "int32")], (3, 4))},
+    "fold-shape-tflite": {
+        "shape": shape_arithmetic,
+        "rank": lambda net: net.op(
+            "ADD",
+            [net.input("x", (2,), "int32"), net.op("RANK", [net.input("y", (2, 3))], (), "int32")],
+            (2,),
+            "int32",
+        ),
+    },
+    "fold-constants-tflite": {
+        "mul": lambda net: net.op(
+            "RESHAPE",
+            [net.input("x", (2, 6)), net.op("MUL", [ints(net, 1, 2), ints(net, 3, 2)], (2,), "int32")],
+            (3, 4),
+        )
+    },
     "remove-idle-tflite": {"reshape": idle_reshape},
     "merge-reshapes": {"three": two_reshapes},
     "expand-squeeze-to-reshape": {
-        "expand": lambda net: net.op("EXPAND_DIMS", [net.input("x", (2, 3, 5)), scalar(net, 1)], (2, 1, 3, 5)),
+        "expand": lambda net: net.op(
+            "EXPAND_DIMS", [net.input("x", (2, 3, 5)), scalar(net, 1)], (2, 1, 3, 5)
+        ),
         "squeeze": lambda net: net.op("SQUEEZE", [net.input("x", (2, 1, 3, 1))], (2, 3), squeeze_dims=(1, 3)),
         "int8": int8_expand,
     },
@@ -173,13 +225,27 @@ APPLIES: dict[str, dict[str, Build]] = {
         "shrink all but one": masked((4, 5, 3), [2, 3, 0], [3, 4, 3], [1, 1, 1], (3,), shrink_axis_mask=3),
         "new axis": masked((4, 5), [0, 0, 1], [0, 4, 5], [1, 1, 2], (1, 4, 2), new_axis_mask=1),
         "ellipsis": masked((2, 3, 4, 5), [0, 1], [0, 4], [1, 2], (2, 3, 4, 2), ellipsis_mask=1),
-        "ellipsis in the middle": masked((2, 3, 4, 5), [1, 0, 1], [2, 0, 4], [1, 1, 2], (3, 4, 2), ellipsis_mask=2, shrink_axis_mask=1),
+        "ellipsis in the middle": masked(
+            (2, 3, 4, 5), [1, 0, 1], [2, 0, 4], [1, 1, 2], (3, 4, 2), ellipsis_mask=2, shrink_axis_mask=1
+        ),
         "backwards": masked((3, 7), [2, -1], [-4, -8], [-1, -2], (3, 4)),
         "six dimensions": masked(
-            (1, 3, 4, 2, 5, 2), [0, -2, 0, 0, 0, 0], [1, 3, 4, 2, 5, 2], [1] * 6, (4, 2, 5, 2), shrink_axis_mask=3, end_mask=60),
-        "five backwards": masked((2, 3, 4, 2, 2), [0, -1, 0, 1, 0], [2, -4, 4, 2, 2], [1, -1, 2, 1, 1], (2, 3, 2, 1, 2)),
+            (1, 3, 4, 2, 5, 2),
+            [0, -2, 0, 0, 0, 0],
+            [1, 3, 4, 2, 5, 2],
+            [1] * 6,
+            (4, 2, 5, 2),
+            shrink_axis_mask=3,
+            end_mask=60,
+        ),
+        "five backwards": masked(
+            (2, 3, 4, 2, 2), [0, -1, 0, 1, 0], [2, -4, 4, 2, 2], [1, -1, 2, 1, 1], (2, 3, 2, 1, 2)
+        ),
         "slice of five": lambda net: net.op(
-            "SLICE", [net.input("x", (2, 3, 4, 2, 5)), ints(net, 0, 1, 0, 0, 0), ints(net, -1, 2, 4, -1, 5)], (2, 2, 4, 2, 5)),
+            "SLICE",
+            [net.input("x", (2, 3, 4, 2, 5)), ints(net, 0, 1, 0, 0, 0), ints(net, -1, 2, 4, -1, 5)],
+            (2, 2, 4, 2, 5),
+        ),
         "backwards with masks": masked((3, 7), [0, 0], [0, 2], [-1, -3], (3, 2), begin_mask=3, end_mask=1),
     },
     "unpack-to-split": {"five": unpacked},
@@ -191,28 +257,52 @@ APPLIES: dict[str, dict[str, Build]] = {
         "table": gather_table,
     },
     "gather-nd-to-gather": {
-        "rows": lambda net: net.op("GATHER_ND", [net.input("x", (4, 3, 5)), net.const([[2], [0]], "int32")], (2, 3, 5)),
+        "rows": lambda net: net.op(
+            "GATHER_ND", [net.input("x", (4, 3, 5)), net.const([[2], [0]], "int32")], (2, 3, 5)
+        ),
         "points": lambda net: net.op(
-            "GATHER_ND", [net.input("x", (4, 3, 5)), net.const([[[2, 1], [0, 2]], [[3, 0], [1, 1]]], "int32")], (2, 2, 5)),
-        "range": lambda net: net.op("GATHER_ND", [net.input("x", (4, 3)), net.const([[1], [2]], "int32")], (2, 3)),
+            "GATHER_ND",
+            [net.input("x", (4, 3, 5)), net.const([[[2, 1], [0, 2]], [[3, 0], [1, 1]]], "int32")],
+            (2, 2, 5),
+        ),
+        "range": lambda net: net.op(
+            "GATHER_ND", [net.input("x", (4, 3)), net.const([[1], [2]], "int32")], (2, 3)
+        ),
     },
-    "broadcast-to-tile": {"same rank": spread((2, 1, 5), (2, 3, 5)), "more": spread((1, 5), (2, 3, 5)), "scalar": spread((), (2, 3)),
-                          "none": spread((2, 3), (2, 3))},
+    "broadcast-to-tile": {
+        "same rank": spread((2, 1, 5), (2, 3, 5)),
+        "more": spread((1, 5), (2, 3, 5)),
+        "scalar": spread((), (2, 3)),
+        "none": spread((2, 3), (2, 3)),
+    },
     "add-n-to-adds": {"three": add_n},
     "stored-in-full-rank": {
-        "integers": lambda net: net.op("SUB", [ints(net, 1, 2, 3), net.input("x", (1, 3), "int32")], (1, 3), "int32"),
-        "floats": lambda net: net.op("MUL", [net.input("x", (2, 4, 3)), net.const(np.ones((4, 3)))], (2, 4, 3)),
+        "integers": lambda net: net.op(
+            "SUB", [ints(net, 1, 2, 3), net.input("x", (1, 3), "int32")], (1, 3), "int32"
+        ),
+        "floats": lambda net: net.op(
+            "MUL", [net.input("x", (2, 4, 3)), net.const(np.ones((4, 3)))], (2, 4, 3)
+        ),
     },
-    "comparison-turned": {name: compared(name) for name in ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")},
+    "comparison-turned": {
+        name: compared(name) for name in ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
+    },
     "zeros-like-to-constant": {"added": zeros_like},
     "argmax-int32": {"cast": argmax(cast=True)},
-    "prelu-per-channel": {"one": prelu((1, 3, 4, 5), (1,)), "column": prelu((1, 3, 4, 5), (4, 1)), "row": prelu((1, 3, 4, 5), (3, 1, 1)),
-                          "rank 3": prelu((2, 3, 4), (1,))},
+    "prelu-per-channel": {
+        "one": prelu((1, 3, 4, 5), (1,)),
+        "column": prelu((1, 3, 4, 5), (4, 1)),
+        "row": prelu((1, 3, 4, 5), (3, 1, 1)),
+        "rank 3": prelu((2, 3, 4), (1,)),
+    },
     "relu-0-to-1-to-minimum": {"plain": unary("RELU_0_TO_1", (2, 3, 5))},
     "log-softmax-parts": {"plain": unary("LOG_SOFTMAX", (2, 3, 5))},
     "l2-normalization-parts": {"plain": unary("L2_NORMALIZATION", (2, 3, 5))},
-    "l2-pool-to-average-pool": {"same": lambda net: net.op(
-        "L2_POOL_2D", [net.input("x", (1, 5, 6, 3))], (1, 3, 3, 3), padding="SAME", **window(3, 2, 2))},
+    "l2-pool-to-average-pool": {
+        "same": lambda net: net.op(
+            "L2_POOL_2D", [net.input("x", (1, 5, 6, 3))], (1, 3, 3, 3), padding="SAME", **window(3, 2, 2)
+        )
+    },
     "transpose-on-views": {
         "window": transposed((1, 2, 3, 4, 5, 2), (0, 1, 3, 2, 4, 5)),
         "reversed": transposed((2, 3, 4, 5, 2), (4, 3, 2, 1, 0)),
@@ -229,47 +319,103 @@ APPLIES: dict[str, dict[str, Build]] = {
         "both": binary("MUL", (2, 3, 1, 1, 2), (1, 1, 4, 5, 2), (2, 3, 4, 5, 2)),
         "lower rank": binary("MAXIMUM", (2, 3, 4, 5, 2), (5, 2), (2, 3, 4, 5, 2)),
         "compare": binary("LESS", (2, 3, 1, 5, 2), (2, 3, 4, 5, 2), (2, 3, 4, 5, 2), "bool"),
-        "select": select, "concatenation": joined, "product": product,
+        "select": select,
+        "concatenation": joined,
+        "product": product,
         "softmax": unary("SOFTMAX", (1, 2, 3, 4, 5), beta=1.0),
         "mean": reduce("MEAN", (2, 3, 4, 3, 2), [1, 2, 4], (2, 3)),
         "max": reduce("REDUCE_MAX", (2, 3, 4, 3, 2), [-1], (2, 3, 4, 3, 1), keep=True),
     },
     "pack-to-concatenation": {"three": packed},
-}  # fmt: skip
+}
 
 MISSES: dict[str, tuple[Build, str]] = {
-    "fold-shape-tflite": (lambda net: net.op("SHAPE", [net.input("x", (2, 3))], (2,), "int32", out_type="INT32"), "output of the graph"),
-    "fold-constants-tflite": (lambda net: net.op("ABS", [net.op("NEG", [net.input("x", (2,))], (2,))], (2,)), "output of the graph"),
+    "fold-shape-tflite": (
+        lambda net: net.op("SHAPE", [net.input("x", (2, 3))], (2,), "int32", out_type="INT32"),
+        "output of the graph",
+    ),
+    "fold-constants-tflite": (
+        lambda net: net.op("ABS", [net.op("NEG", [net.input("x", (2,))], (2,))], (2,)),
+        "output of the graph",
+    ),
     "remove-idle-tflite": (transposed((2, 3), (1, 0)), "it moves axes"),
-    "merge-reshapes": (lambda net: net.op("RESHAPE", [net.input("x", (2, 3)), ints(net, 6)], (6,)), "not the result of a reshape"),
+    "merge-reshapes": (
+        lambda net: net.op("RESHAPE", [net.input("x", (2, 3)), ints(net, 6)], (6,)),
+        "not the result of a reshape",
+    ),
     "expand-squeeze-to-reshape": (
-        lambda net: net.op("EXPAND_DIMS", [net.input("x", (2, 3), "int8", QUANT), scalar(net, 0)], (1, 2, 3), "int8", quant=OTHER),
-        "changes the quantization"),
+        lambda net: net.op(
+            "EXPAND_DIMS",
+            [net.input("x", (2, 3), "int8", QUANT), scalar(net, 0)],
+            (1, 2, 3),
+            "int8",
+            quant=OTHER,
+        ),
+        "changes the quantization",
+    ),
     "plain-strided-slice": (masked((4, 5), [0, 1], [4, 5], [1, 2], (4, 2)), "plain already"),
-    "unpack-to-split": (lambda net: net.ops("UNPACK", [net.input("x", (2, None))], [(None,)] * 2, num=2), "not all known"),
+    "unpack-to-split": (
+        lambda net: net.ops("UNPACK", [net.input("x", (2, None))], [(None,)] * 2, num=2),
+        "not all known",
+    ),
     "gather-by-list": (gather((3, 4), [2, 0], 1, (3, 2)), "a list already"),
     "gather-nd-to-gather": (
-        lambda net: net.op("GATHER_ND", [net.input("x", (4, 3)), net.input("i", (2, 1), "int32")], (2, 3)), "computed when the model runs"),
+        lambda net: net.op("GATHER_ND", [net.input("x", (4, 3)), net.input("i", (2, 1), "int32")], (2, 3)),
+        "computed when the model runs",
+    ),
     "broadcast-to-tile": (
-        lambda net: net.op("BROADCAST_TO", [net.input("x", (1, None)), ints(net, 2, 3)], (2, 3)), "shapes are not all known"),
-    "stored-in-full-rank": (lambda net: net.op("ADD", [net.input("x", (3,)), net.const(np.ones(3))], (3,)), "as many dimensions"),
+        lambda net: net.op("BROADCAST_TO", [net.input("x", (1, None)), ints(net, 2, 3)], (2, 3)),
+        "shapes are not all known",
+    ),
+    "stored-in-full-rank": (
+        lambda net: net.op("ADD", [net.input("x", (3,)), net.const(np.ones(3))], (3,)),
+        "as many dimensions",
+    ),
     "comparison-turned": (binary("LESS", (4,), (4,), (4,), "bool"), "not the stored one"),
     "add-n-to-adds": (lambda net: net.op("ADD_N", [net.input("x", (2,))], (2,)), "one input"),
-    "zeros-like-to-constant": (lambda net: net.op("ZEROS_LIKE", [net.input("x", (2, 3))], (2, 3)), "output of the graph"),
+    "zeros-like-to-constant": (
+        lambda net: net.op("ZEROS_LIKE", [net.input("x", (2, 3))], (2, 3)),
+        "output of the graph",
+    ),
     "argmax-int32": (argmax(cast=False), "output of the graph"),
     "prelu-per-channel": (prelu((1, 3, 4, 5), (1, 1, 5)), "for every channel already"),
     "relu-0-to-1-to-minimum": (
-        lambda net: net.op("RELU_0_TO_1", [net.input("x", (2,), "int8", QUANT)], (2,), "int8", quant=QUANT), "not on float32"),
+        lambda net: net.op("RELU_0_TO_1", [net.input("x", (2,), "int8", QUANT)], (2,), "int8", quant=QUANT),
+        "not on float32",
+    ),
     "log-softmax-parts": (
-        lambda net: net.op("LOG_SOFTMAX", [net.input("x", (2,), "int8", QUANT)], (2,), "int8", quant=OTHER), "not on float32"),
-    "l2-normalization-parts": (unary("L2_NORMALIZATION", (2, 3), fused_activation_function="RELU"), "fused activation"),
+        lambda net: net.op("LOG_SOFTMAX", [net.input("x", (2,), "int8", QUANT)], (2,), "int8", quant=OTHER),
+        "not on float32",
+    ),
+    "l2-normalization-parts": (
+        unary("L2_NORMALIZATION", (2, 3), fused_activation_function="RELU"),
+        "fused activation",
+    ),
     "l2-pool-to-average-pool": (
-        lambda net: net.op("L2_POOL_2D", [net.input("x", (1, 2, 2, 1))], (1, 1, 1, 1), padding="VALID", **window(2, 2, 1),
-                           fused_activation_function="RELU6"), "fused activation"),
+        lambda net: net.op(
+            "L2_POOL_2D",
+            [net.input("x", (1, 2, 2, 1))],
+            (1, 1, 1, 1),
+            padding="VALID",
+            **window(2, 2, 1),
+            fused_activation_function="RELU6",
+        ),
+        "fused activation",
+    ),
     "transpose-on-views": (transposed((2, 3, 4, 5), (3, 0, 1, 2)), "few enough"),
     "merge-dimensions": (
-        binary("ADD", (2, 1, 2, 1, 2), (1, 3, 1, 3, 1), (2, 3, 2, 3, 2)), "its broadcast needs too many dimensions"),
+        binary("ADD", (2, 1, 2, 1, 2), (1, 3, 1, 3, 1), (2, 3, 2, 3, 2)),
+        "its broadcast needs too many dimensions",
+    ),
     "pack-to-concatenation": (
-        lambda net: net.op("PACK", [net.input("x", (2,), "int8", QUANT), net.input("y", (2,), "int8", OTHER)], (2, 2), "int8",
-                           values_count=2, quant=QUANT), "quantized differently"),
-}  # fmt: skip
+        lambda net: net.op(
+            "PACK",
+            [net.input("x", (2,), "int8", QUANT), net.input("y", (2,), "int8", OTHER)],
+            (2, 2),
+            "int8",
+            values_count=2,
+            quant=QUANT,
+        ),
+        "quantized differently",
+    ),
+}

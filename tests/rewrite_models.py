@@ -66,19 +66,30 @@ block (float[batch, seq, 8] x, int64[batch, seq] mask) => (float[batch, seq, 8] 
   y = Add(x, d)
 }
 """
-"""A transformer block as PyTorch exports it: dynamic axes and the Shape, Gather, Concat chains that follow from them."""
+"""A transformer block as PyTorch exports it: dynamic axes and the Shape, Gather, Concat chains that follow
+from them.
+"""
 
 
 def onnx_bytes(text: str, opset: int = 17, *, checked: bool = True, **weights: NDArray[Any]) -> bytes:
-    """A model from onnx's text format; initializers that the text leaves without values are random, or as given."""
-    proto = onnx.parser.parse_model(f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft": 1]>\n{text}')
+    """A model from onnx's text format; initializers that the text leaves without values are random, or as
+    given.
+    """
+    proto = onnx.parser.parse_model(
+        f'<ir_version: 8, opset_import: ["" : {opset}, "com.microsoft": 1]>\n{text}'
+    )
     rng = np.random.default_rng(7)
     stated = {item.name for item in proto.graph.initializer}
     for info in [item for item in proto.graph.value_info if item.name not in stated]:
         if info.name in {name for node in proto.graph.node for name in node.output}:
             continue
         shape = [dim.dim_value for dim in info.type.tensor_type.shape.dim]
-        weights.setdefault(info.name, rng.normal(size=shape).astype(onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)))
+        weights.setdefault(
+            info.name,
+            rng.normal(size=shape).astype(
+                onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            ),
+        )
     for name, array in weights.items():
         proto.graph.initializer.append(onnx.numpy_helper.from_array(array, name))
     if checked:
@@ -102,11 +113,23 @@ def ort(data: bytes | Model) -> Any:
     return onnxruntime.InferenceSession(content, options)
 
 
-def feeds_of(session: Any, seed: int = 0, sizes: dict[str, int] | None = None, *, boundary: bool = False) -> dict[str, NDArray[Any]]:
-    """Distinct values for every input, or extreme ones; integers stay small, because they are indices here and there."""
+def feeds_of(
+    session: Any, seed: int = 0, sizes: dict[str, int] | None = None, *, boundary: bool = False
+) -> dict[str, NDArray[Any]]:
+    """Distinct values for every input, or extreme ones; integers stay small, because they are indices here
+    and there.
+    """
     rng = np.random.default_rng(seed)
-    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
-             "tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}  # fmt: skip
+    kinds = {
+        "tensor(float)": np.float32,
+        "tensor(int64)": np.int64,
+        "tensor(int32)": np.int32,
+        "tensor(bool)": np.bool_,
+        "tensor(float16)": np.float16,
+        "tensor(double)": np.float64,
+        "tensor(uint8)": np.uint8,
+        "tensor(int8)": np.int8,
+    }
     feeds = {}
     for item in session.get_inputs():
         shape = [dim if isinstance(dim, int) else (sizes or {}).get(dim, 1) for dim in item.shape]
@@ -123,7 +146,9 @@ def feeds_of(session: Any, seed: int = 0, sizes: dict[str, int] | None = None, *
 def same_bits(left: list[NDArray[Any]], right: list[NDArray[Any]]) -> bool:
     """True when every array has the same dtype, shape and bits."""
     return len(left) == len(right) and all(
-        a.dtype == b.dtype and a.shape == b.shape and np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
+        a.dtype == b.dtype
+        and a.shape == b.shape
+        and np.ascontiguousarray(a).tobytes() == np.ascontiguousarray(b).tobytes()
         for a, b in zip(left, right, strict=True)
     )
 
@@ -138,7 +163,13 @@ class Net:
         self.graph = Graph("main", "tflite")
         self.inputs: list[str] = []
 
-    def input(self, name: str, shape: tuple[int | None, ...], dtype: str = "float32", quant: Quantization | None = None) -> str:
+    def input(
+        self,
+        name: str,
+        shape: tuple[int | None, ...],
+        dtype: str = "float32",
+        quant: Quantization | None = None,
+    ) -> str:
         self.graph.add_tensor(Tensor(name, dtype, shape, quant=quant))
         self.inputs.append(name)
         self.graph.set_interface(self.inputs, ())
@@ -159,9 +190,16 @@ class Net:
         return self.ops(type, inputs, [shape], dtype, version=version, quant=quant, **attrs)[0]
 
     def ops(
-        self, type: str, inputs: list[str | None], shapes: list[Any], dtype: str = "float32", *, version: int = 1,
-        quant: Quantization | None = None, **attrs: Any,
-    ) -> list[str]:  # fmt: skip
+        self,
+        type: str,
+        inputs: list[str | None],
+        shapes: list[Any],
+        dtype: str = "float32",
+        *,
+        version: int = 1,
+        quant: Quantization | None = None,
+        **attrs: Any,
+    ) -> list[str]:
         """Several results."""
         names = [self.graph.fresh(f"t{len(self.graph)}") for _ in shapes]
         for name, shape in zip(names, shapes, strict=True):
@@ -169,7 +207,15 @@ class Net:
         options = {**schema().option_defaults(type), **attrs}
         id = f"main/{len(self.graph)}"
         self.graph.add_op(
-            Operator(id, type, tuple(inputs), tuple(names), options, name=names[0], version=max(version, LOWEST_VERSIONS.get(type, 1)))
+            Operator(
+                id,
+                type,
+                tuple(inputs),
+                tuple(names),
+                options,
+                name=names[0],
+                version=max(version, LOWEST_VERSIONS.get(type, 1)),
+            )
         )
         return names
 
@@ -188,28 +234,42 @@ class LiteRT:
 
         content = data if isinstance(data, bytes) else tflite_to_bytes(data)
         self.interpreter = Interpreter(
-            model_content=content, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, num_threads=1
+            model_content=content,
+            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+            num_threads=1,
         )
         for item in self.interpreter.get_input_details():
             if sizes and item["name"] in sizes:
                 self.interpreter.resize_tensor_input(item["index"], list(sizes[item["name"]]), strict=True)
         self.interpreter.allocate_tensors()
 
-    def feeds(self, seed: int = 0, *, boundary: bool = False, low: float = -4, high: float = 4) -> dict[str, NDArray[Any]]:
+    def feeds(
+        self, seed: int = 0, *, boundary: bool = False, low: float = -4, high: float = 4
+    ) -> dict[str, NDArray[Any]]:
         """Distinct values for every input, or extreme ones."""
         rng = np.random.default_rng(seed)
         found = {}
         for item in self.interpreter.get_input_details():
             shape, kind = tuple(item["shape"]), np.dtype(item["dtype"])
             if kind.kind == "f":
-                edges = np.array([0.0, -0.0, 1.0, -1.0, 6e-5, -6e-5, 3.0, -3.0, 0.5, 30.0, -30.0, 6.0, 1e30, -1e30])
+                edges = np.array(
+                    [0.0, -0.0, 1.0, -1.0, 6e-5, -6e-5, 3.0, -3.0, 0.5, 30.0, -30.0, 6.0, 1e30, -1e30]
+                )
                 edges = edges[(edges >= low * 10) & (edges <= high * 10)]
-                values = np.resize(rng.permutation(edges), shape) if boundary else rng.uniform(low, high, size=shape)
+                values = (
+                    np.resize(rng.permutation(edges), shape)
+                    if boundary
+                    else rng.uniform(low, high, size=shape)
+                )
             elif kind.kind == "b":
                 values = rng.integers(0, 2, shape)
             elif kind.itemsize == 1:
                 info = np.iinfo(kind)
-                values = np.resize([info.min, info.max, 0, 1], shape) if boundary else rng.integers(info.min, info.max + 1, shape)
+                values = (
+                    np.resize([info.min, info.max, 0, 1], shape)
+                    if boundary
+                    else rng.integers(info.min, info.max + 1, shape)
+                )
             else:
                 values = rng.integers(max(int(low), -(2**31)), int(high) + 1, shape)
             found[item["name"]] = np.asarray(values).astype(kind)
@@ -220,4 +280,7 @@ class LiteRT:
         for item in self.interpreter.get_input_details():
             self.interpreter.set_tensor(item["index"], feeds[item["name"]])
         self.interpreter.invoke()
-        return [np.array(self.interpreter.get_tensor(item["index"])) for item in self.interpreter.get_output_details()]
+        return [
+            np.array(self.interpreter.get_tensor(item["index"]))
+            for item in self.interpreter.get_output_details()
+        ]

@@ -1,4 +1,6 @@
-"""Files that are damaged, hostile or not models: one clear error with the path and what to do, exit code 3, nothing written."""
+"""Files that are damaged, hostile or not models: one clear error with the path and what to do, exit code 3,
+nothing written.
+"""
 
 from __future__ import annotations
 
@@ -82,10 +84,14 @@ def test_a_zip_and_a_folder_that_are_no_models(tmp_path: Path) -> None:
     assert "saved_model.pb" in refused(folder)
 
 
-def graph_with(nodes: list[onnx.NodeProto], edit: Callable[[onnx.ModelProto], None] = lambda model: None) -> onnx.ModelProto:
+def graph_with(
+    nodes: list[onnx.NodeProto], edit: Callable[[onnx.ModelProto], None] = lambda model: None
+) -> onnx.ModelProto:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [2, 2]) for name in ("x", "y")]
     model = helper.make_model(
-        helper.make_graph(nodes, "g", value[:1], value[1:]), opset_imports=[helper.make_opsetid("", 17)], ir_version=9
+        helper.make_graph(nodes, "g", value[:1], value[1:]),
+        opset_imports=[helper.make_opsetid("", 17)],
+        ir_version=9,
     )
     edit(model)
     return model
@@ -96,7 +102,9 @@ RELU = helper.make_node("Relu", ["x"], ["y"])
 
 def external(location: str) -> Callable[[onnx.ModelProto], None]:
     def edit(model: onnx.ModelProto) -> None:
-        tensor = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 2], data_location=TensorProto.EXTERNAL)
+        tensor = TensorProto(
+            name="w", data_type=TensorProto.FLOAT, dims=[2, 2], data_location=TensorProto.EXTERNAL
+        )
         for key, value in (("location", location), ("offset", "0"), ("length", "16")):
             tensor.external_data.add(key=key, value=value)
         model.graph.initializer.append(tensor)
@@ -111,7 +119,11 @@ def external(location: str) -> Callable[[onnx.ModelProto], None]:
         (graph_with([RELU, helper.make_node("Tanh", ["x"], ["y"])]), "'y'"),
         (
             graph_with(
-                [helper.make_node("Add", ["x", "b"], ["a"]), helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Relu", ["b"], ["y"])]
+                [
+                    helper.make_node("Add", ["x", "b"], ["a"]),
+                    helper.make_node("Relu", ["a"], ["b"]),
+                    helper.make_node("Relu", ["b"], ["y"]),
+                ]
             ),
             "cycle",
         ),
@@ -122,7 +134,17 @@ def external(location: str) -> Callable[[onnx.ModelProto], None]:
         (graph_with([RELU], external("short.bin")), "short.bin"),
         (graph_with([RELU], external("lfs.bin")), "lfs"),
     ],
-    ids=["dangling", "duplicate", "cycle", "missing-data", "dotdot", "absolute", "symlink", "short-data", "lfs-data"],
+    ids=[
+        "dangling",
+        "duplicate",
+        "cycle",
+        "missing-data",
+        "dotdot",
+        "absolute",
+        "symlink",
+        "short-data",
+        "lfs-data",
+    ],
 )
 def test_a_broken_onnx_graph(model: onnx.ModelProto, word: str, tmp_path: Path) -> None:
     folder = tmp_path / "model"
@@ -131,9 +153,9 @@ def test_a_broken_onnx_graph(model: onnx.ModelProto, word: str, tmp_path: Path) 
     (folder / "link.bin").symlink_to(tmp_path / "outside.bin")
     (folder / "short.bin").write_bytes(b"\x00" * 3)
     (folder / "lfs.bin").write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 16\n")
-    onnx.save_model(model, folder / "broken.onnx") if not model.graph.initializer else (folder / "broken.onnx").write_bytes(
-        model.SerializeToString()
-    )
+    onnx.save_model(model, folder / "broken.onnx") if not model.graph.initializer else (
+        folder / "broken.onnx"
+    ).write_bytes(model.SerializeToString())
     assert word in refused(folder / "broken.onnx")
 
 
@@ -146,7 +168,9 @@ def test_names_that_are_not_utf8(tmp_path: Path) -> None:
 
 def test_shapes_beyond_reason(tmp_path: Path) -> None:
     def huge(model: onnx.ModelProto) -> None:
-        model.graph.initializer.append(TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**62, 2**62], raw_data=b"1234"))
+        model.graph.initializer.append(
+            TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2**62, 2**62], raw_data=b"1234")
+        )
 
     path = tmp_path / "huge.onnx"
     path.write_bytes(graph_with([RELU], huge).SerializeToString())
@@ -175,7 +199,9 @@ def test_a_manifest_that_leads_outside(tmp_path: Path) -> None:
     shutil.copytree(FIXTURES / "coreml" / "conv_net.mlpackage", package)
     manifest = package / "Manifest.json"
     manifest.chmod(0o644)
-    manifest.write_text(manifest.read_text().replace("com.apple.CoreML/model.mlmodel", "../../../../etc/passwd"))
+    manifest.write_text(
+        manifest.read_text().replace("com.apple.CoreML/model.mlmodel", "../../../../etc/passwd")
+    )
     refused(package, "coreml/ane:m4")
 
 

@@ -26,7 +26,10 @@ def dynamic(tmp_path: Path) -> Path:
 
 def model(path: Path, shape: list[int | str], kinds: tuple[str, ...] = ("Relu", "Sigmoid", "Tanh")) -> Path:
     names = ["x", *(f"t{index}" for index in range(len(kinds)))]
-    nodes = [helper.make_node(kind, [names[index]], [names[index + 1]], name=f"n{index}") for index, kind in enumerate(kinds)]
+    nodes = [
+        helper.make_node(kind, [names[index]], [names[index + 1]], name=f"n{index}")
+        for index, kind in enumerate(kinds)
+    ]
     graph = helper.make_graph(
         nodes,
         "g",
@@ -59,12 +62,23 @@ def test_the_text_names_the_root_cause_once(dynamic: Path) -> None:
     assert "--freeze x=1x3x8x8" in text
 
 
-def test_several_models_and_targets_are_reported_in_order(static: Path, dynamic: Path, tmp_path: Path) -> None:
+def test_several_models_and_targets_are_reported_in_order(
+    static: Path, dynamic: Path, tmp_path: Path
+) -> None:
     missing = tmp_path / "missing.onnx"
-    document = report("check", dynamic, missing, static, "--target", QNN, "--target", "onnxruntime/qnn:sm8550", code=3)
-    assert [Path(entry["path"]).name for entry in document["models"]] == ["dynamic.onnx", "missing.onnx", "static.onnx"]
+    document = report(
+        "check", dynamic, missing, static, "--target", QNN, "--target", "onnxruntime/qnn:sm8550", code=3
+    )
+    assert [Path(entry["path"]).name for entry in document["models"]] == [
+        "dynamic.onnx",
+        "missing.onnx",
+        "static.onnx",
+    ]
     assert document["models"][1]["error"]["kind"] == "unreadable"
-    assert [target["target"] for target in document["models"][2]["targets"]] == [QNN, "onnxruntime/qnn:sm8550"]
+    assert [target["target"] for target in document["models"][2]["targets"]] == [
+        QNN,
+        "onnxruntime/qnn:sm8550",
+    ]
     assert document["summary"]["unreadable"] == 1
 
 
@@ -153,7 +167,11 @@ def test_targets_and_rules_are_filtered() -> None:
     rows = json.loads(accelint("targets", "--dialect", "tflite", "--askable", "--json").stdout)
     assert {"litert/gpu", "litert/xnnpack"} <= {row["target"] for row in rows}
     assert not any(row["target"].startswith("litert/hexagon") for row in rows)
-    rules = json.loads(accelint("rules", "--target", "onnxruntime/qnn", "--effect", "rejected", "--evidence", "measured", "--json").stdout)
+    rules = json.loads(
+        accelint(
+            "rules", "--target", "onnxruntime/qnn", "--effect", "rejected", "--evidence", "measured", "--json"
+        ).stdout
+    )
     assert rules
     assert {row["effect"] for row in rules} == {"rejected"}
 
@@ -175,11 +193,35 @@ def test_explain_keeps_to_the_variant_and_speaks_of_the_frameworks() -> None:
 def test_conditions_are_said_as_clauses() -> None:
     said = {
         "the rank of input 0 is 3 to 5": {"input": 0, "of": "rank", "between": [3, 5]},
-        "mode (default nearest) is nearest or linear": {"attr": "mode", "default": "nearest", "one_of": ["nearest", "linear"]},
-        "every input is of fixed sizes (unknown counts as refused)": {"input": "all", "of": "static", "eq": True, "unknown": "fails"},
-        "inputs 1 and 2 are stored in the file (must be given)": {"input": [1, 2], "of": "const", "eq": True, "absent": "fails"},
-        "some size on axis 1 and 2 of output 0 is not 1": {"output": 0, "of": "dim", "axis": [1, 2], "not_eq": 1, "some": True},
-        "the dtype of input 1 is the same as the dtype of input 0": {"input": 1, "of": "dtype", "same_as": {"input": 0, "of": "dtype"}},
+        "mode (default nearest) is nearest or linear": {
+            "attr": "mode",
+            "default": "nearest",
+            "one_of": ["nearest", "linear"],
+        },
+        "every input is of fixed sizes (unknown counts as refused)": {
+            "input": "all",
+            "of": "static",
+            "eq": True,
+            "unknown": "fails",
+        },
+        "inputs 1 and 2 are stored in the file (must be given)": {
+            "input": [1, 2],
+            "of": "const",
+            "eq": True,
+            "absent": "fails",
+        },
+        "some size on axis 1 and 2 of output 0 is not 1": {
+            "output": 0,
+            "of": "dim",
+            "axis": [1, 2],
+            "not_eq": 1,
+            "some": True,
+        },
+        "the dtype of input 1 is the same as the dtype of input 0": {
+            "input": 1,
+            "of": "dtype",
+            "same_as": {"input": 0, "of": "dtype"},
+        },
         "group (default 1) is 1; or input 1 is computed": {
             "any_of": [{"attr": "group", "default": 1, "eq": 1}, {"input": 1, "of": "const", "eq": False}]
         },
@@ -199,7 +241,9 @@ def test_explain_a_code_an_operator_and_a_wrong_word() -> None:
 
 
 def test_optimized_folds_the_shapes_that_torch_exports_compute(tmp_path: Path) -> None:
-    """x.reshape(x.shape[0], -1) as the TorchScript exporter writes it: kept as stored, folded before ONNX Runtime's providers are asked."""
+    """x.reshape(x.shape[0], -1) as the TorchScript exporter writes it: kept as stored, folded before ONNX
+    Runtime's providers are asked.
+    """
     nodes = [
         helper.make_node("Relu", ["x"], ["a"]),
         helper.make_node("Shape", ["a"], ["s"]),
@@ -222,5 +266,12 @@ def test_optimized_folds_the_shapes_that_torch_exports_compute(tmp_path: Path) -
     optimized = report("check", path, "--target", QNN, "--optimized")["models"][0]["targets"][0]
     assert stored["verdict"] == "partial"
     assert optimized["verdict"] == "full"
-    assert [item["verdict"] for item in optimized["operators"]] == ["accelerated", "folded", "folded", "folded", "folded", "accelerated"]
+    assert [item["verdict"] for item in optimized["operators"]] == [
+        "accelerated",
+        "folded",
+        "folded",
+        "folded",
+        "folded",
+        "accelerated",
+    ]
     assert accelint("check", path, "--target", "coreml/ane:m1", "--optimized").returncode == 2

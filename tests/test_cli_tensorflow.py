@@ -1,4 +1,6 @@
-"""TensorFlow models given for LiteRT and Core ML targets: converted by the vendor's converter, told in TensorFlow's names."""
+"""TensorFlow models given for LiteRT and Core ML targets: converted by the vendor's converter, told in
+TensorFlow's names.
+"""
 
 from __future__ import annotations
 
@@ -23,18 +25,23 @@ def test_a_keras_model_is_told_by_its_nodes() -> None:
 
 
 def test_what_the_converter_refuses_is_a_finding_about_the_node() -> None:
-    target = report("check", FIXTURES / "signatures", "--target", "litert/gpu", "--target", "litert/xnnpack", code=1)["models"][0][
-        "targets"
-    ]
+    target = report(
+        "check", FIXTURES / "signatures", "--target", "litert/gpu", "--target", "litert/xnnpack", code=1
+    )["models"][0]["targets"]
     for coverage in target:
         assert coverage["verdict"] == "rejected"
         types = {op["id"]: op["type"] for op in coverage["operators"]}
         assert {finding["code"] for finding in coverage["findings"]} == {"ACL801"}
-        assert {types[finding["operator"]] for finding in coverage["findings"]} >= {"Erf", "MatrixDeterminant"}
+        assert {types[finding["operator"]] for finding in coverage["findings"]} >= {
+            "Erf",
+            "MatrixDeterminant",
+        }
 
 
 def test_findings_name_tensorflow_nodes_and_the_users_line() -> None:
-    target = report("check", FIXTURES / "tf1", "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
+    target = report("check", FIXTURES / "tf1", "--target", "litert/xnnpack", code=0)["models"][0]["targets"][
+        0
+    ]
     assert any("TensorFlow LoopCond 'while/LoopCond'" in finding["message"] for finding in target["findings"])
     refused = accelint("check", FIXTURES / "control_flow", "--target", "litert/xnnpack")
     assert "make_tf.py:" in refused.stdout
@@ -44,7 +51,9 @@ def test_convert_writes_a_model_that_checks_the_same(tmp_path: Path) -> None:
     out = tmp_path / "convnet.tflite"
     assert accelint("convert", FIXTURES / "convnet", "--to", "tflite", "-o", out).returncode == 0
     converted = report("check", out, "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
-    source = report("check", FIXTURES / "convnet", "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
+    source = report("check", FIXTURES / "convnet", "--target", "litert/xnnpack", code=0)["models"][0][
+        "targets"
+    ][0]
     assert [op["verdict"] for op in converted["operators"]] == [op["verdict"] for op in source["operators"]]
     refused = accelint("convert", FIXTURES / "signatures", "--to", "tflite", "-o", tmp_path / "no.tflite")
     assert refused.returncode == 1
@@ -52,9 +61,13 @@ def test_convert_writes_a_model_that_checks_the_same(tmp_path: Path) -> None:
     assert not (tmp_path / "no.tflite").exists()
 
 
-@pytest.mark.skipif(find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'")
+@pytest.mark.skipif(
+    find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'"
+)
 def test_a_keras_model_is_checked_for_the_neural_engine_by_its_nodes(tmp_path: Path) -> None:
-    target = report("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4")["models"][0]["targets"][0]
+    target = report("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4")["models"][0]["targets"][
+        0
+    ]
     named = {op["type"]: op["name"] for op in target["operators"]}
     assert named["relu"] == "convnet_1/relu_1/Relu"
     assert named["matmul"] == "convnet_1/probs_1/MatMul"
@@ -62,9 +75,14 @@ def test_a_keras_model_is_checked_for_the_neural_engine_by_its_nodes(tmp_path: P
     text = accelint("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4").stdout
     assert "fix: accelint convert" in text
     assert "--to mlpackage --batch 1" in text
-    refused = report("check", FIXTURES / "signatures", "--target", "coreml/ane:m4", code=1)["models"][0]["targets"][0]
+    refused = report("check", FIXTURES / "signatures", "--target", "coreml/ane:m4", code=1)["models"][0][
+        "targets"
+    ][0]
     types = {op["id"]: op["type"] for op in refused["operators"]}
-    assert {types[finding["operator"]] for finding in refused["findings"]} == {"BesselI0", "MatrixDeterminant"}
+    assert {types[finding["operator"]] for finding in refused["findings"]} == {
+        "BesselI0",
+        "MatrixDeterminant",
+    }
 
 
 def test_names_of_core_ml_programs_are_spelled_nodes() -> None:

@@ -63,7 +63,9 @@ def test_verify_catches_another_model(fixed: Path, tmp_path: Path) -> None:
 def test_verify_with_the_users_inputs_and_latency(fixed: Path, tmp_path: Path) -> None:
     golden = tmp_path / "golden.npz"
     np.savez(golden, tokens=np.arange(16, dtype=np.int64).reshape(1, 16))
-    target = report("verify", fixed, "--target", "onnxruntime/cpu", "--inputs", golden, "--latency", 3, code=0)["models"][0]["targets"][0]
+    target = report(
+        "verify", fixed, "--target", "onnxruntime/cpu", "--inputs", golden, "--latency", 3, code=0
+    )["models"][0]["targets"][0]
     assert target["latency_ms"]["runs"] == 3
     wrong = tmp_path / "wrong.npz"
     np.savez(wrong, words=np.zeros(3))
@@ -72,18 +74,37 @@ def test_verify_with_the_users_inputs_and_latency(fixed: Path, tmp_path: Path) -
     assert "has no array for tokens" in result.stderr
 
 
-def test_every_set_of_inputs_is_compared_and_the_models_are_timed_by_turns(fixed: Path, tmp_path: Path) -> None:
+def test_every_set_of_inputs_is_compared_and_the_models_are_timed_by_turns(
+    fixed: Path, tmp_path: Path
+) -> None:
     golden = tmp_path / "golden"
     golden.mkdir()
     for seed in range(2):
         np.savez(golden / f"{seed}.npz", tokens=np.random.default_rng(seed).integers(0, 16, (1, 16)))
-    options = ["--against", ENCODER, "--inputs", "random", "--inputs", "boundary", "--inputs", golden, "--latency", 2]
-    target = report("verify", fixed, "--target", "onnxruntime/cpu", *options, code=0)["models"][0]["targets"][0]
+    options = [
+        "--against",
+        ENCODER,
+        "--inputs",
+        "random",
+        "--inputs",
+        "boundary",
+        "--inputs",
+        golden,
+        "--latency",
+        2,
+    ]
+    target = report("verify", fixed, "--target", "onnxruntime/cpu", *options, code=0)["models"][0]["targets"][
+        0
+    ]
     assert [row["inputs"] for row in target["parity"]["sets"]] == [
         "random, seed 0", "boundary values", str(golden / "0.npz"), str(golden / "1.npz"),
     ]  # fmt: skip
     assert all(row["ok"] for row in target["parity"]["sets"])
-    assert target["latency_ms"]["against"]["low"] <= target["latency_ms"]["against"]["ratio"] <= target["latency_ms"]["against"]["high"]
+    assert (
+        target["latency_ms"]["against"]["low"]
+        <= target["latency_ms"]["against"]["ratio"]
+        <= target["latency_ms"]["against"]["high"]
+    )
     assert target["latency_ms"]["threads"] == 1
     text = accelint("verify", fixed, "--target", "onnxruntime/cpu", *options).stdout
     assert "parity holds with boundary values" in text
@@ -99,10 +120,20 @@ def test_a_set_that_differs_fails_although_others_agree(tmp_path: Path) -> None:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
     for kind in ("Relu", "Identity"):
         graph = helper.make_graph([helper.make_node(kind, ["x"], ["y"])], "g", value[:1], value[1:])
-        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / f"{kind}.onnx")
+        onnx.save(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+            tmp_path / f"{kind}.onnx",
+        )
     for name, first in (("a", 1.0), ("b", -1.0)):
         np.save(tmp_path / f"{name}.npy", np.array([[first, 2, 3, 4]], np.float32))
-    options = ["--target", "onnxruntime/cpu", "--against", tmp_path / "Identity.onnx", "--inputs", tmp_path / "a.npy"]
+    options = [
+        "--target",
+        "onnxruntime/cpu",
+        "--against",
+        tmp_path / "Identity.onnx",
+        "--inputs",
+        tmp_path / "a.npy",
+    ]
     assert accelint("verify", tmp_path / "Relu.onnx", *options).returncode == 0
     result = accelint("verify", tmp_path / "Relu.onnx", *options, "--inputs", tmp_path / "b.npy")
     assert result.returncode == 5
@@ -111,14 +142,18 @@ def test_a_set_that_differs_fails_although_others_agree(tmp_path: Path) -> None:
 
 
 def test_verify_with_the_optimizations_that_applications_have() -> None:
-    target = report("verify", ENCODER, "--target", "onnxruntime/cpu", "--optimize", "default")["models"][0]["targets"][0]
+    target = report("verify", ENCODER, "--target", "onnxruntime/cpu", "--optimize", "default")["models"][0][
+        "targets"
+    ][0]
     assert target["runtime_status"] == "ok"
     assert any(row["device"] in ("unmapped", "folded") for row in target["placement"])
     assert accelint("verify", DENOISER, "--target", "litert/xnnpack", "--optimize", "default").returncode == 2
 
 
 def test_a_wrong_number_of_partitions_is_a_contradiction(tmp_path: Path) -> None:
-    """A right count contradicts nothing on the real runtime; a wrong one is told although every operator is where it was predicted."""
+    """A right count contradicts nothing on the real runtime; a wrong one is told although every operator is
+    where it was predicted.
+    """
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in ("x", "y")]
     nodes = [
         helper.make_node("Tanh", ["x"], ["a"]),
@@ -130,7 +165,9 @@ def test_a_wrong_number_of_partitions_is_a_contradiction(tmp_path: Path) -> None
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
     target = report("verify", path, "--target", QNN)["models"][0]["targets"][0]
     assert target["actual_partitions"] == len(target["partitions"]) == 2
-    coverage = SimpleNamespace(operators=(), partitions=(SimpleNamespace(operators=["main/0"]),), verdict="partial")
+    coverage = SimpleNamespace(
+        operators=(), partitions=(SimpleNamespace(operators=["main/0"]),), verdict="partial"
+    )
     answer = Answer("ok", placement=(Placed(0, "", "Tanh", "accelerator"),), partitions=2)
     agreement, wrong = compare_placement(coverage, answer)  # type: ignore[arg-type]
     assert wrong == ("1 partition was predicted and the runtime made 2",)
@@ -176,7 +213,9 @@ def test_the_denoiser_moves_to_the_gpu(tmp_path: Path) -> None:
     before = report("verify", DENOISER, "--target", "litert/gpu", code=0)["models"][0]["targets"][0]
     assert 0 < before["accelerated"] < before["accelerated"] + before["fallback"]
     assert accelint("fix", DENOISER, "--target", "litert/gpu", "-o", out).returncode == 0
-    after = report("verify", out, "--target", "litert/gpu", "--against", DENOISER, code=0)["models"][0]["targets"][0]
+    after = report("verify", out, "--target", "litert/gpu", "--against", DENOISER, code=0)["models"][0][
+        "targets"
+    ][0]
     assert after["verdict"] == "full"
     assert {row["device"] for row in after["placement"]} == {"accelerator"}
     assert after["parity"]["ok"]
@@ -195,11 +234,22 @@ def test_rules_for_another_version_of_the_runtime_are_a_finding(tmp_path: Path) 
     """A user's pack for the version before: told by conform in text, JSON and page, and by verify."""
     pack = tmp_path / "old.toml"
     head = (
-        '[pack]\ntarget = "litert/xnnpack"\nextends = "litert_xnnpack"\ndialect = "tflite"\nruntime = "ai-edge-litert"\nversion = "2.0.9"\n'
+        '[pack]\ntarget = "litert/xnnpack"\nextends = "litert_xnnpack"\ndialect = '
+        '"tflite"\nruntime = "ai-edge-litert"\nversion = "2.0.9"\n'
     )
     pack.write_text(head + 'date = "2025-11-22"\ndefault = "fallback"\npolicy = "litert-delegate"\n')
     out, page = tmp_path / "out.json", tmp_path / "page.md"
-    options = ["conform", "litert/xnnpack", "--quick", "--cache", tmp_path / "cache", "--output", out, "--page", page]
+    options = [
+        "conform",
+        "litert/xnnpack",
+        "--quick",
+        "--cache",
+        tmp_path / "cache",
+        "--output",
+        out,
+        "--page",
+        page,
+    ]
     result = accelint(*options, "--pack", pack)
     assert result.returncode == 0
     assert "warning ACL901 stale-data" in result.stderr
@@ -208,11 +258,16 @@ def test_rules_for_another_version_of_the_runtime_are_a_finding(tmp_path: Path) 
     assert told["findings"][0]["limit"] == "ai-edge-litert 2.0.9"
     assert "newer" in told["findings"][0]["message"]
     assert "warning: ACL901" in page.read_text()
-    verified = report("verify", DENOISER, "--target", "litert/xnnpack", "--pack", pack)["models"][0]["targets"][0]
+    verified = report("verify", DENOISER, "--target", "litert/xnnpack", "--pack", pack)["models"][0][
+        "targets"
+    ][0]
     assert verified["drift"]["code"] == "ACL901"
     assert accelint(*options).stderr == ""
     assert json.loads(out.read_text())["findings"] == []
-    assert "drift" not in report("verify", DENOISER, "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
+    assert (
+        "drift"
+        not in report("verify", DENOISER, "--target", "litert/xnnpack", code=0)["models"][0]["targets"][0]
+    )
 
 
 def test_a_pack_extends_another_and_drops_a_rule_of_it(tmp_path: Path) -> None:
@@ -245,8 +300,16 @@ reason = "not built in"
 examples.fails = [{ in = ["float32[1,4]"] }]
 """
     )
-    rules = {item["rule"] for item in report("check", DENOISER, "-t", "litert/gpu")["models"][0]["targets"][0]["findings"]}
-    mine = {item["rule"] for item in report("check", DENOISER, "-t", "litert/gpu", "--pack", pack)["models"][0]["targets"][0]["findings"]}
+    rules = {
+        item["rule"]
+        for item in report("check", DENOISER, "-t", "litert/gpu")["models"][0]["targets"][0]["findings"]
+    }
+    mine = {
+        item["rule"]
+        for item in report("check", DENOISER, "-t", "litert/gpu", "--pack", pack)["models"][0]["targets"][0][
+            "findings"
+        ]
+    }
     assert "more-than-4-dimensions" in rules
     assert "more-than-4-dimensions" not in mine
     assert {"no-gelu-in-our-fork", "transposed-1d"} <= mine
@@ -268,7 +331,8 @@ def test_conform_counts_and_can_be_resumed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "target"), [("coreml_mlprogram", "coreml:mlprogram"), ("coreml_nn", "coreml:neuralnetwork"), ("nnapi", "nnapi")]
+    ("record", "target"),
+    [("coreml_mlprogram", "coreml:mlprogram"), ("coreml_nn", "coreml:neuralnetwork"), ("nnapi", "nnapi")],
 )
 def test_the_recorded_answers_agree_with_the_packs(record: str, target: str, tmp_path: Path) -> None:
     out = tmp_path / "out.json"
@@ -298,7 +362,9 @@ def test_a_terminal_shows_what_is_under_way_and_a_pipe_does_not() -> None:
     """The command under a pseudo-terminal, whose standard error shows the bar."""
     command = [sys.executable, "-m", "accelint", "verify", str(ENCODER), "--target", "onnxruntime/cpu"]
     main, other = pty.openpty()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=other, env={**os.environ, "TERM": "xterm"})
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=other, env={**os.environ, "TERM": "xterm"}
+    )
     os.close(other)
     shown = b""
     with contextlib.suppress(OSError):  # the end of a pseudo-terminal is an error

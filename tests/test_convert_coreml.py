@@ -13,7 +13,9 @@ from tf_models import FIXTURES, needs_tensorflow
 pytestmark = [
     pytest.mark.tensorflow,
     needs_tensorflow,
-    pytest.mark.skipif(find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'"),
+    pytest.mark.skipif(
+        find_spec("coremltools") is None, reason="needs coremltools: pip install 'accelint[coreml]'"
+    ),
 ]
 
 
@@ -38,7 +40,8 @@ CONTROL = """
 import sys
 import tensorflow as tf
 made = tf.Module()
-made.call = tf.function(lambda x: tf.cond(x[0] > 0.0, lambda: x * 2.0, lambda: -x), input_signature=[tf.TensorSpec([4], name="x")])
+signature = [tf.TensorSpec([4], name="x")]
+made.call = tf.function(lambda x: tf.cond(x[0] > 0.0, lambda: x * 2.0, lambda: -x), input_signature=signature)
 tf.saved_model.save(made, sys.argv[1], signatures=made.call.get_concrete_function())
 """
 

@@ -96,10 +96,22 @@ def test_text_without_diagnostics_names_nothing() -> None:
 
 
 def test_a_general_complaint_counts_only_alone() -> None:
-    general = {"operator": "tf.Const", "code": "UNKNOWN", "message": "Lowering tensor list ops is failed.", "calls": []}
-    named = {"operator": "tf.Erf", "code": "ERROR_NEEDS_FLEX_OPS", "message": "'tf.Erf' op ...", "calls": [{"name": "Erf@f"}]}
+    general = {
+        "operator": "tf.Const",
+        "code": "UNKNOWN",
+        "message": "Lowering tensor list ops is failed.",
+        "calls": [],
+    }
+    named = {
+        "operator": "tf.Erf",
+        "code": "ERROR_NEEDS_FLEX_OPS",
+        "message": "'tf.Erf' op ...",
+        "calls": [{"name": "Erf@f"}],
+    }
     assert [(refusal.type, refusal.needs) for refusal in from_errors([general])] == [("", "other")]
-    assert [(refusal.type, refusal.node, refusal.needs) for refusal in from_errors([general, named])] == [("Erf", "Erf", "flex")]
+    assert [(refusal.type, refusal.node, refusal.needs) for refusal in from_errors([general, named])] == [
+        ("Erf", "Erf", "flex")
+    ]
 
 
 @pytest.mark.parametrize(

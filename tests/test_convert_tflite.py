@@ -1,4 +1,6 @@
-"""TensorFlow models through TensorFlow's own converter: results that LiteRT runs, refusals that name nodes."""
+"""TensorFlow models through TensorFlow's own converter: results that LiteRT runs, refusals that name
+nodes.
+"""
 
 from __future__ import annotations
 
@@ -76,10 +78,15 @@ def convnet(made: dict[str, Converted]) -> Converted:
     return made["convnet"]
 
 
-def test_a_model_that_cannot_be_converted_leaves_the_others_alone(answers: dict[str, Converted | AccelintError]) -> None:
+def test_a_model_that_cannot_be_converted_leaves_the_others_alone(
+    answers: dict[str, Converted | AccelintError],
+) -> None:
     assert isinstance(answers["absent"], ModelError)
     assert isinstance(answers["wrong shape"], UsageError)
-    assert {name for name, answer in answers.items() if not isinstance(answer, Converted)} == {"absent", "wrong shape"}
+    assert {name for name, answer in answers.items() if not isinstance(answer, Converted)} == {
+        "absent",
+        "wrong shape",
+    }
 
 
 def test_the_converted_model_computes_what_the_original_does(convnet: Converted) -> None:
@@ -94,13 +101,17 @@ numpy.save(sys.stdout.buffer, f(image=tf.constant(image))["output_0"].numpy())
 """
     import io
 
-    expected = np.load(io.BytesIO(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout))
+    expected = np.load(
+        io.BytesIO(subprocess.run([sys.executable, "-c", program], check=True, capture_output=True).stdout)
+    )
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_every_operator_names_its_nodes(convnet: Converted) -> None:
     assert convnet.op_map is not None
-    origins = {op.type: convnet.op_map.origins[op.id] for op in convnet.model.graph.ops()} if convnet.model else {}
+    origins = (
+        {op.type: convnet.op_map.origins[op.id] for op in convnet.model.graph.ops()} if convnet.model else {}
+    )
     assert origins["CONV_2D"].nodes == ("convnet_1/relu_1/Relu", "convnet_1/conv_1/convolution")
     assert origins["SOFTMAX"].how == "output"
     assert origins["SOFTMAX"].nodes == ("convnet_1/probs_1/Softmax",)
@@ -163,7 +174,9 @@ def test_an_assigned_variable_stays(made: dict[str, Converted]) -> None:
     allowed = made["control_flow, all allowed"]
     assert {"VAR_HANDLE", "ASSIGN_VARIABLE", "WHILE", "IF", "FlexAsString", "Erfinv"} <= set(types(allowed))
     assert allowed.op_map is not None
-    handles = [op.id for _, op in allowed.model.operators() if op.type == "VAR_HANDLE"] if allowed.model else []
+    handles = (
+        [op.id for _, op in allowed.model.operators() if op.type == "VAR_HANDLE"] if allowed.model else []
+    )
     assert {allowed.op_map.origins[id].nodes for id in handles} == {("state",)}
     assert allowed.op_map.unmapped == ()
 
@@ -175,7 +188,9 @@ def test_a_lookup_table_converts(made: dict[str, Converted]) -> None:
 
 def test_a_recurrent_model_needs_its_batch_while_it_is_traced(made: dict[str, Converted]) -> None:
     opened = made["recurrent"]
-    assert {(refusal.needs, refusal.type) for refusal in opened.refusals} == {("static-shape", "TensorListReserve")}
+    assert {(refusal.needs, refusal.type) for refusal in opened.refusals} == {
+        ("static-shape", "TensorListReserve")
+    }
     fixed = made["recurrent, fixed"]
     assert fixed.refusals == ()
     assert Counter(types(fixed))["WHILE"] == 3
@@ -191,7 +206,9 @@ def test_two_outputs_keep_their_names(made: dict[str, Converted]) -> None:
     assert {name: value.shape for name, value in results.items()} == {"output_0": (1, 3), "output_1": (1, 2)}
 
 
-@pytest.mark.parametrize(("name", "expected"), [("convnet_frozen.pb", "CONV_2D"), ("tf1", "WHILE"), ("tf1_frozen.pb", "WHILE")])
+@pytest.mark.parametrize(
+    ("name", "expected"), [("convnet_frozen.pb", "CONV_2D"), ("tf1", "WHILE"), ("tf1_frozen.pb", "WHILE")]
+)
 def test_graphs_of_other_kinds(made: dict[str, Converted], name: str, expected: str) -> None:
     assert made[name].refusals == ()
     assert expected in types(made[name])
@@ -202,10 +219,19 @@ def test_quantization(made: dict[str, Converted], optimize: str, dtype: str) -> 
     quantized = made[f"image, {optimize}"]
     assert quantized.model is not None
     assert quantized.op_map is not None
-    stored = {tensor.dtype for graph in quantized.model.graphs.values() for tensor in graph.tensors.values() if tensor.const}
+    stored = {
+        tensor.dtype
+        for graph in quantized.model.graphs.values()
+        for tensor in graph.tensors.values()
+        if tensor.const
+    }
     assert dtype in stored
     assert quantized.op_map.unmapped == ()
-    added = {op.type: quantized.op_map.origins[op.id].how for op in quantized.model.graph.ops() if "QUANT" in op.type}
+    added = {
+        op.type: quantized.op_map.origins[op.id].how
+        for op in quantized.model.graph.ops()
+        if "QUANT" in op.type
+    }
     assert added == ({"QUANTIZE": "inserted", "DEQUANTIZE": "inserted"} if optimize == "int8" else added)
 
 

@@ -45,7 +45,9 @@ def test_the_pack_answers_as_measured(measured: Measured, device: str) -> None:
 
 def test_the_table_has_both_answers() -> None:
     """The comparison above can fail: support and refusal are both among the expectations."""
-    told = Counter(said(m, "ane", program, id) for m in TABLE for program in programs(m.name) for id in program.asked)
+    told = Counter(
+        said(m, "ane", program, id) for m in TABLE for program in programs(m.name) for id in program.asked
+    )
     assert told == {"accelerated": 209, "fallback": 60, "unknown": 1}
 
 
@@ -64,7 +66,9 @@ def test_a_program_can_be_put_into_a_package(tmp_path: Path) -> None:
     package(build({"main": program.graph}), tmp_path / "linear.mlpackage")
     model = load(tmp_path / "linear.mlpackage")
     assert model.format == "mlpackage"
-    assert [(op.type, op.inputs) for op in model.graph.ops()] == [(op.type, op.inputs) for op in program.graph.ops()]
+    assert [(op.type, op.inputs) for op in model.graph.ops()] == [
+        (op.type, op.inputs) for op in program.graph.ops()
+    ]
     assert model.metadata["specification_version"] == 9
 
 
@@ -81,10 +85,12 @@ for path in sorted(Path(sys.argv[1]).glob("*.mlmodel")):
         print("refused", path.stem, type(error).__name__, error)
         continue
     block = spec.mlProgram.functions["main"].block_specializations["CoreML8"]
-    declared = {v.name: [d.constant.size for d in v.type.tensorType.dimensions] for op in block.operations for v in op.outputs}
+    results = [value for op in block.operations for value in op.outputs]
+    declared = {v.name: [d.constant.size for d in v.type.tensorType.dimensions] for v in results}
     for op in function.operations:
         for var in op.outputs:
-            wrong = [(a, b) for a, b in zip(declared.get(var.name, []), var.shape) if isinstance(b, int) and a != b]
+            pairs = zip(declared.get(var.name, []), var.shape)
+            wrong = [(a, b) for a, b in pairs if isinstance(b, int) and a != b]
             if wrong and op.op_type != "const":
                 print("shape", path.stem, op.op_type, declared[var.name], var.shape)
 print("done")
@@ -92,10 +98,18 @@ print("done")
 
 
 def test_coremltools_reads_every_program_and_infers_the_same_shapes(tmp_path: Path) -> None:
-    """All but non_maximum_suppression, whose program coremltools cannot parse; the measurement could not either."""
+    """All but non_maximum_suppression, whose program coremltools cannot parse; the measurement could not
+    either.
+    """
     for case in cases():
         (tmp_path / f"{case.name.replace('/', '_')}.mlmodel").write_bytes(case.build())
-    answer = subprocess.run([sys.executable, "-c", ORACLE, str(tmp_path)], capture_output=True, text=True, timeout=300, check=False)
+    answer = subprocess.run(
+        [sys.executable, "-c", ORACLE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
     if "No module named 'coremltools'" in answer.stderr:
         pytest.skip("needs coremltools: pip install 'accelint[coreml]'")
     lines = [line for line in answer.stdout.splitlines() if line.startswith(("refused", "shape", "done"))]
@@ -164,10 +178,18 @@ def test_a_program_that_is_newer_than_the_system_is_rejected() -> None:
     assert "rejected" not in verdicts("state.mlpackage", "coreml/ane:m4@18.0").values()
 
 
-@pytest.mark.parametrize(("shape", "answer"), [((64, 1), Answer.HOLDS), ((64, 2), Answer.FAILS), (None, Answer.FAILS)])
+@pytest.mark.parametrize(
+    ("shape", "answer"), [((64, 1), Answer.HOLDS), ((64, 2), Answer.FAILS), (None, Answer.FAILS)]
+)
 def test_blocks_are_told_by_the_shape_of_the_scales(shape: tuple[int, ...] | None, answer: Answer) -> None:
     graph = Graph("main", "mil")
-    for name, dims in {"data": (64, 64), "scale": shape, "weight": (64, 64), "x": (1, 64), "y": (1, 64)}.items():
+    for name, dims in {
+        "data": (64, 64),
+        "scale": shape,
+        "weight": (64, 64),
+        "x": (1, 64),
+        "y": (1, 64),
+    }.items():
         graph.add_tensor(Tensor(name, "float16", dims))
     names = {"input_names": ("data", "scale")}
     graph.add_op(Operator("main/0", "constexpr_blockwise_shift_scale", ("data", "scale"), ("weight",), names))

@@ -1,4 +1,6 @@
-"""Core ML files that are damaged, hostile or huge: one clear error with the path, and no more memory than the structure needs."""
+"""Core ML files that are damaged, hostile or huge: one clear error with the path, and no more memory than the
+structure needs.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,8 @@ def test_manifests(change: Callable[[dict[str, Any]], None], match: str, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("text", "match"), [("{", "is not JSON"), ("[1]", "holds no object"), ("[" * 100_000, "is not JSON"), ("", "is not JSON")]
+    ("text", "match"),
+    [("{", "is not JSON"), ("[1]", "holds no object"), ("[" * 100_000, "is not JSON"), ("", "is not JSON")],
 )
 def test_manifests_that_are_no_objects(text: str, match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
@@ -97,19 +100,35 @@ def test_a_link_out_of_the_package_is_refused(tmp_path: Path) -> None:
 
 def first_blob(spec: Any) -> Any:
     block = spec.mlProgram.functions["main"].block_specializations["CoreML6"]
-    return next(op.attributes["val"] for op in block.operations if op.type == "const" and op.attributes["val"].HasField("blobFileValue"))
+    return next(
+        op.attributes["val"]
+        for op in block.operations
+        if op.type == "const" and op.attributes["val"].HasField("blobFileValue")
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda value: setattr(value.blobFileValue, "fileName", "@model_path/../../../../etc/passwd"), "outside the model's folder"),
-        (lambda value: setattr(value.blobFileValue, "fileName", "@model_path/weights/none.bin"), "is missing"),
+        (
+            lambda value: setattr(value.blobFileValue, "fileName", "@model_path/../../../../etc/passwd"),
+            "outside the model's folder",
+        ),
+        (
+            lambda value: setattr(value.blobFileValue, "fileName", "@model_path/weights/none.bin"),
+            "is missing",
+        ),
         (lambda value: setattr(value.blobFileValue, "offset", 1 << 40), "metadata at byte"),
         (lambda value: setattr(value.blobFileValue, "offset", 65), "metadata at byte"),
         (lambda value: setattr(value.type.tensorType, "dataType", 11), "the model says float32"),
-        (lambda value: setattr(value.type.tensorType.dimensions[0].constant, "size", 1 << 30), "has 432 bytes, and float16"),
-        (lambda value: setattr(value.type.tensorType.dimensions[0].constant, "size", (1 << 64) - 1), "a dimension of size"),
+        (
+            lambda value: setattr(value.type.tensorType.dimensions[0].constant, "size", 1 << 30),
+            "has 432 bytes, and float16",
+        ),
+        (
+            lambda value: setattr(value.type.tensorType.dimensions[0].constant, "size", (1 << 64) - 1),
+            "a dimension of size",
+        ),
         (lambda value: value.type.tensorType.dimensions[0].unknown.SetInParent(), "no fixed shape"),
     ],
 )
@@ -123,10 +142,16 @@ def test_weights_that_do_not_fit(change: Callable[[Any], None], match: str, tmp_
     ("data", "match"),
     [
         (b"", "shorter than its header"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n" + bytes(64), "Git LFS pointer"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n" + bytes(64),
+            "Git LFS pointer",
+        ),
         (struct.pack("<II56x", 1, 9) + bytes(4096), "storage version 9"),
         (struct.pack("<II56x", 1, 2) + bytes(8192), "no value at byte"),
-        (struct.pack("<II56x", 1, 2) + struct.pack("<IIQQQ32x", 0xDEADBEEF, 1, 1 << 62, 128, 0) * 100, "ends at"),
+        (
+            struct.pack("<II56x", 1, 2) + struct.pack("<IIQQQ32x", 0xDEADBEEF, 1, 1 << 62, 128, 0) * 100,
+            "ends at",
+        ),
         (struct.pack("<II56x", 1, 2), "metadata at byte"),
     ],
 )
@@ -154,7 +179,10 @@ def rename_function(spec: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        (lambda spec: setattr(conv(spec).inputs["x"].arguments[0], "name", "nowhere"), "before it is defined"),
+        (
+            lambda spec: setattr(conv(spec).inputs["x"].arguments[0], "name", "nowhere"),
+            "before it is defined",
+        ),
         (lambda spec: setattr(conv(spec).inputs["x"].arguments[0], "name", "relu_0"), "before it is defined"),
         (lambda spec: setattr(conv(spec).outputs[0], "name", "x"), "two tensors named 'x'"),
         (lambda spec: setattr(conv(spec).outputs[0], "name", ""), "without a name"),
@@ -187,7 +215,9 @@ def test_an_unknown_operator_dtype_and_opset_are_about_the_model_not_the_file(tm
     assert graph.tensor("stem").dtype == "unknown"
 
 
-@pytest.mark.parametrize(("name", "match"), [("trees.mlmodel", "a treeEnsembleRegressor model has no operators to place")])
+@pytest.mark.parametrize(
+    ("name", "match"), [("trees.mlmodel", "a treeEnsembleRegressor model has no operators to place")]
+)
 def test_models_without_operators(name: str, match: str) -> None:
     refused(FIXTURES / name, match)
 
@@ -198,7 +228,10 @@ def test_cut_off_files(name: str, share: float, tmp_path: Path) -> None:
     data = (FIXTURES / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(data[: int(len(data) * share)])
-    refused(path, "empty|no Core ML specification|not a model file|cut off|protobuf data|has no operators|Layer|layer")
+    refused(
+        path,
+        "empty|no Core ML specification|not a model file|cut off|protobuf data|has no operators|Layer|layer",
+    )
 
 
 def test_messages_nested_beyond_reason(tmp_path: Path) -> None:
@@ -215,10 +248,18 @@ def test_messages_nested_beyond_reason(tmp_path: Path) -> None:
     refused(path, "nested|no Core ML specification")
 
 
-SEEDS = {name: (FIXTURES / name).read_bytes() for name in ("network.mlmodel", "loops.mlmodel", "program.mlmodel", "pipeline.mlmodel")}
+SEEDS = {
+    name: (FIXTURES / name).read_bytes()
+    for name in ("network.mlmodel", "loops.mlmodel", "program.mlmodel", "pipeline.mlmodel")
+}
 
 
-@settings(max_examples=20000, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20000,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=st.data(), name=st.sampled_from(sorted(SEEDS)))
 def test_any_change_of_bytes_is_read_or_refused(data: st.DataObject, name: str, tmp_path: Path) -> None:
     mutated = bytearray(SEEDS[name])
@@ -244,7 +285,12 @@ def test_any_change_of_bytes_is_read_or_refused(data: st.DataObject, name: str, 
         graph.validate()
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=200,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), file=st.sampled_from([MODEL, WEIGHTS]))
 def test_any_change_of_a_package_is_read_or_refused(at: int, value: int, file: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "palettized.mlpackage")
@@ -266,7 +312,8 @@ from accelint.analyzer.formats import load
 load(Path(sys.argv[1]))
 start, before = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 model = load(Path(sys.argv[2]))
-print(time.process_time() - start, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024, len(model.graph))
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+print(time.process_time() - start, grown, len(model.graph))
 """
 
 
@@ -288,7 +335,11 @@ def test_a_large_weight_file_costs_nothing(tmp_path: Path) -> None:
         stream.truncate(start + 64 + rows * 2)
 
     def change(spec: Any) -> None:
-        value = next(op.attributes["val"] for op in block(spec).operations if op.type == "const" and op.outputs[0].name == "head_weight_0")
+        value = next(
+            op.attributes["val"]
+            for op in block(spec).operations
+            if op.type == "const" and op.outputs[0].name == "head_weight_0"
+        )
         value.blobFileValue.offset = start
         value.type.tensorType.dimensions[0].constant.size = rows // 128
 
@@ -302,7 +353,9 @@ def test_a_large_weight_file_costs_nothing(tmp_path: Path) -> None:
 
 
 def test_large_weights_in_the_specification_cost_nothing(tmp_path: Path) -> None:
-    """1.5 GiB of an inner product's weights in the middle of an .mlmodel, written as a hole in a sparse file."""
+    """1.5 GiB of an inner product's weights in the middle of an .mlmodel, written as a hole in a sparse
+    file.
+    """
     spec = message("Model").FromString((FIXTURES / "network.mlmodel").read_bytes())
     layer = spec.neuralNetworkClassifier.layers[4].innerProduct
     layer.weights.ClearField("floatValue")
@@ -325,7 +378,9 @@ def test_large_weights_in_the_specification_cost_nothing(tmp_path: Path) -> None
 
 
 def widen(data: bytes, payload: bytes, size: int) -> tuple[bytes, bytes]:
-    """The bytes before and after ``payload``, with the lengths of every message around it grown to hold ``size`` bytes instead."""
+    """The bytes before and after ``payload``, with the lengths of every message around it grown to hold
+    ``size`` bytes instead.
+    """
     from accelint.analyzer.formats.wire import encode as number
     from accelint.analyzer.formats.wire import fields
 
@@ -337,7 +392,11 @@ def widen(data: bytes, payload: bytes, size: int) -> tuple[bytes, bytes]:
                 exact = inner == at and stop == at + len(payload)
                 head, tail, length = (b"", b"", size) if exact else grow(inner, stop)
                 tag = number(field << 3 | 2) + number(length)
-                return data[start:tag_at] + tag + head, tail + data[stop:end], tag_at - start + len(tag) + length + end - stop
+                return (
+                    data[start:tag_at] + tag + head,
+                    tail + data[stop:end],
+                    tag_at - start + len(tag) + length + end - stop,
+                )
         raise AssertionError("the payload is in no field")
 
     before, after, _ = grow(0, len(data))

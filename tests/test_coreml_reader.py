@@ -1,4 +1,6 @@
-"""Core ML files as graphs: what an operator reads, its parameters, functions, bodies, states, stages and weights."""
+"""Core ML files as graphs: what an operator reads, its parameters, functions, bodies, states, stages and
+weights.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +48,13 @@ def test_parameters_become_inputs_and_attributes() -> None:
     assert conv.inputs == ("x", "stem_weight_0", "stem_bias_0")
     assert conv.attrs["input_names"] == ("x", "weight", "bias")
     settings = {key: value for key, value in conv.attrs.items() if key != "input_names"}
-    assert settings == {"strides": (2, 2), "pad_type": "same", "pad": (0, 0, 0, 0), "dilations": (1, 1), "groups": 1}
+    assert settings == {
+        "strides": (2, 2),
+        "pad_type": "same",
+        "pad": (0, 0, 0, 0),
+        "dilations": (1, 1),
+        "groups": 1,
+    }
     assert graph.tensor("stem").shape == (1, 8, 8, 8)
     assert graph.tensor("stem").dtype == "float16"
     assert one(graph, "softmax").attrs["axis"] == -1
@@ -115,7 +123,12 @@ def test_flexible_inputs_tell_their_shapes() -> None:
     [
         ("palettized", "constexpr_lut_to_dense", ("indices", "lut"), ("uint4", "float16")),
         ("three_bits", "constexpr_lut_to_dense", ("indices", "lut"), ("uint3", "float16")),
-        ("quantized", "constexpr_affine_dequantize", ("quantized_data", "zero_point", "scale"), ("int8", "int8", "float16")),
+        (
+            "quantized",
+            "constexpr_affine_dequantize",
+            ("quantized_data", "zero_point", "scale"),
+            ("int8", "int8", "float16"),
+        ),
         ("blockwise", "constexpr_blockwise_shift_scale", ("data", "scale"), ("int4", "float16")),
         ("sparse", "constexpr_sparse_to_dense", ("nonzero_data", "mask"), ("float16", "uint8")),
     ],
@@ -137,7 +150,14 @@ def test_classifier_labels_are_an_attribute() -> None:
 def test_network_layers_keep_their_parameters() -> None:
     graph = read("network.mlmodel").graph
     assert graph.dialect == "nn"
-    assert [op.type for op in graph.ops()] == ["convolution", "activation", "pooling", "flatten", "innerProduct", "softmax"]
+    assert [op.type for op in graph.ops()] == [
+        "convolution",
+        "activation",
+        "pooling",
+        "flatten",
+        "innerProduct",
+        "softmax",
+    ]
     conv, act = graph.op("main/0"), graph.op("main/1")
     assert conv.attrs["kernelSize"] == (3, 3)
     assert conv.attrs["ConvolutionPaddingType"] == "same"
@@ -148,7 +168,8 @@ def test_network_layers_keep_their_parameters() -> None:
     inner = graph.op("main/4").attrs["weights"]
     assert inner.file is not None
     np.testing.assert_array_equal(
-        inner.read(), np.random.default_rng(1).normal(size=(4, 128)).astype(np.float16).astype(np.float32).reshape(-1)
+        inner.read(),
+        np.random.default_rng(1).normal(size=(4, 128)).astype(np.float16).astype(np.float32).reshape(-1),
     )
 
 

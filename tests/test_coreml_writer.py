@@ -40,7 +40,9 @@ def test_an_unedited_model_is_written_as_it_was(name: str, tmp_path: Path) -> No
 def test_what_was_left_in_the_file_is_put_back(name: str, tmp_path: Path) -> None:
     stored = load(FIXTURES / name).stored
     _write_spec(stored.spec, stored, tmp_path / "model.mlmodel")
-    assert message("Model").FromString((tmp_path / "model.mlmodel").read_bytes()) == specification(FIXTURES / name)
+    assert message("Model").FromString((tmp_path / "model.mlmodel").read_bytes()) == specification(
+        FIXTURES / name
+    )
 
 
 def test_a_changed_attribute_moves_nothing_else(tmp_path: Path) -> None:
@@ -53,7 +55,9 @@ def test_a_changed_attribute_moves_nothing_else(tmp_path: Path) -> None:
     before = [(item.type, item.name, item.inputs, item.outputs) for item in model.graph.ops()]
     assert [(item.type, item.name, item.inputs, item.outputs) for item in again.ops()] == before
     weights = "Data/com.apple.CoreML/weights/weight.bin"
-    assert (tmp_path / "out.mlpackage" / weights).read_bytes() == (FIXTURES / "conv_net.mlpackage" / weights).read_bytes()
+    assert (tmp_path / "out.mlpackage" / weights).read_bytes() == (
+        FIXTURES / "conv_net.mlpackage" / weights
+    ).read_bytes()
 
 
 def test_a_removed_operator_takes_its_constants_with_it(tmp_path: Path) -> None:
@@ -75,19 +79,36 @@ def test_new_operators_and_constants_are_written(tmp_path: Path) -> None:
     model = load(FIXTURES / "conv_net.mlpackage")
     graph = model.graph
     (relu,) = [op for op in graph.ops() if op.type == "relu"]
-    new = Operator(graph.fresh_id(), "clip", relu.inputs, relu.outputs, {"input_names": ("x",), "alpha": 0.0, "beta": 6.0}, "clipped")
+    new = Operator(
+        graph.fresh_id(),
+        "clip",
+        relu.inputs,
+        relu.outputs,
+        {"input_names": ("x",), "alpha": 0.0, "beta": 6.0},
+        "clipped",
+    )
     graph.replace((relu,), (new,))
     (pool,) = [op for op in graph.ops() if op.type == "max_pool"]
     scale = Tensor("half", "float16", (), Constant("float16", (), inline=b"\x00\x38"))
     scaled = Tensor("scaled", "float16", graph.tensor("pool").shape)
     graph.add_tensor(scale)
     graph.add_tensor(scaled)
-    mul = Operator(graph.fresh_id(), "mul", ("pool", "half"), ("scaled",), {"input_names": ("x", "y")}, "scaled")
+    mul = Operator(
+        graph.fresh_id(), "mul", ("pool", "half"), ("scaled",), {"input_names": ("x", "y")}, "scaled"
+    )
     graph.add_op(mul)
     graph.rewire("pool", "scaled", keep=(mul,))
     emit(model, tmp_path / "out.mlpackage")
     again = load(tmp_path / "out.mlpackage").graph
-    assert [op.type for op in again.ops()] == ["conv", "clip", "max_pool", "mul", "reshape", "linear", "softmax"]
+    assert [op.type for op in again.ops()] == [
+        "conv",
+        "clip",
+        "max_pool",
+        "mul",
+        "reshape",
+        "linear",
+        "softmax",
+    ]
     assert again.op(pool.id[:5] + again.ops()[1].id[5:]).attrs["beta"] == 6.0
     constant = again.tensor("half").const
     assert constant is not None
@@ -161,13 +182,22 @@ def test_coremltools_accepts_what_is_written_and_the_descriptors_are_its_own(tmp
         model.graph.update(op, name="renamed_by_the_test")
         emit(model, tmp_path / f"{name}.mlpackage")
         paths.append(str(tmp_path / f"{name}.mlpackage"))
-    command = [sys.executable, "-c", ORACLE, ":".join(paths), str(ROOT / "tools" / "derive" / "coreml_schema.py")]
+    command = [
+        sys.executable,
+        "-c",
+        ORACLE,
+        ":".join(paths),
+        str(ROOT / "tools" / "derive" / "coreml_schema.py"),
+    ]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     if "No module named 'coremltools'" in answer.stderr:
         pytest.skip("needs coremltools: pip install 'accelint[coreml]'")
     assert answer.returncode == 0, answer.stderr[-2000:]
     assert "conv_net.mlpackage main conv relu max_pool reshape linear softmax" in answer.stdout
-    assert "palettized.mlpackage main constexpr_lut_to_dense conv reduce_mean constexpr_lut_to_dense linear" in answer.stdout
+    assert (
+        "palettized.mlpackage main constexpr_lut_to_dense conv reduce_mean constexpr_lut_to_dense linear"
+        in answer.stdout
+    )
     assert "control_flow.mlpackage main while_loop identity" in answer.stdout
     assert "renamed_by_the_test" in str(specification(Path(paths[0])))
     assert "spec True" in answer.stdout

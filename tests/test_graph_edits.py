@@ -1,4 +1,6 @@
-"""Property tests of every edit of a graph: the payloads stay the truth, the index follows, a refused edit changes nothing."""
+"""Property tests of every edit of a graph: the payloads stay the truth, the index follows, a refused edit
+changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,10 @@ PICK = st.integers(0, 10_000)
 
 def picture(graph: Graph) -> tuple[Any, ...]:
     """Everything that an edit can change, bodies included, by identity of the payloads."""
-    ops = [(id, op, tuple((key, picture(body)) for key, body in op.graphs.items())) for id, op in graph._ops.items()]
+    ops = [
+        (id, op, tuple((key, picture(body)) for key, body in op.graphs.items()))
+        for id, op in graph._ops.items()
+    ]
     consumers = {name: {reader.id for reader in graph.consumers(name)} for name in graph.tensors}
     return dict(graph.tensors), ops, graph.inputs, graph.outputs, consumers, [op.id for op in graph.ops()]
 
@@ -40,7 +45,9 @@ def assert_index_is_true(graph: Graph) -> None:
         assert len(graph.consumers(name)) == len(set(graph.consumers(name))), name
         writers = [op for op in ops if name in op.outputs]
         assert [graph.producer(name)] == (writers or [None]), name
-    edges = {(("tensor", name), ("op", op.id)) for op in ops for name in reads(graph, op) if name in graph.tensors}
+    edges = {
+        (("tensor", name), ("op", op.id)) for op in ops for name in reads(graph, op) if name in graph.tensors
+    }
     edges |= {(("op", op.id), ("tensor", name)) for op in ops for name in op.outputs if name}
     assert set(graph.nx.edges) == edges
     assert {graph.nx.nodes[key]["item"] for key in graph.nx.nodes} == {*ops, *graph.tensors.values()}
@@ -86,16 +93,26 @@ class Edits(RuleBasedStateMachine):
         assert len(set(names)) == results
         for name in names:
             self.graph.add_tensor(Tensor(name, "float32", (2, 3)))
-        op = Operator(self.graph.fresh_id(), "Add", (self.tensor(a), None if omit else self.tensor(b)), (*names, None))
+        op = Operator(
+            self.graph.fresh_id(), "Add", (self.tensor(a), None if omit else self.tensor(b)), (*names, None)
+        )
         self.attempt(lambda: self.graph.add_op(op))
 
     @rule(a=PICK, b=PICK)
     def add_wrong(self, a: int, b: int) -> None:
         """An operator that writes what is written, an input or a constant, or that reads nothing known."""
         taken = self.tensor(a)
-        if self.graph.producer(taken) is not None or taken in self.graph.inputs or self.graph.tensor(taken).const is not None:
-            assert not self.attempt(lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", (self.tensor(b),), (taken,))))
-        assert not self.attempt(lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", ("nobody",), ())))
+        if (
+            self.graph.producer(taken) is not None
+            or taken in self.graph.inputs
+            or self.graph.tensor(taken).const is not None
+        ):
+            assert not self.attempt(
+                lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", (self.tensor(b),), (taken,)))
+            )
+        assert not self.attempt(
+            lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", ("nobody",), ()))
+        )
 
     @rule(captured=PICK, inner=PICK)
     def add_owner_of_a_body(self, captured: int, inner: int) -> None:
@@ -141,7 +158,9 @@ class Edits(RuleBasedStateMachine):
         fresh = self.graph.fresh("made")
         first = Operator(self.graph.fresh_id(), "Neg", (self.tensor(a),), (fresh,))
         second = Operator(self.graph.fresh_id(), "Split", (fresh,), tuple(results[lose:]))
-        done = self.attempt(lambda: self.graph.replace(old.values(), (first, second), (Tensor(fresh, "float32", (2, 3)),)))
+        done = self.attempt(
+            lambda: self.graph.replace(old.values(), (first, second), (Tensor(fresh, "float32", (2, 3)),))
+        )
         if done:
             assert all(op not in self.graph for op in old.values())
             assert all(self.graph.producer(name) is second for name in results[lose:])
@@ -189,7 +208,11 @@ class Edits(RuleBasedStateMachine):
         dropped = self.graph.prune()
         assert len(self.graph) == count - dropped
         assert self.graph.prune() == 0
-        needed = {*self.graph.inputs, *self.graph.outputs, *(name for op in self.graph.ops() for name in reads(self.graph, op))}
+        needed = {
+            *self.graph.inputs,
+            *self.graph.outputs,
+            *(name for op in self.graph.ops() for name in reads(self.graph, op)),
+        }
         for op in self.graph.ops():
             results = {name for name in op.outputs if name}
             assert not results or results & needed
@@ -241,7 +264,11 @@ def descendants(graph: Graph, name: str) -> set[str]:
 
 
 Edits.TestCase.settings = settings(
-    max_examples=120, stateful_step_count=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=120,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 TestEdits = Edits.TestCase
 
@@ -318,7 +345,12 @@ def test_prune_drops_a_long_dead_chain_in_linear_time() -> None:
 
 def test_names_are_given_once() -> None:
     graph = chain("A")
-    assert [graph.fresh("t0"), graph.fresh("t0"), graph.fresh("new"), graph.fresh("new")] == ["t0_1", "t0_2", "new", "new_1"]
+    assert [graph.fresh("t0"), graph.fresh("t0"), graph.fresh("new"), graph.fresh("new")] == [
+        "t0_1",
+        "t0_2",
+        "new",
+        "new_1",
+    ]
     assert graph.copy().fresh("new") == "new_2"
 
 

@@ -1,4 +1,6 @@
-"""What an accelerator leaves to the host, and the host has no kernel for: the session stops, and a check says so."""
+"""What an accelerator leaves to the host, and the host has no kernel for: the session stops, and a check says
+so.
+"""
 
 from __future__ import annotations
 
@@ -28,9 +30,16 @@ def model(path: Path, kind: str, dtype: int, opset: int = 17, domain: str = "", 
     shapes = [("x", TensorProto.FLOAT, [1, 4, 4, 4]), ("a", dtype, [1, 4, 4, 4])]
     results = [("y", TensorProto.FLOAT, [1, 4, 4, 4]), ("b", dtype, None)]
     graph = helper.make_graph(
-        nodes, "g", [helper.make_tensor_value_info(*item) for item in shapes], [helper.make_tensor_value_info(*item) for item in results]
+        nodes,
+        "g",
+        [helper.make_tensor_value_info(*item) for item in shapes],
+        [helper.make_tensor_value_info(*item) for item in results],
     )
-    opsets = [helper.make_opsetid("", opset), helper.make_opsetid("com.microsoft", 1), helper.make_opsetid("mine", 1)]
+    opsets = [
+        helper.make_opsetid("", opset),
+        helper.make_opsetid("com.microsoft", 1),
+        helper.make_opsetid("mine", 1),
+    ]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     return path
 
@@ -63,7 +72,9 @@ def test_a_kernel_that_the_host_lacks_stops_the_session(
 
 
 def test_what_another_release_has_a_kernel_for_is_not_refused(tmp_path: Path) -> None:
-    """SpaceToDepth of uint8 has a CPU kernel since 1.28: the provider in 1.27 stops, the CPU of 1.31 does not."""
+    """SpaceToDepth of uint8 has a CPU kernel since 1.28: the provider in 1.27 stops, the CPU of 1.31 does
+    not.
+    """
     path = model(tmp_path / "m.onnx", "SpaceToDepth", TensorProto.UINT8, blocksize=2)
     assert check(load(path), choose("onnxruntime/webgpu")).verdict == "rejected"
     assert check(load(path), choose("onnxruntime/cpu")).verdict == "full"
@@ -77,9 +88,15 @@ def test_an_operator_of_the_users_own_domain_may_be_registered(tmp_path: Path) -
     assert LEFT not in rules(coverage)
 
 
-@pytest.mark.skipif("onnxruntime/webgpu" not in READY, reason="the environment of onnxruntime/webgpu is not here")
-@pytest.mark.parametrize("op", ["GroupQueryAttention", "MultiHeadAttention", "RotaryEmbedding", "SimplifiedLayerNormalization"])
-def test_operators_of_language_models_are_placed_on_the_gpu(op: str, tmp_path: Path, by_place: Callable[..., Any]) -> None:
+@pytest.mark.skipif(
+    "onnxruntime/webgpu" not in READY, reason="the environment of onnxruntime/webgpu is not here"
+)
+@pytest.mark.parametrize(
+    "op", ["GroupQueryAttention", "MultiHeadAttention", "RotaryEmbedding", "SimplifiedLayerNormalization"]
+)
+def test_operators_of_language_models_are_placed_on_the_gpu(
+    op: str, tmp_path: Path, by_place: Callable[..., Any]
+) -> None:
     case = next(case for case in cases(ops={op}) if case.name == f"{op}/base/float32")
     path = tmp_path / "m.onnx"
     path.write_bytes(case.build())

@@ -39,7 +39,12 @@ def keras_file(path: Path, config: Any) -> Path:
 
 
 def layer(module: str | None, name: str, registered: str | None = None, **settings: Any) -> dict[str, Any]:
-    return {"module": module, "class_name": name, "registered_name": registered, "config": {"name": "mine", **settings}}
+    return {
+        "module": module,
+        "class_name": name,
+        "registered_name": registered,
+        "config": {"name": "mine", **settings},
+    }
 
 
 CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAA==", "defaults": None, "closure": None}}
@@ -60,16 +65,30 @@ CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAA==", "defaults": N
         (layer("keras.src.saving.serialization_lib", "enable_unsafe_deserialization"), "custom class"),
         (layer("keras", "config"), "custom class 'config'"),
         (layer("keras_evil.layers", "Dense"), "module 'keras_evil.layers'"),
-        (layer("keras.layers", "StringLookup", vocabulary="/etc/passwd"), "reads its vocabulary from the file '/etc/passwd'"),
         (
-            layer("keras.layers", "Activation", activation={"module": "builtins", "class_name": "function", "config": "eval"}),
+            layer("keras.layers", "StringLookup", vocabulary="/etc/passwd"),
+            "reads its vocabulary from the file '/etc/passwd'",
+        ),
+        (
+            layer(
+                "keras.layers",
+                "Activation",
+                activation={"module": "builtins", "class_name": "function", "config": "eval"},
+            ),
             "the custom function 'eval'",
         ),
-        (layer("keras.layers", "Dense", spec={"class_name": "__typespec__", "module": "os", "spec_name": "x"}), "the module 'os'"),
+        (
+            layer(
+                "keras.layers", "Dense", spec={"class_name": "__typespec__", "module": "os", "spec_name": "x"}
+            ),
+            "the module 'os'",
+        ),
         ({"class_name": ["Dense"], "config": {}}, "a class name that is no text"),
     ],
 )
-def test_what_would_run_or_import_code_is_refused(added: dict[str, Any], problem: str, tmp_path: Path) -> None:
+def test_what_would_run_or_import_code_is_refused(
+    added: dict[str, Any], problem: str, tmp_path: Path
+) -> None:
     path = keras_file(tmp_path / "model.keras", config_with(added))
     with pytest.raises(ModelError) as caught:
         load(path)
@@ -81,10 +100,18 @@ def test_what_would_run_or_import_code_is_refused(added: dict[str, Any], problem
 @pytest.mark.parametrize(
     "added",
     [
-        layer("keras.layers", "Dense", kernel_initializer={"module": "keras.initializers", "class_name": "Zeros", "config": {}}),
+        layer(
+            "keras.layers",
+            "Dense",
+            kernel_initializer={"module": "keras.initializers", "class_name": "Zeros", "config": {}},
+        ),
         layer("keras.src.ops.numpy", "Sum", "Sum"),
         layer("keras.layers", "StringLookup", vocabulary=["a", "b"]),
-        layer("keras.layers", "Dense", dtype={"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}}),
+        layer(
+            "keras.layers",
+            "Dense",
+            dtype={"module": "keras", "class_name": "DTypePolicy", "config": {"name": "float32"}},
+        ),
         {"class_name": "__keras_tensor__", "config": {"shape": [None, 3]}},
     ],
 )

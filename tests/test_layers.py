@@ -1,4 +1,6 @@
-"""The architecture holds: each layer imports only what is below it, and nothing heavy is imported before it is needed."""
+"""The architecture holds: each layer imports only what is below it, and nothing heavy is imported before it
+is needed.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +39,9 @@ HEAVY = {"tensorflow", "coremltools", "onnxruntime", "ai_edge_litert", "keras", 
 
 
 def sources() -> list[Path]:
-    return [file for folder in ("analyzer", "rules", "rewrites") for file in sorted((ROOT / folder).rglob("*.py"))]
+    return [
+        file for folder in ("analyzer", "rules", "rewrites") for file in sorted((ROOT / folder).rglob("*.py"))
+    ]
 
 
 def layer_of(path: Path) -> int | None:
@@ -66,7 +70,11 @@ def imported(path: Path) -> list[tuple[Path, bool]]:
             base = base.parent
         target = base.joinpath(*(node.module or "").split(".")) if node.module else base
         candidates = [target / alias.name for alias in node.names] + [target]
-        hits = [item for item in candidates if item.with_suffix(".py").is_file() or (item / "__init__.py").is_file()]
+        hits = [
+            item
+            for item in candidates
+            if item.with_suffix(".py").is_file() or (item / "__init__.py").is_file()
+        ]
         found += [(hit, id(node) in typing_only) for hit in hits[:-1] or hits]
     return found
 
@@ -80,7 +88,9 @@ def test_imports_go_down_only(path: Path) -> None:
     for target, typing_only in imported(path):
         there = layer_of(target)
         if there is not None and not typing_only:
-            assert there <= here, f"{path.relative_to(ROOT)} imports {target.relative_to(ROOT)}, which is above it"
+            assert there <= here, (
+                f"{path.relative_to(ROOT)} imports {target.relative_to(ROOT)}, which is above it"
+            )
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
@@ -88,20 +98,32 @@ def test_heavy_packages_are_not_imported_at_module_level(path: Path) -> None:
     for node in ast.parse(path.read_text()).body:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) and node.level == 0 else []
-        assert not {name.split(".")[0] for name in names} & HEAVY, f"{path.relative_to(ROOT)} imports {names} at module level"
+        assert not {name.split(".")[0] for name in names} & HEAVY, (
+            f"{path.relative_to(ROOT)} imports {names} at module level"
+        )
 
 
 def loaded_after(code: str) -> set[str]:
     result = subprocess.run(
-        [sys.executable, "-c", f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+        [
+            sys.executable,
+            "-c",
+            f"{code}\nimport sys; print(*{{name.partition('.')[0] for name in sys.modules}})",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     return set(result.stdout.split())
 
 
 def test_importing_accelint_imports_nothing() -> None:
-    assert not loaded_after("import accelint") & (HEAVY | {"networkx", "numpy", "onnx", "google", "typer", "rich"})
+    assert not loaded_after("import accelint") & (
+        HEAVY | {"networkx", "numpy", "onnx", "google", "typer", "rich"}
+    )
 
 
 def test_the_command_line_starts_without_the_graph() -> None:
-    assert not loaded_after("import accelint.analyzer.cli") & (HEAVY | {"networkx", "numpy", "onnx", "google", "rich"})
+    assert not loaded_after("import accelint.analyzer.cli") & (
+        HEAVY | {"networkx", "numpy", "onnx", "google", "rich"}
+    )

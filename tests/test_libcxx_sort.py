@@ -1,4 +1,5 @@
-"""The replay of an unstable sort: a sort all the same, stable where libc++'s is, and with its ties where it is not.
+"""The replay of an unstable sort: a sort all the same, stable where libc++'s is, and with its ties where it
+is not.
 
 That the ties are libc++'s is measured against LiteRT in test_runtime_litert.
 """

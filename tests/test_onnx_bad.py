@@ -32,8 +32,14 @@ X = helper.make_tensor_value_info("x", TensorProto.FLOAT, [2, 3])
 Y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])
 
 
-def model(*nodes: onnx.NodeProto, inputs: tuple[onnx.ValueInfoProto, ...] = (X,), inits: tuple[TensorProto, ...] = ()) -> onnx.ModelProto:
-    return helper.make_model(helper.make_graph(nodes, "g", inputs, [], inits), opset_imports=[helper.make_opsetid("", 17)])
+def model(
+    *nodes: onnx.NodeProto,
+    inputs: tuple[onnx.ValueInfoProto, ...] = (X,),
+    inits: tuple[TensorProto, ...] = (),
+) -> onnx.ModelProto:
+    return helper.make_model(
+        helper.make_graph(nodes, "g", inputs, [], inits), opset_imports=[helper.make_opsetid("", 17)]
+    )
 
 
 def relu(source: str, result: str, **more: object) -> onnx.NodeProto:
@@ -86,7 +92,9 @@ def unknown_input_dtype() -> onnx.ModelProto:
 def unknown_attribute_type() -> onnx.ModelProto:
     found = model(relu("x", "y"))
     found.graph.node[0].attribute.append(
-        onnx.AttributeProto.FromString(tag(1, 2) + encode(1) + b"a" + tag(3, 0) + encode(5) + tag(20, 0) + encode(99))
+        onnx.AttributeProto.FromString(
+            tag(1, 2) + encode(1) + b"a" + tag(3, 0) + encode(5) + tag(20, 0) + encode(99)
+        )
     )
     return found
 
@@ -148,7 +156,9 @@ def function_calls_itself() -> onnx.ModelProto:
 def function_twice() -> onnx.ModelProto:
     found = model()
     for _ in range(2):
-        found.functions.append(helper.make_function("local", "f", ["x"], ["y"], [relu("x", "y")], [helper.make_opsetid("", 17)]))
+        found.functions.append(
+            helper.make_function("local", "f", ["x"], ["y"], [relu("x", "y")], [helper.make_opsetid("", 17)])
+        )
     return found
 
 
@@ -191,7 +201,9 @@ WRONG: list[tuple[Callable[[], onnx.ModelProto], str]] = [
 
 
 @pytest.mark.parametrize(("make", "problem"), WRONG, ids=[make.__name__ for make, _ in WRONG])
-def test_a_wrong_model_is_one_error_with_path_and_advice(make: Callable[[], onnx.ModelProto], problem: str, tmp_path: Path) -> None:
+def test_a_wrong_model_is_one_error_with_path_and_advice(
+    make: Callable[[], onnx.ModelProto], problem: str, tmp_path: Path
+) -> None:
     path = tmp_path / "bad.onnx"
     path.write_bytes(make().SerializeToString())
     with pytest.raises(ModelError) as caught:
@@ -207,20 +219,45 @@ def test_a_model_without_a_graph_is_refused() -> None:
         from_bytes(no_graph().SerializeToString())
 
 
-NAMES = ["graph", "node", "op_type", "domain", "input", "output", "value", "attribute", "dim_param", "initializer", "function"]
+NAMES = [
+    "graph",
+    "node",
+    "op_type",
+    "domain",
+    "input",
+    "output",
+    "value",
+    "attribute",
+    "dim_param",
+    "initializer",
+    "function",
+]
 
 
 @pytest.mark.parametrize("place", NAMES)
 def test_a_name_that_is_not_utf8_is_refused(place: str, tmp_path: Path) -> None:
-    node = helper.make_node("BAD" if place == "op_type" else "Relu", ["x"], ["BAD" if place == "output" else "y"], name="n", domain="d")
+    node = helper.make_node(
+        "BAD" if place == "op_type" else "Relu",
+        ["x"],
+        ["BAD" if place == "output" else "y"],
+        name="n",
+        domain="d",
+    )
     node.domain = "BAD" if place == "domain" else "d"
     node.name = "BAD" if place == "node" else "n"
     node.attribute.append(helper.make_attribute("BAD" if place == "attribute" else "a", 1))
-    inputs = [X, helper.make_tensor_value_info("BAD" if place == "input" else "x2", 1, ["BAD" if place == "dim_param" else "n"])]
+    inputs = [
+        X,
+        helper.make_tensor_value_info(
+            "BAD" if place == "input" else "x2", 1, ["BAD" if place == "dim_param" else "n"]
+        ),
+    ]
     inits = [TensorProto(name="BAD" if place == "initializer" else "w", dims=[0], data_type=1)]
     infos = [helper.make_tensor_value_info("BAD", 1, [2])] if place == "value" else []
     graph = helper.make_graph([node], "BAD" if place == "graph" else "g", inputs, [], inits, value_info=infos)
-    found = helper.make_model(graph, functions=[helper.make_function("d", "BAD" if place == "function" else "f", [], [], [], [])])
+    found = helper.make_model(
+        graph, functions=[helper.make_function("d", "BAD" if place == "function" else "f", [], [], [], [])]
+    )
     path = tmp_path / "bad.onnx"
     path.write_bytes(found.SerializeToString().replace(b"BAD", b"B\xff\xfe"))
     if place == "value":
@@ -265,7 +302,9 @@ STRANGE: list[tuple[Callable[[Path], object], str]] = [
 
 
 @pytest.mark.parametrize(("make", "problem"), STRANGE, ids=[problem for _, problem in STRANGE])
-def test_what_is_no_onnx_file_is_called_by_its_name(make: Callable[[Path], object], problem: str, tmp_path: Path) -> None:
+def test_what_is_no_onnx_file_is_called_by_its_name(
+    make: Callable[[Path], object], problem: str, tmp_path: Path
+) -> None:
     path = tmp_path / "model.onnx"
     make(path)
     with pytest.raises(ModelError) as caught:
@@ -288,8 +327,27 @@ def nested(levels: int, fill: bytes = b"") -> bytes:
     """If in If in If, ``levels`` deep."""
     graph = fill
     for _ in range(levels):
-        body = tag(1, 2) + encode(11) + b"then_branch" + tag(6, 2) + encode(len(graph)) + graph + tag(20, 0) + encode(5)
-        node = tag(1, 2) + encode(1) + b"x" + tag(4, 2) + encode(2) + b"If" + tag(5, 2) + encode(len(body)) + body
+        body = (
+            tag(1, 2)
+            + encode(11)
+            + b"then_branch"
+            + tag(6, 2)
+            + encode(len(graph))
+            + graph
+            + tag(20, 0)
+            + encode(5)
+        )
+        node = (
+            tag(1, 2)
+            + encode(1)
+            + b"x"
+            + tag(4, 2)
+            + encode(2)
+            + b"If"
+            + tag(5, 2)
+            + encode(len(body))
+            + body
+        )
         graph = tag(1, 2) + encode(len(node)) + node
     x = X.SerializeToString()
     graph += tag(11, 2) + encode(len(x)) + x
@@ -319,7 +377,9 @@ def test_functions_that_multiply_are_not_expanded(tmp_path: Path) -> None:
         body = [*calls, helper.make_node("Add", ["a", "b"], ["y"])]
         imports = [helper.make_opsetid("local", 1), helper.make_opsetid("", 17)]
         found.functions.append(helper.make_function("local", f"f{level}", ["x"], ["y"], body, imports))
-    found.functions.append(helper.make_function("local", "f60", ["x"], ["y"], [relu("x", "y")], [helper.make_opsetid("", 17)]))
+    found.functions.append(
+        helper.make_function("local", "f60", ["x"], ["y"], [relu("x", "y")], [helper.make_opsetid("", 17)])
+    )
     start = time.process_time()
     loaded = from_bytes(found.SerializeToString())
     assert time.process_time() - start < 5
@@ -397,8 +457,12 @@ PLACES = [
 ]
 
 
-@pytest.mark.parametrize(("entries", "problem"), PLACES, ids=[problem + str(index) for index, (_, problem) in enumerate(PLACES)])
-def test_external_data_that_is_not_where_it_may_be_is_refused(entries: dict[str, str], problem: str, folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("entries", "problem"), PLACES, ids=[problem + str(index) for index, (_, problem) in enumerate(PLACES)]
+)
+def test_external_data_that_is_not_where_it_may_be_is_refused(
+    entries: dict[str, str], problem: str, folder: Path
+) -> None:
     with pytest.raises(ModelError) as caught:
         accelint.load(external(folder, **entries))
     assert problem in caught.value.message
@@ -452,7 +516,9 @@ def only_model_errors(data: bytes) -> None:
 @settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(DATA), st.lists(EDITS, min_size=1, max_size=6))
 @example(DATA[0], [(0.0, 0, b"\xff")])
-def test_changed_bytes_give_a_model_or_a_model_error(data: bytes, edits: list[tuple[float, int, bytes]]) -> None:
+def test_changed_bytes_give_a_model_or_a_model_error(
+    data: bytes, edits: list[tuple[float, int, bytes]]
+) -> None:
     changed = bytearray(data)
     for place, kind, new in edits:
         at = int(place * len(changed))
@@ -501,11 +567,18 @@ VALUES = {
     6: st.floats(width=32),
     7: st.booleans(),
     8: st.integers(0, 14),
-    9: st.sampled_from(["", "x", "y", "w", "a" * 300, "ai.onnx", "Loop", "If", "Reshape", "Constant", "axis", "length"]),
+    9: st.sampled_from(
+        ["", "x", "y", "w", "a" * 300, "ai.onnx", "Loop", "If", "Reshape", "Constant", "axis", "length"]
+    ),
 }
 
 
-@settings(max_examples=1500, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=1500,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 @given(st.sampled_from(DATA), st.integers(1, 4), st.data())
 def test_changed_fields_give_a_model_or_a_model_error(data: bytes, count: int, draw: st.DataObject) -> None:
     changed = onnx.ModelProto.FromString(data)

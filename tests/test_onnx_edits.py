@@ -1,4 +1,6 @@
-"""Random edits that keep the meaning: the written model reads back as the edited graph and computes the same bits."""
+"""Random edits that keep the meaning: the written model reads back as the edited graph and computes the same
+bits.
+"""
 
 from __future__ import annotations
 
@@ -50,9 +52,13 @@ def insert_identity(graph: Graph, op: Operator, slot: int) -> None:
     if name is None or graph.tensor(name).dtype == "int4":  # ONNX Runtime has no Identity for it
         return
     through, read_from = graph.fresh("through"), graph.tensor(name)
-    identity = Operator(graph.fresh_id(), "Identity", (name,), (through,), name=through, version=graph.opsets[""])
+    identity = Operator(
+        graph.fresh_id(), "Identity", (name,), (through,), name=through, version=graph.opsets[""]
+    )
     inputs = tuple(through if index == slot else item for index, item in enumerate(op.inputs))
-    graph.replace((op,), (identity, replace(op, inputs=inputs)), (Tensor(through, read_from.dtype, read_from.shape),))
+    graph.replace(
+        (op,), (identity, replace(op, inputs=inputs)), (Tensor(through, read_from.dtype, read_from.shape),)
+    )
 
 
 def copy_constant(graph: Graph, op: Operator, slot: int) -> None:
@@ -78,12 +84,19 @@ EDITS = [insert_identity, copy_constant, rename, prune]
 
 
 def outline(graph: Graph) -> list[Any]:
-    return [(op.type, op.name, op.inputs, op.outputs, [outline(body) for body in op.graphs.values()]) for op in graph.ops()]
+    return [
+        (op.type, op.name, op.inputs, op.outputs, [outline(body) for body in op.graphs.values()])
+        for op in graph.ops()
+    ]
 
 
 @pytest.mark.parametrize("name", FEEDS)
 @settings(max_examples=25, deadline=None, derandomize=True)
-@given(edits=st.lists(st.tuples(st.sampled_from(EDITS), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=8))
+@given(
+    edits=st.lists(
+        st.tuples(st.sampled_from(EDITS), st.integers(0, 99), st.integers(0, 99)), min_size=1, max_size=8
+    )
+)
 def test_edits_that_keep_the_meaning_keep_the_bits(name: str, edits: list[tuple[Any, int, int]]) -> None:
     model = read(ONNX / name)
     before = runs(to_bytes(model), FEEDS[name])

@@ -10,7 +10,9 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime: pip install 'accel
 
 
 def test_shapes_are_those_of_the_runtime(tmp_path: Path) -> None:
-    """One in sixteen of the backend node tests and their forms with constants; `python tools/conformance/ort_shapes.py` asks about all."""
+    """One in sixteen of the backend node tests and their forms with constants; `python
+    tools/conformance/ort_shapes.py` asks about all.
+    """
     import ort_shapes
 
     wrong = []
@@ -24,11 +26,22 @@ def test_shapes_are_those_of_the_runtime(tmp_path: Path) -> None:
     assert wrong == []
 
 
-@pytest.mark.parametrize(("mine", "theirs", "kind"), [
-    ((2, None), (2, 3), "less"), ((2, 3), (2, None), "more"), ((2, 3), (2, 4), "other"), ((2,), (2, 3), "other"), (None, (2,), "less"),
-    ((2, "N"), (2, None), "equal"), (None, (), "equal"), ((), (), "equal"),
-])  # fmt: skip
-def test_the_comparison_tells_wrong_shapes(mine: tuple[object, ...] | None, theirs: tuple[object, ...] | None, kind: str) -> None:
+@pytest.mark.parametrize(
+    ("mine", "theirs", "kind"),
+    [
+        ((2, None), (2, 3), "less"),
+        ((2, 3), (2, None), "more"),
+        ((2, 3), (2, 4), "other"),
+        ((2,), (2, 3), "other"),
+        (None, (2,), "less"),
+        ((2, "N"), (2, None), "equal"),
+        (None, (), "equal"),
+        ((), (), "equal"),
+    ],
+)
+def test_the_comparison_tells_wrong_shapes(
+    mine: tuple[object, ...] | None, theirs: tuple[object, ...] | None, kind: str
+) -> None:
     import ort_shapes
 
     assert ort_shapes.judged(mine, theirs) == kind

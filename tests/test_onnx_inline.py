@@ -40,10 +40,18 @@ def test_a_model_without_functions_is_returned_as_it_is() -> None:
 def test_calls_of_calls_become_their_operators() -> None:
     model = read(ONNX / "functions.onnx")
     flat, origins = inlined(model)
-    assert [(op.type, origins[op.id]) for op in flat.graph.ops()] == [("LeakyRelu", "main/0"), ("Add", "main/0"), ("Relu", "main/1")]
+    assert [(op.type, origins[op.id]) for op in flat.graph.ops()] == [
+        ("LeakyRelu", "main/0"),
+        ("Add", "main/0"),
+        ("Relu", "main/1"),
+    ]
     assert flat.graph.ops()[0].attrs["alpha"] == np.float32(0.25)
     assert flat.graph.tensor(flat.graph.ops()[0].outputs[0] or "").shape == ("N", 8)
-    assert (flat.functions, flat.graph.inputs, flat.graph.outputs) == ({}, model.graph.inputs, model.graph.outputs)
+    assert (flat.functions, flat.graph.inputs, flat.graph.outputs) == (
+        {},
+        model.graph.inputs,
+        model.graph.outputs,
+    )
     assert "accelint" not in str(onnx.ModelProto.FromString(to_bytes(flat)))
     np.testing.assert_array_equal(runs(to_bytes(flat)), runs((ONNX / "functions.onnx").read_bytes()))
 
@@ -75,7 +83,10 @@ def nested() -> onnx.ModelProto:
     model = parser.parse_model(NESTED)
     weight = numpy_helper.from_array(np.arange(16 * 40, dtype=np.float32).reshape(40, 2, 8), "w")
     shift = model.functions[1]
-    first = [helper.make_node("Constant", [], ["all"], value=weight), helper.make_node("ReduceMean", ["all"], ["w"], axes=[0], keepdims=0)]
+    first = [
+        helper.make_node("Constant", [], ["all"], value=weight),
+        helper.make_node("ReduceMean", ["all"], ["w"], axes=[0], keepdims=0),
+    ]
     nodes = [*first, *shift.node]
     del shift.node[:]
     shift.node.extend(nodes)
@@ -90,7 +101,10 @@ def test_calls_in_bodies_and_bodies_in_functions(tmp_path: Path) -> None:
     assert all(op.domain == "" for _, op in flat.operators())
     of_choose = [op.type for _, op in flat.operators() if origins[op.id] == "main/1"]
     assert sorted(of_choose) == ["Abs", "Add", "Constant", "If", "ReduceMean"]
-    assert sorted({place for place in origins.values() if place.startswith("main/2/")}) == ["main/2/else_branch/0", "main/2/then_branch/0"]
+    assert sorted({place for place in origins.values() if place.startswith("main/2/")}) == [
+        "main/2/else_branch/0",
+        "main/2/then_branch/0",
+    ]
     large = next(op for _, op in flat.operators() if op.type == "Constant" and op.attrs["value"].elements > 1)
     assert large.attrs["value"].file == path, "the large value still lies in the file that was read"
     np.testing.assert_array_equal(runs(to_bytes(flat)), runs(path.read_bytes()))
@@ -112,14 +126,23 @@ def test_a_function_of_another_opset_stays_a_call() -> None:
 
 
 def test_functions_that_multiply_are_refused() -> None:
-    graph = helper.make_graph([helper.make_node("f0", ["x"], ["y"], domain="local")], "g", [helper.make_tensor_value_info("x", 1, [2])], [])
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("local", 1)])
+    graph = helper.make_graph(
+        [helper.make_node("f0", ["x"], ["y"], domain="local")],
+        "g",
+        [helper.make_tensor_value_info("x", 1, [2])],
+        [],
+    )
+    proto = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+    )
     for level in range(40):
         nodes = [helper.make_node(f"f{level + 1}", ["x"], [name], domain="local") for name in ("a", "y")]
         imports = [helper.make_opsetid("local", 1)]
         proto.functions.append(helper.make_function("local", f"f{level}", ["x"], ["y"], nodes, imports))
     last = [helper.make_node("Relu", ["x"], ["y"])]
-    proto.functions.append(helper.make_function("local", "f40", ["x"], ["y"], last, [helper.make_opsetid("", 17)]))
+    proto.functions.append(
+        helper.make_function("local", "f40", ["x"], ["y"], last, [helper.make_opsetid("", 17)])
+    )
     with pytest.raises(ModelError, match="too many operators"):
         inlined(from_bytes(proto.SerializeToString()))
 

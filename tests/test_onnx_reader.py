@@ -34,7 +34,9 @@ def ops(model: Model) -> dict[str, Operator]:
 
 
 def of_graph(graph: onnx.GraphProto, opset: int = 17, **more: Any) -> Model:
-    return from_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], **more).SerializeToString())
+    return from_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], **more).SerializeToString()
+    )
 
 
 def one_node(node: onnx.NodeProto, *initializers: TensorProto, opset: int = 17) -> Operator:
@@ -54,7 +56,12 @@ def test_the_committed_fixtures_are_what_the_script_makes() -> None:
 def test_operators_have_ids_names_and_inferred_shapes() -> None:
     model = accelint.load(ONNX / "conv_relu.onnx")
     conv, relu = model.graph.ops()
-    assert (model.format, model.dialect, model.graph.name, model.graph.opsets) == ("onnx", "onnx", "main", {"": 17})
+    assert (model.format, model.dialect, model.graph.name, model.graph.opsets) == (
+        "onnx",
+        "onnx",
+        "main",
+        {"": 17},
+    )
     assert (conv.id, conv.type, conv.name, conv.domain, conv.version) == ("main/0", "Conv", "first", "", 17)
     assert (relu.id, relu.name) == ("main/1", "y"), "an operator without a name has that of its first output"
     assert conv.attrs == {"kernel_shape": (3, 3)}
@@ -70,7 +77,10 @@ def test_large_values_stay_in_the_file_and_small_ones_are_at_hand() -> None:
     assert weight is not None and bias is not None
     assert weight.inline is None and weight.file == ONNX / "conv_relu.onnx"
     assert bias.inline is not None
-    stored = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(ONNX / "conv_relu.onnx").graph.initializer}
+    stored = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in onnx.load(ONNX / "conv_relu.onnx").graph.initializer
+    }
     np.testing.assert_array_equal(weight.read(), stored["w"])
     np.testing.assert_array_equal(bias.read(), stored["b"])
 
@@ -105,7 +115,9 @@ def test_functions_are_bodies_by_name() -> None:
 def test_a_sparse_initializer_reads_as_its_dense_value() -> None:
     value = fixture("sparse.onnx").graph.constant("w")
     assert value is not None
-    np.testing.assert_array_equal(value.read(), np.float32([[0, 1.5, 0], [0, 0, 0], [-2, 0, 0], [0, 0, 3.25]]))
+    np.testing.assert_array_equal(
+        value.read(), np.float32([[0, 1.5, 0], [0, 0, 0], [-2, 0, 0], [0, 0, 3.25]])
+    )
 
 
 def test_a_default_of_an_input_is_no_constant() -> None:
@@ -148,12 +160,20 @@ def test_notes_of_the_file_are_kept() -> None:
 def test_the_default_domain_has_one_spelling() -> None:
     node = helper.make_node("Relu", ["x"], ["y"], domain="ai.onnx")
     graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", 1, [2])], [])
-    model = from_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx", 13)]).SerializeToString())
-    assert (model.graph.opsets, model.graph.ops()[0].domain, model.graph.ops()[0].version) == ({"": 13}, "", 13)
+    model = from_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("ai.onnx", 13)]).SerializeToString()
+    )
+    assert (model.graph.opsets, model.graph.ops()[0].domain, model.graph.ops()[0].version) == (
+        {"": 13},
+        "",
+        13,
+    )
 
 
 def test_an_omitted_input_or_output_is_none() -> None:
-    op = one_node(helper.make_node("Clip", ["x", "", "hi"], ["y", ""]), helper.make_tensor("hi", 1, [], [6.0]))
+    op = one_node(
+        helper.make_node("Clip", ["x", "", "hi"], ["y", ""]), helper.make_tensor("hi", 1, [], [6.0])
+    )
     assert (op.inputs, op.outputs) == (("x", None, "hi"), ("y", None))
 
 
@@ -176,24 +196,57 @@ def test_the_value_of_a_constant_node_is_readable(form: str, value: Any, expecte
 
 def test_attributes_are_plain_values() -> None:
     tensor = helper.make_tensor("t", 1, [1], [3.0])
-    node = helper.make_node("Any", ["x"], ["y"], domain="d", f=0.5, i=-3, s="text", b=b"\xff", fs=[1.5, 2.0], ss=["a", "b"], t=tensor)
+    node = helper.make_node(
+        "Any",
+        ["x"],
+        ["y"],
+        domain="d",
+        f=0.5,
+        i=-3,
+        s="text",
+        b=b"\xff",
+        fs=[1.5, 2.0],
+        ss=["a", "b"],
+        t=tensor,
+    )
     node.attribute.append(helper.make_attribute("none", [], attr_type=onnx.AttributeProto.INTS))
-    node.attribute.append(helper.make_attribute("tp", helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, None))))
+    node.attribute.append(
+        helper.make_attribute("tp", helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, None)))
+    )
     attrs = dict(one_node(node).attrs)
     np.testing.assert_array_equal(attrs.pop("t").read(), np.float32([3.0]))
-    expected = {"f": 0.5, "i": -3, "s": "text", "b": b"\xff", "fs": (1.5, 2.0), "ss": ("a", "b"), "none": (), "tp": "sequence(float32)"}
+    expected = {
+        "f": 0.5,
+        "i": -3,
+        "s": "text",
+        "b": b"\xff",
+        "fs": (1.5, 2.0),
+        "ss": ("a", "b"),
+        "none": (),
+        "tp": "sequence(float32)",
+    }
     assert attrs == expected
 
 
 FLOATS = [-1.5, 0.0, 2.0]
-TYPED = [(name, kind) for name, kind in TensorProto.DataType.items() if name not in ("UNDEFINED", "STRING", "FLOAT6E2M3", "FLOAT6E3M2")]
+TYPED = [
+    (name, kind)
+    for name, kind in TensorProto.DataType.items()
+    if name not in ("UNDEFINED", "STRING", "FLOAT6E2M3", "FLOAT6E3M2")
+]
 
 
 @pytest.mark.parametrize(("name", "kind"), TYPED, ids=[name for name, _ in TYPED])
 @pytest.mark.parametrize("count", [3, 3000], ids=["small", "large"])
-def test_every_dtype_reads_the_same_from_typed_fields_as_onnx_does(name: str, kind: int, count: int, tmp_path: Path) -> None:
+def test_every_dtype_reads_the_same_from_typed_fields_as_onnx_does(
+    name: str, kind: int, count: int, tmp_path: Path
+) -> None:
     unsigned = name.startswith(("UINT", "BOOL"))
-    values = [0, 1, 1] * (count // 3) if name in ("UINT2", "INT2", "BOOL") else ([0, 1, 2] if unsigned else FLOATS) * (count // 3)
+    values = (
+        [0, 1, 1] * (count // 3)
+        if name in ("UINT2", "INT2", "BOOL")
+        else ([0, 1, 2] if unsigned else FLOATS) * (count // 3)
+    )
     if name.startswith("INT"):
         values = [0, -1, 1] * (count // 3)
     if name == "FLOAT8E8M0":
@@ -205,7 +258,9 @@ def test_every_dtype_reads_the_same_from_typed_fields_as_onnx_does(name: str, ki
     assert constant is not None
     expected = numpy_helper.to_array(tensor)
     if constant.dtype in ("int4", "uint4", "int2", "uint2"):
-        np.testing.assert_array_equal(constant.read(), expected.astype(np.int8 if constant.dtype.startswith("i") else np.uint8))
+        np.testing.assert_array_equal(
+            constant.read(), expected.astype(np.int8 if constant.dtype.startswith("i") else np.uint8)
+        )
     elif constant.dtype == "float4e2m1":
         bits = expected.view(np.uint8)
         packed = np.pad(bits, (0, len(bits) % 2)).reshape(-1, 2)
@@ -216,14 +271,19 @@ def test_every_dtype_reads_the_same_from_typed_fields_as_onnx_does(name: str, ki
 
 def test_kinds_that_are_no_tensors_have_a_dtype_of_their_own() -> None:
     node = helper.make_node("SequenceConstruct", ["x"], ["s"])
-    graph = helper.make_graph([node], "g", [helper.make_tensor_value_info("x", 1, [2])], [helper.make_empty_tensor_value_info("s")])
+    graph = helper.make_graph(
+        [node], "g", [helper.make_tensor_value_info("x", 1, [2])], [helper.make_empty_tensor_value_info("s")]
+    )
     graph.output[0].type.CopyFrom(helper.make_sequence_type_proto(helper.make_tensor_type_proto(1, None)))
     tensor = of_graph(graph).graph.tensor("s")
     assert (tensor.dtype, tensor.shape, tensor.nbytes) == ("sequence(float32)", None, None)
 
 
 def test_unknown_dimensions_and_ranks_stay_unknown() -> None:
-    infos = [helper.make_tensor_value_info(name, 1, shape) for name, shape in (("a", None), ("b", [None, "n", -1, 0]), ("c", []))]
+    infos = [
+        helper.make_tensor_value_info(name, 1, shape)
+        for name, shape in (("a", None), ("b", [None, "n", -1, 0]), ("c", []))
+    ]
     graph = of_graph(helper.make_graph([], "g", infos, [])).graph
     assert [graph.tensor(name).shape for name in "abc"] == [None, (None, "n", None, 0), ()]
 
@@ -235,27 +295,38 @@ def test_inference_replaces_stored_symbols_by_numbers_and_invents_none() -> None
     ]
     shape = helper.make_tensor("shape", TensorProto.INT64, [2], [3, 4])
     infos = [helper.make_tensor_value_info("r", 1, ["rows", "columns"])]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [12])], [], [shape], value_info=infos)
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", 1, [12])], [], [shape], value_info=infos
+    )
     found = of_graph(graph).graph
     assert found.tensor("r").shape == (3, 4)
     assert found.tensor("z").shape == (2, None)
 
 
 def test_inference_that_fails_leaves_shapes_unknown_and_says_so() -> None:
-    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [2])], [])
-    model = from_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("other", 1)]).SerializeToString())
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [2])], []
+    )
+    model = from_bytes(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("other", 1)]).SerializeToString()
+    )
     assert model.graph.tensor("y").shape is None
     assert model.metadata["shape_inference_error"]
 
 
 def test_operators_out_of_order_are_put_in_order() -> None:
     nodes = [helper.make_node("Relu", ["a"], ["b"]), helper.make_node("Abs", ["x"], ["a"])]
-    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [2])], [helper.make_tensor_value_info("b", 1, [2])])
+    graph = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", 1, [2])], [helper.make_tensor_value_info("b", 1, [2])]
+    )
     assert [op.id for op in of_graph(graph).graph.ops()] == ["main/1", "main/0"]
 
 
 def test_two_operators_may_share_a_name() -> None:
-    nodes = [helper.make_node("Relu", ["x"], ["a"], name="same"), helper.make_node("Abs", ["a"], ["b"], name="same")]
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], name="same"),
+        helper.make_node("Abs", ["a"], ["b"], name="same"),
+    ]
     graph = of_graph(helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [2])], [])).graph
     assert [op.name for op in graph.ops()] == ["same", "same"]
 
@@ -282,22 +353,35 @@ accelint.load({path!r})
 
 def test_loading_imports_nothing_heavy_and_onnx_still_works_afterwards() -> None:
     script = COLD.format(path=str(ONNX / "bodies.onnx"))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 def test_loading_after_onnx_was_imported_uses_its_modules() -> None:
-    script = "import onnx, accelint; assert isinstance(accelint.load({!r}).stored.proto, onnx.ModelProto)".format(str(ONNX / "qdq.onnx"))
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    script = (
+        "import onnx, accelint; assert isinstance(accelint.load({!r}).stored.proto, onnx.ModelProto)".format(
+            str(ONNX / "qdq.onnx")
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("name", ["weights.bin", "parts/w2.bin"])
 def test_external_values_are_found_where_they_lie(name: str) -> None:
     model = fixture("external/model.onnx")
-    files = {str(value.file): value for value in map(model.graph.constant, ("w1", "b1", "w2")) if value is not None}
+    files = {
+        str(value.file): value for value in map(model.graph.constant, ("w1", "b1", "w2")) if value is not None
+    }
     assert str(ONNX / "external" / name) in files
-    loaded = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(ONNX / "external/model.onnx").graph.initializer}
+    loaded = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in onnx.load(ONNX / "external/model.onnx").graph.initializer
+    }
     for key, expected in loaded.items():
         value = model.graph.constant(key)
         assert value is not None
@@ -305,7 +389,9 @@ def test_external_values_are_found_where_they_lie(name: str) -> None:
 
 
 def test_shapes_are_inferred_past_microsoft_operators() -> None:
-    """Quantizers write 16 bits with operators of Microsoft's domain before operator set 21; onnx's inference stops at them."""
+    """Quantizers write 16 bits with operators of Microsoft's domain before operator set 21; onnx's inference
+    stops at them.
+    """
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], domain="com.microsoft"),
         helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], domain="com.microsoft"),
@@ -328,32 +414,62 @@ def test_shapes_are_inferred_past_microsoft_operators() -> None:
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     graph = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=9).SerializeToString()).graph
     assert [(graph.tensor(name).dtype, graph.tensor(name).shape) for name in ("q", "d", "g", "n", "y")] == [
-        ("uint16", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 3)), ("float32", (2, 5)),
-    ]  # fmt: skip
+        ("uint16", (2, 3)),
+        ("float32", (2, 3)),
+        ("float32", (2, 3)),
+        ("float32", (2, 3)),
+        ("float32", (2, 5)),
+    ]
     assert [(op.domain, op.type) for op in graph.ops()][2:] == [
         ("com.microsoft", "Gelu"), ("", "SimplifiedLayerNormalization"), ("", "MatMul"),
     ]  # fmt: skip
 
 
 def test_shapes_pass_through_microsofts_operators() -> None:
-    """ONNX Runtime's optimizer and quantizers write them; standard operators stand in for them while shapes are inferred."""
+    """ONNX Runtime's optimizer and quantizers write them; standard operators stand in for them while shapes
+    are inferred.
+    """
     nodes = [
         helper.make_node("FusedMatMul", ["x", "x"], ["f"], domain="com.microsoft", transB=1),
-        helper.make_node("MatMulNBits", ["x", "b", "s"], ["n"], domain="com.microsoft", K=4, N=7, bits=4, block_size=16),
-        helper.make_node("QLinearConcat", ["ys", "yz", "q", "ys", "yz", "q", "ys", "yz"], ["c"], domain="com.microsoft", axis=1),
-        helper.make_node("QGemm", ["q", "ys", "yz", "q", "ys", "yz", "", "ys", "yz"], ["g"], domain="com.microsoft", transB=1),
+        helper.make_node(
+            "MatMulNBits", ["x", "b", "s"], ["n"], domain="com.microsoft", K=4, N=7, bits=4, block_size=16
+        ),
+        helper.make_node(
+            "QLinearConcat",
+            ["ys", "yz", "q", "ys", "yz", "q", "ys", "yz"],
+            ["c"],
+            domain="com.microsoft",
+            axis=1,
+        ),
+        helper.make_node(
+            "QGemm",
+            ["q", "ys", "yz", "q", "ys", "yz", "", "ys", "yz"],
+            ["g"],
+            domain="com.microsoft",
+            transB=1,
+        ),
     ]
     inputs = [helper.make_tensor_value_info("x", 1, [2, 3, 4]), helper.make_tensor_value_info("q", 2, [3, 4])]
     outputs = [helper.make_empty_tensor_value_info(name) for name in "fncg"]
     stored = [
         numpy_helper.from_array(np.zeros(shape, dtype), name)
-        for name, dtype, shape in (("b", np.uint8, (7, 1, 8)), ("s", np.float32, (7,)), ("ys", np.float32, ()), ("yz", np.uint8, ()))
+        for name, dtype, shape in (
+            ("b", np.uint8, (7, 1, 8)),
+            ("s", np.float32, (7,)),
+            ("ys", np.float32, ()),
+            ("yz", np.uint8, ()),
+        )
     ]
     made = helper.make_graph(nodes, "g", inputs, outputs, stored)
     opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
     graph = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=9).SerializeToString()).graph
     found = {name: (graph.tensor(name).dtype, graph.tensor(name).shape) for name in "fncg"}
-    assert found == {"f": ("float32", (2, 3, 3)), "n": ("float32", (2, 3, 7)), "c": ("uint8", (3, 8)), "g": ("uint8", (3, 3))}
+    assert found == {
+        "f": ("float32", (2, 3, 3)),
+        "n": ("float32", (2, 3, 7)),
+        "c": ("uint8", (3, 8)),
+        "g": ("uint8", (3, 3)),
+    }
     assert not [name for name in graph.tensors if "::" in name]
 
 
@@ -361,7 +477,8 @@ def test_threads_that_read_their_first_models_at_once(tmp_path: Path) -> None:
     """The protobuf module is executed once, and nobody sees it before that."""
     code = (
         "import sys\nfrom concurrent.futures import ThreadPoolExecutor\nfrom threading import Barrier\n"
-        "from accelint.analyzer.formats.onnx.proto import native, pb\nsys.setswitchinterval(1e-6)\ngate = Barrier(8)\n"
+        "from accelint.analyzer.formats.onnx.proto import native, "
+        "pb\nsys.setswitchinterval(1e-6)\ngate = Barrier(8)\n"
         "def first(_):\n    gate.wait()\n    return pb().ModelProto, native().defs\n"
         "with ThreadPoolExecutor(8) as pool:\n    list(pool.map(first, range(8)))\n"
     )

@@ -1,4 +1,6 @@
-"""Cost follows structure, not weights: memory and time of loading models whose weights are gigabytes of holes."""
+"""Cost follows structure, not weights: memory and time of loading models whose weights are gigabytes of
+holes.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +42,15 @@ print(json.dumps({"operators": len(model.graph), "seconds": seconds, "mb": grown
 def chain(weights: int) -> onnx.ModelProto:
     """MatMuls in a row, their weights not there yet."""
     names = ["x", *(f"y{index}" for index in range(weights))]
-    nodes = [helper.make_node("MatMul", [names[index], f"w{index}"], [names[index + 1]]) for index in range(weights)]
+    nodes = [
+        helper.make_node("MatMul", [names[index], f"w{index}"], [names[index + 1]])
+        for index in range(weights)
+    ]
     inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", SIDE])]
     outputs = [helper.make_tensor_value_info(names[-1], TensorProto.FLOAT, ["n", SIDE])]
-    return helper.make_model(helper.make_graph(nodes, "g", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)])
+    return helper.make_model(
+        helper.make_graph(nodes, "g", inputs, outputs), opset_imports=[helper.make_opsetid("", 17)]
+    )
 
 
 def embedded(path: Path, weights: int) -> Path:
@@ -53,7 +60,11 @@ def embedded(path: Path, weights: int) -> Path:
     model.ClearField("graph")
     heads: list[bytes] = []
     for index in range(weights):
-        tensor = TensorProto(name=f"w{index}", dims=[SIDE, SIDE], data_type=1).SerializeToString() + tag(9, 2) + encode(SIZE)
+        tensor = (
+            TensorProto(name=f"w{index}", dims=[SIDE, SIDE], data_type=1).SerializeToString()
+            + tag(9, 2)
+            + encode(SIZE)
+        )
         heads.append(tag(5, 2) + encode(len(tensor) + SIZE) + tensor)
     total = len(graph) + sum(len(head) + SIZE for head in heads)
     with path.open("wb") as stream:
@@ -69,7 +80,9 @@ def external(path: Path, weights: int) -> Path:
     """The chain with its weights in one external file, a hole of that size."""
     model = chain(weights)
     for index in range(weights):
-        tensor = model.graph.initializer.add(name=f"w{index}", dims=[SIDE, SIDE], data_type=1, data_location=TensorProto.EXTERNAL)
+        tensor = model.graph.initializer.add(
+            name=f"w{index}", dims=[SIDE, SIDE], data_type=1, data_location=TensorProto.EXTERNAL
+        )
         for key, value in (("location", "weights.bin"), ("offset", index * SIZE), ("length", SIZE)):
             tensor.external_data.add(key=key, value=str(value))
     with (path.parent / "weights.bin").open("wb") as stream:
@@ -88,7 +101,9 @@ def without(path: Path, weights: int) -> Path:
 
 
 def measure(path: Path) -> dict[str, float]:
-    done = subprocess.run([sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path)], capture_output=True, text=True, timeout=120, check=False
+    )
     assert done.returncode == 0, done.stderr
     found: dict[str, float] = json.loads(done.stdout)
     return found
@@ -117,7 +132,13 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 def test_a_large_model_is_written_in_little_memory(tmp_path: Path) -> None:
     source, target = embedded(tmp_path / "in.onnx", 4), tmp_path / "out.onnx"
-    done = subprocess.run([sys.executable, "-c", WRITE, str(source), str(target)], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", WRITE, str(source), str(target)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 100
     assert target.stat().st_size == source.stat().st_size

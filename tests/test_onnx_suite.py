@@ -49,7 +49,9 @@ def same_nodes(one: onnx.ModelProto, other: onnx.ModelProto) -> bool:
             del graph.value_info[:]
             for info in () if graph is proto.graph or not hasattr(graph, "initializer") else graph.output:
                 info.ClearField("type")
-            todo += [attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")]
+            todo += [
+                attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g")
+            ]
     return one == other
 
 
@@ -91,11 +93,23 @@ def plain(value: Any) -> Any:
 def outline(graph: Graph) -> Any:
     """All that a graph says, by content."""
     ops = [
-        (op.type, op.domain, op.version, op.inputs, op.outputs, {name: plain(value) for name, value in op.attrs.items()},
-         {name: outline(body) for name, body in op.graphs.items()})
+        (
+            op.type,
+            op.domain,
+            op.version,
+            op.inputs,
+            op.outputs,
+            {name: plain(value) for name, value in op.attrs.items()},
+            {name: outline(body) for name, body in op.graphs.items()},
+        )
         for op in graph.ops()
-    ]  # fmt: skip
-    return ops, graph.inputs, graph.outputs, {name: plain(tensor.const) for name, tensor in graph.tensors.items()}
+    ]
+    return (
+        ops,
+        graph.inputs,
+        graph.outputs,
+        {name: plain(tensor.const) for name, tensor in graph.tensors.items()},
+    )
 
 
 def types(graph: Graph) -> dict[str, Any]:

@@ -30,7 +30,9 @@ def test_a_plain_model_is_carried_with_its_large_weight_untouched(tmp_path: Path
     write(model, tmp_path / "out.onnx")
     before, after = onnx.load(ONNX / "conv_relu.onnx"), onnx.load(tmp_path / "out.onnx")
     assert after.graph.node[1].op_type == "Sigmoid"
-    assert {item.name: item for item in after.graph.initializer} == {item.name: item for item in before.graph.initializer}
+    assert {item.name: item for item in after.graph.initializer} == {
+        item.name: item for item in before.graph.initializer
+    }
 
 
 def plain() -> onnx.ModelProto:
@@ -80,9 +82,17 @@ def with_input_doc(model: onnx.ModelProto) -> None:
 
 
 LOST: list[Callable[[onnx.ModelProto], None]] = [
-    with_model_notes, with_model_doc, with_version, with_node_notes, with_node_doc, with_annotation, with_default,
-    with_unread_value, with_sequence, with_input_doc,
-]  # fmt: skip
+    with_model_notes,
+    with_model_doc,
+    with_version,
+    with_node_notes,
+    with_node_doc,
+    with_annotation,
+    with_default,
+    with_unread_value,
+    with_sequence,
+    with_input_doc,
+]
 
 
 @pytest.mark.parametrize("change", LOST, ids=[change.__name__ for change in LOST])
@@ -110,8 +120,12 @@ def other_version(model: onnx.ModelProto) -> None:
     model.opset_import[0].version = 18
 
 
-@pytest.mark.parametrize("change", [other_operator, other_value, other_shape, other_version], ids=lambda change: change.__name__)
-def test_a_result_that_differs_is_not_used(change: Callable[[onnx.ModelProto], None], monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "change", [other_operator, other_value, other_shape, other_version], ids=lambda change: change.__name__
+)
+def test_a_result_that_differs_is_not_used(
+    change: Callable[[onnx.ModelProto], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
     model, changed = plain(), plain()
     change(changed)
     monkeypatch.setattr(onnx_surgeon, "_rebuild", lambda proto: changed)

@@ -35,7 +35,9 @@ def emitted(model: Model) -> onnx.ModelProto:
 def runs(data: bytes, **feeds: NDArray[Any]) -> list[Any]:
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    found: list[Any] = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(None, feeds)
+    found: list[Any] = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]).run(
+        None, feeds
+    )
     return found
 
 
@@ -46,7 +48,9 @@ def number(value: float) -> Constant:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_model_that_was_only_loaded_is_written_as_it_was(file: Path, tmp_path: Path) -> None:
     accelint.emit(accelint.load(file), tmp_path / "out.onnx")
-    assert onnx.load(tmp_path / "out.onnx", load_external_data=False) == onnx.load(file, load_external_data=False)
+    assert onnx.load(tmp_path / "out.onnx", load_external_data=False) == onnx.load(
+        file, load_external_data=False
+    )
     assert [item.name for item in tmp_path.iterdir() if item.name.startswith(".")] == [], "no scratch is left"
 
 
@@ -59,7 +63,11 @@ def test_a_new_operator_with_a_new_constant_runs() -> None:
     conv, relu = graph.ops()
     half = Operator(graph.fresh_id(), "Mul", ("c", "half"), ("scaled",), name="halve", version=17)
     moved = replace(relu, inputs=("scaled",))
-    graph.replace((relu,), (half, moved), (Tensor("half", "float32", (), number(0.5)), Tensor("scaled", "float32", ("batch", 16, 14, 14))))
+    graph.replace(
+        (relu,),
+        (half, moved),
+        (Tensor("half", "float32", (), number(0.5)), Tensor("scaled", "float32", ("batch", 16, 14, 14))),
+    )
     proto = emitted(model)
     onnx.checker.check_model(proto, full_check=True)
     assert [node.name for node in proto.graph.node] == ["first", "halve", ""]
@@ -74,7 +82,10 @@ def test_a_new_operator_with_a_new_constant_runs() -> None:
 def test_an_edited_operator_keeps_its_notes() -> None:
     model = read(ONNX / "everything.onnx")
     graph = model.graph
-    graph.update(graph.op("main/0"), attrs={"kernel_shape": (3, 3), "pads": (0, 0, 0, 0), "auto_pad": "NOTSET", "group": 1})
+    graph.update(
+        graph.op("main/0"),
+        attrs={"kernel_shape": (3, 3), "pads": (0, 0, 0, 0), "auto_pad": "NOTSET", "group": 1},
+    )
     before, after = onnx.load(ONNX / "everything.onnx"), emitted(model)
     node = after.graph.node[0]
     assert node.doc_string == "the first layer"
@@ -86,7 +97,15 @@ def test_an_edited_operator_keeps_its_notes() -> None:
         "group": 1,
     }
     assert list(after.graph.node)[1:] == list(before.graph.node)[1:]
-    for name in ("value_info", "quantization_annotation", "initializer", "metadata_props", "input", "output", "doc_string"):
+    for name in (
+        "value_info",
+        "quantization_annotation",
+        "initializer",
+        "metadata_props",
+        "input",
+        "output",
+        "doc_string",
+    ):
         assert getattr(after.graph, name) == getattr(before.graph, name), name
 
 
@@ -105,13 +124,19 @@ def test_an_edited_operator_keeps_its_notes() -> None:
         ("Own", "tensors", (number(1), number(2)), onnx.AttributeProto.TENSORS),
     ],
 )
-def test_attributes_get_the_type_that_the_schema_or_the_value_says(op_type: str, name: str, value: Any, kind: int) -> None:
+def test_attributes_get_the_type_that_the_schema_or_the_value_says(
+    op_type: str, name: str, value: Any, kind: int
+) -> None:
     version = 7 if op_type == "Upsample" else 17
     graph = Graph("main", "onnx", {"": version, "own": 1})
     for tensor in ("x", "y"):
         graph.add_tensor(Tensor(tensor, "float32", (2,)))
     domain = "own" if op_type == "Own" else ""
-    graph.add_op(Operator("main/0", op_type, ("x",), ("y",), {name: value}, domain=domain, version=graph.opsets[domain]))
+    graph.add_op(
+        Operator(
+            "main/0", op_type, ("x",), ("y",), {name: value}, domain=domain, version=graph.opsets[domain]
+        )
+    )
     (attribute,) = emitted(Model(Path("m.onnx"), "onnx", graph)).graph.node[0].attribute
     assert (attribute.name, attribute.type) == (name, kind)
 
@@ -163,7 +188,9 @@ def test_a_replaced_value_is_written_and_the_others_are_left_alone() -> None:
     model.graph.set_tensor(replace(model.graph.tensor("b"), const=bias))
     before, after = onnx.load(ONNX / "conv_relu.onnx"), emitted(model)
     assert after.graph.initializer[0] == before.graph.initializer[0]
-    np.testing.assert_array_equal(numpy_helper.to_array(after.graph.initializer[1]), np.full(16, 3, np.float32))
+    np.testing.assert_array_equal(
+        numpy_helper.to_array(after.graph.initializer[1]), np.full(16, 3, np.float32)
+    )
 
 
 def test_a_body_that_was_edited_in_place_is_written() -> None:
@@ -202,7 +229,10 @@ def test_before_ir_version_4_a_new_constant_is_listed_as_an_input_too() -> None:
     add = graph.ops()[0]
     graph.replace(
         (add,),
-        (replace(add, outputs=("sum",)), Operator(graph.fresh_id(), "Mul", ("sum", "two"), ("y",), version=7)),
+        (
+            replace(add, outputs=("sum",)),
+            Operator(graph.fresh_id(), "Mul", ("sum", "two"), ("y",), version=7),
+        ),
         (Tensor("sum", "float32", (2, 3)), Tensor("two", "float32", (), number(2))),
     )
     proto = emitted(model)
@@ -228,7 +258,9 @@ def test_a_large_value_that_moves_to_a_new_tensor_is_copied_from_its_file(tmp_pa
     conv = graph.ops()[0]
     value = graph.constant("w")
     assert value is not None and value.inline is None
-    graph.replace((conv,), (replace(conv, inputs=("x", "w2", "b")),), (Tensor("w2", "float32", (16, 3, 3, 3), value),))
+    graph.replace(
+        (conv,), (replace(conv, inputs=("x", "w2", "b")),), (Tensor("w2", "float32", (16, 3, 3, 3), value),)
+    )
     graph.prune()
     write(model, tmp_path / "out.onnx")
     after = {item.name: item for item in onnx.load(tmp_path / "out.onnx").graph.initializer}
@@ -239,7 +271,11 @@ def test_a_large_value_that_moves_to_a_new_tensor_is_copied_from_its_file(tmp_pa
 
 def test_a_graph_without_a_file_becomes_a_model_that_runs() -> None:
     graph = Graph("main", "onnx", {"": 17})
-    for tensor in (Tensor("x", "float32", ("n", 2)), Tensor("y", "float32", ("n", 2)), Tensor("k", "float32", (), number(3))):
+    for tensor in (
+        Tensor("x", "float32", ("n", 2)),
+        Tensor("y", "float32", ("n", 2)),
+        Tensor("k", "float32", (), number(3)),
+    ):
         graph.add_tensor(tensor)
     graph.add_op(Operator("main/0", "Mul", ("x", "k"), ("y",), name="triple", version=17))
     graph.set_interface(["x"], ["y"])
@@ -270,7 +306,11 @@ def test_external_files_go_with_the_model_under_their_names(home: Path, tmp_path
     out = tmp_path / "out"
     out.mkdir()
     write(read(home / "model.onnx"), out / "other.onnx")
-    assert sorted(str(item.relative_to(out)) for item in out.rglob("*") if item.is_file()) == ["other.onnx", "parts/w2.bin", "weights.bin"]
+    assert sorted(str(item.relative_to(out)) for item in out.rglob("*") if item.is_file()) == [
+        "other.onnx",
+        "parts/w2.bin",
+        "weights.bin",
+    ]
     for name in ("weights.bin", "parts/w2.bin"):
         assert (out / name).read_bytes() == (home / name).read_bytes()
     np.testing.assert_array_equal(file_runs(out / "other.onnx"), file_runs(home / "model.onnx"))
@@ -291,11 +331,15 @@ def test_an_edited_model_keeps_its_external_values_external(home: Path, tmp_path
     graph.update(add, type="Sub")
     value = graph.constant("w2")
     last = graph.op("main/2")
-    graph.replace((last,), (replace(last, inputs=("s", "moved")),), (Tensor("moved", "float32", (8, 8), value),))
+    graph.replace(
+        (last,), (replace(last, inputs=("s", "moved")),), (Tensor("moved", "float32", (8, 8), value),)
+    )
     out = tmp_path / "out"
     out.mkdir()
     write(model, out / "model.onnx")
-    tensors = {item.name: item for item in onnx.load(out / "model.onnx", load_external_data=False).graph.initializer}
+    tensors = {
+        item.name: item for item in onnx.load(out / "model.onnx", load_external_data=False).graph.initializer
+    }
     entries = {entry.key: entry.value for entry in tensors["moved"].external_data}
     assert entries == {"location": "parts/w2.bin", "offset": "0", "length": "256"}
     assert tensors["w1"].data_location == TensorProto.EXTERNAL
@@ -348,7 +392,9 @@ def test_a_failure_on_the_way_leaves_nothing(home: Path, tmp_path: Path) -> None
     assert [item for item in out.rglob("*") if item.is_file()] == []
 
 
-def test_values_that_do_not_fit_one_message_become_external(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_values_that_do_not_fit_one_message_become_external(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The limit of protobuf is 2 GB; here it is lowered."""
     path = tmp_path / "model.onnx"
     shutil.copy(ONNX / "everything.onnx", path)
@@ -360,7 +406,9 @@ def test_values_that_do_not_fit_one_message_become_external(tmp_path: Path, monk
     before = {item.name: item for item in onnx.load(path).graph.initializer}
     after = {item.name: item for item in onnx.load(tmp_path / "out.onnx").graph.initializer}
     assert after["w"].raw_data == before["w"].raw_data
-    assert [item for name, item in after.items() if name != "w"] == [item for name, item in before.items() if name != "w"]
+    assert [item for name, item in after.items() if name != "w"] == [
+        item for name, item in before.items() if name != "w"
+    ]
 
 
 def test_a_file_that_changed_since_it_was_read_is_not_mixed_in(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The packs of LiteRT's NNAPI, Core ML and Hexagon delegates and of LiteRT for Microcontrollers: variants and partitions."""
+"""The packs of LiteRT's NNAPI, Core ML and Hexagon delegates and of LiteRT for Microcontrollers: variants and
+partitions.
+"""
 
 from __future__ import annotations
 
@@ -44,19 +46,28 @@ def test_core_ml_broadcasts_by_batch_plane_and_channel(inputs: Sequence[str], an
     assert ask("coreml_delegate_broadcast", {"in": inputs}) is answer
 
 
-@pytest.mark.parametrize(("inputs", "answer"), [(["float32[4]", "-"], Answer.HOLDS), (["float32[4]"], Answer.FAILS)])
+@pytest.mark.parametrize(
+    ("inputs", "answer"), [(["float32[4]", "-"], Answer.HOLDS), (["float32[4]"], Answer.FAILS)]
+)
 def test_omitted_inputs_are_counted(inputs: Sequence[str], answer: Answer) -> None:
     assert ask("litert_inputs", {"in": inputs}, one_of=[2]) is answer
 
 
 @pytest.mark.parametrize(("sides", "answer"), [((16, 16), Answer.HOLDS), ((16, 17), Answer.FAILS)])
 def test_a_window_is_counted_in_elements(sides: tuple[int, int], answer: Answer) -> None:
-    assert ask("nnapi_window", {"attrs": {"filter_height": sides[0], "filter_width": sides[1]}}, most=256) is answer
+    assert (
+        ask("nnapi_window", {"attrs": {"filter_height": sides[0], "filter_width": sides[1]}}, most=256)
+        is answer
+    )
 
 
 @pytest.mark.parametrize(
     ("result", "answer"),
-    [("scale:0.26 uint8[1,8]", Answer.HOLDS), ("scale:0.25 uint8[1,8]", Answer.FAILS), ("quant:1 uint8[1,8]", Answer.UNKNOWN)],
+    [
+        ("scale:0.26 uint8[1,8]", Answer.HOLDS),
+        ("scale:0.25 uint8[1,8]", Answer.FAILS),
+        ("quant:1 uint8[1,8]", Answer.UNKNOWN),
+    ],
 )
 def test_the_scale_of_a_result_is_above_the_product(result: str, answer: Answer) -> None:
     assert ask("nnapi_restricted_scales", {"in": SCALES, "out": [result]}) is answer
@@ -75,7 +86,10 @@ def refusals(target: str, case: Mapping[str, Any]) -> set[str]:
         ({"type": "TRANSPOSE", "in": ["float32[1,4]", "const int32[2] = 1, 0"]}, "28"),
         ({"type": "ABS", "in": ["float32[1,4]"]}, "29"),
         ({"type": "ELU", "in": ["float32[1,4]"]}, "30"),
-        ({"type": "MUL", "in": ["int32[4]", "int32[4]"], "attrs": {"fused_activation_function": "NONE"}}, "30"),
+        (
+            {"type": "MUL", "in": ["int32[4]", "int32[4]"], "attrs": {"fused_activation_function": "NONE"}},
+            "30",
+        ),
         ({"type": "DEQUANTIZE", "in": ["quant int8[4]"]}, "29"),
         ({"type": "BATCH_MATMUL", "in": ["float32[2,2]", "float32[2,2]"]}, "33"),
         ({"type": "REVERSE_V2", "in": ["float32[4]", "const int32[1] = 0"]}, "33"),
@@ -83,7 +97,11 @@ def refusals(target: str, case: Mapping[str, Any]) -> set[str]:
     ids=lambda value: value["type"] if isinstance(value, Mapping) else value,
 )
 def test_nnapi_takes_an_operator_from_one_android_level_on(case: Mapping[str, Any], first: str) -> None:
-    taken = [level for level in ("27", "28", "29", "30", "31", "33", "34") if not refusals(f"litert/nnapi:{level}", case)]
+    taken = [
+        level
+        for level in ("27", "28", "29", "30", "31", "33", "34")
+        if not refusals(f"litert/nnapi:{level}", case)
+    ]
     assert taken == [level for level in ("27", "28", "29", "30", "31", "33", "34") if level >= first]
 
 
@@ -99,7 +117,9 @@ def chain(*kinds: str) -> Graph:
 
 def test_core_ml_leaves_a_partition_of_one_operator_to_the_host() -> None:
     graph = chain("RELU", "ABS", "RELU", "TANH")
-    found = LiteRTDelegate().groups(graph, {"main/0", "main/2", "main/3"}, choose("litert/coreml").pack.policy_options)
+    found = LiteRTDelegate().groups(
+        graph, {"main/0", "main/2", "main/3"}, choose("litert/coreml").pack.policy_options
+    )
     assert found.groups == (("main/2", "main/3"),)
     assert {id: why.rule for id, why in found.dropped.items()} == {"main/0": "partition-too-small"}
 
@@ -111,7 +131,9 @@ def test_a_whole_model_of_one_operator_is_handed_to_core_ml() -> None:
 
 def test_nnapi_takes_three_partitions() -> None:
     graph = chain("RELU", "COS", "RELU", "COS", "RELU", "COS", "RELU", "TANH")
-    found = LiteRTDelegate().groups(graph, {"main/0", "main/2", "main/4", "main/6", "main/7"}, choose("litert/nnapi").pack.policy_options)
+    found = LiteRTDelegate().groups(
+        graph, {"main/0", "main/2", "main/4", "main/6", "main/7"}, choose("litert/nnapi").pack.policy_options
+    )
     assert len(found.groups) == 3
     assert ("main/6", "main/7") in found.groups
     assert {why.rule for why in found.dropped.values()} == {"too-many-partitions"}

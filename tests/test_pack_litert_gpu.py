@@ -46,10 +46,25 @@ def verdict(case: dict[str, Any]) -> tuple[str, set[str]]:
         ({"type": "ADD", "in": ["int64[1,4]", "int64[1,4]"], "out": ["int64[1,4]"]}, "fallback"),
         ({"type": "ABS", "in": ["float32[2,2,2,2,2]"], "out": ["float32[2,2,2,2,2]"]}, "fallback"),
         ({"type": "NON_MAX_SUPPRESSION_V4", "in": ["float32[4,4]"], "out": ["int32[4]"]}, "fallback"),
-        ({"type": "BROADCAST_TO", "version": 2, "in": ["float32[1,4]", "const int32[2] = 3, 4"], "out": ["float32[3,4]"]}, "fallback"),
+        (
+            {
+                "type": "BROADCAST_TO",
+                "version": 2,
+                "in": ["float32[1,4]", "const int32[2] = 3, 4"],
+                "out": ["float32[3,4]"],
+            },
+            "fallback",
+        ),
         ({"type": "UNIQUE", "in": ["float32[4]"], "out": ["float32[4]", "int32[4]"]}, "rejected"),
         ({"type": "FlexErf", "domain": "custom", "in": ["float32[4]"], "out": ["float32[4]"]}, "rejected"),
-        ({"type": "TOPK_V2", "in": ["float32[3,2]", "const int32[] = 1"], "out": ["float32[3,1]", "int32[3,1]"]}, "rejected"),
+        (
+            {
+                "type": "TOPK_V2",
+                "in": ["float32[3,2]", "const int32[] = 1"],
+                "out": ["float32[3,1]", "int32[3,1]"],
+            },
+            "rejected",
+        ),
     ],
 )
 def test_verdicts_of_single_operators(case: dict[str, Any], expected: str) -> None:
@@ -68,7 +83,9 @@ def test_a_crash_rule_does_not_speak_where_the_operator_stays_on_the_cpu() -> No
 @needs_vulkan
 def test_a_sample_of_the_corpus_is_predicted_as_placed(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="pip install 'accelint[litert]'")
-    found = figures(run(choose(TARGET), list(corpus("tflite", "generated", limit=90)), tmp_path / "answers.jsonl"))
+    found = figures(
+        run(choose(TARGET), list(corpus("tflite", "generated", limit=90)), tmp_path / "answers.jsonl")
+    )
     assert found["operators"] > 70
     assert [item for item in found["disagreements"] if item["predicted"] == "accelerated"] == []
     assert found["agreement"] >= 0.99
@@ -98,15 +115,32 @@ def test_noted_miscomputes_are_wrong_on_the_device(
 ) -> None:
     """The notes of ACL701 are about this runtime: a release that repairs one fails here."""
     pytest.importorskip("ai_edge_litert", reason="pip install 'accelint[litert]'")
-    options = {"BATCH_MATMUL": [("BatchMatMulOptions", {})], "SOFTMAX": [("SoftmaxOptions", {"beta": 1.0})]}.get(kind, [])
+    options = {
+        "BATCH_MATMUL": [("BatchMatMulOptions", {})],
+        "SOFTMAX": [("SoftmaxOptions", {"beta": 1.0})],
+    }.get(kind, [])
     names = [f"x{index}" for index in range(len(shapes))]
-    tensors = {name: (tflite.F32, shape) for name, shape in zip(names, shapes, strict=True)} | {"y": (tflite.F32, result)}
-    file = tflite.write(tmp_path / "m.tflite", tensors, [(kind, names, ["y"], *(part for pair in options for part in pair))], names, ["y"])
+    tensors = {name: (tflite.F32, shape) for name, shape in zip(names, shapes, strict=True)} | {
+        "y": (tflite.F32, result)
+    }
+    file = tflite.write(
+        tmp_path / "m.tflite",
+        tensors,
+        [(kind, names, ["y"], *(part for pair in options for part in pair))],
+        names,
+        ["y"],
+    )
     coverage = check(load(file), choose(TARGET))
     assert [op.verdict.value for op in coverage.operators] == ["accelerated"]
     assert rule in {finding.rule.rpartition("/")[2] for finding in coverage.findings}
     values = np.random.default_rng(3)
-    np.savez(tmp_path / "in.npz", **{name: values.normal(size=shape).astype(np.float32) for name, shape in zip(names, shapes, strict=True)})
+    np.savez(
+        tmp_path / "in.npz",
+        **{
+            name: values.normal(size=shape).astype(np.float32)
+            for name, shape in zip(names, shapes, strict=True)
+        },
+    )
     answers = []
     for name in ("litert/cpu", TARGET):
         with Session(name, timeout=60) as session:

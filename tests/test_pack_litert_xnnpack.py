@@ -1,4 +1,6 @@
-"""The pack ``litert/xnnpack`` and the partitions of LiteRT's delegates, held against the installed runtime."""
+"""The pack ``litert/xnnpack`` and the partitions of LiteRT's delegates, held against the installed
+runtime.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,19 @@ def graph_of(ops: Sequence[tuple[str, Sequence[str], Sequence[str]]], **dtypes: 
         stored = name.startswith("c")
         dtype = dtypes.get(name, "float32")
         graph.add_tensor(
-            Tensor(name, dtype, (1, 4), const=Constant(dtype, (1, 4), inline=np.zeros((1, 4), dtype).tobytes()) if stored else None)
+            Tensor(
+                name,
+                dtype,
+                (1, 4),
+                const=Constant(dtype, (1, 4), inline=np.zeros((1, 4), dtype).tobytes()) if stored else None,
+            )
         )
     for index, (kind, reads, writes) in enumerate(ops):
         graph.add_op(Operator(f"main/{index}", kind, tuple(reads), tuple(writes)))
     made = {name for _, _, writes in ops for name in writes}
-    graph.set_interface([name for name in names if name not in made and not name.startswith("c")], [*ops[-1][2]])
+    graph.set_interface(
+        [name for name in names if name not in made and not name.startswith("c")], [*ops[-1][2]]
+    )
     return graph
 
 
@@ -50,7 +59,9 @@ def test_an_operator_that_is_not_taken_cuts_a_chain() -> None:
 
 
 def test_operators_that_do_not_wait_for_the_cut_join_the_first_partition() -> None:
-    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("NEG", ["x"], ["d"]), ("ADD", ["b", "d"], ["y"])])
+    graph = graph_of(
+        [("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("NEG", ["x"], ["d"]), ("ADD", ["b", "d"], ["y"])]
+    )
     assert partitions(graph, {*ids(0, 2, 3)}) == [ids(0, 2), ids(3)]
 
 
@@ -61,7 +72,12 @@ def test_the_first_operator_in_the_file_sets_the_kind_of_the_first_epoch() -> No
 
 def test_operators_on_resources_keep_their_order() -> None:
     handles = {"h": "resource", "g": "resource"}
-    ops = [("VAR_HANDLE", [], ["h"]), ("ASSIGN_VARIABLE", ["h", "x"], []), ("VAR_HANDLE", [], ["g"]), ("READ_VARIABLE", ["g"], ["y"])]
+    ops = [
+        ("VAR_HANDLE", [], ["h"]),
+        ("ASSIGN_VARIABLE", ["h", "x"], []),
+        ("VAR_HANDLE", [], ["g"]),
+        ("READ_VARIABLE", ["g"], ["y"]),
+    ]
     graph = graph_of(ops, **handles)
     assert partitions(graph, {*ids(0, 2, 3)}) == [ids(0), ids(2, 3)]
 
@@ -92,7 +108,9 @@ def test_an_unknown_batch_is_seen_with_the_stored_size() -> None:
 
 
 def test_gpu_hands_over_the_largest_partition_only() -> None:
-    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ABS", ["b"], ["d"]), ("NEG", ["d"], ["y"])])
+    graph = graph_of(
+        [("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ABS", ["b"], ["d"]), ("NEG", ["d"], ["y"])]
+    )
     grouping = LiteRTDelegate().groups(graph, {*ids(0, 2, 3)}, {"max_groups": 1, "fp16": "remap"})
     assert list(grouping.groups) == [ids(2, 3)]
     assert list(grouping.dropped) == ["main/0"]

@@ -1,4 +1,6 @@
-"""The packs of the NPU compilers (Vela, LiteRT's plug-in for Intel), held against the installed compilers, and how plug-ins group."""
+"""The packs of the NPU compilers (Vela, LiteRT's plug-in for Intel), held against the installed compilers,
+and how plug-ins group.
+"""
 
 from __future__ import annotations
 
@@ -29,11 +31,21 @@ def graph_of(ops: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> Graph:
 
 
 def groups(graph: Graph, *taken: int) -> set[frozenset[str]]:
-    return {frozenset(group) for group in Runs().groups(graph, {f"main/{number}" for number in taken}, {}).groups}
+    return {
+        frozenset(group) for group in Runs().groups(graph, {f"main/{number}" for number in taken}, {}).groups
+    }
 
 
 def test_a_plug_in_s_pieces_are_runs_of_the_file() -> None:
-    graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("NEG", ["a"], ["c"]), ("ABS", ["b"], ["d"]), ("SQRT", ["d"], ["y"])])
+    graph = graph_of(
+        [
+            ("ABS", ["x"], ["a"]),
+            ("COS", ["a"], ["b"]),
+            ("NEG", ["a"], ["c"]),
+            ("ABS", ["b"], ["d"]),
+            ("SQRT", ["d"], ["y"]),
+        ]
+    )
     assert groups(graph, 0, 2, 3, 4) == {frozenset({"main/0"}), frozenset({"main/2", "main/3", "main/4"})}
 
 
@@ -51,7 +63,18 @@ def held(target: str, tmp_path: Path, ops: frozenset[str] | None, limit: int) ->
 @pytest.mark.parametrize("variant", ["u55", "u65", "u85"])
 def test_vela_compiles_what_is_predicted(variant: str, tmp_path: Path) -> None:
     pytest.importorskip("ethosu.vela", reason="pip install 'accelint[ethos-u]'")
-    ops = frozenset({"CONV_2D", "MEAN", "RESIZE_BILINEAR", "STRIDED_SLICE", "TRANSPOSE", "SOFTMAX", "FULLY_CONNECTED", "AVERAGE_POOL_2D"})
+    ops = frozenset(
+        {
+            "CONV_2D",
+            "MEAN",
+            "RESIZE_BILINEAR",
+            "STRIDED_SLICE",
+            "TRANSPOSE",
+            "SOFTMAX",
+            "FULLY_CONNECTED",
+            "AVERAGE_POOL_2D",
+        }
+    )
     found = held(f"litert/ethos-u:{variant}", tmp_path, ops, 60)
     assert found["operators"] >= 55
     assert found["confusion"]["accelerated"]["accelerated"] >= 15

@@ -14,13 +14,25 @@ from accelint.rules.registry import choose
 
 HERE = next(item for item in runtimes() if item.name == "coreml/convertible-onnx")
 CONVERTS = [
-    "Abs/base/float32", "Add/base/int64", "Cast/base/float32", "Conv/base/float32", "Reshape/to2-(0, -1)/float32", "Softmax/base/float32",
-    "Ceil/rank3-2-attrs0+const0/float32", "MatMul/base/float32", "Where/base/float32",
-]  # fmt: skip
+    "Abs/base/float32",
+    "Add/base/int64",
+    "Cast/base/float32",
+    "Conv/base/float32",
+    "Reshape/to2-(0, -1)/float32",
+    "Softmax/base/float32",
+    "Ceil/rank3-2-attrs0+const0/float32",
+    "MatMul/base/float32",
+    "Where/base/float32",
+]
 REFUSED = [
-    "Acos/base/float32", "Abs/base/uint8", "Relu/base/int32", "Relu/symbolic-first1/float32", "Reshape/to3-(0, 0)/float32/v7",
-    "Tile/dynamic/float32", "Abs/rank6-1-attrs0/float32",
-]  # fmt: skip
+    "Acos/base/float32",
+    "Abs/base/uint8",
+    "Relu/base/int32",
+    "Relu/symbolic-first1/float32",
+    "Reshape/to3-(0, 0)/float32/v7",
+    "Tile/dynamic/float32",
+    "Abs/rank6-1-attrs0/float32",
+]
 
 
 @pytest.fixture(scope="module")

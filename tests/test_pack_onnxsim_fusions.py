@@ -1,4 +1,6 @@
-"""What onnxsim fuses before it translates: predictions against onnxsim itself, on small graphs around each pattern."""
+"""What onnxsim fuses before it translates: predictions against onnxsim itself, on small graphs around each
+pattern.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,9 @@ class Net:
         outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (out, *more)]
         inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
         graph = helper.make_graph(self.nodes, "g", inputs, outputs, self.stored)
-        model = shape_inference.infer_shapes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=9))
+        model = shape_inference.infer_shapes(
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=9)
+        )
         checker.check_model(model)
         return bytes(model.SerializeToString())
 
@@ -58,7 +62,11 @@ def attention(**kinds: Any) -> bytes:
         shape = net.const([1, 5, -1, 8] if kinds.get("open_heads") else [1, 5, 2, 8], np.int64)
         if kinds.get("computed_shapes"):
             sizes = [
-                net.add("Gather", net.add("Shape", source if kinds.get("measured") else value), net.const([place], np.int64))
+                net.add(
+                    "Gather",
+                    net.add("Shape", source if kinds.get("measured") else value),
+                    net.const([place], np.int64),
+                )
                 for place in (0, 1)
             ]
             shape = net.add("Concat", *sizes, net.const([2, 8], np.int64), axis=0)
@@ -76,12 +84,23 @@ def attention(**kinds: Any) -> bytes:
     return net.model([1, 5, 16], out, *([net.add("Relu", source)] if kinds.get("other_reader") else []))
 
 
-def rms_norm(opset: int = 23, axes: tuple[int, ...] = (-1,), *, keep: int = 1, inverse: str = "Div", again: bool = False) -> bytes:
+def rms_norm(
+    opset: int = 23,
+    axes: tuple[int, ...] = (-1,),
+    *,
+    keep: int = 1,
+    inverse: str = "Div",
+    again: bool = False,
+) -> bytes:
     """weight * x / sqrt(mean(x * x) + epsilon)."""
     net = Net(opset)
     mean = net.add("ReduceMean", net.add("Mul", "x", "x"), net.const(axes, np.int64), keepdims=keep)
     root = net.add("Sqrt", net.add("Add", mean, net.const(1e-5)))
-    norm = net.add("Div", "x", root) if inverse == "Div" else net.add("Mul", "x", net.add("Div", net.const(1.0), root))
+    norm = (
+        net.add("Div", "x", root)
+        if inverse == "Div"
+        else net.add("Mul", "x", net.add("Div", net.const(1.0), root))
+    )
     out = net.add("Mul", net.const(np.arange(8.0)), norm)
     return net.model([2, 8, 8], out, *([net.add("Relu", norm)] if again else []))
 
@@ -96,7 +115,9 @@ def windows(biases: tuple[float, float]) -> bytes:
     """A partition through six dimensions, read by two products; ``biases`` of 0 are not added."""
     net = Net()
     cut = net.add("Reshape", "x", net.const([1, 2, 4, 2, 4, 8], np.int64))
-    flat = net.add("Reshape", net.add("Transpose", cut, perm=[0, 1, 3, 2, 4, 5]), net.const([4, 16, 8], np.int64))
+    flat = net.add(
+        "Reshape", net.add("Transpose", cut, perm=[0, 1, 3, 2, 4, 5]), net.const([4, 16, 8], np.int64)
+    )
     outs = []
     for bias in biases:
         value = net.add("MatMul", flat, net.const(np.eye(8)))
@@ -123,9 +144,18 @@ CASES: dict[str, tuple[bytes, bool]] = {
     "attention: three products of one value become one": (attention(computed_source=True), True),
     "attention: the value has another reader": (attention(computed_source=True, other_reader=True), False),
     "attention: zeros are added": (attention(computed_source=True, zero_bias=True), False),
-    "attention: zeros are added, computed shapes": (attention(computed_source=True, zero_bias=True, computed_shapes=True), True),
-    "attention: the value is measured": (attention(computed_source=True, computed_shapes=True, measured=True), False),
-    "attention: measured, no bias": (attention(computed_source=True, computed_shapes=True, measured=True, bias=False), True),
+    "attention: zeros are added, computed shapes": (
+        attention(computed_source=True, zero_bias=True, computed_shapes=True),
+        True,
+    ),
+    "attention: the value is measured": (
+        attention(computed_source=True, computed_shapes=True, measured=True),
+        False,
+    ),
+    "attention: measured, no bias": (
+        attention(computed_source=True, computed_shapes=True, measured=True, bias=False),
+        True,
+    ),
     "dequantized constants are constants": (dequantized(), True),
     "norm": (rms_norm(), False),
     "norm: as a product": (rms_norm(inverse="Mul"), False),
@@ -154,7 +184,9 @@ def session() -> Iterator[Session]:
 @pytest.mark.parametrize("name", CASES)
 def test_predicted(name: str, tmp_path: Path) -> None:
     data, converts = CASES[name]
-    verdict = check(from_bytes(data, tmp_path / "model.onnx"), choose("coreml/convertible-onnx:ios18")).verdict
+    verdict = check(
+        from_bytes(data, tmp_path / "model.onnx"), choose("coreml/convertible-onnx:ios18")
+    ).verdict
     assert verdict == ("full" if converts else "rejected")
 
 
@@ -178,7 +210,9 @@ def test_as_onnxsim_answers(name: str, session: Session, tmp_path: Path) -> None
         ([4, 6, 2], [0, -1], False, None),
     ],
 )
-def test_copied_dimensions(source: list[int], target: list[int], right: bool, shape: tuple[int, ...] | None) -> None:
+def test_copied_dimensions(
+    source: list[int], target: list[int], right: bool, shape: tuple[int, ...] | None
+) -> None:
     from accelint.rules.predicates.onnxsim import copied
 
     assert copied(source, target, right=right) == shape

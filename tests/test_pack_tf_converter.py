@@ -1,4 +1,6 @@
-"""What litert/builtins and litert/flex say of neighbours, lists, tables and types; the answers are TensorFlow 2.21.0's."""
+"""What litert/builtins and litert/flex say of neighbours, lists, tables and types; the answers are TensorFlow
+2.21.0's.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +35,9 @@ class Made:
         name = f"n{self.count}"
         self.count += 1
         self.graph.add_tensor(Tensor(f"{name}:0", self.dtype, (2, 4)))
-        self.graph.add_op(Operator(f"main/{self.count}", kind, tuple(names), (f"{name}:0",), {"T": self.dtype}, name))
+        self.graph.add_op(
+            Operator(f"main/{self.count}", kind, tuple(names), (f"{name}:0",), {"T": self.dtype}, name)
+        )
         return f"{name}:0"
 
     def verdict(self, kind: str, target: str) -> str:
@@ -87,8 +91,18 @@ def test_the_exact_gelu_and_what_only_looks_like_it(made: Made, kind: str, built
         ("BatchCholesky", {"T": "float32"}, "rejected", "rejected"),
         ("HashTableV2", {"key_dtype": "string", "value_dtype": "int64"}, "accelerated", "accelerated"),
         ("HashTableV2", {"key_dtype": "int64", "value_dtype": "int64"}, "rejected", "accelerated"),
-        ("MaxPool", {"T": "float32", "data_format": "NHWC", "strides": (1, 2, 2, 1), "ksize": (1, 2, 2, 1)}, "accelerated", "accelerated"),
-        ("MaxPool", {"T": "float32", "data_format": "NHWC", "strides": (1, 2, 2, 1), "ksize": (2, 1, 1, 1)}, "rejected", "accelerated"),
+        (
+            "MaxPool",
+            {"T": "float32", "data_format": "NHWC", "strides": (1, 2, 2, 1), "ksize": (1, 2, 2, 1)},
+            "accelerated",
+            "accelerated",
+        ),
+        (
+            "MaxPool",
+            {"T": "float32", "data_format": "NHWC", "strides": (1, 2, 2, 1), "ksize": (2, 1, 1, 1)},
+            "rejected",
+            "accelerated",
+        ),
         ("SplitV", {"T": "float32", "Tlen": "int64"}, "rejected", "accelerated"),
     ],
 )
@@ -106,10 +120,14 @@ def test_every_operator_of_tensorflow_has_an_answer() -> None:
     from accelint.analyzer.formats.tf import ops as tf_ops
 
     listed = {
-        line.split("\t")[0] for line in (tf_ops.Path(tf_ops.__file__).with_name("ops.tsv")).read_text().splitlines() if line[:1] != "#"
+        line.split("\t")[0]
+        for line in (tf_ops.Path(tf_ops.__file__).with_name("ops.tsv")).read_text().splitlines()
+        if line[:1] != "#"
     }
     for target in ("litert/builtins", "litert/flex"):
         chosen = choose(target)
-        undecided = {op for rule in chosen.rules if rule.effect == "unknown" and rule.refuse for op in rule.ops}
+        undecided = {
+            op for rule in chosen.rules if rule.effect == "unknown" and rule.refuse for op in rule.ops
+        }
         assert listed - {""} <= set(chosen.known)
         assert len(undecided) < 20, sorted(undecided)

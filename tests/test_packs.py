@@ -55,7 +55,9 @@ def test_each_requirement_is_decisive(pack: Pack, rule: Rule) -> None:
     failing = [example(pack, rule, case) for case in rule.cases["fails"]]
     for dropped in rule.require:
         rest = tuple(item for item in rule.require if item is not dropped)
-        assert any(answer(rest, graph, op, chosen) is not Answer.FAILS for graph, op in failing), dropped.table
+        assert any(answer(rest, graph, op, chosen) is not Answer.FAILS for graph, op in failing), (
+            dropped.table
+        )
 
 
 @pytest.mark.parametrize(("pack", "rule"), RULES, ids=IDS)
@@ -66,7 +68,9 @@ def test_each_guard_is_decisive(pack: Pack, rule: Rule) -> None:
     for dropped in rule.when:
         rest = tuple(item for item in rule.when if item is not dropped)
         spoken = [(graph, op) for graph, op in holding if answer(rest, graph, op, chosen) is Answer.HOLDS]
-        assert any(rule.refuse or answer(rule.require, graph, op, chosen) is not Answer.HOLDS for graph, op in spoken), dropped.table
+        assert any(
+            rule.refuse or answer(rule.require, graph, op, chosen) is not Answer.HOLDS for graph, op in spoken
+        ), dropped.table
 
 
 @pytest.mark.parametrize("target", list(pack_folders()))
@@ -78,13 +82,17 @@ def test_a_pack_is_whole(target: str) -> None:
     policy_of(pack.policy)
     for rule in pack.rules:
         assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name), rule.name
-        assert "{seen}" in rule.message or rule.refuse or "{" in rule.message, f"{rule.name} does not say what was seen"
+        assert "{seen}" in rule.message or rule.refuse or "{" in rule.message, (
+            f"{rule.name} does not say what was seen"
+        )
 
 
 @pytest.mark.parametrize("target", list(pack_folders()))
 def test_at_most_a_fifth_of_a_pack_is_code(target: str) -> None:
     pack = load_pack(target)
-    called = [rule for rule in pack.rules if any("call" in str(item.table) for item in (*rule.when, *rule.require))]
+    called = [
+        rule for rule in pack.rules if any("call" in str(item.table) for item in (*rule.when, *rule.require))
+    ]
     assert len(called) * 5 <= max(len(pack.rules), 5), [rule.name for rule in called]
 
 

@@ -7,7 +7,16 @@ import json
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.proof.parity import PRECISIONS, PROMISES, TOLERANCES, Tolerance, compare, first_divergence, tolerance, ulp_distance
+from accelint.analyzer.proof.parity import (
+    PRECISIONS,
+    PROMISES,
+    TOLERANCES,
+    Tolerance,
+    compare,
+    first_divergence,
+    tolerance,
+    ulp_distance,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,7 +33,14 @@ def test_the_same_bits_agree_under_every_promise(promise: str, precision: str) -
     found = compare({"y": SCORES}, {"y": SCORES.copy()}, promise, precision)
     assert found.agrees, found.problems
     (output,) = found.outputs
-    assert (output.max_abs, output.max_rel, output.ulp, output.sqnr, output.top1, output.top5) == (0, 0, 0, float("inf"), 1, 1)
+    assert (output.max_abs, output.max_rel, output.ulp, output.sqnr, output.top1, output.top5) == (
+        0,
+        0,
+        0,
+        float("inf"),
+        1,
+        1,
+    )
     assert output.cosine == pytest.approx(1)
 
 
@@ -218,7 +234,9 @@ def test_every_promise_has_bounds_at_every_precision() -> None:
 
 def test_bounds_widen_with_weaker_promises_and_precisions() -> None:
     for precision in PRECISIONS:
-        exact, rounded, close = (tolerance(promise, precision) for promise in ("bit-exact", "rounding", "approximate"))
+        exact, rounded, close = (
+            tolerance(promise, precision) for promise in ("bit-exact", "rounding", "approximate")
+        )
         assert exact.relative < rounded.relative < close.relative
         assert exact.sqnr > rounded.sqnr > close.sqnr
 

@@ -1,4 +1,6 @@
-"""What ONNX Runtime's OpenVINO provider is handed, on graphs whose placement onnxruntime-openvino 1.24.1 showed."""
+"""What ONNX Runtime's OpenVINO provider is handed, on graphs whose placement onnxruntime-openvino 1.24.1
+showed.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,18 @@ FLOAT, INT64, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 
 
 def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
-    return helper.make_node(kind, inputs.split(), outputs.split(), name=f"{kind}_{outputs.split()[0]}", **attrs)
+    return helper.make_node(
+        kind, inputs.split(), outputs.split(), name=f"{kind}_{outputs.split()[0]}", **attrs
+    )
 
 
 def info(name: str, shape: Sequence[Any] | None, dtype: int = FLOAT) -> onnx.ValueInfoProto:
     return helper.make_tensor_value_info(name, dtype, shape)
 
 
-def judged(nodes: Sequence[onnx.NodeProto], inputs: list[Any], outputs: list[Any], opset: int = 18, **constants: Any) -> Coverage:
+def judged(
+    nodes: Sequence[onnx.NodeProto], inputs: list[Any], outputs: list[Any], opset: int = 18, **constants: Any
+) -> Coverage:
     stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()]
     made = helper.make_graph(nodes, "g", inputs, outputs, stored)
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
@@ -56,7 +62,12 @@ def test_a_refusal_counts_only_in_a_group_that_is_handed_over() -> None:
 
 def test_an_input_named_axes_keeps_unsqueeze_on_the_host() -> None:
     for name, expected in (("axes", "none"), ("places", "full")):
-        found = judged([node("Unsqueeze", f"x {name}", "y")], [info("x", [2])], [info("y", [1, 2])], **{name: np.array([0])})
+        found = judged(
+            [node("Unsqueeze", f"x {name}", "y")],
+            [info("x", [2])],
+            [info("y", [1, 2])],
+            **{name: np.array([0])},
+        )
         assert found.verdict == expected
 
 
@@ -70,12 +81,23 @@ def test_only_graphs_whose_inputs_have_shapes_are_handed_over_whole() -> None:
 
 def test_a_lone_expand_is_handed_over_in_half_precision_only() -> None:
     for dtype, expected in ((FLOAT, "none"), (TensorProto.FLOAT16, "full")):
-        found = judged([node("Expand", "x s", "y")], [info("x", [1, 3], dtype)], [info("y", [2, 3], dtype)], s=np.array([2, 3]))
+        found = judged(
+            [node("Expand", "x s", "y")],
+            [info("x", [1, 3], dtype)],
+            [info("y", [2, 3], dtype)],
+            s=np.array([2, 3]),
+        )
         assert found.verdict == expected
 
 
 def test_functions_are_offered_in_pieces_after_the_groups_were_made() -> None:
-    nodes = [node("Relu", "x", "a"), node("Sigmoid", "a", "b"), node("Mish", "b", "c"), node("Relu", "c", "d"), node("Sigmoid", "d", "y")]
+    nodes = [
+        node("Relu", "x", "a"),
+        node("Sigmoid", "a", "b"),
+        node("Mish", "b", "c"),
+        node("Relu", "c", "d"),
+        node("Sigmoid", "d", "y"),
+    ]
     found = judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])])
     assert found.verdict == "full"
     assert [len(part.operators) for part in found.partitions] == [2, 2, 1]
@@ -83,7 +105,10 @@ def test_functions_are_offered_in_pieces_after_the_groups_were_made() -> None:
 
 def test_pieces_beside_the_host_stay_there() -> None:
     kinds = ("IsNaN", "Cast", "Mish", "IsNaN", "Cast", "Relu")
-    nodes = [node(kind, f"t{at}", f"t{at + 1}", **({"to": FLOAT} if kind == "Cast" else {})) for at, kind in enumerate(kinds)]
+    nodes = [
+        node(kind, f"t{at}", f"t{at + 1}", **({"to": FLOAT} if kind == "Cast" else {}))
+        for at, kind in enumerate(kinds)
+    ]
     found = judged(nodes, [info("t0", [2, 3])], [info("t6", [2, 3])])
     assert [op.verdict.value for op in found.operators] == ["fallback"] * 4 + ["accelerated"] * 2
     assert {"lone-operator", "parts-beside-the-host"} <= rules(found)
@@ -97,7 +122,10 @@ def test_scalar_castlike_is_taken_as_a_cast() -> None:
 
 
 def branch(name: str, *kinds: str) -> onnx.GraphProto:
-    nodes = [node(kind, f"{name}{index}" if index else "x", f"{name}{index + 1}") for index, kind in enumerate(kinds)]
+    nodes = [
+        node(kind, f"{name}{index}" if index else "x", f"{name}{index + 1}")
+        for index, kind in enumerate(kinds)
+    ]
     return helper.make_graph(nodes, name, [], [info(f"{name}{len(kinds)}", [2, 3])])
 
 
@@ -116,7 +144,9 @@ def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
         [info("kk", [], BOOL), info("b", [2, 3])],
     )
     found = judged(
-        [node("Loop", "n c x", "y", body=inner)], [info("n", [], INT64), info("c", [], BOOL), info("x", [2, 3])], [info("y", [2, 3])]
+        [node("Loop", "n c x", "y", body=inner)],
+        [info("n", [], INT64), info("c", [], BOOL), info("x", [2, 3])],
+        [info("y", [2, 3])],
     )
     assert found.verdict == "rejected"
     assert "group-in-a-body" in rules(found)
@@ -124,14 +154,27 @@ def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
 
 @pytest.mark.parametrize(
     ("dtype", "kind", "expected"),
-    [(TensorProto.INT4, "Relu", "rejected"), (TensorProto.INT4, "Transpose", "full"), (FLOAT, "Relu", "full")],
+    [
+        (TensorProto.INT4, "Relu", "rejected"),
+        (TensorProto.INT4, "Transpose", "full"),
+        (FLOAT, "Relu", "full"),
+    ],
 )
 def test_four_bits_from_outside_are_moved_but_not_computed_with(dtype: int, kind: str, expected: str) -> None:
     entry = [node("DequantizeLinear", "x s z", "d")] if dtype != FLOAT else [node("Identity", "x", "d")]
-    nodes = [*entry, node(kind, "d", "r"), node("QuantizeLinear", "r s z", "p"), node("DequantizeLinear", "p s z", "y")]
+    nodes = [
+        *entry,
+        node(kind, "d", "r"),
+        node("QuantizeLinear", "r s z", "p"),
+        node("DequantizeLinear", "p s z", "y"),
+    ]
     zero = helper.make_tensor("z", TensorProto.INT4, [], [0])
     made = helper.make_graph(
-        nodes, "g", [info("x", [3, 3], dtype)], [info("y", [3, 3])], [numpy_helper.from_array(np.float32(0.5), "s"), zero]
+        nodes,
+        "g",
+        [info("x", [3, 3], dtype)],
+        [info("y", [3, 3])],
+        [numpy_helper.from_array(np.float32(0.5), "s"), zero],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
     assert check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino")).verdict == expected
@@ -159,19 +202,28 @@ def test_a_channel_shuffle_of_open_groups_stops_the_session() -> None:
 
 
 def test_gathered_parts_are_compared_with_the_data_before_a_slice() -> None:
-    nodes = [node("Relu", "x", "r"), node("Slice", "r from to axis", "s"), node("GatherElements", "s i", "y", axis=1)]
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Slice", "r from to axis", "s"),
+        node("GatherElements", "s i", "y", axis=1),
+    ]
     stored = {"to": np.array([5]), "axis": np.array([2])}
     ends = [info("x", [1, 9, 6]), info("i", [1, "M", 4], INT64)], [info("y", None)]
     assert judged(nodes, *ends, **{"from": np.array([0])}, **stored).verdict == "rejected"
     assert judged(nodes, *ends, **{"from": np.array([1])}, **stored).verdict == "full"
     plain = [node("Relu", "x", "r"), node("GatherElements", "r i", "y", axis=1)]
     assert judged(plain, *ends).verdict == "rejected"
-    assert judged(plain, [info("x", [1, 9, 4]), info("i", [1, "M", 4], INT64)], [info("y", None)]).verdict == "full"
+    assert (
+        judged(plain, [info("x", [1, 9, 4]), info("i", [1, "M", 4], INT64)], [info("y", None)]).verdict
+        == "full"
+    )
 
 
 @pytest.mark.parametrize(("opset", "expected"), [(15, "rejected"), (16, "partial")])
 def test_comparisons_of_old_operator_sets_have_no_shape(opset: int, expected: str) -> None:
-    """ONNX Runtime has no inference for them, and a group that reads what follows has an input without a rank."""
+    """ONNX Runtime has no inference for them, and a group that reads what follows has an input without a
+    rank.
+    """
     nodes = [
         node("GreaterOrEqual", "x c", "b"), node("Cast", "b", "f", to=FLOAT), node("IsNaN", "f", "n"),
         node("Cast", "n", "g", to=FLOAT), node("Relu", "g", "y"),
@@ -182,30 +234,49 @@ def test_comparisons_of_old_operator_sets_have_no_shape(opset: int, expected: st
 @pytest.mark.parametrize(
     ("between", "expected"),
     [
-        (node("Identity", "d", "m"), "rejected"), (node("Add", "d zero", "m"), "rejected"), (node("Concat", "d", "m", axis=1), "rejected"),
-        (node("Relu", "d", "m"), "full"), (node("Transpose", "d", "m", perm=[0, 2, 1]), "full"),
+        (node("Identity", "d", "m"), "rejected"),
+        (node("Add", "d zero", "m"), "rejected"),
+        (node("Concat", "d", "m", axis=1), "rejected"),
+        (node("Relu", "d", "m"), "full"),
+        (node("Transpose", "d", "m", perm=[0, 2, 1]), "full"),
     ],
-)  # fmt: skip
+)
 def test_a_concat_quantized_twice_ends_the_process(between: onnx.NodeProto, expected: str) -> None:
     nodes = [
-        node("Concat", "x x2", "k", axis=1), node("QuantizeLinear", "k s z", "q"), node("DequantizeLinear", "q s z", "d"), between,
-        node("QuantizeLinear", "m s z", "p"), node("DequantizeLinear", "p s z", "y"),
-    ]  # fmt: skip
+        node("Concat", "x x2", "k", axis=1),
+        node("QuantizeLinear", "k s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        between,
+        node("QuantizeLinear", "m s z", "p"),
+        node("DequantizeLinear", "p s z", "y"),
+    ]
     stored = {"s": np.float32(0.1), "z": np.uint8(3), "zero": np.zeros((1,), np.float32)}
-    assert judged(nodes, [info("x", [1, 2, 4]), info("x2", [1, 2, 4])], [info("y", None)], **stored).verdict == expected
+    assert (
+        judged(nodes, [info("x", [1, 2, 4]), info("x2", [1, 2, 4])], [info("y", None)], **stored).verdict
+        == expected
+    )
 
 
 @pytest.mark.parametrize(
     ("pads", "zero", "reader", "expected"),
     [
-        ([0, 0, 4, 0, 0, 0], 3, "Sigmoid", "rejected"), ([0, 0, 4, 0, 0, 0], 0, "Sigmoid", "full"), ([0, 0, 4, 0, 0, 0], 3, None, "full"),
-        ([0, 1, 4, 0, 0, 0], 3, "Sigmoid", "full"), ([1, 0, 0, 0, 0, 0], 3, "Sigmoid", "full"), ([0, 0, -1, 0, 0, 0], 3, "Sigmoid", "full"),
+        ([0, 0, 4, 0, 0, 0], 3, "Sigmoid", "rejected"),
+        ([0, 0, 4, 0, 0, 0], 0, "Sigmoid", "full"),
+        ([0, 0, 4, 0, 0, 0], 3, None, "full"),
+        ([0, 1, 4, 0, 0, 0], 3, "Sigmoid", "full"),
+        ([1, 0, 0, 0, 0, 0], 3, "Sigmoid", "full"),
+        ([0, 0, -1, 0, 0, 0], 3, "Sigmoid", "full"),
     ],
-)  # fmt: skip
+)
 def test_a_pad_of_a_dequantized_tensor_with_other_readers_stops_the_session(
     pads: list[int], zero: int, reader: str | None, expected: str
 ) -> None:
-    nodes = [node("QuantizeLinear", "x s z", "q"), node("DequantizeLinear", "q s z", "d"), node("Pad", "d p", "w"), node("Relu", "w", "y")]
+    nodes = [
+        node("QuantizeLinear", "x s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("Pad", "d p", "w"),
+        node("Relu", "w", "y"),
+    ]
     nodes += [node(reader, "d", "y2")] if reader else []
     stored = {"s": np.float32(0.1), "z": np.uint8(zero), "p": np.array(pads)}
     outputs = [info("y", None), *([info("y2", None)] if reader else [])]
@@ -215,7 +286,12 @@ def test_a_pad_of_a_dequantized_tensor_with_other_readers_stops_the_session(
 def test_a_constant_operator_that_is_quantized_has_no_input_to_look_behind() -> None:
     value = node("Constant", "", "c", value=onnx.numpy_helper.from_array(np.ones((1, 4), np.float32)))
     del value.input[:]
-    nodes = [value, node("QuantizeLinear", "c s z", "q"), node("DequantizeLinear", "q s z", "d"), node("Add", "x d", "y")]
+    nodes = [
+        value,
+        node("QuantizeLinear", "c s z", "q"),
+        node("DequantizeLinear", "q s z", "d"),
+        node("Add", "x d", "y"),
+    ]
     stored = {"s": np.float32(0.1), "z": np.uint8(3)}
     assert judged(nodes, [info("x", [1, 4])], [info("y", None)], **stored).verdict == "full"
 
@@ -224,5 +300,7 @@ def test_what_is_left_to_a_host_without_a_kernel_stops_the_session() -> None:
     """TopK opens a small graph, which is not handed over; the CPU provider has none for bytes."""
     for dtype, expected in ((TensorProto.UINT8, "rejected"), (FLOAT, "none")):
         nodes = [node("TopK", "x k", "v i")]
-        found = judged(nodes, [info("x", [8], dtype)], [info("v", [2], dtype), info("i", [2], INT64)], k=np.array([2]))
+        found = judged(
+            nodes, [info("x", [8], dtype)], [info("v", [2], dtype), info("i", [2], INT64)], k=np.array([2])
+        )
         assert found.verdict == expected

@@ -31,7 +31,11 @@ def graph(
     """A graph from nodes; inputs and outputs map names to shapes (float) or (dtype, shape)."""
 
     def info(name: str, what: Any) -> onnx.ValueInfoProto:
-        kind, shape = what if isinstance(what, tuple) and len(what) == 2 and isinstance(what[1], list) else (FLOAT, what)
+        kind, shape = (
+            what
+            if isinstance(what, tuple) and len(what) == 2 and isinstance(what[1], list)
+            else (FLOAT, what)
+        )
         return helper.make_tensor_value_info(name, kind, shape)
 
     for index, node in enumerate(nodes):
@@ -43,7 +47,11 @@ def graph(
         [info(*item) for item in outputs.items()],
         [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()],
     )
-    return from_bytes(helper.make_model(made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10).SerializeToString()).graph
+    return from_bytes(
+        helper.make_model(
+            made, opset_imports=[helper.make_opsetid("", opset)], ir_version=10
+        ).SerializeToString()
+    ).graph
 
 
 def names(graph: Graph, groups: tuple[tuple[str, ...], ...]) -> list[list[str]]:
@@ -78,8 +86,12 @@ def test_parallel_branches_meet_in_one_group_when_nothing_refused_lies_between()
 
 
 def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> None:
-    """Relu -> Erf -> Add and Relu -> Add: taking Relu and Add in one group would close a cycle through Erf."""
-    g = graph([node("Relu", "x", "a"), node("Erf", "a", "b"), node("Add", "a b", "y")], {"x": [1, 4]}, {"y": [1, 4]})
+    """Relu -> Erf -> Add and Relu -> Add: taking Relu and Add in one group would close a cycle through
+    Erf.
+    """
+    g = graph(
+        [node("Relu", "x", "a"), node("Erf", "a", "b"), node("Add", "a b", "y")], {"x": [1, 4]}, {"y": [1, 4]}
+    )
     assert names(g, OrtCompile().groups(g, taken(g, "Erf"), {}).groups) == [["Relu"], ["Add"]]
 
 
@@ -93,7 +105,9 @@ def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> No
         ({"trivial": ["Abs", "Neg"], "lone": ["Neg"]}, [["Relu"]], "trivial-group"),
     ],
 )
-def test_small_groups_go_by_the_options(options: dict[str, Any], groups: list[list[str]], rule: str | None) -> None:
+def test_small_groups_go_by_the_options(
+    options: dict[str, Any], groups: list[list[str]], rule: str | None
+) -> None:
     g = chain("Relu", "Erf", "Abs", "Neg")
     found = OrtCompile().groups(g, taken(g, "Erf"), options)
     assert names(g, found.groups) == groups
@@ -110,7 +124,9 @@ def quantized(middle: Sequence[onnx.NodeProto], *, after: float = 0.5) -> Graph:
         node("DequantizeLinear", "bq s2 z", "y"),
     ]
     outputs = {"y": [1, 4]}
-    return graph(nodes, {"x": [1, 4]}, outputs, {"s": np.float32(0.5), "z": np.uint8(0), "s2": np.float32(after)})
+    return graph(
+        nodes, {"x": [1, 4]}, outputs, {"s": np.float32(0.5), "z": np.uint8(0), "s2": np.float32(after)}
+    )
 
 
 def test_a_unit_is_one_operator_on_integers() -> None:
@@ -132,14 +148,19 @@ def test_a_unit_is_placed_together_and_the_edges_stay_on_the_host() -> None:
     g = quantized([node("Sigmoid", "a", "b")])
     found = OrtCompile().groups(g, taken(g), QNN)
     assert names(g, found.groups) == [["DequantizeLinear", "Sigmoid", "QuantizeLinear"]]
-    assert {id: why.rule for id, why in found.dropped.items()} == dict.fromkeys(("main/0", "main/4"), "quantization-at-the-edge")
+    assert {id: why.rule for id, why in found.dropped.items()} == dict.fromkeys(
+        ("main/0", "main/4"), "quantization-at-the-edge"
+    )
 
 
 def test_members_fall_back_with_their_target() -> None:
     g = quantized([node("Sigmoid", "a", "b")])
     found = OrtCompile().groups(g, taken(g, "Sigmoid"), QNN)
     assert not found.groups
-    assert {id for id, why in found.dropped.items() if why.rule == "node-unit-refused"} == {"main/1", "main/3"}
+    assert {id for id, why in found.dropped.items() if why.rule == "node-unit-refused"} == {
+        "main/1",
+        "main/3",
+    }
 
 
 def test_a_relu_before_quantization_belongs_to_the_unit() -> None:
@@ -155,7 +176,11 @@ def test_a_relu_before_quantization_belongs_to_the_unit() -> None:
     ("middle", "after", "has_unit"),
     [
         ([node("Transpose", "a", "b", perm=[0, 1])], 0.5, True),
-        ([node("Transpose", "a", "b", perm=[0, 1])], 0.25, False),  # hands values on: the scale must not change
+        (
+            [node("Transpose", "a", "b", perm=[0, 1])],
+            0.25,
+            False,
+        ),  # hands values on: the scale must not change
         ([node("Sigmoid", "a", "b")], 0.25, True),
         ([node("Identity", "a", "b")], 0.5, False),  # no unit is made of it
         ([node("Add", "a a", "b")], 0.5, True),
@@ -169,12 +194,19 @@ def test_what_makes_a_unit(middle: list[onnx.NodeProto], after: float, has_unit:
 def test_units_that_share_a_dequantize_are_both_reached() -> None:
     g = graph(
         [
-            node("QuantizeLinear", "x s z", "xq"), node("DequantizeLinear", "xq s z", "a"), node("Sigmoid", "a", "b"),
-            node("QuantizeLinear", "b s z", "bq"), node("DequantizeLinear", "bq s z", "c"), node("Add", "a c", "d"),
-            node("QuantizeLinear", "d s z", "dq"), node("DequantizeLinear", "dq s z", "y"),
+            node("QuantizeLinear", "x s z", "xq"),
+            node("DequantizeLinear", "xq s z", "a"),
+            node("Sigmoid", "a", "b"),
+            node("QuantizeLinear", "b s z", "bq"),
+            node("DequantizeLinear", "bq s z", "c"),
+            node("Add", "a c", "d"),
+            node("QuantizeLinear", "d s z", "dq"),
+            node("DequantizeLinear", "dq s z", "y"),
         ],
-        {"x": [1, 4]}, {"y": [1, 4]}, {"s": np.float32(0.5), "z": np.uint8(0)},
-    )  # fmt: skip
+        {"x": [1, 4]},
+        {"y": [1, 4]},
+        {"s": np.float32(0.5), "z": np.uint8(0)},
+    )
     (group,) = OrtCompile().groups(g, taken(g), QNN).groups
     assert len(group) == 6
 
@@ -182,8 +214,12 @@ def test_units_that_share_a_dequantize_are_both_reached() -> None:
 def test_erf_is_seen_as_gelu_only_inside_the_pattern() -> None:
     constants = {"r": np.float32(1.4142135), "one": np.float32(1), "half": np.float32(0.5)}
     nodes = [
-        node("Div", "x r", "d"), node("Erf", "d", "e"), node("Add", "e one", "p"), node("Mul", "x p", "m"), node("Mul", "m half", "y"),
-    ]  # fmt: skip
+        node("Div", "x r", "d"),
+        node("Erf", "d", "e"),
+        node("Add", "e one", "p"),
+        node("Mul", "x p", "m"),
+        node("Mul", "m half", "y"),
+    ]
     g = graph(nodes, {"x": [1, 4]}, {"y": [1, 4]}, constants)
     shown = seen_fused(g).op("main/1")
     assert (shown.type, shown.inputs) == ("Gelu", ("x",))
@@ -192,16 +228,25 @@ def test_erf_is_seen_as_gelu_only_inside_the_pattern() -> None:
 
 
 def test_shapes_that_need_values_carried_along_are_unknown_to_the_provider() -> None:
-    """Reshape to Concat(Gather(Shape(x)), -1): the file's reader knows the result's shape, ONNX Runtime does not."""
+    """Reshape to Concat(Gather(Shape(x)), -1): the file's reader knows the result's shape, ONNX Runtime does
+    not.
+    """
     nodes = [
-        node("Shape", "x", "s"), node("Gather", "s i", "g"), node("Concat", "g m", "c", axis=0), node("Reshape", "x c", "r"),
+        node("Shape", "x", "s"),
+        node("Gather", "s i", "g"),
+        node("Concat", "g m", "c", axis=0),
+        node("Reshape", "x c", "r"),
         node("Relu", "r", "y"),
-    ]  # fmt: skip
+    ]
     constants = {"i": np.array([0], np.int64), "m": np.array([-1], np.int64)}
     g = graph(nodes, {"x": [2, 3, 4]}, {"y": None}, constants)
     assert g.tensor("r").shape == (2, 12)
     assert not OrtCompile().view(g, QNN).tensor("r").static
-    direct = graph([node("Shape", "x", "s"), node("Reshape", "w s", "r"), node("Relu", "r", "y")], {"x": [2, 6], "w": [3, 4]}, {"y": None})
+    direct = graph(
+        [node("Shape", "x", "s"), node("Reshape", "w s", "r"), node("Relu", "r", "y")],
+        {"x": [2, 6], "w": [3, 4]},
+        {"y": None},
+    )
     assert OrtCompile().view(direct, QNN).tensor("r").shape == (2, 6)
 
 
@@ -214,7 +259,9 @@ def test_constants_are_folded_and_kernels_place_bodies() -> None:
 
 
 def test_what_the_host_keeps_cannot_be_refused() -> None:
-    """A lone dequantize operator of int4 in five dimensions: compiled it would stop the session, alone it is not handed over."""
+    """A lone dequantize operator of int4 in five dimensions: compiled it would stop the session, alone it is
+    not handed over.
+    """
     made = graph(
         [node("DequantizeLinear", "x s", "y"), node("GlobalLpPool", "y", "out")],
         {"x": (TensorProto.INT4, [1, 2, 4, 4, 4])},
@@ -230,7 +277,11 @@ def test_what_the_host_keeps_cannot_be_refused() -> None:
 def reshaped(zero: int) -> Graph:
     """A reshape between a dequantize and a quantize operator whose zero points are 3 and ``zero``."""
     return graph(
-        [node("DequantizeLinear", "x s z", "a"), node("Reshape", "a shape", "b"), node("QuantizeLinear", "b s other", "y")],
+        [
+            node("DequantizeLinear", "x s z", "a"),
+            node("Reshape", "a shape", "b"),
+            node("QuantizeLinear", "b s other", "y"),
+        ],
         {"x": (TensorProto.UINT8, [1, 8])},
         {"y": (TensorProto.UINT8, [8])},
         {"s": np.float32(0.1), "z": np.uint8(3), "other": np.uint8(zero), "shape": np.array([8])},
@@ -265,7 +316,9 @@ def test_a_recurrent_unit_may_have_lengths() -> None:
 
 
 def in_integers(*middle: onnx.NodeProto) -> Graph:
-    """Operators from ``a`` to ``b`` between quantize and dequantize operators, the last of which writes the model's result."""
+    """Operators from ``a`` to ``b`` between quantize and dequantize operators, the last of which writes the
+    model's result.
+    """
     return graph(
         [
             node("QuantizeLinear", "x s z", "xq"),
@@ -317,7 +370,9 @@ def test_a_dequantize_of_a_taken_and_a_refused_unit_stays_on_the_host_too() -> N
 
 @pytest.mark.parametrize(("perm", "rank"), [([0, 1, 3, 2, 4, 5], 5), ([1, 0, 2, 3, 4, 5], 6)])
 def test_windows_of_six_dimensions_are_seen_in_five(perm: list[int], rank: int) -> None:
-    """Swin's window partition: Reshape, Transpose, Reshape, with a batch of 1 that the transpose leaves in its place."""
+    """Swin's window partition: Reshape, Transpose, Reshape, with a batch of 1 that the transpose leaves in
+    its place.
+    """
     made = graph(
         [node("Reshape", "x a", "b"), node("Transpose", "b", "c", perm=perm), node("Reshape", "c d", "y")],
         {"x": [1, 8, 8, 4]},
@@ -331,7 +386,13 @@ def test_windows_of_six_dimensions_are_seen_in_five(perm: list[int], rank: int) 
 @pytest.mark.parametrize(("divisor", "found"), [(2**0.5, []), (3.0, ["gelu-of-other-constants"])])
 def test_a_gelu_of_other_constants_is_told(divisor: float, found: list[str]) -> None:
     made = graph(
-        [node("Div", "x c", "a"), node("Erf", "a", "b"), node("Add", "b one", "d"), node("Mul", "x d", "e"), node("Mul", "e half", "y")],
+        [
+            node("Div", "x c", "a"),
+            node("Erf", "a", "b"),
+            node("Add", "b one", "d"),
+            node("Mul", "x d", "e"),
+            node("Mul", "e half", "y"),
+        ],
         {"x": [1, 8]},
         {"y": [1, 8]},
         {"c": np.float32(divisor), "one": np.float32(1), "half": np.float32(0.5)},
@@ -342,19 +403,26 @@ def test_a_gelu_of_other_constants_is_told(divisor: float, found: list[str]) -> 
 
 
 def test_a_body_reads_constants_from_outside() -> None:
-    """ONNX Runtime knows the rank of what a Scan gathers though the axes of its Unsqueeze are stored outside of the body."""
+    """ONNX Runtime knows the rank of what a Scan gathers though the axes of its Unsqueeze are stored outside
+    of the body.
+    """
     info = helper.make_tensor_value_info
     body = helper.make_graph(
         [node("Unsqueeze", "v axes", "u")], "body", [info("v", FLOAT, None)], [info("u", FLOAT, None)]
     )  # fmt: skip
-    nodes = [helper.make_node("Scan", ["x"], ["s"], body=body, num_scan_inputs=1), node("Transpose", "s", "y", perm=[1, 0, 2])]
+    nodes = [
+        helper.make_node("Scan", ["x"], ["s"], body=body, num_scan_inputs=1),
+        node("Transpose", "s", "y", perm=[1, 0, 2]),
+    ]
     g = graph(nodes, {"x": [3, 4]}, {"y": [1, 3, 4]}, {"axes": np.array([0])})
     assert g.tensor("s").shape is None
     assert OrtCompile().view(g, {}).tensor("s").shape == (3, 1, 4)
 
 
 def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_refused_unit() -> None:
-    """Segformer: patches are transposed to a sequence, quantized, and normalized by an operator that is not taken."""
+    """Segformer: patches are transposed to a sequence, quantized, and normalized by an operator that is not
+    taken.
+    """
     made = graph(
         [
             node("QuantizeLinear", "x s z", "xq"),
@@ -374,7 +442,12 @@ def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_refused_unit() -> No
         ],
         {"x": [1, 4, 8, 8]},
         {"y": (TensorProto.UINT8, [1, 64, 4])},
-        {"s": np.float32(0.1), "z": np.uint8(3), "weight": np.zeros((4, 4, 1, 1), np.uint8), "shape": np.array([1, 4, 64])},
+        {
+            "s": np.float32(0.1),
+            "z": np.uint8(3),
+            "weight": np.zeros((4, 4, 1, 1), np.uint8),
+            "shape": np.array([1, 4, 64]),
+        },
     )
     grouping = OrtCompile().groups(made, taken(made, "Sigmoid"), QNN)
     assert sorted(made.op(id).name for id in grouping.dropped) == ["QuantizeLinear0", "QuantizeLinear13"]

@@ -37,65 +37,122 @@ SINGLES = node("Cast", "e", "y", to=FLOAT)
 CASES = {
     "empty-and-alone": (
         model(
-            [node("Slice", "k b b", "z"), node("Concat", "c z", "a", axis=0), node("Cast", "a", "y", to=FLOAT)],
-            {"k": (INT64, [4])}, {"y": (FLOAT, None)}, {"b": np.array([0]), "c": np.array([3, 4])},
-        ), "first-input-unused",
+            [
+                node("Slice", "k b b", "z"),
+                node("Concat", "c z", "a", axis=0),
+                node("Cast", "a", "y", to=FLOAT),
+            ],
+            {"k": (INT64, [4])},
+            {"y": (FLOAT, None)},
+            {"b": np.array([0]), "c": np.array([3, 4])},
+        ),
+        "first-input-unused",
     ),
     "empty-beside": (
         model(
-            [node("Slice", "k b b", "z"), node("Concat", "k z", "a", axis=0), node("Cast", "a", "y", to=FLOAT)],
-            {"k": (INT64, [4])}, {"y": (FLOAT, None)}, {"b": np.array([0])},
-        ), None,
+            [
+                node("Slice", "k b b", "z"),
+                node("Concat", "k z", "a", axis=0),
+                node("Cast", "a", "y", to=FLOAT),
+            ],
+            {"k": (INT64, [4])},
+            {"y": (FLOAT, None)},
+            {"b": np.array([0])},
+        ),
+        None,
     ),
     "dtype-first": (model([CAST, ADD], R | X, Y, THREE), "first-input-unused"),
     "dtype-second": (model([CAST, ADD], X | R, Y, THREE), None),
     "dtype-of-the-data": (model([node("CastLike", "c x", "k"), ADD], X, Y, THREE), None),
     "dtype-of-nothing-else": (model([CAST], R, {"k": (FLOAT, [])}, THREE), "first-input-unused"),
-    "open-and-alone": (model([CAST, node("Relu", "x", "z"), node("Add", "z k", "y")], X | OPEN, Y, THREE), "group-without-inputs"),
+    "open-and-alone": (
+        model([CAST, node("Relu", "x", "z"), node("Add", "z k", "y")], X | OPEN, Y, THREE),
+        "group-without-inputs",
+    ),
     "open-in-company": (
-        model([CAST, node("CastLike", "x r", "z"), node("Erf", "z", "y"), node("Erf", "k", "w")], X | OPEN, Y | {"w": (FLOAT, [])}, THREE),
+        model(
+            [CAST, node("CastLike", "x r", "z"), node("Erf", "z", "y"), node("Erf", "k", "w")],
+            X | OPEN,
+            Y | {"w": (FLOAT, [])},
+            THREE,
+        ),
         None,
     ),
-    "sizes-first": (model([node("Reshape", "x s", "y")], {"s": (INT64, [2])} | X, {"y": (FLOAT, [4, 2])}), "first-input-unused"),
-    "sizes-second": (model([node("Reshape", "x s", "y")], X | {"s": (INT64, [2])}, {"y": (FLOAT, [4, 2])}), None),
+    "sizes-first": (
+        model([node("Reshape", "x s", "y")], {"s": (INT64, [2])} | X, {"y": (FLOAT, [4, 2])}),
+        "first-input-unused",
+    ),
+    "sizes-second": (
+        model([node("Reshape", "x s", "y")], X | {"s": (INT64, [2])}, {"y": (FLOAT, [4, 2])}),
+        None,
+    ),
     "axes-first": (
-        model([node("Unsqueeze", "x a", "y")], {"a": (INT64, [1])} | X, {"y": (FLOAT, [1, 2, 4])}), "first-input-unused",
+        model([node("Unsqueeze", "x a", "y")], {"a": (INT64, [1])} | X, {"y": (FLOAT, [1, 2, 4])}),
+        "first-input-unused",
     ),
     "sizes-of-resize-first": (
         model(
             [helper.make_node("Resize", ["x", "", "", "s"], ["y"], mode="nearest")],
-            {"s": (INT64, [4]), "x": (FLOAT, [1, 1, 4, 4])}, {"y": (FLOAT, [1, 1, 8, 8])},
-        ), "first-input-unused",
+            {"s": (INT64, [4]), "x": (FLOAT, [1, 1, 4, 4])},
+            {"y": (FLOAT, [1, 1, 8, 8])},
+        ),
+        "first-input-unused",
     ),
     "constants-only": (
-        model([node("Relu", "k", "y"), node("Erf", "x", "z")], X, Y | {"z": (FLOAT, [2, 4])}, {"k": np.ones((2, 4), np.float32)}),
+        model(
+            [node("Relu", "k", "y"), node("Erf", "x", "z")],
+            X,
+            Y | {"z": (FLOAT, [2, 4])},
+            {"k": np.ones((2, 4), np.float32)},
+        ),
         "group-without-inputs",
     ),
     "int64-of-five-dimensions-inside": (
         model(
             [node("Cast", "x", "d", to=INT64), node("Mul", "d d", "e"), node("Cast", "e", "y", to=FLOAT)],
-            {"x": (FLOAT, [1, 1, 1, 2, 4])}, {"y": (FLOAT, [1, 1, 1, 2, 4])},
-        ), None,
+            {"x": (FLOAT, [1, 1, 1, 2, 4])},
+            {"y": (FLOAT, [1, 1, 1, 2, 4])},
+        ),
+        None,
     ),
     "int64-of-five-dimensions-read": (
-        model([node("Reshape", "d s", "y")], {"d": (INT64, [1, 1, 1, 2, 4])}, {"y": (INT64, [2, 4])}, {"s": np.array([2, 4])}),
+        model(
+            [node("Reshape", "d s", "y")],
+            {"d": (INT64, [1, 1, 1, 2, 4])},
+            {"y": (INT64, [2, 4])},
+            {"s": np.array([2, 4])},
+        ),
         "int64-of-five-dimensions",
     ),
     "double-inside": (model([DOUBLES, node("Mul", "d d", "e"), SINGLES], X, Y), None),
     "double-constant": (model([DOUBLES, node("Mul", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), None),
-    "double-model-input": (model([node("Mul", "x x", "e"), SINGLES], {"x": (DOUBLE, [2, 4])}, Y), "float64-between-groups"),
-    "double-model-output": (model([DOUBLES, node("Mul", "d d", "y")], X, {"y": (DOUBLE, [2, 4])}), "float64-between-groups"),
+    "double-model-input": (
+        model([node("Mul", "x x", "e"), SINGLES], {"x": (DOUBLE, [2, 4])}, Y),
+        "float64-between-groups",
+    ),
+    "double-model-output": (
+        model([DOUBLES, node("Mul", "d d", "y")], X, {"y": (DOUBLE, [2, 4])}),
+        "float64-between-groups",
+    ),
     "double-to-the-host": (model([DOUBLES, node("Erf", "d", "e"), SINGLES], X, Y), "float64-between-groups"),
-    "double-limits-of-clip": (model([DOUBLES, node("Clip", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), "float64-between-groups"),
-    "double-all-the-way": (model([node("Mul", "x x", "y")], {"x": (DOUBLE, [2, 4])}, {"y": (DOUBLE, [2, 4])}), None),
-}  # fmt: skip
+    "double-limits-of-clip": (
+        model([DOUBLES, node("Clip", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}),
+        "float64-between-groups",
+    ),
+    "double-all-the-way": (
+        model([node("Mul", "x x", "y")], {"x": (DOUBLE, [2, 4])}, {"y": (DOUBLE, [2, 4])}),
+        None,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_groups_that_cannot_be_set_up_refuse_the_model(name: str) -> None:
     data, rule = CASES[name]
     coverage = checked(data)
-    assert {item.rule for item in coverage.findings if item.effect == "rejected"} == ({rule} if rule else set())
+    assert {item.rule for item in coverage.findings if item.effect == "rejected"} == (
+        {rule} if rule else set()
+    )
     assert (coverage.verdict == "rejected") == (rule is not None)
 
 
@@ -111,7 +168,10 @@ def agrees(data: bytes, session: Session, path: Path) -> None:
     path.write_bytes(data)
     answer = session.ask(Request(path))
     coverage = check(load(path), choose("onnxruntime/qnn:sm8650"))
-    assert (answer.status, answer.ok) == ("refused" if coverage.verdict == "rejected" else "ok", coverage.verdict != "rejected")
+    assert (answer.status, answer.ok) == (
+        "refused" if coverage.verdict == "rejected" else "ok",
+        coverage.verdict != "rejected",
+    )
     if answer.ok:
         placed = {item.id: item.device for item in answer.placement}
         taken = {op.id for op in coverage.operators if op.verdict.value == "accelerated"}
@@ -128,11 +188,20 @@ def test_a_function_that_the_provider_takes_in_part_makes_groups_of_a_second_rou
     data = model([node("Relu", "x", "a"), node("Mish", "a", "b"), node("Relu", "b", "y")], X, Y)
     graph = from_bytes(data).graph
     coverage = checked(data)
-    assert [[graph.op(id).type for id in part.operators] for part in coverage.partitions] == [["Relu"], ["Relu"], ["Mish"]]
+    assert [[graph.op(id).type for id in part.operators] for part in coverage.partitions] == [
+        ["Relu"],
+        ["Relu"],
+        ["Mish"],
+    ]
 
 
 def test_a_model_with_functions_of_its_own_is_offered_once(session: Session, tmp_path: Path) -> None:
-    nodes = [CAST, helper.make_node("F", ["x"], ["z"], domain="own"), node("Mish", "z", "w"), node("Add", "w k", "y")]
+    nodes = [
+        CAST,
+        helper.make_node("F", ["x"], ["z"], domain="own"),
+        node("Mish", "z", "w"),
+        node("Add", "w k", "y"),
+    ]
     proto = onnx.load_from_string(model(nodes, X | OPEN, Y, THREE))
     opset = [helper.make_opsetid("", 20)]
     proto.functions.append(helper.make_function("own", "F", ["a"], ["b"], [node("Relu", "a", "b")], opset))
@@ -144,17 +213,27 @@ def test_a_model_with_functions_of_its_own_is_offered_once(session: Session, tmp
 
 
 def test_a_group_of_the_first_round_is_one_operator_in_the_second() -> None:
-    """Both CastLike are unfolded; the second reads what waits for the first through a group, and so comes in a later group."""
+    """Both CastLike are unfolded; the second reads what waits for the first through a group, and so comes in
+    a later group.
+    """
     nodes = [
-        node("CastLike", "x r", "a"), node("Erf", "x", "b"), node("Add", "a b", "c"), node("Erf", "c", "d"), node("CastLike", "d r", "y"),
-    ]  # fmt: skip
+        node("CastLike", "x r", "a"),
+        node("Erf", "x", "b"),
+        node("Add", "a b", "c"),
+        node("Erf", "c", "d"),
+        node("CastLike", "d r", "y"),
+    ]
     coverage = checked(model(nodes, X | OPEN, Y))
     assert [part.operators for part in coverage.partitions] == [("main/2",), ("main/0",), ("main/4",)]
 
 
 def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() -> None:
     graph = from_bytes(
-        model([node("Neg", "b", "c"), node("Add", "c a", "y")], {"a": (FLOAT, [2]), "b": (FLOAT, [2])}, {"y": (FLOAT, [2])})
+        model(
+            [node("Neg", "b", "c"), node("Add", "c a", "y")],
+            {"a": (FLOAT, [2]), "b": (FLOAT, [2])},
+            {"y": (FLOAT, [2])},
+        )
     ).graph
     assert entering(graph, ["main/0", "main/1"]) == ["a", "b"]
     assert entering(graph, ["main/1"]) == ["c", "a"]
@@ -171,12 +250,16 @@ def test_the_provider_meets_operators_depth_first_from_the_last() -> None:
     assert topological(from_bytes(model(nodes, X, Y)).graph) == ["main/1", "main/0", "main/2"]
 
 
-def branch(nodes: list[onnx.NodeProto], result: str, constants: dict[str, Any] | None = None) -> onnx.GraphProto:
+def branch(
+    nodes: list[onnx.NodeProto], result: str, constants: dict[str, Any] | None = None
+) -> onnx.GraphProto:
     stored = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
     return helper.make_graph(nodes, "b", [], [helper.make_tensor_value_info(result, FLOAT, [2, 4])], stored)
 
 
-def choice(one: onnx.GraphProto, other: onnx.GraphProto, result: str = "y", condition: str = "c") -> onnx.NodeProto:
+def choice(
+    one: onnx.GraphProto, other: onnx.GraphProto, result: str = "y", condition: str = "c"
+) -> onnx.NodeProto:
     return helper.make_node("If", [condition], [result], then_branch=one, else_branch=other)
 
 
@@ -191,29 +274,63 @@ BEHIND_ERF = [node("Erf", "z", "w"), node("ReduceMax", "w", "m", keepdims=0), no
 BRANCHES = {
     "both-taken": (model([choice(RELU, ABS)], C | X, Y), ["If"], None),
     "one-not-taken": (model([choice(RELU, ERF)], C | X, Y), [], "operator-of-a-body"),
-    "nested": (model([choice(branch([choice(RELU, ABS, "d")], "d"), branch([node("Neg", "x", "e")], "e"))], C | X, Y), ["If"], None),
-    "one-name-twice": (model([choice(RELU, branch([node("Abs", "x", "a")], "a"))], C | X, Y), [], "branches-apart"),
-    "the-name-of-the-result": (model([choice(branch([node("Relu", "x", "y")], "y"), ABS)], C | X, Y), [], "branches-apart"),
-    "constant-in-the-branch": (model([choice(branch([node("Add", "x k", "a")], "a", {"k": ONES}), ABS)], C | X, Y), ["If"], None),
-    "constant-outside": (model([choice(branch([node("Add", "x k", "a")], "a"), ABS)], C | X, Y, {"k": ONES}), [], "captured-constant"),
-    "computed-on-the-host": (
-        model([node("Erf", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y), [], "captured-from-the-host",
+    "nested": (
+        model(
+            [choice(branch([choice(RELU, ABS, "d")], "d"), branch([node("Neg", "x", "e")], "e"))], C | X, Y
+        ),
+        ["If"],
+        None,
     ),
-    "computed-before": (model([node("Relu", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y), ["If", "Relu"], None),
+    "one-name-twice": (
+        model([choice(RELU, branch([node("Abs", "x", "a")], "a"))], C | X, Y),
+        [],
+        "branches-apart",
+    ),
+    "the-name-of-the-result": (
+        model([choice(branch([node("Relu", "x", "y")], "y"), ABS)], C | X, Y),
+        [],
+        "branches-apart",
+    ),
+    "constant-in-the-branch": (
+        model([choice(branch([node("Add", "x k", "a")], "a", {"k": ONES}), ABS)], C | X, Y),
+        ["If"],
+        None,
+    ),
+    "constant-outside": (
+        model([choice(branch([node("Add", "x k", "a")], "a"), ABS)], C | X, Y, {"k": ONES}),
+        [],
+        "captured-constant",
+    ),
+    "computed-on-the-host": (
+        model([node("Erf", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y),
+        [],
+        "captured-from-the-host",
+    ),
+    "computed-before": (
+        model([node("Relu", "x", "z"), choice(branch([node("Neg", "z", "a")], "a"), ABS)], C | X, Y),
+        ["If", "Relu"],
+        None,
+    ),
     "not-waited-for": (
-        model([node("Relu", "x", "z"), *BEHIND_ERF, choice(branch([node("Neg", "z", "a")], "a"), ABS)], X, Y), [], "groups-in-a-circle",
+        model([node("Relu", "x", "z"), *BEHIND_ERF, choice(branch([node("Neg", "z", "a")], "a"), ABS)], X, Y),
+        [],
+        "groups-in-a-circle",
     ),
     "on-the-host-and-not-waited-for": (
-        model([node("Relu", "x", "t"), node("Neg", "t", "z"), LATE, node("Abs", "w", "y")], C | X, Y), [], "groups-in-a-circle",
+        model([node("Relu", "x", "t"), node("Neg", "t", "z"), LATE, node("Abs", "w", "y")], C | X, Y),
+        [],
+        "groups-in-a-circle",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BRANCHES)
 def test_if_is_taken_with_all_that_is_in_its_branches(name: str) -> None:
     data, accelerated, rule = BRANCHES[name]
     coverage = checked(data)
-    found = sorted(op.type for op in coverage.operators if op.verdict.value == "accelerated" and op.id.count("/") == 1)
+    found = sorted(
+        op.type for op in coverage.operators if op.verdict.value == "accelerated" and op.id.count("/") == 1
+    )
     assert found == sorted(accelerated)
     assert rule is None or rule in {item.rule for item in coverage.findings}
     inner = {op.verdict.value for op in coverage.operators if op.id.count("/") > 1}
@@ -228,13 +345,32 @@ def test_the_provider_says_the_same_of_if(name: str, session: Session, tmp_path:
 WEIGHT = np.full(4, 0.5, np.float32)
 
 
-def normed(inverse: str, *, product: str = "w m", factors: str = "x r", exponent: float = 2, axis: int = -1, one: float = 1) -> bytes:
+def normed(
+    inverse: str,
+    *,
+    product: str = "w m",
+    factors: str = "x r",
+    exponent: float = 2,
+    axis: int = -1,
+    one: float = 1,
+) -> bytes:
     """An RMS normalization as exporters write it: ``weight * (x * 1/Sqrt(ReduceMean(Pow(x, 2)) + e))``."""
     nodes = [
-        node("Pow", "x p", "a"), node("ReduceMean", "a k", "b"), node("Add", "b e", "d"), node("Sqrt", "d", "s"),
-        node(inverse, "s" if inverse == "Reciprocal" else "o s", "r"), node("Mul", factors, "m"), node("Mul", product, "y"),
-    ]  # fmt: skip
-    stored = {"p": np.float32(exponent), "k": np.array([axis]), "e": np.float32(1e-6), "o": np.float32(one), "w": WEIGHT}
+        node("Pow", "x p", "a"),
+        node("ReduceMean", "a k", "b"),
+        node("Add", "b e", "d"),
+        node("Sqrt", "d", "s"),
+        node(inverse, "s" if inverse == "Reciprocal" else "o s", "r"),
+        node("Mul", factors, "m"),
+        node("Mul", product, "y"),
+    ]
+    stored = {
+        "p": np.float32(exponent),
+        "k": np.array([axis]),
+        "e": np.float32(1e-6),
+        "o": np.float32(one),
+        "w": WEIGHT,
+    }
     return model(nodes, X, Y, stored)
 
 
@@ -251,18 +387,33 @@ NORMS = {
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_the_compiler_does_not_finish_a_weight_before_its_rms(name: str, session: Session, tmp_path: Path) -> None:
+def test_the_compiler_does_not_finish_a_weight_before_its_rms(
+    name: str, session: Session, tmp_path: Path
+) -> None:
     data, stops = NORMS[name]
-    assert {item.rule for item in checked(data).findings if item.effect == "rejected"} == ({"rms-weight-first"} if stops else set())
+    assert {item.rule for item in checked(data).findings if item.effect == "rejected"} == (
+        {"rms-weight-first"} if stops else set()
+    )
     agrees(data, session, tmp_path / "case.onnx")
 
 
 ROWS = np.arange(6).reshape(2, 3)
 
 
-def regrouped(indices: Any, perm: tuple[int, ...] = (0, 1, 2, 4, 3, 5), sizes: tuple[int, ...] = (1, 4, 4, -1), kind: int = FLOAT) -> bytes:
-    nodes = [node("Gather", "x i", "a", axis=-1), node("Transpose", "a", "b", perm=list(perm)), node("Reshape", "b s", "y")]
-    return model(nodes, {"x": (kind, [1, 4, 2, 3, 6])}, {"y": (kind, None)}, {"i": indices, "s": np.array(sizes)})
+def regrouped(
+    indices: Any,
+    perm: tuple[int, ...] = (0, 1, 2, 4, 3, 5),
+    sizes: tuple[int, ...] = (1, 4, 4, -1),
+    kind: int = FLOAT,
+) -> bytes:
+    nodes = [
+        node("Gather", "x i", "a", axis=-1),
+        node("Transpose", "a", "b", perm=list(perm)),
+        node("Reshape", "b s", "y"),
+    ]
+    return model(
+        nodes, {"x": (kind, [1, 4, 2, 3, 6])}, {"y": (kind, None)}, {"i": indices, "s": np.array(sizes)}
+    )
 
 
 REGROUPED = {
@@ -279,21 +430,38 @@ REGROUPED = {
 
 
 @pytest.mark.parametrize("name", REGROUPED)
-def test_a_gather_that_splits_the_last_dimension_is_taken(name: str, session: Session, tmp_path: Path) -> None:
+def test_a_gather_that_splits_the_last_dimension_is_taken(
+    name: str, session: Session, tmp_path: Path
+) -> None:
     data, taken = REGROUPED[name]
     assert (checked(data).operators[0].verdict.value == "accelerated") == taken
     agrees(data, session, tmp_path / "case.onnx")
 
 
-def dynamic(kind: str = "MatMulInteger", bias: Any = None, scale: Any = 0.01, rank: int = 2, edit: str = "", **attrs: Any) -> bytes:
+def dynamic(
+    kind: str = "MatMulInteger",
+    bias: Any = None,
+    scale: Any = 0.01,
+    rank: int = 2,
+    edit: str = "",
+    **attrs: Any,
+) -> bytes:
     """What ONNX Runtime's dynamic quantization makes of a product with constant weights."""
     conv = kind == "ConvInteger"
     nodes = [
-        node("DynamicQuantizeLinear", "x", "q sx zx"), node(kind, "q w zx zw", "i", **attrs), node("Cast", "i", "f", to=FLOAT),
-        node("Mul", "sx sw", "s"), node("Mul", "f s", "t"), node("Relu" if bias is None else "Add", "t" if bias is None else "t b", "y"),
-    ]  # fmt: skip
+        node("DynamicQuantizeLinear", "x", "q sx zx"),
+        node(kind, "q w zx zw", "i", **attrs),
+        node("Cast", "i", "f", to=FLOAT),
+        node("Mul", "sx sw", "s"),
+        node("Mul", "f s", "t"),
+        node("Relu" if bias is None else "Add", "t" if bias is None else "t b", "y"),
+    ]
     outputs: Shaped = {"y": (FLOAT, None)}
-    stored = {"w": np.ones((5, 4, 3, 3) if conv else (4, 5), np.int8), "zw": np.int8(0), "sw": np.asarray(scale, np.float32)}
+    stored = {
+        "w": np.ones((5, 4, 3, 3) if conv else (4, 5), np.int8),
+        "zw": np.int8(0),
+        "sw": np.asarray(scale, np.float32),
+    }
     if bias is not None:
         stored["b"] = np.zeros(bias, np.float32)
     if edit == "output":
@@ -344,20 +512,39 @@ DYNAMIC = {
 def test_a_dynamically_quantized_product_is_taken_whole(name: str, session: Session, tmp_path: Path) -> None:
     data, taken = DYNAMIC[name]
     coverage = checked(data)
-    products = {op.verdict.value for op in coverage.operators if op.type in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")}
+    products = {
+        op.verdict.value
+        for op in coverage.operators
+        if op.type in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
+    }
     refused = {item.rule for item in coverage.findings if item.effect == "rejected"}
     assert (products == {"accelerated"}) == (taken is True)
     assert refused == ({taken} if isinstance(taken, str) else set())
     agrees(data, session, tmp_path / "case.onnx")
 
 
-def dequantized(kind: str, *stored: Any, dtype: int = TensorProto.INT8, unit: bool = False, inputs: str = "g", **attrs: Any) -> bytes:
+def dequantized(
+    kind: str,
+    *stored: Any,
+    dtype: int = TensorProto.INT8,
+    unit: bool = False,
+    inputs: str = "g",
+    **attrs: Any,
+) -> bytes:
     """A tensor that an operator computes on integers, dequantized alone or for a node unit."""
     zero = np.int8(0) if dtype == TensorProto.INT8 else np.uint8(0)
     names = [f"c{index}" for index in range(len(stored))]
-    nodes = [node("Relu", "x", "t"), node(kind, " ".join([inputs, *names]), "h", **attrs), node("DequantizeLinear", "h s z", "d")]
+    nodes = [
+        node("Relu", "x", "t"),
+        node(kind, " ".join([inputs, *names]), "h", **attrs),
+        node("DequantizeLinear", "h s z", "d"),
+    ]
     if unit:
-        nodes += [node("Relu", "d", "r"), node("QuantizeLinear", "r s z", "q"), node("DequantizeLinear", "q s z", "e")]
+        nodes += [
+            node("Relu", "d", "r"),
+            node("QuantizeLinear", "r s z", "q"),
+            node("DequantizeLinear", "q s z", "e"),
+        ]
     nodes.append(node("Mul", "e t" if unit else "d t", "y"))
     constants = {"s": np.float32(0.1), "z": zero, **dict(zip(names, stored, strict=True))}
     return model(nodes, {"x": (FLOAT, [1]), "g": (dtype, [2, 16])}, {"y": (FLOAT, None)}, constants)
@@ -375,7 +562,9 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_was_computed_on_plain_integers_is_not_dequantized(name: str, session: Session, tmp_path: Path) -> None:
+def test_what_was_computed_on_plain_integers_is_not_dequantized(
+    name: str, session: Session, tmp_path: Path
+) -> None:
     data, taken = PLAIN[name]
     coverage = checked(data)
     assert (coverage.operators[2].verdict.value == "accelerated") == taken
@@ -383,7 +572,9 @@ def test_what_was_computed_on_plain_integers_is_not_dequantized(name: str, sessi
 
 
 def sized(*steps: onnx.NodeProto, value: str, ranks: str = "list") -> bytes:
-    """An operator behind a tensor whose size ONNX Runtime knows where it carries the value through the steps."""
+    """An operator behind a tensor whose size ONNX Runtime knows where it carries the value through the
+    steps.
+    """
     nodes = [node("Relu", "x", "t"), node("Shape", "t", "sh"), *steps]
     if ranks == "scalar":
         nodes += [node("Unsqueeze", f"{value} a", "v"), node("ConstantOfShape", "v", "r")]
@@ -391,12 +582,20 @@ def sized(*steps: onnx.NodeProto, value: str, ranks: str = "list") -> bytes:
         nodes.append(node("ConstantOfShape", value, "r"))
     stored = {"i": np.int64(1), "j": np.array([1]), "k": np.array([0, 1]), "a": np.array([0])}
     read = {name for item in nodes for name in item.input}
-    return model([*nodes, node("Relu", "r", "y")], X, {"y": (FLOAT, None)}, {name: one for name, one in stored.items() if name in read})
+    return model(
+        [*nodes, node("Relu", "r", "y")],
+        X,
+        {"y": (FLOAT, None)},
+        {name: one for name, one in stored.items() if name in read},
+    )
 
 
 SIZED = {
     "scalar": (sized(node("Gather", "sh i", "g"), value="g", ranks="scalar"), True),
-    "scalar-cast": (sized(node("Gather", "sh i", "g"), node("Cast", "g", "c", to=INT64), value="c", ranks="scalar"), False),
+    "scalar-cast": (
+        sized(node("Gather", "sh i", "g"), node("Cast", "g", "c", to=INT64), value="c", ranks="scalar"),
+        False,
+    ),
     "list": (sized(node("Gather", "sh j", "g"), value="g"), True),
     "list-cast": (sized(node("Gather", "sh j", "g"), node("Cast", "g", "c", to=INT64), value="c"), True),
     "list-of-two": (sized(node("Gather", "sh k", "g"), value="g"), False),
@@ -411,6 +610,11 @@ def test_sizes_are_known_where_their_values_are_carried(name: str, session: Sess
 
 
 def test_the_shape_of_what_has_no_known_rank_has_no_known_length(session: Session, tmp_path: Path) -> None:
-    nodes = [node("Reshape", "x n", "a"), node("Shape", "a", "b"), node("Gather", "b i", "g"), node("Cast", "g", "y", to=FLOAT)]
+    nodes = [
+        node("Reshape", "x n", "a"),
+        node("Shape", "a", "b"),
+        node("Gather", "b i", "g"),
+        node("Cast", "g", "y", to=FLOAT),
+    ]
     data = model(nodes, X | {"n": (INT64, ["K"])}, {"y": (FLOAT, None)}, {"i": np.int64(0)})
     agrees(data, session, tmp_path / "case.onnx")

@@ -25,21 +25,39 @@ WIDTHS = {
     "full-at-the-edge": ([node("Add", "x s", "a"), node("Sqrt", "a", "y")], None),
     "handed-on": ([node("Sqrt", "x", "a"), node("Relu", "a", "b"), node("Mul", "b b", "y")], MIXED),
     "of-halves": ([HALVES, SQRT, node("MatMul", "b k", "y")], None),
-    "freed-of-halves": ([HALVES, node("Softmax", "a", "b"), node("Sqrt", "b", "c"), node("Mul", "c c", "y")], MIXED),
-    "mean-of-an-axis": ([node("Sqrt", "x", "a"), node("ReduceMean", "a n", "b"), node("Mul", "b b", "y")], None),
+    "freed-of-halves": (
+        [HALVES, node("Softmax", "a", "b"), node("Sqrt", "b", "c"), node("Mul", "c c", "y")],
+        MIXED,
+    ),
+    "mean-of-an-axis": (
+        [node("Sqrt", "x", "a"), node("ReduceMean", "a n", "b"), node("Mul", "b b", "y")],
+        None,
+    ),
     "mean-of-two": ([node("ReduceMean", "x m", "a"), node("Mul", "a a", "y")], MIXED),
-    "layer-norm-between": ([node("Sqrt", "x", "a"), node("LayerNormalization", "a v", "b"), node("Mul", "b b", "y")], None),
+    "layer-norm-between": (
+        [node("Sqrt", "x", "a"), node("LayerNormalization", "a v", "b"), node("Mul", "b b", "y")],
+        None,
+    ),
     "sum-with-halves": ([HALVES, node("Sqrt", "x", "b"), node("Add", "a b", "y")], MIXED),
     "square": ([node("Pow", "x s", "a"), node("Mul", "a a", "y")], None),
     "power": ([node("Pow", "x h", "a"), node("Mul", "a a", "y")], MIXED),
-    "attention-that-divides": ([HALVES, node("Div", "a s", "b"), node("Softmax", "b", "c"), node("MatMul", "c a", "y")], MIXED),
-    "attention-that-multiplies": ([HALVES, node("Mul", "a s", "b"), node("Softmax", "b", "c"), node("MatMul", "c a", "y")], None),
+    "attention-that-divides": (
+        [HALVES, node("Div", "a s", "b"), node("Softmax", "b", "c"), node("MatMul", "c a", "y")],
+        MIXED,
+    ),
+    "attention-that-multiplies": (
+        [HALVES, node("Mul", "a s", "b"), node("Softmax", "b", "c"), node("MatMul", "c a", "y")],
+        None,
+    ),
     "read-by-both": ([HALVES, SQRT, node("Softmax", "b", "z"), node("LeakyRelu", "b", "y")], MIXED),
     "two-that-keep-halves": ([HALVES, SQRT, node("Relu", "b", "z"), node("LeakyRelu", "b", "y")], None),
-    "joined-inside": ([node("Sqrt", "x", "a"), node("Concat", "a x2", "b", axis=1), node("Relu", "b", "y")], MIXED),
+    "joined-inside": (
+        [node("Sqrt", "x", "a"), node("Concat", "a x2", "b", axis=1), node("Relu", "b", "y")],
+        MIXED,
+    ),
     "joined-at-the-edge": ([node("Sqrt", "x", "a"), node("Concat", "a x2", "y", axis=1)], None),
     "host-between": ([node("Sqrt", "x", "a"), node("Erf", "a", "b"), node("Mul", "b b", "y")], None),
-}  # fmt: skip
+}
 
 
 def of_widths(name: str) -> bytes:
@@ -47,17 +65,25 @@ def of_widths(name: str) -> bytes:
     read = {item for made in WIDTHS[name][0] for item in made.input}
     results = {item: (FLOAT, None) for made in WIDTHS[name][0] for item in made.output if item in ("y", "z")}
     constants = {
-        **SQUARE, "n": np.array([-1]), "m": np.array([2, 3]), "v": np.ones(4, np.float32), "h": np.float32(0.5),
-    }  # fmt: skip
+        **SQUARE,
+        "n": np.array([-1]),
+        "m": np.array([2, 3]),
+        "v": np.ones(4, np.float32),
+        "h": np.float32(0.5),
+    }
     inputs = IMAGE | (OTHER if "x2" in read else {})
-    return model(WIDTHS[name][0], inputs, results, {key: value for key, value in constants.items() if key in read})
+    return model(
+        WIDTHS[name][0], inputs, results, {key: value for key, value in constants.items() if key in read}
+    )
 
 
 @pytest.mark.parametrize("name", WIDTHS)
 def test_groups_where_full_floats_meet_halves_are_refused_on_v68(name: str) -> None:
     graph, rule = from_bytes(of_widths(name)).graph, WIDTHS[name][1]
     coverage = check(graph, choose("onnxruntime/qnn:sm8350"))
-    assert {item.rule for item in coverage.findings if item.effect == "rejected"} == ({rule} if rule else set())
+    assert {item.rule for item in coverage.findings if item.effect == "rejected"} == (
+        {rule} if rule else set()
+    )
     assert check(graph, choose("onnxruntime/qnn:sm8450")).verdict != "rejected"
 
 
@@ -80,7 +106,11 @@ MOD = [node("Mod", "a b", "m"), node("Equal", "m c", "d")]
 
 
 @pytest.mark.parametrize(
-    ("nodes", "refused"), [([*MOD, node("Not", "d", "y")], False), ([*MOD, node("Equal", "a c", "e"), node("And", "d e", "y")], True)]
+    ("nodes", "refused"),
+    [
+        ([*MOD, node("Not", "d", "y")], False),
+        ([*MOD, node("Equal", "a c", "e"), node("And", "d e", "y")], True),
+    ],
 )
 def test_what_is_compared_with_mod_cannot_go_to_and_on_v68(
     nodes: list[onnx.NodeProto], *, refused: bool, first_chip: Session, tmp_path: Path

@@ -33,7 +33,15 @@ class Rename(Rewrite[Operator]):
 
 
 def renaming(id: str, before: str, to: str, *answers: str, after: tuple[str, ...] = ()) -> Rename:
-    body = {"id": id, "title": id, "root": (before,), "before": before, "to": to, "answers": answers, "after": after}
+    body = {
+        "id": id,
+        "title": id,
+        "root": (before,),
+        "before": before,
+        "to": to,
+        "answers": answers,
+        "after": after,
+    }
     made = type(id, (Rename,), body)()
     assert isinstance(made, Rename)
     return made
@@ -59,7 +67,11 @@ def test_rewrites_that_undo_each_other_are_told_apart_from_those_that_settle() -
 
 
 def test_order_is_declared_and_checked() -> None:
-    a, b, c = renaming("a", "A", "B", after=("c",)), renaming("b", "A", "B"), renaming("c", "A", "B", after=("b",))
+    a, b, c = (
+        renaming("a", "A", "B", after=("c",)),
+        renaming("b", "A", "B"),
+        renaming("c", "A", "B", after=("b",)),
+    )
     assert [item.id for item in ordered([a, b, c])] == ["b", "c", "a"]
     with pytest.raises(GraphError, match="a circle"):
         ordered([renaming("a", "A", "B", after=("b",)), renaming("b", "A", "B", after=("a",))])
@@ -72,12 +84,16 @@ def test_every_rewrite_declares_itself() -> None:
     assert len({item.id for item in found}) == len(found)
     for item in found:
         assert item.id == item.id.lower().replace("_", "-") and len(item.title) > 20 and item.root
-        assert item.dialect in ("onnx", "tflite") and item.__doc__ and item.match.__doc__ and item.apply.__doc__
+        assert (
+            item.dialect in ("onnx", "tflite") and item.__doc__ and item.match.__doc__ and item.apply.__doc__
+        )
 
 
 def test_levels_and_names() -> None:
     safe, unsafe = allowed("onnx", "safe"), allowed("onnx", "unsafe")
-    assert {item.id for item in unsafe} - {item.id for item in safe} == {item.id for item in rewrites("onnx") if not item.parity.safe}
+    assert {item.id for item in unsafe} - {item.id for item in safe} == {
+        item.id for item in rewrites("onnx") if not item.parity.safe
+    }
     assert "erf-to-tanh" in {item.id for item in unsafe} - {item.id for item in safe}
     with pytest.raises(UsageError, match="safe, unsafe"):
         allowed("onnx", "reckless")
@@ -137,7 +153,9 @@ def test_a_step_whose_proof_fails_is_undone_and_not_tried_again() -> None:
         return Proof("failed", "3 of 24 elements are off")
 
     done = planned(made, [renaming("wrong", "ZEROS_LIKE", "COS", "ACL201")], prove)
-    assert not done.kept and all("the numbers changed: 3 of 24 elements are off" in step.reason for step in done.steps)
+    assert not done.kept and all(
+        "the numbers changed: 3 of 24 elements are off" in step.reason for step in done.steps
+    )
     assert types(made.graph) == ["ZEROS_LIKE", "ZEROS_LIKE"]
     assert len(calls) <= 3
 
@@ -155,7 +173,10 @@ def test_where_a_batch_fails_single_places_are_tried() -> None:
 
 def test_what_a_rewrite_makes_is_repaired_before_it_is_judged() -> None:
     made = model("ZEROS_LIKE")
-    first, second = renaming("first", "ZEROS_LIKE", "RANK", "ACL201"), renaming("second", "RANK", "COS", "ACL201")
+    first, second = (
+        renaming("first", "ZEROS_LIKE", "RANK", "ACL201"),
+        renaming("second", "RANK", "COS", "ACL201"),
+    )
     done = planned(made, [first, second])
     assert types(made.graph) in (["COS"], ["ZEROS_LIKE"])
     assert any(step.rewrite == "first" for step in done.steps)
@@ -183,7 +204,9 @@ def test_scores_are_compared_in_order() -> None:
     base = Score(0, 5, 2, 0, 3, 100.0, -50)
     assert replace(base, findings=4, partitions=9) < base < replace(base, refused=1, findings=0)
     assert objection_to(base, base) == "it does not improve the placement"
-    assert "fewer MACs" in objection_to(base, replace(base, findings=4, accelerated_macs=-40), guard_macs=True)
+    assert "fewer MACs" in objection_to(
+        base, replace(base, findings=4, accelerated_macs=-40), guard_macs=True
+    )
     assert objection_to(base, replace(base, findings=4, accelerated_macs=-40)) == ""
     assert objection_to(base, replace(base, findings=4)) == ""
     assert objection_to(replace(base, refused=1), replace(base, accelerated_macs=0), guard_macs=True) == ""
@@ -195,6 +218,8 @@ def test_notes_do_not_count_and_dropped_operators_count_last() -> None:
     chosen = choose("litert/gpu")
     coverage = check(model("NEG", "ZEROS_LIKE", "ABS"), chosen)
     found = score(coverage)
-    assert found.findings == 1 and found.dropped == sum(1 for item in coverage.findings if item.code.startswith("ACL6"))
+    assert found.findings == 1 and found.dropped == sum(
+        1 for item in coverage.findings if item.code.startswith("ACL6")
+    )
     quiet = replace(coverage, findings=tuple(replace(item, effect="note") for item in coverage.findings))
     assert score(quiet).findings == 0

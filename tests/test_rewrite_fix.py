@@ -1,4 +1,6 @@
-"""fix, end to end on the real runtimes: the placement before and after, the numbers, and what is left alone."""
+"""fix, end to end on the real runtimes: the placement before and after, the numbers, and what is left
+alone.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ HERE = {item.name for item in runtimes() if item.available}
 
 
 def needs(name: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(name not in HERE, reason=f"{name} is not here: accelint runtimes says what it needs")
+    return pytest.mark.skipif(
+        name not in HERE, reason=f"{name} is not here: accelint runtimes says what it needs"
+    )
 
 
 def saved(folder: Path, net: Net, *outputs: str) -> Path:
@@ -42,7 +46,9 @@ def placed(target: str, *paths: Path) -> list[tuple[int, int]]:
     with Session(target) as session:
         for path in paths:
             answer = session.ask(Request(path))
-            found.append((answer.counts.get("accelerator", 0), answer.counts.get("cpu", 0)) if answer.ok else (0, -1))
+            found.append(
+                (answer.counts.get("accelerator", 0), answer.counts.get("cpu", 0)) if answer.ok else (0, -1)
+            )
     return found
 
 
@@ -58,10 +64,19 @@ def troubled() -> tuple[Net, str]:
     back = [net.const(values, "int32") for values in ([0, -1, 0, 0], [1, -9, 6, 8], [1, -1, 1, 1])]
     turned = net.op("STRIDED_SLICE", [slope, *back], (1, 8, 6, 8))
     norm = net.op("L2_NORMALIZATION", [turned], (1, 8, 6, 8))
-    six = net.op("RESHAPE", [norm, net.const([1, 2, 4, 3, 2, 8], "int32")], (1, 2, 4, 3, 2, 8), new_shape=(1, 2, 4, 3, 2, 8))
+    six = net.op(
+        "RESHAPE",
+        [norm, net.const([1, 2, 4, 3, 2, 8], "int32")],
+        (1, 2, 4, 3, 2, 8),
+        new_shape=(1, 2, 4, 3, 2, 8),
+    )
     windows = net.op("TRANSPOSE", [six, net.const([0, 1, 3, 2, 4, 5], "int32")], (1, 2, 3, 4, 2, 8))
     flat = net.op("RESHAPE", [windows, net.const([6, 64], "int32")], (6, 64), new_shape=(6, 64))
-    dense = net.op("FULLY_CONNECTED", [flat, net.const(rng.normal(size=(5, 64)) / 8), net.const(rng.normal(size=5))], (6, 5))
+    dense = net.op(
+        "FULLY_CONNECTED",
+        [flat, net.const(rng.normal(size=(5, 64)) / 8), net.const(rng.normal(size=5))],
+        (6, 5),
+    )
     return net, net.op("LOG_SOFTMAX", [dense], (6, 5))
 
 
@@ -71,7 +86,13 @@ def test_a_troubled_model_runs_on_the_gpu_in_whole(tmp_path: Path) -> None:
     path = saved(tmp_path, net, output)
     result, out = fixed(path, "litert/gpu")
     kept = {step.rewrite for step in result.kept}
-    assert kept >= {"prelu-per-channel", "plain-strided-slice", "l2-normalization-parts", "transpose-on-views", "log-softmax-parts"}
+    assert kept >= {
+        "prelu-per-channel",
+        "plain-strided-slice",
+        "l2-normalization-parts",
+        "transpose-on-views",
+        "log-softmax-parts",
+    }
     assert all(step.proof is not None and step.proof.status == "proved" for step in result.kept)
     assert result.before.verdict == "partial" and result.after.verdict == "full"
     before, after = placed("litert/gpu", path, out)
@@ -101,7 +122,12 @@ def test_operators_that_the_htp_lacks_are_replaced(tmp_path: Path) -> None:
     }""")
     )
     result, out = fixed(path, "onnxruntime/qnn:sm8650")
-    assert {step.rewrite for step in result.kept} == {"einsum-to-matmul", "cumsum-to-matmul", "softsign-parts", "reduce-parts"}
+    assert {step.rewrite for step in result.kept} == {
+        "einsum-to-matmul",
+        "cumsum-to-matmul",
+        "softsign-parts",
+        "reduce-parts",
+    }
     assert result.after.verdict == "full"
     before, after = placed("onnxruntime/qnn:sm8650", path, out)
     assert before == (0, 4) and after[1] == 0
@@ -113,13 +139,19 @@ def test_a_frozen_keras_style_model_is_accepted_where_it_was_refused(tmp_path: P
     x = net.input("x", (None, 4, 6))
     shape = net.op("SHAPE", [x], (3,), "int32", out_type="INT32")
     one = net.const([1], "int32")
-    batch = net.op("STRIDED_SLICE", [shape, net.const([0], "int32"), one, one], (), "int32", shrink_axis_mask=1)
+    batch = net.op(
+        "STRIDED_SLICE", [shape, net.const([0], "int32"), one, one], (), "int32", shrink_axis_mask=1
+    )
     target = net.op("PACK", [batch, net.const(np.int32(24), "int32")], (2,), "int32", values_count=2)
     flat = net.op("RESHAPE", [x, target], (None, 24))
     path = saved(tmp_path, net, net.op("NEG", [flat], (None, 24)))
     result, _ = fixed(path, "litert/gpu", "batch=3")
     assert [op.type for op in result.model.graph.ops()] == ["RESHAPE", "NEG"]
-    assert result.steps[0].rewrite == "freeze" and result.steps[0].proof is not None and result.steps[0].proof.status == "proved"
+    assert (
+        result.steps[0].rewrite == "freeze"
+        and result.steps[0].proof is not None
+        and result.steps[0].proof.status == "proved"
+    )
     assert result.after.verdict == "full"
     assert "-input x: float32[?,4,6]" in result.diff and "+input x: float32[3,4,6]" in result.diff
 
@@ -167,7 +199,9 @@ def test_the_proof_sees_a_wrong_model(tmp_path: Path) -> None:
 
 def test_a_model_that_the_reference_cannot_run_is_said(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
-    data: Any = onnx_bytes("g (float[2,3] x) => (float[2,3] y) { y = com.microsoft.NoSuchOperator(x) }", checked=False)
+    data: Any = onnx_bytes(
+        "g (float[2,3] x) => (float[2,3] y) { y = com.microsoft.NoSuchOperator(x) }", checked=False
+    )
     path.write_bytes(data)
     with Reference(load(path)) as prove:
         proof = prove(Parity.BIT_EXACT)

@@ -61,21 +61,26 @@ def test_a_shape_chain_folds_in_every_operator_set(opset: int) -> None:
         ("c = Concat<axis=0>(x) m = Max(c) y = Relu(m)", ["Relu"]),
         ("r = Relu(x) y = Identity(r)", ["Relu"]),
         ("y = Identity(x)", ["Identity"]),
-        ("r = RandomNormalLike<seed=1.0>(half) m = Mul(r, zerof) y = Add(x, m)", ["RandomNormalLike", "Mul", "Add"]),
+        (
+            "r = RandomNormalLike<seed=1.0>(half) m = Mul(r, zerof) y = Add(x, m)",
+            ["RandomNormalLike", "Mul", "Add"],
+        ),
         ("d = Neg(x) y = Relu(x)", ["Relu"]),
         ("e = Exp(half) y = Mul(x, e)", ["Exp", "Mul"]),
     ],
 )
 def test_what_is_left(body: str, left: list[str]) -> None:
     text = f"""
-    g (float[3,4] x) => (float[3,4] y) <int64 zero={{0}}, int64 one={{1}}, int64 four={{4}}, int64[2] shape={{3,4}},
+    g (float[3,4] x) => (float[3,4] y) <int64 zero={{0}}, int64 one={{1}}, int64 four={{4}}, int64[2]
+    shape={{3,4}},
       float[1,1] half={{0.3}}, float zerof={{0.0}}, float[3,4] ones> {{ {body} }}"""
     assert tidied(text)[0] == left
 
 
 def test_the_known_part_of_a_dynamic_shape_folds() -> None:
     text = """
-    g (float[N, 3, 4] x) => (float[N, 12] y) <int64[2] last={1,-1}, int64 axis={0}, int64[1] m={-1}, int64[1] zero={0}, int64[1] one={1}> {
+    g (float[N, 3, 4] x) => (float[N, 12] y) <int64[2] last={1,-1}, int64 axis={0}, int64[1] m={-1},
+    int64[1] zero={0}, int64[1] one={1}> {
       s = Shape(x)
       l = Gather<axis=0>(s, last)
       p = ReduceProd<keepdims=1>(l)
@@ -90,7 +95,10 @@ def test_the_known_part_of_a_dynamic_shape_folds() -> None:
 
 def test_what_would_bloat_the_file_stays() -> None:
     side = 1 + int((GROWTH / 4) ** 0.5)
-    text = f"g (float[1] x) => (float[{side},{side}] y) <int64[2] s={{{side},{side}}}> {{ c = ConstantOfShape(s) y = Add(x, c) }}"
+    text = (
+        f"g (float[1] x) => (float[{side},{side}] y) <int64[2] s={{{side},{side}}}> {{ c = "
+        f"ConstantOfShape(s) y = Add(x, c) }}"
+    )
     assert tidied(text)[0] == ["ConstantOfShape", "Add"]
 
 
@@ -98,13 +106,16 @@ def test_training_dropout_and_a_read_mask_stay() -> None:
     text = "g (float[4] x) => (float[4] y, bool[4] m) <float r={0.5}> { y, m = Dropout(x, r) }"
     graph = onnx_model(text).graph
     assert tidy(graph, rewrites("onnx")) == {}
-    training = "g (float[4] x) => (float[4] z) <float r={0.5}, bool t={1}> { y = Dropout(x, r, t) z = Relu(y) }"
+    training = (
+        "g (float[4] x) => (float[4] z) <float r={0.5}, bool t={1}> { y = Dropout(x, r, t) z = Relu(y) }"
+    )
     graph = onnx_model(training).graph
     assert tidy(graph, rewrites("onnx")) == {}
 
 
 def test_dequantize_and_quantize_of_constants_stay() -> None:
-    text = """g (float[2] x) => (float[2] y) <float s={0.5}, int8 z={0}, int8[2] w={1,2}> { d = DequantizeLinear(w, s, z) y = Add(x, d) }"""
+    text = """g (float[2] x) => (float[2] y) <float s={0.5}, int8 z={0}, int8[2] w={1,2}> { d =
+    DequantizeLinear(w, s, z) y = Add(x, d) }"""
     assert tidied(text)[0] == ["DequantizeLinear", "Add"]
 
 
@@ -113,7 +124,8 @@ def test_a_constant_if_becomes_its_branch(taken: bool) -> None:
     text = f"""
     g (float[3] x) => (float[3] z) <bool c={{{int(taken)}}}> {{
       r = Relu(x)
-      y = If (c) <then_branch = t () => (float[3] a) {{ r2 = Neg(r) a = Exp(r2) }}, else_branch = e () => (float[3] b) {{ b = Sqrt(r) }}>
+      y = If (c) <then_branch = t () => (float[3] a) {{ r2 = Neg(r) a = Exp(r2) }}, else_branch = e () =>
+      (float[3] b) {{ b = Sqrt(r) }}>
       z = Abs(y)
     }}"""
     types, edits = tidied(text)
@@ -143,20 +155,36 @@ def test_an_evaluation_that_fails_is_a_miss_and_changes_nothing() -> None:
     assert len(graph) == 2
 
 
-@pytest.mark.parametrize("type", [name for name in EXACT if name not in ("CastLike", "Clip", "Mod", "Cast", "BitShift")])
+@pytest.mark.parametrize(
+    "type", [name for name in EXACT if name not in ("CastLike", "Clip", "Mod", "Cast", "BitShift")]
+)
 def test_every_folded_kind_gives_what_the_runtime_gives(type: str) -> None:
-    """One or two constants of each kind that the operator takes, folded, against ONNX Runtime computing them."""
-    schema = onnx.defs.get_schema(type, 17) if not type.startswith("Bitwise") else onnx.defs.get_schema(type, 18)
+    """One or two constants of each kind that the operator takes, folded, against ONNX Runtime computing
+    them.
+    """
+    schema = (
+        onnx.defs.get_schema(type, 17) if not type.startswith("Bitwise") else onnx.defs.get_schema(type, 18)
+    )
     kinds = {name for constraint in schema.type_constraints for name in constraint.allowed_type_strs}
-    kind = next(name for name in ("tensor(float)", "tensor(int32)", "tensor(bool)") if any(name in item for item in kinds)
-                and name in {str(t) for t in schema.inputs[0].types})  # fmt: skip
+    kind = next(
+        name
+        for name in ("tensor(float)", "tensor(int32)", "tensor(bool)")
+        if any(name in item for item in kinds) and name in {str(t) for t in schema.inputs[0].types}
+    )
     rng = np.random.default_rng(3)
-    floats, whole = rng.normal(size=(3, 4)).astype(np.float32) * 3, rng.integers(-9, 9, (3, 4)).astype(np.int32)
+    floats, whole = (
+        rng.normal(size=(3, 4)).astype(np.float32) * 3,
+        rng.integers(-9, 9, (3, 4)).astype(np.int32),
+    )
     values = {"tensor(float)": floats, "tensor(int32)": whole,
               "tensor(bool)": rng.integers(0, 2, (3, 4)).astype(bool)}  # fmt: skip
     count = max(schema.min_input, 1)
     names = ["a", "b", "c"][:count]
-    result = onnx.shape_inference.infer_shapes(_single(type, names, values[kind], kind)).graph.value_info[0].type.tensor_type.elem_type
+    result = (
+        onnx.shape_inference.infer_shapes(_single(type, names, values[kind], kind))
+        .graph.value_info[0]
+        .type.tensor_type.elem_type
+    )
     model_text = _single(type, names, values[kind], kind, result)
     data = model_text.SerializeToString()
     from accelint.analyzer.formats.onnx.reader import from_bytes
@@ -169,9 +197,16 @@ def test_every_folded_kind_gives_what_the_runtime_gives(type: str) -> None:
 
 def _single(type: str, names: list[str], value: np.ndarray, kind: str, result: int = 0) -> onnx.ModelProto:
     helper = onnx.helper
-    initializers = [onnx.numpy_helper.from_array(value if index == 0 else np.roll(value, index), name) for index, name in enumerate(names)]
+    initializers = [
+        onnx.numpy_helper.from_array(value if index == 0 else np.roll(value, index), name)
+        for index, name in enumerate(names)
+    ]
     nodes = [helper.make_node(type, names, ["r"]), helper.make_node("Identity", ["r"], ["y"])]
-    outputs = [helper.make_tensor_value_info("y", result, None)] if result else [helper.make_empty_tensor_value_info("y")]
+    outputs = (
+        [helper.make_tensor_value_info("y", result, None)]
+        if result
+        else [helper.make_empty_tensor_value_info("y")]
+    )
     graph = helper.make_graph(nodes, "g", [], outputs, initializers)
     opset = 18 if type.startswith("Bitwise") else 17
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

@@ -1,4 +1,6 @@
-"""Freezing ONNX shapes: symbols, input shapes, the batch; what folds away; what is refused, with nothing changed."""
+"""Freezing ONNX shapes: symbols, input shapes, the batch; what folds away; what is refused, with nothing
+changed.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,9 @@ def frozen(text: str, *sizes: str) -> tuple[Frozen, bytes, object]:
     return done, data, model
 
 
-@pytest.mark.parametrize("sizes", [("batch=2", "seq=5"), ("x=2x5x8",), ("seq=5", "batch=2", "mask=2x5"), ("x=2x?x8", "mask=?x5")])
+@pytest.mark.parametrize(
+    "sizes", [("batch=2", "seq=5"), ("x=2x5x8",), ("seq=5", "batch=2", "mask=2x5"), ("x=2x?x8", "mask=?x5")]
+)
 def test_a_block_becomes_static_and_keeps_every_bit(sizes: tuple[str, ...]) -> None:
     done, data, model = frozen(ATTENTION, *sizes)
     graph = model.graph  # type: ignore[attr-defined]
@@ -91,7 +95,12 @@ def test_what_contradicts_the_model_is_refused_before_anything_changes(sizes: li
 
 def test_batch_without_an_unknown_leading_dimension_says_what_the_inputs_are() -> None:
     with pytest.raises(UsageError, match=r"no input has an unknown leading dimension: x 2x3"):
-        freeze(onnx_model("g (float[2,3] x) => (float[2,3] y) { y = Relu(x) }"), ["batch=1"], infer_onnx, lambda graph: {})
+        freeze(
+            onnx_model("g (float[2,3] x) => (float[2,3] y) { y = Relu(x) }"),
+            ["batch=1"],
+            infer_onnx,
+            lambda graph: {},
+        )
 
 
 def test_sizes_are_read_with_x_or_comma_and_names_may_hold_an_equals_sign() -> None:
@@ -103,7 +112,8 @@ def test_sizes_are_read_with_x_or_comma_and_names_may_hold_an_equals_sign() -> N
 def test_symbols_in_bodies_are_frozen_too() -> None:
     text = """
     g (bool c, float[N, 3] x) => (float[N, 3] y) {
-      y = If (c) <then_branch = t () => (float[N, 3] a) { a = Relu(x) }, else_branch = e () => (float[N, 3] b) { b = Neg(x) }>
+      y = If (c) <then_branch = t () => (float[N, 3] a) { a = Relu(x) }, else_branch = e () => (float[N, 3]
+      b) { b = Neg(x) }>
     }"""
     _, data, model = frozen(text, "N=4")
     bodies = [body for op in model.graph.ops() for body in op.graphs.values()]  # type: ignore[attr-defined]
@@ -115,7 +125,8 @@ def test_symbols_in_bodies_are_frozen_too() -> None:
 
 def test_a_frozen_resize_and_pool_stack_is_inferred_to_the_end() -> None:
     text = """
-    g (float[N, 2, H, W] x) => (float[N, C, H2, W2] y) <float[4] scales={1.0, 1.0, 2.0, 2.0}, float[4,2,3,3] w>
+    g (float[N, 2, H, W] x) => (float[N, C, H2, W2] y) <float[4] scales={1.0, 1.0, 2.0, 2.0}, float[4,2,3,3]
+    w>
     {
       c = Conv<kernel_shape=[3,3], pads=[1,1,1,1]>(x, w)
       p = MaxPool<kernel_shape=[2,2], strides=[2,2]>(c)

@@ -1,4 +1,6 @@
-"""Every ONNX rewrite: it settles, keeps the graph valid and its interface, and keeps its promise on ONNX Runtime."""
+"""Every ONNX rewrite: it settles, keeps the graph valid and its interface, and keeps its promise on ONNX
+Runtime.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ def content(case: Any, *, checked: bool = True) -> bytes:
 
 def interface(model: Any) -> list[tuple[str, str, object]]:
     graph = model.graph
-    return [(name, graph.tensor(name).dtype, graph.tensor(name).shape) for name in (*graph.inputs, *graph.outputs)]
+    return [
+        (name, graph.tensor(name).dtype, graph.tensor(name).shape) for name in (*graph.inputs, *graph.outputs)
+    ]
 
 
 def agrees(before: bytes, after: Any, promise: str) -> None:
@@ -36,7 +40,9 @@ def agrees(before: bytes, after: Any, promise: str) -> None:
     names = [item.name for item in reference.get_outputs()]
     for seed, boundary in ((1, False), (2, False), (3, True)):
         feeds = feeds_of(reference, seed, {"N": 4}, boundary=boundary)
-        expected, found = (dict(zip(names, session.run(None, feeds), strict=True)) for session in (reference, changed))
+        expected, found = (
+            dict(zip(names, session.run(None, feeds), strict=True)) for session in (reference, changed)
+        )
         precision = "fp16" if any(array.dtype == "float16" for array in expected.values()) else "fp32"
         result = compare(expected, found, promise, precision)
         assert result.agrees, (boundary, result.problems)
@@ -84,7 +90,11 @@ def test_what_is_made_has_few_dimensions(id: str) -> None:
         run(graph, [rewrite(id)])
         for op in graph.ops():
             if op.type != "Reshape":
-                assert all(len(tensor.shape or ()) <= 4 for tensor in (*graph.input_tensors(op), *graph.output_tensors(op)) if tensor)
+                assert all(
+                    len(tensor.shape or ()) <= 4
+                    for tensor in (*graph.input_tensors(op), *graph.output_tensors(op))
+                    if tensor
+                )
 
 
 def test_erf_by_tanh_is_as_close_as_its_title_says() -> None:

@@ -26,7 +26,9 @@ def test_the_steps_are_the_permutation(case: tuple[tuple[int, ...], list[int]]) 
 
 @given(SHAPES)
 @settings(max_examples=200, deadline=None, derandomize=True)
-def test_merging_keeps_the_permutation_and_cannot_be_repeated(case: tuple[tuple[int, ...], list[int]]) -> None:
+def test_merging_keeps_the_permutation_and_cannot_be_repeated(
+    case: tuple[tuple[int, ...], list[int]],
+) -> None:
     shape, perm = case
     view, order = merged(shape, perm)
     data = np.arange(np.prod(shape)).reshape(shape)

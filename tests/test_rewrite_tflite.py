@@ -1,4 +1,6 @@
-"""Every TFLite rewrite: it settles, keeps the graph valid and its interface, and keeps its promise on LiteRT's own kernels."""
+"""Every TFLite rewrite: it settles, keeps the graph valid and its interface, and keeps its promise on
+LiteRT's own kernels.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,16 @@ def built(build: Any) -> Any:
 
 def interface(model: Any) -> list[tuple[str, str, object]]:
     graph = model.graph
-    return [(name, graph.tensor(name).dtype, graph.tensor(name).shape) for name in (*graph.inputs, *graph.outputs)]
+    return [
+        (name, graph.tensor(name).dtype, graph.tensor(name).shape) for name in (*graph.inputs, *graph.outputs)
+    ]
 
 
 def agrees(before: Any, after: Any, promise: str) -> None:
     reference, changed = LiteRT(before), LiteRT(after)
-    whole = any(item["dtype"].__name__.startswith("int") for item in reference.interpreter.get_input_details())
+    whole = any(
+        item["dtype"].__name__.startswith("int") for item in reference.interpreter.get_input_details()
+    )
     for seed, boundary in ((1, False), (2, False), (3, True)):
         feeds = reference.feeds(seed, boundary=boundary, low=0 if whole else -4, high=1 if whole else 4)
         expected, found = reference.run(feeds), changed.run(feeds)
@@ -87,7 +93,11 @@ def test_a_scalar_result_is_left_alone() -> None:
 def test_shapes_that_are_computed_are_not_believed(id: str, type: str, after: tuple[int, ...]) -> None:
     """The file states a size for them, and the model may run with another."""
     net = Net()
-    x = net.op("EXPAND_DIMS", [net.input("x", (3,)), net.const(0, "int32")], (1, 3)) if type == "BROADCAST_TO" else net.input("x", (2, 3))
+    x = (
+        net.op("EXPAND_DIMS", [net.input("x", (3,)), net.const(0, "int32")], (1, 3))
+        if type == "BROADCAST_TO"
+        else net.input("x", (2, 3))
+    )
     if id == "merge-reshapes":
         x = net.op("RESHAPE", [x, net.const([6], "int32")], (6,))
     shape = net.input("shape", () if type == "EXPAND_DIMS" else (2,), "int32")
@@ -101,14 +111,20 @@ def test_every_rewrite_has_cases() -> None:
     assert set(IDS) == set(APPLIES) == set(MISSES)
 
 
-@pytest.mark.parametrize("id", [item.id for item in rewrites("tflite") if item.id in ("transpose-on-views", "merge-dimensions")])
+@pytest.mark.parametrize(
+    "id", [item.id for item in rewrites("tflite") if item.id in ("transpose-on-views", "merge-dimensions")]
+)
 def test_what_is_made_has_few_dimensions(id: str) -> None:
     for build in APPLIES[id].values():
         graph = built(build).graph
         run(graph, [rewrite(id)])
         for op in graph.ops():
             if op.type != "RESHAPE":
-                assert all(len(tensor.shape or ()) <= 4 for tensor in (*graph.input_tensors(op), *graph.output_tensors(op)) if tensor)
+                assert all(
+                    len(tensor.shape or ()) <= 4
+                    for tensor in (*graph.input_tensors(op), *graph.output_tensors(op))
+                    if tensor
+                )
 
 
 def test_a_pixel_shuffle_ends_without_six_dimensions() -> None:

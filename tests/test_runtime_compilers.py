@@ -1,4 +1,6 @@
-"""Compilers and runtimes with environments of their own: what is here is asked through real files, what is not says how to get it."""
+"""Compilers and runtimes with environments of their own: what is here is asked through real files, what is
+not says how to get it.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,9 @@ def quantized(path: Path, kinds: list[str], names: list[str]) -> Path:
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromPackedBuf(tflite.chain(path, kinds, shape=(1, 8, 8, 16), dtype=tflite.I8).read_bytes(), 0)
+    model = schema.ModelT.InitFromPackedBuf(
+        tflite.chain(path, kinds, shape=(1, 8, 8, 16), dtype=tflite.I8).read_bytes(), 0
+    )
     for tensor, name in zip(model.subgraphs[0].tensors, names, strict=True):
         tensor.name = name
         tensor.quantization = schema.QuantizationParametersT()
@@ -70,7 +74,9 @@ class TestVela:
 
     def test_bodies_of_a_loop(self, tmp_path: Path) -> None:
         answer = ask("litert/ethos-u:u55", tflite.loop(tmp_path / "m.tflite"))
-        assert {item.id: item.device for item in answer.placement} == dict.fromkeys(["main/0", "sg1/0", "sg2/0", "sg2/1", "sg2/2"], "cpu")
+        assert {item.id: item.device for item in answer.placement} == dict.fromkeys(
+            ["main/0", "sg1/0", "sg2/0", "sg2/1", "sg2/2"], "cpu"
+        )
 
     def test_floating_point_is_left_to_the_cpu(self, tmp_path: Path) -> None:
         answer = ask("litert/ethos-u:u55", tflite.chain(tmp_path / "m.tflite", ["ABS", "TANH"]))
@@ -86,7 +92,8 @@ class TestVela:
 
 def test_velas_words_are_read_per_operator() -> None:
     printed = (
-        "noise\nWarning (supported operators) operator: ADD, ofm: 'a 'quoted' name'\nReason: first\nmore of it\n\nother noise\n"
+        "noise\nWarning (supported operators) operator: ADD, ofm: 'a 'quoted' name'\nReason: "
+        "first\nmore of it\n\nother noise\n"
         "Warning (tflite semantic) operator: ADD, ofm: 'a 'quoted' name'\nReason: second\n"
     )
     assert reasons(printed) == {"a 'quoted' name": "first more of it / second"}
@@ -142,7 +149,9 @@ def test_webgpu_tells_every_node_by_its_profiler(tmp_path: Path) -> None:
 @pytest.mark.vulkan
 def test_webgpu_computes(tmp_path: Path) -> None:
     model = onnx_model(tmp_path / "m.onnx")
-    feed = tensors.write(tmp_path / "in.npz", {"x": np.random.default_rng(0).normal(size=(1, 3, 7, 7)).astype(np.float32)})
+    feed = tensors.write(
+        tmp_path / "in.npz", {"x": np.random.default_rng(0).normal(size=(1, 3, 7, 7)).astype(np.float32)}
+    )
     found = []
     for name in ("onnxruntime/cpu", "onnxruntime/webgpu"):
         with Session(name, timeout=120) as session:
@@ -155,20 +164,36 @@ def test_webgpu_computes(tmp_path: Path) -> None:
 def test_where_to_cut_is_an_input_that_can_be_cut_at(tmp_path: Path) -> None:
     """The kernel aborts at a step of 0, which random integers may be."""
     info = helper.make_tensor_value_info
-    inputs = [info("x", 1, [20, 10, 5]), *(info(name, 7, [2]) for name in ("starts", "ends", "axes", "steps"))]
-    graph = helper.make_graph([helper.make_node("Slice", [item.name for item in inputs], ["y"])], "g", inputs, [info("y", 1, None)])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10), tmp_path / "m.onnx")
+    inputs = [
+        info("x", 1, [20, 10, 5]),
+        *(info(name, 7, [2]) for name in ("starts", "ends", "axes", "steps")),
+    ]
+    graph = helper.make_graph(
+        [helper.make_node("Slice", [item.name for item in inputs], ["y"])], "g", inputs, [info("y", 1, None)]
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=10),
+        tmp_path / "m.onnx",
+    )
     assert devices(ask("onnxruntime/webgpu", tmp_path / "m.onnx")) == ["accelerator"]
 
 
 @needs("onnxruntime/webgpu")
 @pytest.mark.vulkan
 def test_half_precision_that_the_device_lacks_is_no_refusal(tmp_path: Path) -> None:
-    """SwiftShader has no float16: the session ends while weights are put in order, which says nothing about other devices."""
+    """SwiftShader has no float16: the session ends while weights are put in order, which says nothing about
+    other devices.
+    """
     weights = onnx.numpy_helper.from_array(np.ones((4, 3, 3, 3), np.float16), "w")
-    inputs, outputs = [helper.make_tensor_value_info("x", 10, [1, 3, 8, 8])], [helper.make_tensor_value_info("y", 10, [1, 4, 6, 6])]
+    inputs, outputs = (
+        [helper.make_tensor_value_info("x", 10, [1, 3, 8, 8])],
+        [helper.make_tensor_value_info("y", 10, [1, 4, 6, 6])],
+    )
     graph = helper.make_graph([helper.make_node("Conv", ["x", "w"], ["y"])], "g", inputs, outputs, [weights])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), tmp_path / "m.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9),
+        tmp_path / "m.onnx",
+    )
     with Session("onnxruntime/webgpu", timeout=120) as session:
         answer = session.ask(Request(tmp_path / "m.onnx"))
     assert answer.ok or (answer.status == "failed" and "float16" in answer.reason)
@@ -181,7 +206,10 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def offer(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
-    every = tuple(dataclasses.replace(item, isolated=packages) if item.name == "onnxruntime/openvino" else item for item in catalog.every())
+    every = tuple(
+        dataclasses.replace(item, isolated=packages) if item.name == "onnxruntime/openvino" else item
+        for item in catalog.every()
+    )
     monkeypatch.setattr(catalog, "every", lambda: every)
 
 
@@ -189,8 +217,13 @@ def wheel(folder: Path, name: str, version: str) -> Path:
     stem = f"{name.replace('-', '_')}-{version}"
     path = folder / f"{stem}-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        archive.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(
+            f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+        archive.writestr(
+            f"{stem}.dist-info/WHEEL",
+            "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        )
         archive.writestr(f"{stem}.dist-info/RECORD", "")
         archive.writestr("onnxruntime_standin.py", "")
     return path
@@ -212,7 +245,9 @@ def test_an_environment_is_built_told_of_and_removed(cache: Path, monkeypatch: p
     assert not catalog.info(runtime).available
 
 
-def test_an_environment_that_cannot_be_built_leaves_nothing(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_that_cannot_be_built_leaves_nothing(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     offer(monkeypatch, "--no-index", f"--find-links={cache}", "no-such-package==1.0")
     with pytest.raises(RuntimeFailure, match="no-such-package"):
         environments.add("onnxruntime/openvino")

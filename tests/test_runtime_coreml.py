@@ -1,4 +1,6 @@
-"""Core ML's worker on plans recorded in coremltools' own data classes. Nothing here ran on Core ML: that takes a Mac."""
+"""Core ML's worker on plans recorded in coremltools' own data classes. Nothing here ran on Core ML: that
+takes a Mac.
+"""
 
 from __future__ import annotations
 
@@ -48,15 +50,24 @@ def device(kind: str) -> Any:
 
 
 def program(spec: Any) -> Any:
-    """The structure of a program as Core ML gives it for the compiled model, constants included, types with their opset."""
+    """The structure of a program as Core ML gives it for the compiled model, constants included, types with
+    their opset.
+    """
     from coremltools.models import compute_plan as cp
 
     def block(stored: Any) -> Any:
-        return cp.MLModelStructureProgramBlock([], [operation(item) for item in stored.operations], list(stored.outputs))
+        return cp.MLModelStructureProgramBlock(
+            [], [operation(item) for item in stored.operations], list(stored.outputs)
+        )
 
     def operation(stored: Any) -> Any:
-        outputs = [cp.MLModelStructureProgramNamedValueType(item.name, cp.MLModelStructureProgramValueType()) for item in stored.outputs]
-        return cp.MLModelStructureProgramOperation({}, f"ios16.{stored.type}", outputs, [block(item) for item in stored.blocks], None)
+        outputs = [
+            cp.MLModelStructureProgramNamedValueType(item.name, cp.MLModelStructureProgramValueType())
+            for item in stored.outputs
+        ]
+        return cp.MLModelStructureProgramOperation(
+            {}, f"ios16.{stored.type}", outputs, [block(item) for item in stored.blocks], None
+        )
 
     functions = {
         name: cp.MLModelStructureProgramFunction([], block(next(iter(item.block_specializations.values()))))
@@ -92,9 +103,13 @@ def test_a_program_is_mapped_to_the_operators_that_the_reader_gives() -> None:
     found = placed(list(stored(spec)), list(planned(RecordedPlan(program(spec), usages))), "NeuralEngine")
     assert [item.id for item in found] == [op.id for _, op in load(path).operators()]
     assert {item.name: item.device for item in found} == {
-        "stem": "accelerator", "relu_0": "accelerator", "pool": "cpu", "reshape_0": "cpu", "head": "accelerator",
+        "stem": "accelerator",
+        "relu_0": "accelerator",
+        "pool": "cpu",
+        "reshape_0": "cpu",
+        "head": "accelerator",
         "probabilities": "unknown",
-    }  # fmt: skip
+    }
     reasons = {item.name: item.reason for item in found}
     assert reasons["pool"] == "Core ML prefers CPU; only CPU, GPU can run it"
     assert reasons["reshape_0"] == "Core ML prefers GPU; could run there too"
@@ -105,7 +120,9 @@ def test_nested_blocks_have_the_readers_ids() -> None:
 
     path = FIXTURES / "control_flow.mlpackage"
     spec = spec_of(path)
-    found = placed(list(stored(spec)), list(planned(RecordedPlan(program(spec), {"mul_1": ANE}))), "NeuralEngine")
+    found = placed(
+        list(stored(spec)), list(planned(RecordedPlan(program(spec), {"mul_1": ANE}))), "NeuralEngine"
+    )
     assert {item.id for item in found} == {op.id for _, op in load(path).operators()}
     assert [item.id for item in found if item.device == "accelerator"] == ["main/1/body/4/true/1"]
 
@@ -117,10 +134,14 @@ def test_layers_of_a_neural_network() -> None:
     path = FIXTURES / "network.mlmodel"
     spec = spec_of(path)
     layers = [
-        cp.MLModelStructureNeuralNetworkLayer(item.name, item.WhichOneof("layer"), list(item.input), list(item.output), None)
+        cp.MLModelStructureNeuralNetworkLayer(
+            item.name, item.WhichOneof("layer"), list(item.input), list(item.output), None
+        )
         for item in spec.neuralNetworkClassifier.layers or spec.neuralNetwork.layers
     ]
-    structure = cp.MLModelStructure(cp.MLModelStructureNeuralNetwork([item for item in layers if item.name != "act"]), None, None)
+    structure = cp.MLModelStructure(
+        cp.MLModelStructureNeuralNetwork([item for item in layers if item.name != "act"]), None, None
+    )
     usages = {item.output_names[0]: ANE for item in layers}
     found = placed(list(stored(spec)), list(planned(RecordedPlan(structure, usages))), "NeuralEngine")
     assert [item.id for item in found] == [op.id for _, op in load(path).operators()]

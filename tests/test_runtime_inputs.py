@@ -25,10 +25,16 @@ def gather_model(path: Path, rows: int, dtype: int = onnx.TensorProto.INT64) -> 
     ]  # fmt: skip
     table = np.arange(rows * 2, dtype=np.float32).reshape(rows, 2)
     graph = helper.make_graph(
-        nodes, "g", [info("ids", dtype, ["batch", 64]), info("x", 1, [3, "n"]), info("mask", onnx.TensorProto.BOOL, [3, 1])],
+        nodes,
+        "g",
+        [
+            info("ids", dtype, ["batch", 64]),
+            info("x", 1, [3, "n"]),
+            info("mask", onnx.TensorProto.BOOL, [3, 1]),
+        ],
         [info("g", 1, None), info("y", 1, None)],
         [numpy_helper.from_array(table, "table"), numpy_helper.from_array(np.array([0]), "axes")],
-    )  # fmt: skip
+    )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
     return path
 
@@ -79,14 +85,33 @@ def test_the_runtime_takes_what_is_drawn(tmp_path: Path) -> None:
     graph = load(model).graph
     with Session("onnxruntime/cpu", timeout=60) as session:
         for boundary in (False, True):
-            feed = tensors.write(tmp_path / "in.npz", inputs.for_graph(graph, boundary=boundary, sizes={"n": 4}))
+            feed = tensors.write(
+                tmp_path / "in.npz", inputs.for_graph(graph, boundary=boundary, sizes={"n": 4})
+            )
             assert session.ask(Request(model, feed, outputs=True)).ok
         wrong = {**tensors.read(feed), "ids": np.full((1, 64), 5, np.int32)}
-        assert session.ask(Request(model, tensors.write(tmp_path / "in.npz", wrong), outputs=True)).status == "failed"
+        assert (
+            session.ask(Request(model, tensors.write(tmp_path / "in.npz", wrong), outputs=True)).status
+            == "failed"
+        )
 
 
 @pytest.mark.parametrize(
-    "dtype", ["bool", "int8", "uint8", "int16", "int32", "int64", "uint32", "float16", "float32", "float64", "complex64", "string"]
+    "dtype",
+    [
+        "bool",
+        "int8",
+        "uint8",
+        "int16",
+        "int32",
+        "int64",
+        "uint32",
+        "float16",
+        "float32",
+        "float64",
+        "complex64",
+        "string",
+    ],
 )
 def test_every_dtype(dtype: str) -> None:
     found = inputs.draw("x", dtype, (64, 4))
@@ -102,9 +127,14 @@ def inputs_graph(tmp_path: Path, **shapes: list[int | str]) -> Graph:
     info = helper.make_tensor_value_info
     graph = helper.make_graph(
         [helper.make_node("Identity", [name], [f"{name}_out"]) for name in shapes],
-        "g", [info(name, 1, shape) for name, shape in shapes.items()], [info(f"{name}_out", 1, None) for name in shapes],
-    )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), tmp_path / "i.onnx")
+        "g",
+        [info(name, 1, shape) for name, shape in shapes.items()],
+        [info(f"{name}_out", 1, None) for name in shapes],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10),
+        tmp_path / "i.onnx",
+    )
     return load(tmp_path / "i.onnx").graph
 
 
@@ -126,12 +156,16 @@ def test_a_users_single_array(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("array", "words"),
     [
-        (np.zeros((2, 3), np.int64), "is int64 and the model takes float32"), (np.zeros((2, 3)), "is float64 and the model takes float32"),
-        (np.zeros((2, 4), np.float32), "is 2x4 and the model takes nx3"), (np.zeros(3, np.float32), "is 3 and the model takes nx3"),
+        (np.zeros((2, 3), np.int64), "is int64 and the model takes float32"),
+        (np.zeros((2, 3)), "is float64 and the model takes float32"),
+        (np.zeros((2, 4), np.float32), "is 2x4 and the model takes nx3"),
+        (np.zeros(3, np.float32), "is 3 and the model takes nx3"),
         (np.zeros((), np.float32), "is a scalar and the model takes nx3"),
     ],
-)  # fmt: skip
-def test_an_array_that_the_input_does_not_take_is_wrong_usage(tmp_path: Path, array: np.ndarray[Any, Any], words: str) -> None:
+)
+def test_an_array_that_the_input_does_not_take_is_wrong_usage(
+    tmp_path: Path, array: np.ndarray[Any, Any], words: str
+) -> None:
     graph = inputs_graph(tmp_path, x=["n", 3])
     np.savez(tmp_path / "in.npz", x=array)
     with pytest.raises(UsageError, match=words):
@@ -159,7 +193,12 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 
 
 def test_tensors_travel_with_order_any_name_and_repeats(tmp_path: Path) -> None:
-    pairs = [("file", np.arange(2)), ("a/b:0", np.zeros((0, 3))), ("x", np.array(["é", "longer"], dtype=object)), ("x", np.array(3.5))]
+    pairs = [
+        ("file", np.arange(2)),
+        ("a/b:0", np.zeros((0, 3))),
+        ("x", np.array(["é", "longer"], dtype=object)),
+        ("x", np.array(3.5)),
+    ]
     found = tensors.read(tensors.write(tmp_path / "t.npz", pairs))
     assert list(found) == ["file", "a/b:0", "x", "x#1"]
     assert found["a/b:0"].shape == (0, 3)

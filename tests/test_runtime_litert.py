@@ -1,4 +1,6 @@
-"""LiteRT on the CPU, with XNNPACK and on the GPU: the real runtime says where each operator of a real file ran."""
+"""LiteRT on the CPU, with XNNPACK and on the GPU: the real runtime says where each operator of a real file
+ran.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,14 @@ def test_xnnpack_names_its_operators_and_pieces(xnnpack: Session, tmp_path: Path
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "LOG_SOFTMAX", "CEIL", "TANH", "SQUARE"])
     answer = xnnpack.ask(Request(model))
     assert answer.ok, answer
-    assert devices(answer) == ["accelerator", "accelerator", "cpu", "accelerator", "accelerator", "accelerator"]
+    assert devices(answer) == [
+        "accelerator",
+        "accelerator",
+        "cpu",
+        "accelerator",
+        "accelerator",
+        "accelerator",
+    ]
     assert [item.partition for item in answer.placement] == [0, 0, None, 1, 1, 1]
     assert answer.partitions == 2
     assert [item.id for item in answer.placement] == [f"main/{index}" for index in range(6)]
@@ -60,10 +69,17 @@ def test_xnnpack_names_its_operators_and_pieces(xnnpack: Session, tmp_path: Path
 
 
 def test_xnnpack_of_branches(xnnpack: Session, tmp_path: Path) -> None:
-    """Two delegated branches around an operator that only the CPU has, joined again: one walk per piece, none too far."""
+    """Two delegated branches around an operator that only the CPU has, joined again: one walk per piece, none
+    too far.
+    """
     names = dict.fromkeys(("x", "a", "b", "c", "d", "y"), (tflite.F32, (1, 4)))
-    ops = [("ABS", ["x"], ["a"]), ("LOG_SOFTMAX", ["a"], ["b"]), ("NEG", ["a"], ["c"]), ("ADD", ["b", "c"], ["d"], "AddOptions", {}),
-           ("SQRT", ["d"], ["y"])]  # fmt: skip
+    ops = [
+        ("ABS", ["x"], ["a"]),
+        ("LOG_SOFTMAX", ["a"], ["b"]),
+        ("NEG", ["a"], ["c"]),
+        ("ADD", ["b", "c"], ["d"], "AddOptions", {}),
+        ("SQRT", ["d"], ["y"]),
+    ]
     answer = xnnpack.ask(Request(tflite.write(tmp_path / "m.tflite", names, ops, ["x"], ["y"])))
     assert devices(answer) == ["accelerator", "cpu", "accelerator", "accelerator", "accelerator"]
     assert answer.partitions == 2
@@ -73,24 +89,33 @@ def test_xnnpack_of_branches(xnnpack: Session, tmp_path: Path) -> None:
 
 
 def test_xnnpack_operators_without_a_reader(xnnpack: Session, tmp_path: Path) -> None:
-    """An assignment writes no tensor, yet it must be in the piece, or the variable were read in another. A dead end cannot be told."""
+    """An assignment writes no tensor, yet it must be in the piece, or the variable were read in another. A
+    dead end cannot be told.
+    """
     names = dict.fromkeys(("x", "r", "s", "y", "dead"), (tflite.F32, (1, 4))) | {"h": (tflite.RESOURCE, (1,))}
     variable = ("VarHandleOptions", {"sharedName": "v", "container": ""})
     ops = [
-        ("VAR_HANDLE", [], ["h"], *variable), ("ASSIGN_VARIABLE", ["h", "x"], [], "AssignVariableOptions", {}),
-        ("READ_VARIABLE", ["h"], ["r"], "ReadVariableOptions", {}), ("ADD", ["r", "x"], ["s"], "AddOptions", {}), ("ABS", ["s"], ["y"]),
+        ("VAR_HANDLE", [], ["h"], *variable),
+        ("ASSIGN_VARIABLE", ["h", "x"], [], "AssignVariableOptions", {}),
+        ("READ_VARIABLE", ["h"], ["r"], "ReadVariableOptions", {}),
+        ("ADD", ["r", "x"], ["s"], "AddOptions", {}),
+        ("ABS", ["s"], ["y"]),
         ("NEG", ["y"], ["dead"]),
-    ]  # fmt: skip
+    ]
     answer = xnnpack.ask(Request(tflite.write(tmp_path / "m.tflite", names, ops, ["x"], ["y"])))
     assert devices(answer) == [*["accelerator"] * 5, "unmapped"]
     assert answer.partitions == 1
 
 
-def test_bodies_of_a_loop_are_placed_with_the_readers_ids(xnnpack: Session, reference: Session, tmp_path: Path) -> None:
+def test_bodies_of_a_loop_are_placed_with_the_readers_ids(
+    xnnpack: Session, reference: Session, tmp_path: Path
+) -> None:
     from accelint.analyzer.formats import load
 
     model = tflite.loop(tmp_path / "m.tflite")
-    answer = xnnpack.ask(Request(model, feed_of(tmp_path, x=np.array([1, -1, 2, 0.5], np.float32)), outputs=True))
+    answer = xnnpack.ask(
+        Request(model, feed_of(tmp_path, x=np.array([1, -1, 2, 0.5], np.float32)), outputs=True)
+    )
     assert {item.id: item.device for item in answer.placement} == {
         "main/0": "cpu", "sg1/0": "cpu", "sg2/0": "cpu", "sg2/1": "accelerator", "sg2/2": "accelerator",
     }  # fmt: skip
@@ -112,13 +137,17 @@ def test_the_reference_delegates_nothing_and_computes_right(reference: Session, 
 
 def test_intermediate_tensors_are_kept_on_request(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "ABS"])
-    answer = reference.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"keep": ["t1", "t2"]}))
+    answer = reference.ask(
+        Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"keep": ["t1", "t2"]})
+    )
     found = answer.tensors()
     assert list(found) == ["t3", "t1", "t2"]
     np.testing.assert_array_equal(found["t2"], -np.abs(RAMP))
 
 
-def test_the_first_operator_that_differs_is_located(reference: Session, xnnpack: Session, tmp_path: Path) -> None:
+def test_the_first_operator_that_differs_is_located(
+    reference: Session, xnnpack: Session, tmp_path: Path
+) -> None:
     """Inside a delegated piece: the other model adds another constant in its second operator."""
     from accelint.analyzer.formats import load
     from accelint.analyzer.proof.locate import locate
@@ -126,7 +155,10 @@ def test_the_first_operator_that_differs_is_located(reference: Session, xnnpack:
     names = dict.fromkeys(("x", "a", "k", "b", "y"), (tflite.F32, (1, 4)))
     ops = [("ABS", ["x"], ["a"]), ("ADD", ["a", "k"], ["b"], "AddOptions", {}), ("NEG", ["b"], ["y"])]
     models = [
-        tflite.write(tmp_path / f"{value}.tflite", names, ops, ["x"], ["y"], {"k": np.full((1, 4), value, np.float32)}) for value in (1, 2)
+        tflite.write(
+            tmp_path / f"{value}.tflite", names, ops, ["x"], ["y"], {"k": np.full((1, 4), value, np.float32)}
+        )
+        for value in (1, 2)
     ]
     feed = feed_of(tmp_path, x=np.array([[1, -2, 3, -4]], np.float32))
     found = locate(load(models[0]).graph, (reference, models[0]), (xnnpack, models[1]), feed)
@@ -168,7 +200,9 @@ def test_a_file_that_is_no_model(reference: Session, tmp_path: Path) -> None:
 class TestGpu:
     def test_everything_on_the_gpu(self, gpu: Session, tmp_path: Path) -> None:
         model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "TANH"])
-        answer = gpu.ask(Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"enforce_f32": True}))
+        answer = gpu.ask(
+            Request(model, feed_of(tmp_path, t0=RAMP), outputs=True, options={"enforce_f32": True})
+        )
         assert answer.ok, answer
         assert devices(answer) == ["accelerator"] * 3
         assert answer.partitions == 1
@@ -184,8 +218,12 @@ class TestGpu:
         assert "largest of 2 pieces" in answer.placement[0].reason
         assert answer.notes["counts"] == {"gpu": 3, "cpu": 3}
 
-    def test_of_many_pieces_of_one_size_the_sort_decides(self, gpu: Session, xnnpack: Session, tmp_path: Path) -> None:
-        """28 pieces: ``std::sort`` is unstable from 24 elements on. The piece on the GPU is the one whose bits XNNPACK does not give."""
+    def test_of_many_pieces_of_one_size_the_sort_decides(
+        self, gpu: Session, xnnpack: Session, tmp_path: Path
+    ) -> None:
+        """28 pieces: ``std::sort`` is unstable from 24 elements on. The piece on the GPU is the one whose
+        bits XNNPACK does not give.
+        """
         sizes = [1, 2, 3, 3] * 7
         kinds, ends = [], []
         for size in sizes:
@@ -195,25 +233,47 @@ class TestGpu:
         data = np.random.default_rng(1).normal(size=(1, 64)).astype(np.float32)
         names = [f"t{index}" for index in range(1, len(kinds))]
         answer = gpu.ask(Request(model, feed_of(tmp_path, t0=data)))
-        (claimed,) = {sum(end < item.index for end in ends) for item in answer.placement if item.device == "accelerator"}
-        given = gpu.ask(Request(model, feed_of(tmp_path, t0=data), outputs=True, options={"keep": names})).tensors()
+        (claimed,) = {
+            sum(end < item.index for end in ends) for item in answer.placement if item.device == "accelerator"
+        }
+        given = gpu.ask(
+            Request(model, feed_of(tmp_path, t0=data), outputs=True, options={"keep": names})
+        ).tensors()
         assert sizes[claimed] == 3
         assert claimed != sizes.index(3), "the first of the largest is not the one that is taken"
-        assert [number for number in range(len(sizes)) if self.differs(xnnpack, tmp_path, sizes, ends, number, data, given)] == [claimed]
+        assert [
+            number
+            for number in range(len(sizes))
+            if self.differs(xnnpack, tmp_path, sizes, ends, number, data, given)
+        ] == [claimed]
 
     @staticmethod
-    def differs(xnnpack: Session, folder: Path, sizes: list[int], ends: list[int], number: int, data: np.ndarray, given: dict) -> bool:
+    def differs(
+        xnnpack: Session,
+        folder: Path,
+        sizes: list[int],
+        ends: list[int],
+        number: int,
+        data: np.ndarray,
+        given: dict,
+    ) -> bool:
         """Whether a piece's result is not what XNNPACK computes from the piece's own input."""
         piece = tflite.chain(folder / "piece.tflite", ["TANH", "EXP", "SIN"][: sizes[number]], shape=(1, 64))
         source = given[f"t{ends[number - 1] + 1}"] if number else data
-        right = xnnpack.ask(Request(piece, feed_of(folder, t0=source), outputs=True)).tensors()[f"t{sizes[number]}"]
+        right = xnnpack.ask(Request(piece, feed_of(folder, t0=source), outputs=True)).tensors()[
+            f"t{sizes[number]}"
+        ]
         return not np.array_equal(right, given[f"t{ends[number]}"])
 
     def test_bodies_of_a_loop(self, gpu: Session, tmp_path: Path) -> None:
         answer = gpu.ask(Request(tflite.loop(tmp_path / "m.tflite")))
         assert {item.id: item.device for item in answer.placement} == {
-            "main/0": "cpu", "sg1/0": "accelerator", "sg2/0": "accelerator", "sg2/1": "accelerator", "sg2/2": "accelerator",
-        }  # fmt: skip
+            "main/0": "cpu",
+            "sg1/0": "accelerator",
+            "sg2/0": "accelerator",
+            "sg2/1": "accelerator",
+            "sg2/2": "accelerator",
+        }
         assert answer.placement[0].reason == "Operation is not supported."
         assert answer.partitions == 2
 
@@ -223,7 +283,9 @@ class TestGpu:
         assert answer.partitions == 0
 
     def test_operators_of_one_type_are_told_apart(self, gpu: Session, tmp_path: Path) -> None:
-        """The report names only the type and the reason; which of the four is meant takes asking each kind alone."""
+        """The report names only the type and the reason; which of the four is meant takes asking each kind
+        alone.
+        """
         names = dict.fromkeys(("f0", "f1", "f2", "f3", "g0", "g1"), (tflite.F32, (1, 6))) | dict.fromkeys(
             ("d0", "d1"), (tflite.I64, (1, 6))
         )
@@ -235,12 +297,21 @@ class TestGpu:
         model = tflite.write(tmp_path / "m.tflite", names, ops, ["f0", "d0", "g0"], ["f3", "d1", "g1"])
         answer = gpu.ask(Request(model))
         assert answer.ok, answer
-        assert devices(answer) == ["cpu", "accelerator", "accelerator", "accelerator", "accelerator"], answer.notes
+        assert devices(answer) == ["cpu", "accelerator", "accelerator", "accelerator", "accelerator"], (
+            answer.notes
+        )
         assert "disagreement" not in answer.notes
 
-    def test_one_dynamic_tensor_refuses_the_whole_model_each_time_with_the_reason(self, gpu: Session, tmp_path: Path) -> None:
+    def test_one_dynamic_tensor_refuses_the_whole_model_each_time_with_the_reason(
+        self, gpu: Session, tmp_path: Path
+    ) -> None:
         """The runtime prints the reason once per process."""
-        names = {"x": (tflite.F32, (2, 3)), "shape": (tflite.I32, (2,)), "y": (tflite.F32, ()), "z": (tflite.F32, ())}
+        names = {
+            "x": (tflite.F32, (2, 3)),
+            "shape": (tflite.I32, (2,)),
+            "y": (tflite.F32, ()),
+            "z": (tflite.F32, ()),
+        }
         ops = [("RESHAPE", ["x", "shape"], ["y"], "ReshapeOptions", {}), ("ABS", ["y"], ["z"])]
         model = tflite.write(tmp_path / "m.tflite", names, ops, ["x", "shape"], ["z"])
         for _ in range(2):
@@ -250,7 +321,9 @@ class TestGpu:
 
 
 def test_the_partitioner_replays_litert() -> None:
-    """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready together."""
+    """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready
+    together.
+    """
     from accelint.analyzer.partitioners.litert import largest, subsets
     from accelint.analyzer.runtimes.workers.tflite_file import Op
 
@@ -266,10 +339,18 @@ def test_the_partitioner_keeps_the_order_of_effects() -> None:
     from accelint.analyzer.partitioners.litert import subsets
     from accelint.analyzer.runtimes.workers.tflite_file import Op
 
-    ops = [Op(0, "READ_VARIABLE", (0,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "READ_VARIABLE", (3,), (4,), True)]
+    ops = [
+        Op(0, "READ_VARIABLE", (0,), (1,), True),
+        Op(1, "B", (1,), (2,)),
+        Op(2, "READ_VARIABLE", (3,), (4,), True),
+    ]
     assert subsets(ops, {2}) == [[2]]
-    ops = [Op(0, "READ_VARIABLE", (9,), (1,), True), Op(1, "B", (1,), (2,)), Op(2, "ASSIGN_VARIABLE", (2,), (), True),
-           Op(3, "READ_VARIABLE", (9,), (4,), True)]  # fmt: skip
+    ops = [
+        Op(0, "READ_VARIABLE", (9,), (1,), True),
+        Op(1, "B", (1,), (2,)),
+        Op(2, "ASSIGN_VARIABLE", (2,), (), True),
+        Op(3, "READ_VARIABLE", (9,), (4,), True),
+    ]
     assert subsets(ops, {0, 3}) == [[0], [3]]
 
 
@@ -277,8 +358,10 @@ def test_the_report_of_several_subgraphs_is_split() -> None:
     from accelint.analyzer.runtimes.workers.litert_gpu import blocks
 
     log = (
-        "ERROR: Following operations are not supported by GPU delegate:\nCAST: Not allowed\nsecond line\nCAST: other\nCUSTOM Foo: no\n"
-        "3 operations will run on the GPU, and the remaining 2 operations will run on the CPU.\nI0000 chatter\n"
+        "ERROR: Following operations are not supported by GPU delegate:\nCAST: Not "
+        "allowed\nsecond line\nCAST: other\nCUSTOM Foo: no\n"
+        "3 operations will run on the GPU, and the remaining 2 operations will run on the "
+        "CPU.\nI0000 chatter\n"
         "ERROR: Following operations are not supported by GPU delegate:\nWHILE: \n"
         "No operations will run on the GPU, and all 1 operations will run on the CPU.\n"
     )

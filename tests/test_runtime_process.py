@@ -1,4 +1,6 @@
-"""Workers that misbehave on purpose: each way to go wrong is a typed answer, and no process is left behind."""
+"""Workers that misbehave on purpose: each way to go wrong is a typed answer, and no process is left
+behind.
+"""
 
 from __future__ import annotations
 
@@ -103,7 +105,9 @@ def test_an_exit_without_an_answer(rogue) -> None:
     assert (answer.status, answer.exit_code, answer.signal) == ("crashed", 7, None)
 
 
-@pytest.mark.parametrize("text", ["not json", "[]", '{"status": "splendid"}', '{"status": "ok", "surprise": 1}', ""])
+@pytest.mark.parametrize(
+    "text", ["not json", "[]", '{"status": "splendid"}', '{"status": "ok", "surprise": 1}', ""]
+)
 def test_an_answer_that_is_none(rogue, text: str) -> None:
     session = rogue()
     assert ask(session, "garbage", text=text).status == "garbage"
@@ -176,7 +180,10 @@ PARENT = """
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupting_leaves_no_worker_behind(number: signal.Signals) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(PARENT), str(ROGUE)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", textwrap.dedent(PARENT), str(ROGUE)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert parent.stdout is not None
     worker, child = map(int, parent.stdout.readline().split())
@@ -194,7 +201,9 @@ def test_interrupting_leaves_no_worker_behind(number: signal.Signals) -> None:
 
 
 def test_a_worker_outlives_the_thread_that_asked_first(rogue) -> None:
-    """The kernel ties a worker to the thread that started it; a pool's thread may end long before the session."""
+    """The kernel ties a worker to the thread that started it; a pool's thread may end long before the
+    session.
+    """
     session = rogue()
     thread = threading.Thread(target=lambda: ask(session, "answer"))
     thread.start()
@@ -226,14 +235,21 @@ def test_the_list_imports_no_runtime() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "near"), [("onnxruntime/qn", "onnxruntime/qnn"), ("onnxruntime/qnn:sm9999", "sm8650"), ("litert/cpu:x", "no variants")]
+    ("name", "near"),
+    [
+        ("onnxruntime/qn", "onnxruntime/qnn"),
+        ("onnxruntime/qnn:sm9999", "sm8650"),
+        ("litert/cpu:x", "no variants"),
+    ],
 )
 def test_an_unknown_runtime_names_the_nearest(name: str, near: str) -> None:
     with pytest.raises(UsageError, match=near):
         find(name)
 
 
-def test_a_worker_sees_the_users_path_but_not_their_warnings(rogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_worker_sees_the_users_path_but_not_their_warnings(
+    rogue, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "users_module.py").write_text("")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("PYTHONWARNINGS", "error")

@@ -145,7 +145,10 @@ def test_no_graph_and_no_signature(tmp_path: Path) -> None:
     ("build", "match"),
     [
         (lambda g: node(g, "a", "Neg", "absent"), "reads 'absent', which nothing writes"),
-        (lambda g: [node(g, "a", "Neg", "b"), node(g, "b", "Neg", "a"), node(g, "c", "Neg", "b")], "a cycle: "),
+        (
+            lambda g: [node(g, "a", "Neg", "b"), node(g, "b", "Neg", "a"), node(g, "c", "Neg", "b")],
+            "a cycle: ",
+        ),
         (lambda g: [node(g, "a", "Neg", "a"), node(g, "c", "Neg", "a")], "a cycle: a"),
         (lambda g: [node(g, "a", "Placeholder"), node(g, "a", "Placeholder")], "two nodes named 'a'"),
         (lambda g: node(g, "", "Neg"), "a node without a name"),
@@ -178,7 +181,9 @@ def test_a_constant_whose_bytes_do_not_fit(tmp_path: Path) -> None:
 
 
 def test_a_place_outside_the_file_is_refused_when_read(tmp_path: Path) -> None:
-    """A file may claim the fields with which the reader marks what it skipped: they only point into the same file."""
+    """A file may claim the fields with which the reader marks what it skipped: they only point into the same
+    file.
+    """
 
     def build(graph: Any) -> None:
         tensor = node(graph, "c", "Const").attr["value"].tensor
@@ -265,7 +270,9 @@ def test_deeply_nested_messages(tmp_path: Path) -> None:
     attr = b""
     for _ in range(5000):  # NameAttrList.attr { value { func { ... } } }
         entry = b"\x12" + varint(len(attr)) + attr
-        attr = b"\x52" + varint(len(entry) + 1 + len(varint(len(entry)))) + b"\x12" + varint(len(entry)) + entry
+        attr = (
+            b"\x52" + varint(len(entry) + 1 + len(varint(len(entry)))) + b"\x12" + varint(len(entry)) + entry
+        )
     graph = b"\x0a" + varint(len(attr) + 10) + b"\x0a\x01a\x12\x01b" + attr
     (tmp_path / "model.pb").write_bytes(graph)
     with pytest.raises(ModelError):

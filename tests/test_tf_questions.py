@@ -23,7 +23,9 @@ def test_an_input_is_read_as_it_is_written(text: str, made: Input) -> None:
 
 
 def test_a_question_survives_its_line() -> None:
-    asked = Question("Conv2D", {"T": "float32"}, ["float32[1,4,4,2]", "=@3,3,2,8@float32"], {"padding": "SAME"}, first=True)
+    asked = Question(
+        "Conv2D", {"T": "float32"}, ["float32[1,4,4,2]", "=@3,3,2,8@float32"], {"padding": "SAME"}, first=True
+    )
     assert Question.read(asked.text()) == asked
     assert Question.read(asked.changed(first=False).text()).first is False
 

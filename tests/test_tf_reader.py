@@ -47,11 +47,29 @@ assert not heavy, heavy
 
 def test_calls_are_inlined_and_variables_are_constants() -> None:
     model = load(TF / "convnet")
-    assert (model.format, model.dialect, model.metadata["signature"]) == ("savedmodel", "tf", "serving_default")
+    assert (model.format, model.dialect, model.metadata["signature"]) == (
+        "savedmodel",
+        "tf",
+        "serving_default",
+    )
     assert types(model) == [
-        "Conv2D", "Reshape", "Squeeze", "BiasAdd", "AddV2", "Rsqrt", "Mul", "Mul", "Mul", "Sub", "AddV2", "Relu", "Mean", "MatMul",
-        "BiasAdd", "Softmax",
-    ]  # fmt: skip
+        "Conv2D",
+        "Reshape",
+        "Squeeze",
+        "BiasAdd",
+        "AddV2",
+        "Rsqrt",
+        "Mul",
+        "Mul",
+        "Mul",
+        "Sub",
+        "AddV2",
+        "Relu",
+        "Mean",
+        "MatMul",
+        "BiasAdd",
+        "Softmax",
+    ]
     conv = next(found for found in model.graph.ops() if found.type == "Conv2D")
     image, kernel = model.graph.input_tensors(conv)
     assert image is not None
@@ -60,7 +78,12 @@ def test_calls_are_inlined_and_variables_are_constants() -> None:
     assert (kernel.shape, kernel.attrs["variable"]) == ((3, 3, 3, 4), "conv/kernel_1")
     assert kernel.const is not None
     assert kernel.const.file == TF / "convnet" / "variables" / "variables.data-00000-of-00001"
-    assert {"padding": "SAME", "data_format": "NHWC", "dilations": (1, 1, 1, 1), "strides": (1, 1, 1, 1)}.items() <= conv.attrs.items()
+    assert {
+        "padding": "SAME",
+        "data_format": "NHWC",
+        "dilations": (1, 1, 1, 1),
+        "strides": (1, 1, 1, 1),
+    }.items() <= conv.attrs.items()
     assert model.graph.attrs["signature_inputs"] == ("image",)
     model.graph.validate()
 
@@ -99,8 +122,13 @@ def test_loops_and_branches_are_bodies(control_flow: Model) -> None:
 def test_results_are_told_apart_by_argument_name(control_flow: Model) -> None:
     top = op(control_flow, "TopKV2")
     assert top.outputs == ("TopKV2:0", "TopKV2:1")
-    assert [tensor.dtype for tensor in control_flow.graph.output_tensors(top) if tensor] == ["float32", "int32"]
-    outputs = dict(zip(control_flow.graph.attrs["signature_outputs"], control_flow.graph.outputs, strict=True))
+    assert [tensor.dtype for tensor in control_flow.graph.output_tensors(top) if tensor] == [
+        "float32",
+        "int32",
+    ]
+    outputs = dict(
+        zip(control_flow.graph.attrs["signature_outputs"], control_flow.graph.outputs, strict=True)
+    )
     assert outputs == {"places": "TopKV2:1", "text": "AsString:0", "values": "TopKV2:0"}
 
 
@@ -117,7 +145,11 @@ def test_every_signature_is_a_graph() -> None:
     model = load(TF / "signatures")
     assert set(model.graphs) == {"serving_default", "even"}
     assert [found.type for found in model.graphs["even"].ops()] == ["Softmax"]
-    assert sorted(found.type for found in model.graph.ops() if found.type in ("Erf", "BesselI0")) == ["BesselI0", "Erf", "Erf"]
+    assert sorted(found.type for found in model.graph.ops() if found.type in ("Erf", "BesselI0")) == [
+        "BesselI0",
+        "Erf",
+        "Erf",
+    ]
 
 
 def test_the_function_library_is_built_when_asked_for(control_flow: Model) -> None:
@@ -132,7 +164,10 @@ def test_a_first_generation_loop_keeps_its_back_edges_as_attributes() -> None:
     model = load(TF / "tf1")
     merges = [found for found in model.graph.ops() if found.type == "Merge"]
     assert [found.inputs[1] for found in merges] == [None, None]
-    assert [found.attrs["back_edges"] for found in merges] == [("while/NextIteration",), ("while/NextIteration_1",)]
+    assert [found.attrs["back_edges"] for found in merges] == [
+        ("while/NextIteration",),
+        ("while/NextIteration_1",),
+    ]
     weight = model.graph.tensor("weight:0")
     assert weight.const is not None
     np.testing.assert_array_equal(weight.const.read(), np.arange(12, dtype=np.float32).reshape(4, 3))
@@ -150,7 +185,9 @@ def test_the_text_form_reads_the_same(tmp_path: Path) -> None:
 
     saved = message("SavedModel").FromString((TF / "control_flow" / "saved_model.pb").read_bytes())
     text = text_format.MessageToString(saved)
-    (tmp_path / "saved_model.pbtxt").write_text(text.replace("dtype: 1 ", "dtype: DT_FLOAT "), encoding="utf-8")
+    (tmp_path / "saved_model.pbtxt").write_text(
+        text.replace("dtype: 1 ", "dtype: DT_FLOAT "), encoding="utf-8"
+    )
     (tmp_path / "variables").symlink_to(TF / "control_flow" / "variables")
     assert types(load(tmp_path)) == types(load(TF / "control_flow"))
 
@@ -184,7 +221,9 @@ def test_large_constants_stay_in_the_file(tmp_path: Path) -> None:
         (8, "scomplex_val", [1.0, 2.0, 3.0, 4.0], [1 + 2j, 3 + 4j, 3 + 4j, 3 + 4j]),
     ],
 )
-def test_a_short_list_is_filled_with_its_last_element(number: int, field: str, stored: list[float], expected: list[float]) -> None:
+def test_a_short_list_is_filled_with_its_last_element(
+    number: int, field: str, stored: list[float], expected: list[float]
+) -> None:
     from accelint.analyzer.formats.tf.values import constant
 
     tensor = message("TensorProto")(dtype=number)
@@ -250,5 +289,7 @@ def test_operators_of_a_compiled_function_are_marked(marked: str, tmp_path: Path
     for name, holder in (("call", call), ("function", function)):
         holder.attr["_XlaMustCompile"].b = name == marked
     (tmp_path / "model.pb").write_bytes(graph.SerializeToString())
-    found = {op.type: op.attrs.get("_XlaMustCompile", False) for op in load(tmp_path / "model.pb").graph.ops()}
+    found = {
+        op.type: op.attrs.get("_XlaMustCompile", False) for op in load(tmp_path / "model.pb").graph.ops()
+    }
     assert found == {"Neg": marked != "nothing", "Relu": False}

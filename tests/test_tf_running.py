@@ -1,4 +1,6 @@
-"""What ``tools/derive/tf_running.py`` takes for a call and ``tf_figures.py`` makes of counts; TensorFlow runs in a worker."""
+"""What ``tools/derive/tf_running.py`` takes for a call and ``tf_figures.py`` makes of counts; TensorFlow runs
+in a worker.
+"""
 
 from __future__ import annotations
 
@@ -25,11 +27,25 @@ def test_only_what_tensorflow_itself_refuses_is_no_call() -> None:
     worker = Worker()
     told = worker.runs(questions)
     worker.close()
-    assert [answer.partition(":")[0] for answer in told] == ["runs", "refused", "open", "open", "refused", "open"]
+    assert [answer.partition(":")[0] for answer in told] == [
+        "runs",
+        "refused",
+        "open",
+        "open",
+        "refused",
+        "open",
+    ]
 
 
 def test_figures_count_unknown_as_wrong() -> None:
-    run = figures({"accelerated": {"accelerated": 6, "rejected": 1}, "rejected": {"rejected": 2}, "unknown": {"accelerated": 1}}, invalid=3)
+    run = figures(
+        {
+            "accelerated": {"accelerated": 6, "rejected": 1},
+            "rejected": {"rejected": 2},
+            "unknown": {"accelerated": 1},
+        },
+        invalid=3,
+    )
     assert run["agreement"] == pytest.approx(0.8)
     assert run["false_accelerated"] == pytest.approx(0.1)
     assert run["unknown"] == pytest.approx(0.1)

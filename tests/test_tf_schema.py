@@ -31,7 +31,9 @@ print(json.dumps({"messages": found, "types": dict(types_pb2.DataType.items())})
 @pytest.fixture(scope="module")
 def upstream() -> dict[str, dict[str, dict[str, list[object]]]]:
     names = json.dumps([UPSTREAM.get(name, name) for name in MESSAGES])
-    output = subprocess.run([sys.executable, "-c", PROGRAM, names], check=True, capture_output=True, text=True).stdout
+    output = subprocess.run(
+        [sys.executable, "-c", PROGRAM, names], check=True, capture_output=True, text=True
+    ).stdout
     found: dict[str, dict[str, dict[str, list[object]]]] = json.loads(output)
     return found
 
@@ -41,13 +43,21 @@ def test_every_declared_field_is_tensorflows(upstream: dict[str, dict[str, dict[
         theirs = upstream["messages"][UPSTREAM.get(name, name)]
         for field in message(name).DESCRIPTOR.fields:
             if field.number > 1000:
-                assert str(field.number) not in theirs, f"{name}.{field.name} is ours and TensorFlow uses its number"
+                assert str(field.number) not in theirs, (
+                    f"{name}.{field.name} is ours and TensorFlow uses its number"
+                )
                 continue
-            assert theirs[str(field.number)] == [field.name, field.type, field.is_repeated], f"{name}.{field.name}"
+            assert theirs[str(field.number)] == [field.name, field.type, field.is_repeated], (
+                f"{name}.{field.name}"
+            )
 
 
 def test_every_dtype_has_its_number(upstream: dict[str, dict[str, dict[str, list[object]]]]) -> None:
-    numbers = {number: name for name, number in upstream["types"].items() if isinstance(number, int) and 0 < number < 100}
+    numbers = {
+        number: name
+        for name, number in upstream["types"].items()
+        if isinstance(number, int) and 0 < number < 100
+    }
     assert set(numbers) == set(DTYPES)
     assert (dtype(1), dtype(101), dtype(14), dtype(99)) == ("float32", "float32", "bfloat16", "unknown")
 
@@ -57,7 +67,9 @@ def test_the_operator_table_is_the_installed_registrys(tmp_path: Path) -> None:
     for folder in ("tools/derive", "analyzer/formats/tf"):
         (tmp_path / folder).mkdir(parents=True)
     shutil.copy(ROOT / "tools" / "derive" / "tf_ops.py", tmp_path / "tools" / "derive")
-    subprocess.run([sys.executable, str(tmp_path / "tools" / "derive" / "tf_ops.py")], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, str(tmp_path / "tools" / "derive" / "tf_ops.py")], check=True, capture_output=True
+    )
     made = (tmp_path / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
     ours = (ROOT / "analyzer" / "formats" / "tf" / "ops.tsv").read_text(encoding="utf-8").splitlines()
     if made[0] != ours[0]:

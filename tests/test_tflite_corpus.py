@@ -1,4 +1,6 @@
-"""The generated TFLite corpus: reproducible, complete, and made of models that the reference interpreter accepts."""
+"""The generated TFLite corpus: reproducible, complete, and made of models that the reference interpreter
+accepts.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +19,43 @@ from accelint.analyzer.formats.tflite.schema import schema
 from accelint.analyzer.formats.tflite.versions import HIGHEST, RULES, Signature, version_of
 
 NO_KERNEL = {
-    "CALL", "CONCAT_EMBEDDINGS", "DELEGATE", "STABLEHLO_LOGISTIC", "STABLEHLO_DIVIDE", "STABLEHLO_RESHAPE", "STABLEHLO_CLAMP",
-    "STABLEHLO_CONCATENATE", "STABLEHLO_BROADCAST_IN_DIM", "STABLEHLO_CONVOLUTION", "STABLEHLO_SLICE", "STABLEHLO_CUSTOM_CALL",
-        "STABLEHLO_REDUCE",
-    "STABLEHLO_ABS", "STABLEHLO_COSINE", "STABLEHLO_EXPONENTIAL", "STABLEHLO_FLOOR", "STABLEHLO_LOG", "STABLEHLO_NEGATE", "STABLEHLO_OR",
-    "STABLEHLO_POWER", "STABLEHLO_REMAINDER", "STABLEHLO_RSQRT", "STABLEHLO_SELECT", "STABLEHLO_SUBTRACT", "STABLEHLO_TANH",
-        "STABLEHLO_COMPARE",
-    "STABLEHLO_CONVERT", "STABLEHLO_DYNAMIC_SLICE", "STABLEHLO_DYNAMIC_UPDATE_SLICE", "STABLEHLO_IOTA", "STABLEHLO_DOT_GENERAL",
-        "STABLEHLO_SORT",
-    "STABLEHLO_WHILE", "STABLEHLO_TRANSPOSE", "STABLEHLO_CBRT",
-}  # fmt: skip
+    "CALL",
+    "CONCAT_EMBEDDINGS",
+    "DELEGATE",
+    "STABLEHLO_LOGISTIC",
+    "STABLEHLO_DIVIDE",
+    "STABLEHLO_RESHAPE",
+    "STABLEHLO_CLAMP",
+    "STABLEHLO_CONCATENATE",
+    "STABLEHLO_BROADCAST_IN_DIM",
+    "STABLEHLO_CONVOLUTION",
+    "STABLEHLO_SLICE",
+    "STABLEHLO_CUSTOM_CALL",
+    "STABLEHLO_REDUCE",
+    "STABLEHLO_ABS",
+    "STABLEHLO_COSINE",
+    "STABLEHLO_EXPONENTIAL",
+    "STABLEHLO_FLOOR",
+    "STABLEHLO_LOG",
+    "STABLEHLO_NEGATE",
+    "STABLEHLO_OR",
+    "STABLEHLO_POWER",
+    "STABLEHLO_REMAINDER",
+    "STABLEHLO_RSQRT",
+    "STABLEHLO_SELECT",
+    "STABLEHLO_SUBTRACT",
+    "STABLEHLO_TANH",
+    "STABLEHLO_COMPARE",
+    "STABLEHLO_CONVERT",
+    "STABLEHLO_DYNAMIC_SLICE",
+    "STABLEHLO_DYNAMIC_UPDATE_SLICE",
+    "STABLEHLO_IOTA",
+    "STABLEHLO_DOT_GENERAL",
+    "STABLEHLO_SORT",
+    "STABLEHLO_WHILE",
+    "STABLEHLO_TRANSPOSE",
+    "STABLEHLO_CBRT",
+}
 """Operators of the schema that the reference resolver has no kernel for."""
 
 
@@ -43,7 +72,11 @@ def test_names_are_unique_and_there_are_thousands(everything: list[Case]) -> Non
 
 
 def test_every_operator_of_the_schema_has_cases(everything: list[Case]) -> None:
-    assert set(schema().options) - {"PLACEHOLDER_FOR_GREATER_OP_CODES"} <= {case.op for case in everything} == set(operators())
+    assert (
+        set(schema().options) - {"PLACEHOLDER_FOR_GREATER_OP_CODES"}
+        <= {case.op for case in everything}
+        == set(operators())
+    )
 
 
 def test_the_same_seed_gives_the_same_models_in_every_process() -> None:
@@ -51,11 +84,16 @@ def test_the_same_seed_gives_the_same_models_in_every_process() -> None:
     code = (
         "import sys, hashlib\n"
         "from accelint.analyzer.conform.corpora.tflite.corpus import cases\n"
-        "print(hashlib.sha256(b''.join(case.name.encode() + case.build() for case in cases(3, sys.argv[1:]))).hexdigest())\n"
+        "print(hashlib.sha256(b''.join(case.name.encode() + case.build() for case in cases(3, "
+        "sys.argv[1:]))).hexdigest())\n"
     )
     here = hashlib.sha256(b"".join(case.name.encode() + case.build() for case in cases(3, ops))).hexdigest()
     there = subprocess.run(
-        [sys.executable, "-c", code, *ops], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": "5"}
+        [sys.executable, "-c", code, *ops],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONHASHSEED": "5"},
     ).stdout.strip()
     assert here == there
 
@@ -73,7 +111,9 @@ def test_a_limit_gives_an_even_sample(everything: list[Case]) -> None:
 
 
 def test_values_stand_on_both_sides_of_limits() -> None:
-    """What the corpus is for: strides, kernels, ranks, constness and dtypes that some runtime takes and another does not."""
+    """What the corpus is for: strides, kernels, ranks, constness and dtypes that some runtime takes and
+    another does not.
+    """
     seen: dict[str, set[object]] = {
         "rank": set(),
         "dtype": set(),
@@ -108,9 +148,16 @@ def test_values_stand_on_both_sides_of_limits() -> None:
 
 
 def test_every_operator_with_a_kernel_has_a_model_that_the_interpreter_takes(tmp_path: Path) -> None:
-    """The first cases of each operator, and a sample of the rest: allocated, with the output shapes that the models say."""
+    """The first cases of each operator, and a sample of the rest: allocated, with the output shapes that the
+    models say.
+    """
     pytest.importorskip("ai_edge_litert")
-    first = [case for op in operators() for case in list(cases(ops=[op]))[:3] if op not in NO_KERNEL and op != "CUSTOM"]
+    first = [
+        case
+        for op in operators()
+        for case in list(cases(ops=[op]))[:3]
+        if op not in NO_KERNEL and op != "CUSTOM"
+    ]
     chosen = {case.name: case for case in (*first, *cases(limit=400))}
     jobs, models = [], []
     for index, case in enumerate(chosen.values()):
@@ -156,12 +203,19 @@ def test_the_interpreter_refuses_what_has_no_kernel(tmp_path: Path) -> None:
 def test_versions_are_those_of_the_converter(
     type_: str, inputs: tuple[str, ...], outputs: tuple[str, ...], changes: dict[str, object], version: int
 ) -> None:
-    known = {"inputs": inputs, "outputs": outputs, "shapes": ((1, 2, 3, 4), (1,)), "attrs": schema().option_defaults(type_)} | changes
+    known = {
+        "inputs": inputs,
+        "outputs": outputs,
+        "shapes": ((1, 2, 3, 4), (1,)),
+        "attrs": schema().option_defaults(type_),
+    } | changes
     assert version_of(type_, Signature(**known)) == version  # type: ignore[arg-type]
 
 
 def test_no_rule_gives_a_version_that_the_resolver_lacks() -> None:
-    above = {(op, version) for op, rules in RULES.items() for version, _ in rules if version > HIGHEST.get(op, 1)}
+    above = {
+        (op, version) for op, rules in RULES.items() for version, _ in rules if version > HIGHEST.get(op, 1)
+    }
     assert above == set()
 
 

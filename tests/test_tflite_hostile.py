@@ -67,11 +67,34 @@ def settle(data: bytes) -> accelint.Model | None:
 
 
 @settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(seed=st.sampled_from(range(len(SEEDS))), edits=st.lists(st.tuples(st.integers(0, 1 << 20), st.sampled_from(
-    [b"\0", b"\xff", b"\x01", b"\x7f", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\0\0\0\x80", b"\x04\0\0\0", b"\xfc\xff",
-        b"\x10\x27\0\0"])),
-    min_size=1, max_size=6), cut=st.one_of(st.none(), st.integers(0, 1 << 20)))  # fmt: skip
-def test_changed_bytes_give_a_model_or_one_error(seed: int, edits: list[tuple[int, bytes]], cut: int | None) -> None:
+@given(
+    seed=st.sampled_from(range(len(SEEDS))),
+    edits=st.lists(
+        st.tuples(
+            st.integers(0, 1 << 20),
+            st.sampled_from(
+                [
+                    b"\0",
+                    b"\xff",
+                    b"\x01",
+                    b"\x7f",
+                    b"\xff\xff\xff\xff",
+                    b"\xff\xff\xff\x7f",
+                    b"\0\0\0\x80",
+                    b"\x04\0\0\0",
+                    b"\xfc\xff",
+                    b"\x10\x27\0\0",
+                ]
+            ),
+        ),
+        min_size=1,
+        max_size=6,
+    ),
+    cut=st.one_of(st.none(), st.integers(0, 1 << 20)),
+)
+def test_changed_bytes_give_a_model_or_one_error(
+    seed: int, edits: list[tuple[int, bytes]], cut: int | None
+) -> None:
     data = bytearray(SEEDS[seed])
     for place, value in edits:
         at = place % len(data)
@@ -86,7 +109,15 @@ def test_every_truncation_gives_a_model_or_one_error() -> None:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"TFL3", b"\0\0\0\0TFL3", b"\xff\xff\xff\xffTFL3", b"\x10\0\0\0TFL3" + bytes(64), b"\x08\0\0\0TFL3\x08\0\0\0"]
+    "content",
+    [
+        b"",
+        b"TFL3",
+        b"\0\0\0\0TFL3",
+        b"\xff\xff\xff\xffTFL3",
+        b"\x10\0\0\0TFL3" + bytes(64),
+        b"\x08\0\0\0TFL3\x08\0\0\0",
+    ],
 )
 def test_tiny_files_are_refused(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
@@ -104,7 +135,12 @@ def codes(*types: str) -> list[Row]:
 def test_subgraphs_that_call_each_other_are_refused() -> None:
     call = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 1})}
     back = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 0})}
-    data = structure({"operator_codes": codes("CALL_ONCE"), "subgraphs": [subgraph(operators=[call]), subgraph(operators=[back])]})
+    data = structure(
+        {
+            "operator_codes": codes("CALL_ONCE"),
+            "subgraphs": [subgraph(operators=[call]), subgraph(operators=[back])],
+        }
+    )
     with pytest.raises(ModelError, match="calls itself"):
         from_bytes(data)
 
@@ -114,12 +150,18 @@ def test_a_ladder_of_calls_is_refused_before_it_is_climbed() -> None:
         op = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": index + 1})}
         return subgraph(operators=[op, op] if index < 40 else [])
 
-    data = structure({"operator_codes": codes("CALL_ONCE"), "subgraphs": [rung(index) for index in range(41)]})
+    data = structure(
+        {"operator_codes": codes("CALL_ONCE"), "subgraphs": [rung(index) for index in range(41)]}
+    )
     with pytest.raises(ModelError, match="nested beyond reason"):
         from_bytes(data)
     deep = [
         subgraph(
-            operators=[{"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": i + 1})}] if i < 4999 else []
+            operators=[
+                {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": i + 1})}
+            ]
+            if i < 4999
+            else []
         )
         for i in range(5000)
     ]
@@ -147,13 +189,19 @@ def test_an_index_that_leads_nowhere_is_refused(operator: Row, problem: str) -> 
         ({"inputs": [1]}, "index 1 of 0"),
         ({"tensors": [{"buffer": 9, "shape": []}]}, "buffer of tensor 0: index 9"),
         (
-            {"operators": [{"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 4})}]},
+            {
+                "operators": [
+                    {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 4})}
+                ]
+            },
             "subgraph of CALL_ONCE: index 4 of 1",
         ),
     ],
 )
 def test_a_graph_that_names_what_is_not_there_is_refused(graph: Row, problem: str) -> None:
-    data = structure({"operator_codes": codes("CALL_ONCE"), "subgraphs": [subgraph(**graph)], "buffers": [{}]})
+    data = structure(
+        {"operator_codes": codes("CALL_ONCE"), "subgraphs": [subgraph(**graph)], "buffers": [{}]}
+    )
     with pytest.raises(ModelError, match=problem):
         from_bytes(data)
 
@@ -172,9 +220,9 @@ def test_many_offsets_to_one_large_table_are_refused() -> None:
 
 
 def test_text_that_is_not_utf8_is_refused() -> None:
-    data = structure({"subgraphs": [subgraph(tensors=[{"name": "abcdefgh", "shape": []}])], "buffers": [{}]}).replace(
-        b"abcdefgh", b"ab\xff\xfeefgh"
-    )
+    data = structure(
+        {"subgraphs": [subgraph(tensors=[{"name": "abcdefgh", "shape": []}])], "buffers": [{}]}
+    ).replace(b"abcdefgh", b"ab\xff\xfeefgh")
     with pytest.raises(ModelError, match="not UTF-8"):
         from_bytes(data)
 
@@ -191,7 +239,13 @@ def test_a_cycle_of_operators_is_refused() -> None:
     operators = [{"inputs": [0], "outputs": [1]}, {"inputs": [1], "outputs": [0]}]
     with pytest.raises(ModelError, match="cycle"):
         from_bytes(
-            structure({"operator_codes": codes("ABS"), "subgraphs": [subgraph(tensors=tensors, operators=operators)], "buffers": [{}]})
+            structure(
+                {
+                    "operator_codes": codes("ABS"),
+                    "subgraphs": [subgraph(tensors=tensors, operators=operators)],
+                    "buffers": [{}],
+                }
+            )
         )
 
 

@@ -1,4 +1,6 @@
-"""TFLite files, read: what the graph says about models that TensorFlow's converter made, and about constructed ones."""
+"""TFLite files, read: what the graph says about models that TensorFlow's converter made, and about
+constructed ones.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,17 @@ def only(graph: Graph, type_: str) -> Any:
 def test_a_classifier_has_its_operators_attributes_and_weights() -> None:
     model = load("conv_net")
     assert (model.format, model.dialect) == ("tflite", "tflite")
-    types = ["CONV_2D", "DEPTHWISE_CONV_2D", "LOGISTIC", "MUL", "ADD", "MAX_POOL_2D", "MEAN", "FULLY_CONNECTED", "SOFTMAX"]
+    types = [
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "LOGISTIC",
+        "MUL",
+        "ADD",
+        "MAX_POOL_2D",
+        "MEAN",
+        "FULLY_CONNECTED",
+        "SOFTMAX",
+    ]
     assert [op.type for op in model.graph.ops()] == types
     conv = only(model.graph, "CONV_2D")
     assert conv.attrs == {
@@ -58,14 +70,17 @@ def test_weights_are_the_bytes_that_the_interpreter_reads() -> None:
     code = (
         "import sys, numpy as np\n"
         "from ai_edge_litert.interpreter import Interpreter, OpResolverType as T\n"
-        "it = Interpreter(model_path=sys.argv[1], experimental_op_resolver_type=T.BUILTIN_WITHOUT_DEFAULT_DELEGATES)\n"
+        "it = Interpreter(model_path=sys.argv[1], "
+        "experimental_op_resolver_type=T.BUILTIN_WITHOUT_DEFAULT_DELEGATES)\n"
         "it.allocate_tensors()\n"
         "print(repr([it.get_tensor(int(i)).tobytes().hex() for i in sys.argv[2:]]))\n"
     )
     model = load("conv_net_int8")
     constants = [tensor for tensor in model.graph.tensors.values() if tensor.const is not None]
     args = [str(model.path), *(str(tensor.attrs["index"]) for tensor in constants)]
-    told = subprocess.run([sys.executable, "-c", code, *args], capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, check=True
+    ).stdout
     assert eval(told) == [tensor.const.raw().hex() for tensor in constants if tensor.const is not None]
     assert len(constants) == 6, "mean axes, two kernels, one matrix, two biases"
 
@@ -74,10 +89,21 @@ def test_quantization_per_tensor_and_per_channel() -> None:
     graph = load("conv_net_int8").graph
     conv, depthwise = only(graph, "CONV_2D"), only(graph, "DEPTHWISE_CONV_2D")
     activations = graph.tensor(conv.inputs[0]).quant
-    assert activations is not None and (activations.scheme, activations.axis, len(activations.scale)) == ("per-tensor", None, 1)
-    kernel, bias, window = (graph.tensor(name).quant for name in (conv.inputs[1], conv.inputs[2], depthwise.inputs[1]))
+    assert activations is not None and (activations.scheme, activations.axis, len(activations.scale)) == (
+        "per-tensor",
+        None,
+        1,
+    )
+    kernel, bias, window = (
+        graph.tensor(name).quant for name in (conv.inputs[1], conv.inputs[2], depthwise.inputs[1])
+    )
     assert kernel is not None and bias is not None and window is not None
-    assert (kernel.scheme, kernel.axis, len(kernel.scale), set(kernel.zero_point)) == ("per-channel", 0, 8, {0})
+    assert (kernel.scheme, kernel.axis, len(kernel.scale), set(kernel.zero_point)) == (
+        "per-channel",
+        0,
+        8,
+        {0},
+    )
     assert (window.scheme, window.axis) == ("per-channel", 3)
     assert bias.scale[0] == pytest.approx(activations.scale[0] * kernel.scale[0])
 
@@ -96,7 +122,12 @@ def test_bodies_of_while_and_if() -> None:
     assert all(op.id.startswith(f"{loop.graphs['body'].name}/") for op in loop.graphs["body"].ops())
     assert len(loop.graphs["body"].inputs) == len(loop.inputs) == len(loop.outputs)
     choice = only(load("conditional").graph, "IF")
-    assert Counter(op.type for body in choice.graphs.values() for op in body.ops()) == {"SIN": 1, "MUL": 1, "SQUARE": 1, "SUB": 1}
+    assert Counter(op.type for body in choice.graphs.values() for op in body.ops()) == {
+        "SIN": 1,
+        "MUL": 1,
+        "SQUARE": 1,
+        "SUB": 1,
+    }
 
 
 def test_signatures_are_entry_graphs_with_names() -> None:
@@ -106,7 +137,9 @@ def test_signatures_are_entry_graphs_with_names() -> None:
     assert {item["graph"] for item in told.values()} == set(model.graphs) and len(model.graphs) == 2
     for item in told.values():
         graph = model.graphs[item["graph"]]
-        assert set(item["inputs"].values()) == set(graph.inputs) and set(item["outputs"].values()) == set(graph.outputs)
+        assert set(item["inputs"].values()) == set(graph.inputs) and set(item["outputs"].values()) == set(
+            graph.outputs
+        )
     assert len(list(model.operators())) == 2
 
 
@@ -152,7 +185,10 @@ def test_names_become_unique_and_are_stored_as_they_were() -> None:
     model = net.model()
     graph = Graph("main", "tflite")
     names = {outs[0]: "same#1", outs[1]: "same#2", outs[2]: "t3"}
-    for tensor in (replace(net.graph.tensor(x), attrs={"index": 0}), *(replace(twin, name=names[out]) for out, twin in twins.items())):
+    for tensor in (
+        replace(net.graph.tensor(x), attrs={"index": 0}),
+        *(replace(twin, name=names[out]) for out, twin in twins.items()),
+    ):
         graph.add_tensor(tensor)
     for op in net.graph.ops():
         graph.add_op(replace(op, outputs=tuple(names[name] for name in op.outputs)))
@@ -163,7 +199,9 @@ def test_names_become_unique_and_are_stored_as_they_were() -> None:
 
 
 def test_scalar_and_unknown_rank() -> None:
-    """[] is a scalar where has_rank says so, or where no tensor of the file has that field; else the rank is unknown."""
+    """[] is a scalar where has_rank says so, or where no tensor of the file has that field; else the rank is
+    unknown.
+    """
     net = Net()
     x, y = net.input((), "f32"), net.result((), "f32")
     net.op("ABS", [x], [y])
@@ -181,7 +219,9 @@ def test_blockwise_quantization_names_its_scales() -> None:
     weights = net.weights((8, 64), "i4")
     scales = net.weights((8, 2), "f16", name="scales")
     details = ("BlockwiseQuantization", {"scales": scales, "zero_points": None, "block_size": 32})
-    quantized = replace(net.graph.tensor(weights), quant=Quantization((), (), 0, 32), attrs={"quantization_details": details})
+    quantized = replace(
+        net.graph.tensor(weights), quant=Quantization((), (), 0, 32), attrs={"quantization_details": details}
+    )
     net.graph.set_tensor(quantized)
     net.op("FULLY_CONNECTED", [x, weights], [out])
     found = from_bytes(to_bytes(net.model())).graph.tensor("weights")
@@ -252,7 +292,12 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
         "assert model.graph.tensor('weights').nbytes == 1_500_000_000\n"
         "print(time.process_time() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, FIXTURES / "conv_net.tflite", path], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, FIXTURES / "conv_net.tflite", path],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     seconds, kilobytes = done.stdout.split()
     assert float(seconds) < 0.5
     assert int(kilobytes) < 100_000
@@ -292,7 +337,13 @@ def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, accelint\n"
         "accelint.load(sys.argv[1])\n"
-        "print(sorted({'tensorflow', 'ai_edge_litert', 'numpy', 'onnx', 'networkx', 'flatbuffers'} & set(sys.modules)))\n"
+        "print(sorted({'tensorflow', 'ai_edge_litert', 'numpy', 'onnx', 'networkx', "
+        "'flatbuffers'} & set(sys.modules)))\n"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(FIXTURES / "conv_net.tflite")], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(FIXTURES / "conv_net.tflite")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert done.stdout.strip() == "[]"

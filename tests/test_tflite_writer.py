@@ -1,4 +1,6 @@
-"""TFLite files, written: what is read and written again is the same model to the runtime and to LiteRT's own bindings."""
+"""TFLite files, written: what is read and written again is the same model to the runtime and to LiteRT's own
+bindings.
+"""
 
 from __future__ import annotations
 
@@ -51,13 +53,19 @@ def test_an_unedited_model_gives_the_same_bits(tmp_path: Path) -> None:
         accelint.emit(accelint.load(path), tmp_path / path.name)
         jobs.append(["same", str(path), str(tmp_path / path.name)])
     answers = tflite_worker.ask(jobs)
-    assert all(answer.get("same") and answer["outputs"] >= 6 for answer in answers), dict(zip(RUNNABLE, answers, strict=True))
+    assert all(answer.get("same") and answer["outputs"] >= 6 for answer in answers), dict(
+        zip(RUNNABLE, answers, strict=True)
+    )
 
 
 def test_the_worker_sees_a_changed_weight(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     model = accelint.load(FIXTURES[1])
-    weights = next(tensor for tensor in model.graph.tensors.values() if tensor.const is not None and tensor.shape == (8, 3, 3, 3))
+    weights = next(
+        tensor
+        for tensor in model.graph.tensors.values()
+        if tensor.const is not None and tensor.shape == (8, 3, 3, 3)
+    )
     assert weights.const is not None
     data = bytearray(weights.const.raw())
     data[3] ^= 1
@@ -72,7 +80,11 @@ def other(field: Field, table: str) -> Any:
     if field.kind == "scalar":
         return not field.default if field.of == "?" else field.default + 3
     if field.kind == "enum":
-        return next(name for name in schema().enums[field.of].values() if name != field.default or len(schema().enums[field.of]) == 1)
+        return next(
+            name
+            for name in schema().enums[field.of].values()
+            if name != field.default or len(schema().enums[field.of]) == 1
+        )
     if field.kind == "string":
         return f"{table}.{field.name}"
     if field.kind == "bytes":
@@ -88,7 +100,9 @@ def operators_of_the_schema() -> list[str]:
 
 
 def unusual(type_: str) -> Model:
-    """A model of one operator whose options all differ from their defaults; bodies where the options name them."""
+    """A model of one operator whose options all differ from their defaults; bodies where the options name
+    them.
+    """
     net = Net()
     table = schema().options[type_]
     fields = [field for field in schema().tables[table] if not field.deprecated] if table else []
@@ -101,8 +115,12 @@ def unusual(type_: str) -> Model:
             name, name.removesuffix("_subgraph_index")
         )
         graphs[key] = body.finish()
-        attrs[name] = (index + 1,) if name in ("branch_subgraph_indices", "called_computations") else index + 1
-    net.op(type_, [net.input((2, 3), "f32"), None], [net.result((2, 3), "i8")], attrs, version=7, graphs=graphs)
+        attrs[name] = (
+            (index + 1,) if name in ("branch_subgraph_indices", "called_computations") else index + 1
+        )
+    net.op(
+        type_, [net.input((2, 3), "f32"), None], [net.result((2, 3), "i8")], attrs, version=7, graphs=graphs
+    )
     return net.model()
 
 
@@ -111,9 +129,16 @@ def test_every_option_of_every_operator_survives(type_: str) -> None:
     written = unusual(type_)
     (before,) = written.graph.ops()
     (after,) = from_bytes(to_bytes(written)).graph.ops()
-    assert (after.type, after.version, after.inputs, after.outputs) == (type_, 7, before.inputs, before.outputs)
+    assert (after.type, after.version, after.inputs, after.outputs) == (
+        type_,
+        7,
+        before.inputs,
+        before.outputs,
+    )
     assert dict(after.attrs) == dict(before.attrs)
-    assert {key: [op.type for op in body.ops()] for key, body in after.graphs.items()} == {key: ["ABS"] for key in before.graphs}
+    assert {key: [op.type for op in body.ops()] for key, body in after.graphs.items()} == {
+        key: ["ABS"] for key in before.graphs
+    }
 
 
 def test_litert_reads_the_same_options() -> None:
@@ -151,7 +176,12 @@ def test_litert_reads_the_same_options() -> None:
 
 def test_contents_start_at_multiples_of_16() -> None:
     copies = [from_bytes(to_bytes(accelint.load(path))) for path in FIXTURES]
-    offsets = [tensor.const.offset for model in copies for tensor in model.graph.tensors.values() if tensor.const is not None]
+    offsets = [
+        tensor.const.offset
+        for model in copies
+        for tensor in model.graph.tensors.values()
+        if tensor.const is not None
+    ]
     assert len(offsets) > 50 and all(offset % 16 == 0 for offset in offsets)
 
 
@@ -179,7 +209,9 @@ def test_a_sparse_constant_is_what_litert_makes_dense(tmp_path: Path) -> None:
     assert stored.const is not None and stored.attrs["sparse_data"].length == 16
     dense = stored.const.read()
     assert dense.tolist() == [[0, 1, 0, 0], [2, 0, 0, 0], [0, 0, 0, 3], [0, 0, 4, 0]]
-    net.op("ADD", [net.input((4, 4), "f32"), net.const(dense, "f32", name="out")], [net.result((4, 4), "f32")])
+    net.op(
+        "ADD", [net.input((4, 4), "f32"), net.const(dense, "f32", name="out")], [net.result((4, 4), "f32")]
+    )
     for name, data in (("dense", to_bytes(net.model())), ("sparse", case.build())):
         (tmp_path / f"{name}.tflite").write_bytes(data)
     (answer,) = tflite_worker.ask([["same", str(tmp_path / "sparse.tflite"), str(tmp_path / "dense.tflite")]])
@@ -224,7 +256,9 @@ def test_a_copied_graph_shares_its_bodies_again(tmp_path: Path) -> None:
 
 
 def test_a_tensor_that_is_overwritten_is_one_tensor_for_each_value(tmp_path: Path) -> None:
-    """``in0`` and ``out`` share their memory on purpose: ABS writes ``out``, NEG overwrites ``in0``, EXP overwrites ``out``."""
+    """``in0`` and ``out`` share their memory on purpose: ABS writes ``out``, NEG overwrites ``in0``, EXP
+    overwrites ``out``.
+    """
     pytest.importorskip("ai_edge_litert")
     net = Net()
     x = net.input((3,), "f32")
@@ -232,14 +266,22 @@ def test_a_tensor_that_is_overwritten_is_one_tensor_for_each_value(tmp_path: Pat
     for type_, before, after in zip(("ABS", "NEG", "EXP"), names, names[1:], strict=False):
         net.op(type_, [before], [after])
     model = net.model()
-    for name, index, base in ((names[0], 0, None), (names[1], 1, None), (names[2], 0, names[0]), (names[3], 1, names[1])):
+    for name, index, base in (
+        (names[0], 0, None),
+        (names[1], 1, None),
+        (names[2], 0, names[0]),
+        (names[3], 1, names[1]),
+    ):
         attrs = {"index": index} if base is None else {"index": index, "again": base}
         model.graph.set_tensor(replace(model.graph.tensor(name), attrs=attrs))
     data = to_bytes(model)
     (tmp_path / "shared.tflite").write_bytes(data)
     again = accelint.load(tmp_path / "shared.tflite")
     assert [(op.type, op.inputs, op.outputs) for op in again.graph.ops()] == [
-        ("ABS", ("in0",), ("out",)), ("NEG", ("out",), ("in0@1",)), ("EXP", ("in0@1",), ("out@2",))]  # fmt: skip
+        ("ABS", ("in0",), ("out",)),
+        ("NEG", ("out",), ("in0@1",)),
+        ("EXP", ("in0@1",), ("out@2",)),
+    ]
     assert len(rows(data)["subgraphs"][0]["tensors"]) == 2 and again.graph.outputs == ("out@2",)
     write(again, tmp_path / "copy.tflite")
     assert rows((tmp_path / "copy.tflite").read_bytes()) == rows(data)
@@ -281,10 +323,15 @@ def one(type_: str, **changes: Any) -> Model:
         (one("CONV_2D", attrs={"strides": 1}), r"attributes \['strides'\], which CONV_2D does not have"),
         (one("CONV_2D", attrs={"padding": "same"}), "padding cannot be 'same': Padding has SAME, VALID"),
         (one("CONV_2D", attrs={"stride_w": 1 << 40}), "stride_w cannot be 1099511627776"),
-        (one("DISPATCH_OP", domain="custom", attrs={"custom_options": b"..bytecode_offset.."}), "code for one chip"),
+        (
+            one("DISPATCH_OP", domain="custom", attrs={"custom_options": b"..bytecode_offset.."}),
+            "code for one chip",
+        ),
     ],
 )
-def test_what_tflite_cannot_hold_is_an_error_and_nothing_is_written(model: Model, problem: str, tmp_path: Path) -> None:
+def test_what_tflite_cannot_hold_is_an_error_and_nothing_is_written(
+    model: Model, problem: str, tmp_path: Path
+) -> None:
     with pytest.raises(GraphError, match=problem):
         write(model, tmp_path / "out.tflite")
     assert list(tmp_path.iterdir()) == []

@@ -34,17 +34,25 @@ def qnn() -> Iterator[Session]:
 
 
 def save(
-    path: Path, nodes: list[onnx.NodeProto], shape: list[int], constants: dict[str, np.ndarray[Any, Any]] | None = None, opset: int = 17,
+    path: Path,
+    nodes: list[onnx.NodeProto],
+    shape: list[int],
+    constants: dict[str, np.ndarray[Any, Any]] | None = None,
+    opset: int = 17,
     others: dict[str, list[int]] | None = None,
-) -> Path:  # fmt: skip
+) -> Path:
     """Float x (and int64 ``others``) -> nodes -> float y, shapes inferred."""
     indices = (others or {}).items()
     graph = helper.make_graph(
-        nodes, "g",
-        [helper.make_tensor_value_info("x", FLOAT, shape), *(helper.make_tensor_value_info(k, INT64, v) for k, v in indices)],
+        nodes,
+        "g",
+        [
+            helper.make_tensor_value_info("x", FLOAT, shape),
+            *(helper.make_tensor_value_info(k, INT64, v) for k, v in indices),
+        ],
         [helper.make_tensor_value_info("y", FLOAT, None)],
         [numpy_helper.from_array(value, name) for name, value in (constants or {}).items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
     onnx.save(onnx.shape_inference.infer_shapes(model), path)
     return path
@@ -53,24 +61,46 @@ def save(
 @pytest.mark.parametrize(
     ("table", "indices", "constant"),
     [
-        ([12, 1], [1, 1, 1, 12], True), ([12, 1], [1, 1, 1, 12], False), ([4, 2, 2], [2, 2, 1], False), ([4, 2], [1, 1, 1, 2], True),
-        ([4, 2, 2, 2, 2], [2], True), ([4, 2, 2, 2], [2, 2], False), ([4], [1, 2, 1, 1, 2], True), ([4], [1, 2, 1, 1, 2], False),
+        ([12, 1], [1, 1, 1, 12], True),
+        ([12, 1], [1, 1, 1, 12], False),
+        ([4, 2, 2], [2, 2, 1], False),
+        ([4, 2], [1, 1, 1, 2], True),
+        ([4, 2, 2, 2, 2], [2], True),
+        ([4, 2, 2, 2], [2, 2], False),
+        ([4], [1, 2, 1, 1, 2], True),
+        ([4], [1, 2, 1, 1, 2], False),
     ],
-)  # fmt: skip
-def test_a_lookup_of_five_dimensions(tmp_path: Path, qnn: Session, table: list[int], indices: list[int], constant: bool) -> None:
+)
+def test_a_lookup_of_five_dimensions(
+    tmp_path: Path, qnn: Session, table: list[int], indices: list[int], constant: bool
+) -> None:
     """The attention masks of text encoders: which ranks of table and indices the HTP compiles."""
     ids = np.zeros(indices, np.int64)
     nodes = [helper.make_node("Gather", ["x", "i"], ["g"], axis=0), helper.make_node("Relu", ["g"], ["y"])]
-    path = save(tmp_path / "m.onnx", nodes, table, {"i": ids} if constant else {}, others={} if constant else {"i": indices})
+    path = save(
+        tmp_path / "m.onnx",
+        nodes,
+        table,
+        {"i": ids} if constant else {},
+        others={} if constant else {"i": indices},
+    )
     predicted, answer = check(load(path), choose(QNN)).verdict, qnn.ask(Request(path))
-    assert (predicted == "rejected") == (answer.status == "refused"), (predicted, answer.status, answer.reason)
+    assert (predicted == "rejected") == (answer.status == "refused"), (
+        predicted,
+        answer.status,
+        answer.reason,
+    )
 
 
 @pytest.mark.parametrize("attribute", ["num_outputs", "note", "__note"])
 @pytest.mark.parametrize("opset", [17, 18])
 @pytest.mark.parametrize("target", ["onnxruntime/cpu", QNN])
-def test_an_attribute_of_another_operator_set(tmp_path: Path, target: str, opset: int, attribute: str) -> None:
-    """torch.onnx leaves num_outputs on Split when it converts down to operator set 17: the file is invalid."""
+def test_an_attribute_of_another_operator_set(
+    tmp_path: Path, target: str, opset: int, attribute: str
+) -> None:
+    """torch.onnx leaves num_outputs on Split when it converts down to operator set 17: the file is
+    invalid.
+    """
     node = helper.make_node("Split", ["x"], ["y", "z"], **{attribute: 2})
     if opset == 18 and attribute != "num_outputs":
         node.attribute.append(helper.make_attribute("num_outputs", 2))
@@ -78,7 +108,10 @@ def test_an_attribute_of_another_operator_set(tmp_path: Path, target: str, opset
         [node], "g", [helper.make_tensor_value_info("x", FLOAT, [4, 8])],
         [helper.make_tensor_value_info(name, FLOAT, [2, 8]) for name in ("y", "z")],
     )  # fmt: skip
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), tmp_path / "m.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8),
+        tmp_path / "m.onnx",
+    )
     if target == QNN:
         pytest.importorskip("onnxruntime_qnn", reason="needs onnxruntime-qnn")
     with Session(target, timeout=60) as session:
@@ -95,7 +128,9 @@ def test_operators_without_a_schema_keep_their_attributes() -> None:
     chosen = choose(QNN)
     assert attributes_declared(graph, graph.op("main/0"), chosen.context).answer is Answer.HOLDS
     graph.add_op(Operator("main/1", "Split", (), (), {"radius": 2}, version=17))
-    assert attributes_declared(graph, graph.op("main/1"), chosen.context) == Outcome(Answer.FAILS, "attribute radius", "axis")
+    assert attributes_declared(graph, graph.op("main/1"), chosen.context) == Outcome(
+        Answer.FAILS, "attribute radius", "axis"
+    )
 
 
 OPEN, CLOSED = [1, "n", 4], [1, 1, 4]
@@ -127,22 +162,34 @@ def test_states_of_open_size(
     answer = qnn.ask(Request(tmp_path / "m.onnx"))
     verdict = check(load(tmp_path / "m.onnx"), choose(QNN)).verdict
     ran = {"full": "accelerator", "none": "cpu"}
-    assert ran.get(verdict, verdict) == (answer.placement[0].device if answer.ok else "rejected"), answer.reason
+    assert ran.get(verdict, verdict) == (answer.placement[0].device if answer.ok else "rejected"), (
+        answer.reason
+    )
 
 
-def rms(*, weight_first: bool = True, data_first: bool = True, power: bool = True, divide: bool = False) -> list[onnx.NodeProto]:
+def rms(
+    *, weight_first: bool = True, data_first: bool = True, power: bool = True, divide: bool = False
+) -> list[onnx.NodeProto]:
     """An RMS normalization of x with weight w, as torch.onnx writes those of language models."""
     ends = ["w", "n"] if weight_first else ["n", "w"]
     last = [helper.make_node("Mul", ends, ["y"])]
     if divide:
         last.insert(0, helper.make_node("Div", ["x", "s"], ["n"]))
     else:
-        last[:0] = [helper.make_node("Reciprocal", ["s"], ["r"]), helper.make_node("Mul", ["x", "r"] if data_first else ["r", "x"], ["n"])]
-    square = helper.make_node("Pow", ["x", "two"], ["p"]) if power else helper.make_node("Mul", ["x", "x"], ["p"])
+        last[:0] = [
+            helper.make_node("Reciprocal", ["s"], ["r"]),
+            helper.make_node("Mul", ["x", "r"] if data_first else ["r", "x"], ["n"]),
+        ]
+    square = (
+        helper.make_node("Pow", ["x", "two"], ["p"]) if power else helper.make_node("Mul", ["x", "x"], ["p"])
+    )
     return [
-        square, helper.make_node("ReduceMean", ["p", "axes"], ["m"], keepdims=1), helper.make_node("Add", ["m", "tiny"], ["a"]),
-        helper.make_node("Sqrt", ["a"], ["s"]), *last,
-    ]  # fmt: skip
+        square,
+        helper.make_node("ReduceMean", ["p", "axes"], ["m"], keepdims=1),
+        helper.make_node("Add", ["m", "tiny"], ["a"]),
+        helper.make_node("Sqrt", ["a"], ["s"]),
+        *last,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -153,45 +200,89 @@ def rms(*, weight_first: bool = True, data_first: bool = True, power: bool = Tru
 def test_a_normalization_of_language_models(tmp_path: Path, qnn: Session, form: dict[str, bool]) -> None:
     """The HTP does not compile one order of the operands."""
     constants = {
-        "two": np.float32(2), "tiny": np.float32(1e-6), "axes": np.array([-1]), "w": np.linspace(0.5, 1.5, 64, dtype=np.float32)
-    }  # fmt: skip
-    path = save(tmp_path / "m.onnx", rms(**form), [1, 12, 64], {key: np.asarray(value) for key, value in constants.items()}, opset=18)
+        "two": np.float32(2),
+        "tiny": np.float32(1e-6),
+        "axes": np.array([-1]),
+        "w": np.linspace(0.5, 1.5, 64, dtype=np.float32),
+    }
+    path = save(
+        tmp_path / "m.onnx",
+        rms(**form),
+        [1, 12, 64],
+        {key: np.asarray(value) for key, value in constants.items()},
+        opset=18,
+    )
     answer, coverage = qnn.ask(Request(path)), check(load(path), choose(QNN))
-    assert (coverage.verdict == "rejected") == (answer.status == "refused") == (not form), (coverage.verdict, answer.reason)
+    assert (coverage.verdict == "rejected") == (answer.status == "refused") == (not form), (
+        coverage.verdict,
+        answer.reason,
+    )
 
 
 def gelu(form: str) -> list[onnx.NodeProto]:
-    """Gelu by Erf of r = Relu(x) in one of the orders of its factors; ``part`` has another value in place of the last r."""
+    """Gelu by Erf of r = Relu(x) in one of the orders of its factors; ``part`` has another value in place of
+    the last r.
+    """
     node = helper.make_node
-    scale = {"product": ("Mul", ["r", "s"]), "product-first": ("Mul", ["s", "r"])}.get(form, ("Div", ["r", "s"]))
-    start = [node("Relu", ["x"], ["r"]), node(*scale, ["d"]), node("Erf", ["d"], ["e"]), node("Add", ["e", "one"], ["a"])]
+    scale = {"product": ("Mul", ["r", "s"]), "product-first": ("Mul", ["s", "r"])}.get(
+        form, ("Div", ["r", "s"])
+    )
+    start = [
+        node("Relu", ["x"], ["r"]),
+        node(*scale, ["d"]),
+        node("Erf", ["d"], ["e"]),
+        node("Add", ["e", "one"], ["a"]),
+    ]
     if form == "half-of-r":
-        return [*start, node("Mul", ["r", "half"], ["m"]), node("Mul", ["a", "m"], ["g"]), node("Relu", ["g"], ["y"])]
+        return [
+            *start,
+            node("Mul", ["r", "half"], ["m"]),
+            node("Mul", ["a", "m"], ["g"]),
+            node("Relu", ["g"], ["y"]),
+        ]
     if form == "half-last":
-        return [*start, node("Mul", ["r", "a"], ["m"]), node("Mul", ["m", "half"], ["g"]), node("Relu", ["g"], ["y"])]
+        return [
+            *start,
+            node("Mul", ["r", "a"], ["m"]),
+            node("Mul", ["m", "half"], ["g"]),
+            node("Relu", ["g"], ["y"]),
+        ]
     other = "o" if form == "part" else "r"
     end = [node("Mul", ["a", "half"], ["m"]), node("Mul", [other, "m"], ["g"]), node("Relu", ["g"], ["y"])]
     return [*start, node("Sigmoid", ["x"], ["o"]), *end] if form == "part" else [*start, *end]
 
 
-@pytest.mark.parametrize("form", ["half-of-r", "half-last", "half-of-sum", "product", "product-first", "part"])
+@pytest.mark.parametrize(
+    "form", ["half-of-r", "half-last", "half-of-sum", "product", "product-first", "part"]
+)
 def test_a_gelu_in_any_order_of_its_factors(tmp_path: Path, qnn: Session, form: str) -> None:
     """The provider sees the Gelu of torch's newer exporter too, and then takes its Erf."""
-    constants = {"s": np.array(2**0.5, np.float32), "one": np.array(1, np.float32), "half": np.array(0.5, np.float32)}
+    constants = {
+        "s": np.array(2**0.5, np.float32),
+        "one": np.array(1, np.float32),
+        "half": np.array(0.5, np.float32),
+    }
     path = save(tmp_path / "m.onnx", gelu(form), [1, 12, 64], constants)
     answer = qnn.ask(Request(path))
     ran = {item.type: item.device for item in answer.placement}
     seen = {op.type: op.verdict for op in check(load(path), choose(QNN)).operators}
-    assert (seen["Erf"] == "accelerated") == (ran["Erf"] == "accelerator") == (form not in ("part", "product-first"))
+    assert (
+        (seen["Erf"] == "accelerated")
+        == (ran["Erf"] == "accelerator")
+        == (form not in ("part", "product-first"))
+    )
 
 
 def test_sizes_that_do_not_fit_are_wrong_usage(tmp_path: Path) -> None:
     """An image model with open channels: inputs of one channel prove nothing about the target."""
     weight = numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w")
     graph = helper.make_graph(
-        [helper.make_node("Conv", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", FLOAT, ["batch", "channels", 4, 4])],
-        [helper.make_tensor_value_info("y", FLOAT, None)], [weight],
-    )  # fmt: skip
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", FLOAT, ["batch", "channels", 4, 4])],
+        [helper.make_tensor_value_info("y", FLOAT, None)],
+        [weight],
+    )
     path = tmp_path / "m.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     for arguments, code, words in (
@@ -204,14 +295,20 @@ def test_sizes_that_do_not_fit_are_wrong_usage(tmp_path: Path) -> None:
 
 
 def test_what_a_repair_promises_is_what_the_written_file_gets(tmp_path: Path, qnn: Session) -> None:
-    """Sizes that onnx infers through Slice and ONNX Runtime does not: once they are folded, nothing stays on the CPU."""
+    """Sizes that onnx infers through Slice and ONNX Runtime does not: once they are folded, nothing stays on
+    the CPU.
+    """
     nodes = [
-        helper.make_node("Shape", ["table"], ["shape"]), helper.make_node("Slice", ["shape", "two", "four"], ["size"]),
-        helper.make_node("Concat", ["ones", "size"], ["sizes"], axis=0), helper.make_node("Resize", ["table", "", "", "sizes"], ["grid"]),
-        helper.make_node("Reshape", ["grid", "flat"], ["rows"]), helper.make_node("Transpose", ["rows"], ["places"], perm=[0, 2, 1]),
-        helper.make_node("Reshape", ["x", "flat"], ["pixels"]), helper.make_node("Transpose", ["pixels"], ["tokens"], perm=[0, 2, 1]),
+        helper.make_node("Shape", ["table"], ["shape"]),
+        helper.make_node("Slice", ["shape", "two", "four"], ["size"]),
+        helper.make_node("Concat", ["ones", "size"], ["sizes"], axis=0),
+        helper.make_node("Resize", ["table", "", "", "sizes"], ["grid"]),
+        helper.make_node("Reshape", ["grid", "flat"], ["rows"]),
+        helper.make_node("Transpose", ["rows"], ["places"], perm=[0, 2, 1]),
+        helper.make_node("Reshape", ["x", "flat"], ["pixels"]),
+        helper.make_node("Transpose", ["pixels"], ["tokens"], perm=[0, 2, 1]),
         helper.make_node("Add", ["tokens", "places"], ["y"]),
-    ]  # fmt: skip
+    ]
     constants: dict[str, np.ndarray[Any, Any]] = {
         "two": np.array([2]), "four": np.array([4]), "ones": np.array([1, 2]), "flat": np.array([1, 2, -1]),
         "table": np.random.default_rng(0).random((1, 2, 4, 4), np.float32),
@@ -226,9 +323,13 @@ def test_what_a_repair_promises_is_what_the_written_file_gets(tmp_path: Path, qn
 
 
 @pytest.mark.vulkan
-@pytest.mark.skipif("litert/gpu" not in {item.name for item in runtimes() if item.available}, reason="litert/gpu is not here")
+@pytest.mark.skipif(
+    "litert/gpu" not in {item.name for item in runtimes() if item.available}, reason="litert/gpu is not here"
+)
 def test_wrong_numbers_of_the_gpu_are_repaired(tmp_path: Path) -> None:
-    """A sequence mask: stored integers come first and have fewer dimensions, and the delegate compares with others."""
+    """A sequence mask: stored integers come first and have fewer dimensions, and the delegate compares with
+    others.
+    """
     net = Net()
     length = net.input("length", (1, 1), "int32")
     y = net.op("LESS", [net.const(np.arange(12), "int32"), length], (1, 12), "bool")
@@ -238,23 +339,38 @@ def test_wrong_numbers_of_the_gpu_are_repaired(tmp_path: Path) -> None:
     before = accelint("verify", path, "--target", "litert/gpu", "--inputs", tmp_path / "five.npz")
     assert "ACL701" in before.stdout and before.returncode == 5
     accelint("fix", path, "--target", "litert/gpu", "-o", tmp_path / "fixed.tflite")
-    after = accelint("verify", tmp_path / "fixed.tflite", "--target", "litert/gpu", "--against", path, "--inputs", tmp_path / "five.npz")
+    after = accelint(
+        "verify",
+        tmp_path / "fixed.tflite",
+        "--target",
+        "litert/gpu",
+        "--against",
+        path,
+        "--inputs",
+        tmp_path / "five.npz",
+    )
     assert after.returncode == 0, after.stdout + after.stderr
 
 
 def test_what_clean_ups_show_is_repaired_with_the_rest(tmp_path: Path, qnn: Session) -> None:
-    """T5 shares the weights of its normalizations through Identity: only where that is gone is the second one seen to stop the session."""
+    """T5 shares the weights of its normalizations through Identity: only where that is gone is the second one
+    seen to stop the session.
+    """
     nodes = [helper.make_node("Identity", ["w"], ["w2"])]
     for before, weight, after in (("x", "w", "h"), ("h", "w2", "y")):
         nodes += [
             helper.make_node("Pow", [before, "two"], [f"{after}p"]),
             helper.make_node("ReduceMean", [f"{after}p"], [f"{after}m"], axes=[-1]),
-            helper.make_node("Add", [f"{after}m", "e"], [f"{after}a"]), helper.make_node("Sqrt", [f"{after}a"], [f"{after}s"]),
-            helper.make_node("Reciprocal", [f"{after}s"], [f"{after}r"]), helper.make_node("Mul", [before, f"{after}r"], [f"{after}n"]),
+            helper.make_node("Add", [f"{after}m", "e"], [f"{after}a"]),
+            helper.make_node("Sqrt", [f"{after}a"], [f"{after}s"]),
+            helper.make_node("Reciprocal", [f"{after}s"], [f"{after}r"]),
+            helper.make_node("Mul", [before, f"{after}r"], [f"{after}n"]),
             helper.make_node("Mul", [weight, f"{after}n"], [after]),
-        ]  # fmt: skip
+        ]
     constants = {"w": np.linspace(0.5, 2, 32, dtype=np.float32), "two": np.float32(2), "e": np.float32(1e-5)}
-    path = save(tmp_path / "m.onnx", nodes, [1, 4, 32], {name: np.asarray(value) for name, value in constants.items()})
+    path = save(
+        tmp_path / "m.onnx", nodes, [1, 4, 32], {name: np.asarray(value) for name, value in constants.items()}
+    )
     assert not qnn.ask(Request(path)).ok
     accelint("fix", path, "--target", QNN, "-o", tmp_path / "fixed.onnx")
     verified = accelint("verify", tmp_path / "fixed.onnx", "--target", QNN, "--against", path)

@@ -25,7 +25,17 @@ def test_a_varint_that_does_not_end_is_refused(data: bytes) -> None:
 
 
 def test_fields_tell_number_kind_and_place() -> None:
-    data = tag(1, 0) + encode(300) + tag(20, 2) + encode(3) + b"abc" + tag(3, 5) + bytes(4) + tag(4, 1) + bytes(8)
+    data = (
+        tag(1, 0)
+        + encode(300)
+        + tag(20, 2)
+        + encode(3)
+        + b"abc"
+        + tag(3, 5)
+        + bytes(4)
+        + tag(4, 1)
+        + bytes(8)
+    )
     found = [(number, kind, data[start:stop]) for number, kind, _, start, stop in fields(data, 0, len(data))]
     assert found == [(1, 0, b"\xac\x02"), (20, 2, b"abc"), (3, 5, bytes(4)), (4, 1, bytes(8))]
 
@@ -55,7 +65,9 @@ def test_more_fields_than_a_model_can_have_are_refused(monkeypatch: pytest.Monke
 
 
 def numbers(name: str, count: int, kind: int, *, raw: bool) -> TensorProto:
-    data = bytes(index % 256 for index in range(count * 4)) if raw else [float(index) for index in range(count)]
+    data = (
+        bytes(index % 256 for index in range(count * 4)) if raw else [float(index) for index in range(count)]
+    )
     return helper.make_tensor(name, kind, [count], data, raw=raw)
 
 
@@ -63,10 +75,14 @@ def holder(tensors: list[TensorProto]) -> onnx.ModelProto:
     """The same tensors as initializers, in a node, in a body, in a function and in a sparse tensor."""
     body = helper.make_graph([], "body", [], [], tensors)
     node = helper.make_node("If", ["c"], ["y"], then_branch=body)
-    constants = [helper.make_node("Constant", [], [f"k{index}"], value=tensor) for index, tensor in enumerate(tensors)]
+    constants = [
+        helper.make_node("Constant", [], [f"k{index}"], value=tensor) for index, tensor in enumerate(tensors)
+    ]
     graph = helper.make_graph([node, *constants], "g", [], [], tensors)
     indices = helper.make_tensor("i", TensorProto.INT64, [2], [0, 1])
-    graph.sparse_initializer.append(helper.make_sparse_tensor(numbers("s", 2, TensorProto.FLOAT, raw=False), indices, [9]))
+    graph.sparse_initializer.append(
+        helper.make_sparse_tensor(numbers("s", 2, TensorProto.FLOAT, raw=False), indices, [9])
+    )
     function = helper.make_function("local", "f", [], ["k0"], constants, [helper.make_opsetid("", 17)])
     return helper.make_model(graph, functions=[function])
 
@@ -76,7 +92,10 @@ COUNTS = st.sampled_from([0, 1, KEEP // 4 - 1, KEEP // 4, KEEP // 4 + 1, 5000])
 
 @given(st.lists(st.tuples(COUNTS, st.booleans(), st.booleans()), max_size=4))
 def test_what_strip_takes_out_inflate_puts_back(shapes: list[tuple[int, bool, bool]]) -> None:
-    tensors = [numbers(f"t{index}", count, TensorProto.FLOAT, raw=raw) for index, (count, raw, _) in enumerate(shapes)]
+    tensors = [
+        numbers(f"t{index}", count, TensorProto.FLOAT, raw=raw)
+        for index, (count, raw, _) in enumerate(shapes)
+    ]
     for tensor, (_, _, explicit) in zip(tensors, shapes, strict=True):
         if explicit:
             tensor.data_location = TensorProto.DEFAULT
@@ -88,7 +107,10 @@ def test_what_strip_takes_out_inflate_puts_back(shapes: list[tuple[int, bool, bo
     assert len(stripped.data) < 4000 + 4 * KEEP * len(shapes)
     canonical = onnx.ModelProto.FromString(stripped.data).SerializeToString()
     pieces = inflate(canonical, stripped.spans)
-    full = b"".join(data[piece.offset : piece.offset + piece.length] if isinstance(piece, Span) else piece for piece in pieces)
+    full = b"".join(
+        data[piece.offset : piece.offset + piece.length] if isinstance(piece, Span) else piece
+        for piece in pieces
+    )
     assert length(pieces) == len(full)
     assert onnx.ModelProto.FromString(full) == model
 

@@ -13,7 +13,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FIXTURES = ROOT / "fixtures" / "tf"
 
-needs_tensorflow = pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow: pip install 'accelint[tensorflow]'")
+needs_tensorflow = pytest.mark.skipif(
+    find_spec("tensorflow") is None, reason="needs tensorflow: pip install 'accelint[tensorflow]'"
+)
 
 
 @cache
@@ -21,6 +23,10 @@ def built(base: Path) -> Path:
     """A folder with everything that ``fixtures/make_tf.py --all`` makes."""
     folder = base / "tensorflow-models"
     if not (folder / "done").exists():
-        subprocess.run([sys.executable, str(ROOT / "fixtures" / "make_tf.py"), "--all", str(folder)], check=True, capture_output=True)
+        subprocess.run(
+            [sys.executable, str(ROOT / "fixtures" / "make_tf.py"), "--all", str(folder)],
+            check=True,
+            capture_output=True,
+        )
         (folder / "done").touch()
     return folder

@@ -9,18 +9,31 @@ from typing import Any
 import numpy as np
 
 F32, I32, I64, BOOL, F16, F64, I8, RESOURCE = 0, 2, 4, 6, 1, 10, 9, 13
-DTYPES = {F32: "float32", I32: "int32", I64: "int64", BOOL: "bool", F16: "float16", F64: "float64", I8: "int8"}
+DTYPES = {
+    F32: "float32",
+    I32: "int32",
+    I64: "int64",
+    BOOL: "bool",
+    F16: "float16",
+    F64: "float64",
+    I8: "int8",
+}
 
 
 def write(
     path: Path,
     tensors: Mapping[str, tuple[int, Sequence[int]]],
-    ops: Sequence[tuple[str, Sequence[str], Sequence[str]] | tuple[str, Sequence[str], Sequence[str], str, Mapping[str, Any]]],
+    ops: Sequence[
+        tuple[str, Sequence[str], Sequence[str]]
+        | tuple[str, Sequence[str], Sequence[str], str, Mapping[str, Any]]
+    ],
     inputs: Sequence[str],
     outputs: Sequence[str],
     constants: Mapping[str, np.ndarray] | None = None,
 ) -> Path:
-    """A model of one subgraph. ``tensors``: type and shape by name; ``ops``: type, inputs, outputs, options table and its fields."""
+    """A model of one subgraph. ``tensors``: type and shape by name; ``ops``: type, inputs, outputs, options
+    table and its fields.
+    """
     import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
@@ -48,7 +61,11 @@ def write(
             codes[kind] = len(model.operatorCodes)
             model.operatorCodes.append(code)
         op = schema.OperatorT()
-        op.opcodeIndex, op.inputs, op.outputs = codes[kind], [places[item] for item in reads], [places[item] for item in writes]
+        op.opcodeIndex, op.inputs, op.outputs = (
+            codes[kind],
+            [places[item] for item in reads],
+            [places[item] for item in writes],
+        )
         if options:
             op.builtinOptionsType = getattr(schema.BuiltinOptions, options[0])
             op.builtinOptions = getattr(schema, f"{options[0]}T")()
@@ -86,16 +103,42 @@ def merge(path: Path, *parts: Path) -> Path:
 
 
 def loop(path: Path) -> Path:
-    """``while i < 3: i, x = i + 1, relu(x) * 2``: the condition is subgraph 1, the body of three operators subgraph 2."""
+    """``while i < 3: i, x = i + 1, relu(x) * 2``: the condition is subgraph 1, the body of three operators
+    subgraph 2.
+    """
     number, vector = (I32, ()), (F32, (4,))
     calls = ("WhileOptions", {"condSubgraphIndex": 1, "bodySubgraphIndex": 2})
     ints = {name: np.array(value, np.int32) for name, value in (("zero", 0), ("one", 1), ("three", 3))}
-    main = write(path.with_suffix(".main"), {"zero": number, "x": vector, "i": number, "y": vector},
-                 [("WHILE", ["zero", "x"], ["i", "y"], *calls)], ["x"], ["y"], {"zero": ints["zero"]})  # fmt: skip
-    condition = write(path.with_suffix(".condition"), {"i": number, "x": vector, "three": number, "go": (BOOL, ())},
-                      [("LESS", ["i", "three"], ["go"])], ["i", "x"], ["go"], {"three": ints["three"]})  # fmt: skip
-    names = {"i": number, "x": vector, "one": number, "two": (F32, (1,)), "j": number, "r": vector, "y": vector}
-    ops = [("ADD", ["i", "one"], ["j"], "AddOptions", {}), ("RELU", ["x"], ["r"]), ("MUL", ["r", "two"], ["y"], "MulOptions", {})]
+    main = write(
+        path.with_suffix(".main"),
+        {"zero": number, "x": vector, "i": number, "y": vector},
+        [("WHILE", ["zero", "x"], ["i", "y"], *calls)],
+        ["x"],
+        ["y"],
+        {"zero": ints["zero"]},
+    )
+    condition = write(
+        path.with_suffix(".condition"),
+        {"i": number, "x": vector, "three": number, "go": (BOOL, ())},
+        [("LESS", ["i", "three"], ["go"])],
+        ["i", "x"],
+        ["go"],
+        {"three": ints["three"]},
+    )
+    names = {
+        "i": number,
+        "x": vector,
+        "one": number,
+        "two": (F32, (1,)),
+        "j": number,
+        "r": vector,
+        "y": vector,
+    }
+    ops = [
+        ("ADD", ["i", "one"], ["j"], "AddOptions", {}),
+        ("RELU", ["x"], ["r"]),
+        ("MUL", ["r", "two"], ["y"], "MulOptions", {}),
+    ]
     constants = {"one": ints["one"], "two": np.array([2], np.float32)}
     body = write(path.with_suffix(".body"), names, ops, ["i", "x"], ["j", "y"], constants)
     return merge(path, main, condition, body)

@@ -1,9 +1,11 @@
-"""What the reference interpreter says about models, asked in a process of its own (a wrong model may take it down).
+"""What the reference interpreter says about models, asked in a process of its own (a wrong model may take it
+down).
 
     python tests/tflite_worker.py < request.json > answer.json
 
-The request is a list of jobs: ``["allocate", path]`` gives the shapes of all outputs after allocation, ``["same", a, b]``
-whether two models give the same bits for the same random inputs. An answer is ``{"error": ...}`` where the interpreter refuses.
+The request is a list of jobs: ``["allocate", path]`` gives the shapes of all outputs after allocation,
+``["same", a, b]`` whether two models give the same bits for the same random inputs. An answer is ``{"error":
+...}`` where the interpreter refuses.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any
 
 def ask(jobs: list[list[str]]) -> list[dict[str, Any]]:
     """Answers to the jobs, in order."""
-    done = subprocess.run([sys.executable, __file__], input=json.dumps(jobs), capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, __file__], input=json.dumps(jobs), capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, f"the interpreter died with {done.returncode}: {done.stderr[-2000:]}"
     answers: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
     return answers
@@ -33,7 +37,10 @@ def _interpreter(path: str) -> Any:
 
 def _allocate(path: str) -> dict[str, Any]:
     details = _interpreter(path).get_output_details()
-    return {"shapes": [[int(dim) for dim in item["shape"]] for item in details], "indices": [int(item["index"]) for item in details]}
+    return {
+        "shapes": [[int(dim) for dim in item["shape"]] for item in details],
+        "indices": [int(item["index"]) for item in details],
+    }
 
 
 def _runs(path: str) -> list[Any]:
@@ -54,7 +61,10 @@ def _runs(path: str) -> list[Any]:
         runner = interpreter.get_signature_runner(key)
         for _ in range(3):
             feeds = {name: values(detail) for name, detail in sorted(runner.get_input_details().items())}
-            seen += [(key, name, str(value.dtype), value.shape, value.tobytes().hex()) for name, value in sorted(runner(**feeds).items())]
+            seen += [
+                (key, name, str(value.dtype), value.shape, value.tobytes().hex())
+                for name, value in sorted(runner(**feeds).items())
+            ]
     interpreter = _interpreter(path)
     for _ in range(3):
         for detail in interpreter.get_input_details():
@@ -62,7 +72,15 @@ def _runs(path: str) -> list[Any]:
         interpreter.invoke()
         for detail in interpreter.get_output_details():
             value = interpreter.get_tensor(detail["index"])
-            seen.append((detail["name"], str(value.dtype), value.shape, value.tobytes().hex(), str(detail["quantization"])))
+            seen.append(
+                (
+                    detail["name"],
+                    str(value.dtype),
+                    value.shape,
+                    value.tobytes().hex(),
+                    str(detail["quantization"]),
+                )
+            )
     return seen
 
 

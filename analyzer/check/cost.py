@@ -16,7 +16,9 @@ Counter = Callable[[Operator, Tensors, Tensors], int | None]
 
 
 def macs(graph: Graph, op: Operator) -> int | None:
-    """Multiply-accumulates of one run of the operator: 0 for types that are not counted, None when a size is unknown."""
+    """Multiply-accumulates of one run of the operator: 0 for types that are not counted, None when a size is
+    unknown.
+    """
     counter = _COUNTERS.get(graph.dialect, {}).get(op.type)
     if counter is None:
         return 0
@@ -24,7 +26,9 @@ def macs(graph: Graph, op: Operator) -> int | None:
 
 
 def boundary(graph: Graph, ids: Iterable[str]) -> tuple[int | None, int | None]:
-    """Bytes that a group reads from outside and writes to outside; constants do not count, None when a size is unknown."""
+    """Bytes that a group reads from outside and writes to outside; constants do not count, None when a size
+    is unknown.
+    """
     inside = set(ids)
     entering: dict[str, int | None] = {}
     leaving: dict[str, int | None] = {}
@@ -62,7 +66,9 @@ def _dims(tensors: Tensors, index: int) -> tuple[int, ...] | None:
 
 
 def _out_times_weight(skip: int) -> Counter:
-    """Output elements times the weight's elements per output channel (``skip`` is the output-channel axis)."""
+    """Output elements times the weight's elements per output channel (``skip`` is the output-channel
+    axis).
+    """
 
     def count(op: Operator, inputs: Tensors, outputs: Tensors) -> int | None:
         weight, out = _dims(inputs, 1), _dims(outputs, 0)
@@ -128,21 +134,39 @@ def _layer_weights(op: Operator, inputs: Tensors, outputs: Tensors) -> int | Non
 
 _COUNTERS: Mapping[str, Mapping[str, Counter]] = {
     "onnx": {
-        "Conv": _out_times_weight(0), "ConvInteger": _out_times_weight(0), "QLinearConv": _depthwise,
-        "FusedConv": _out_times_weight(0), "ConvTranspose": _in_times_weight(0), "MatMul": _matmul(""),
-        "Gemm": _matmul("transA"), "MatMulInteger": _matmul(""), "LSTM": _recurrent(4), "GRU": _recurrent(3), "RNN": _recurrent(1),
+        "Conv": _out_times_weight(0),
+        "ConvInteger": _out_times_weight(0),
+        "QLinearConv": _depthwise,
+        "FusedConv": _out_times_weight(0),
+        "ConvTranspose": _in_times_weight(0),
+        "MatMul": _matmul(""),
+        "Gemm": _matmul("transA"),
+        "MatMulInteger": _matmul(""),
+        "LSTM": _recurrent(4),
+        "GRU": _recurrent(3),
+        "RNN": _recurrent(1),
     },
     "tflite": {
-        "CONV_2D": _out_times_weight(0), "CONV_3D": _out_times_weight(4), "DEPTHWISE_CONV_2D": _depthwise,
-        "FULLY_CONNECTED": _out_times_weight(0), "BATCH_MATMUL": _matmul("adj_x"),
+        "CONV_2D": _out_times_weight(0),
+        "CONV_3D": _out_times_weight(4),
+        "DEPTHWISE_CONV_2D": _depthwise,
+        "FULLY_CONNECTED": _out_times_weight(0),
+        "BATCH_MATMUL": _matmul("adj_x"),
         "TRANSPOSE_CONV": _in_times_weight(3, data=2),
     },
     "tf": {
-        "Conv2D": _out_times_weight(3), "Conv3D": _out_times_weight(4), "MatMul": _matmul("transpose_a"),
-        "BatchMatMulV2": _matmul("adj_x"), "BatchMatMulV3": _matmul("adj_x"), "BatchMatMul": _matmul("adj_x"),
+        "Conv2D": _out_times_weight(3),
+        "Conv3D": _out_times_weight(4),
+        "MatMul": _matmul("transpose_a"),
+        "BatchMatMulV2": _matmul("adj_x"),
+        "BatchMatMulV3": _matmul("adj_x"),
+        "BatchMatMul": _matmul("adj_x"),
     },
     "mil": {
-        "conv": _out_times_weight(0), "conv_transpose": _in_times_weight(0), "linear": _linear, "matmul": _matmul("transpose_x"),
+        "conv": _out_times_weight(0),
+        "conv_transpose": _in_times_weight(0),
+        "linear": _linear,
+        "matmul": _matmul("transpose_x"),
     },
     "nn": {"convolution": _layer_weights, "innerProduct": _linear},
-}  # fmt: skip
+}

@@ -1,4 +1,6 @@
-"""Checking ONNX models with local functions: the runtime inlines them first, the report speaks of the calls."""
+"""Checking ONNX models with local functions: the runtime inlines them first, the report speaks of the
+calls.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCE
 
 
 def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Coverage:
-    """The coverage of the inlined model as one of ``model``: ``origins`` gives the operator that each inlined one comes from.
+    """The coverage of the inlined model as one of ``model``: ``origins`` gives the operator that each inlined
+    one comes from.
 
     An operator of a body that only inlining made is counted with the call, and so is a call that vanished.
     """
@@ -28,9 +31,12 @@ def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Cove
     for item in coverage.operators:
         shares.setdefault(origins.get(item.id, item.id), []).append(item)
     operators = tuple(_of_call(op, shares.get(op.id, [])) for _, op in model.operators())
-    findings = tuple(replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings)
+    findings = tuple(
+        replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings
+    )
     partitions = tuple(
-        replace(item, operators=tuple(dict.fromkeys(origins.get(id, id) for id in item.operators))) for item in coverage.partitions
+        replace(item, operators=tuple(dict.fromkeys(origins.get(id, id) for id in item.operators)))
+        for item in coverage.partitions
     )
     return replace(coverage, operators=operators, findings=findings, partitions=partitions)
 

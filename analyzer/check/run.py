@@ -1,4 +1,6 @@
-"""check: every operator against the rules of a target, then the groups that the runtime would make of them."""
+"""check: every operator against the rules of a target, then the groups that the runtime would make of
+them.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +52,9 @@ class OperatorVerdict:
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Operators that the accelerator runs as one piece, with the bytes that cross its boundary (None: unknown)."""
+    """Operators that the accelerator runs as one piece, with the bytes that cross its boundary (None:
+    unknown).
+    """
 
     operators: tuple[str, ...]
     bytes_in: int | None = None
@@ -97,19 +101,31 @@ class Coverage:
 
     @property
     def by_macs(self) -> float | None:
-        """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are none."""
+        """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are
+        none.
+        """
         counts = [(op.macs, op.verdict) for op in self.operators]
         if any(count is None for count, _ in counts):
             return None
         total = sum(count or 0 for count, _ in counts)
-        return sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total if total else None
+        return (
+            sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total
+            if total
+            else None
+        )
 
     def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
-        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of its type (``rule:TYPE``)."""
+        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of
+        its type (``rule:TYPE``).
+        """
         types = {op.id: op.type for op in self.operators}
-        keys = [(f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}") for item in self.findings]
+        keys = [
+            (f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}")
+            for item in self.findings
+        ]
         findings = tuple(
-            replace(item, fix=fixes.get(rule) or fixes.get(code)) for item, (rule, code) in zip(self.findings, keys, strict=True)
+            replace(item, fix=fixes.get(rule) or fixes.get(code))
+            for item, (rule, code) in zip(self.findings, keys, strict=True)
         )
         return replace(self, findings=findings)
 
@@ -117,7 +133,8 @@ class Coverage:
 def check(model: Model | Graph, chosen: Chosen) -> Coverage:
     """Predict what becomes of every operator of a model on a target. The pack's dialect must be the graph's.
 
-    ONNX models are checked with their local functions inlined, as runtimes take them; verdicts are those of the calls.
+    ONNX models are checked with their local functions inlined, as runtimes take them; verdicts are those of
+    the calls.
     """
     if isinstance(model, Model) and model.dialect == "onnx" and model.functions:
         return _check_inlined(model, chosen)
@@ -152,7 +169,9 @@ class _Check:
         self.findings: list[Finding] = []
         self.partitions: list[Partition] = []
         self.rejected = False
-        self.lasting = {rule.name for rule in chosen.pack.rules if rule.scope == "model" and rule.effect == "rejected"}
+        self.lasting = {
+            rule.name for rule in chosen.pack.rules if rule.scope == "model" and rule.effect == "rejected"
+        }
         self.seen: set[int] = set()
         self.left: list[tuple[Graph, Operator]] = []
 
@@ -183,25 +202,38 @@ class _Check:
                 self.graph(body, placed=placed and self.policy.bodies)
 
     def _held(self, graph: Graph) -> None:
-        """Bodies go with the operator that holds them, unless a group was made in one before: that cannot be compiled."""
+        """Bodies go with the operator that holds them, unless a group was made in one before: that cannot be
+        compiled.
+        """
         for op in graph.ops():
             if not op.graphs or self.verdicts[op.id].verdict is not Verdict.ACCELERATED:
                 continue
             inner = {id for body in op.graphs.values() for id in _inside(body)}
             if any(id in inner for part in self.partitions for id in part.operators):
-                words = f"its bodies were handed over before {op.type} itself: the group in them cannot be compiled, and the session stops"
+                words = (
+                    f"its bodies were handed over before {op.type} itself: the group in "
+                    f"them cannot be compiled, and the session stops"
+                )
                 self._refuse(op, Dropped("ACL703", "group-in-a-body", words))
             else:
                 inner -= {id for id in inner if self.verdicts[id].verdict is Verdict.FOLDED}
-                self.verdicts.update((id, replace(self.verdicts[id], verdict=Verdict.ACCELERATED, findings=())) for id in inner)
+                self.verdicts.update(
+                    (id, replace(self.verdicts[id], verdict=Verdict.ACCELERATED, findings=())) for id in inner
+                )
 
-    def _operator(self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool) -> None:
-        """``shown`` is the operator as the runtime sees it, None when it is placed with its neighbours or not at all."""
+    def _operator(
+        self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool
+    ) -> None:
+        """``shown`` is the operator as the runtime sees it, None when it is placed with its neighbours or not
+        at all.
+        """
         if folded:
             self._record(graph, op, Verdict.FOLDED, [])
         elif not placed:
             words = f"{op.type} is inside a body, which the host runs"
-            self._record(graph, op, Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))])
+            self._record(
+                graph, op, Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))]
+            )
         elif shown is None:
             self._record(graph, op, Verdict.ACCELERATED, [])
         else:
@@ -230,8 +262,19 @@ class _Check:
         for verdict, rule, words in _OF_BODIES:
             types = ", ".join(sorted(name for name, met in inner.items() if met is verdict))
             if types:
-                made = self._made(op, Dropped("ACL203", rule, f"{op.type} is taken with all that is in its bodies, and {types} {words}"))
-                found.append(replace(made, severity="error", effect="rejected") if verdict is Verdict.REJECTED else made)
+                made = self._made(
+                    op,
+                    Dropped(
+                        "ACL203",
+                        rule,
+                        f"{op.type} is taken with all that is in its bodies, and {types} {words}",
+                    ),
+                )
+                found.append(
+                    replace(made, severity="error", effect="rejected")
+                    if verdict is Verdict.REJECTED
+                    else made
+                )
         return found
 
     def _record(self, graph: Graph, op: Operator, verdict: Verdict, findings: Iterable[Finding]) -> None:
@@ -239,10 +282,16 @@ class _Check:
         self.findings += findings
         cost = 0 if verdict is Verdict.FOLDED else macs(graph, op)
         indexes = tuple(range(start, len(self.findings)))
-        self.verdicts[op.id] = OperatorVerdict(op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code)
+        self.verdicts[op.id] = OperatorVerdict(
+            op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code
+        )
 
     def _group(self, graph: Graph) -> None:
-        taken = {op.id for op in graph.ops() if self.verdicts[op.id].verdict in (Verdict.ACCELERATED, Verdict.REJECTED)}
+        taken = {
+            op.id
+            for op in graph.ops()
+            if self.verdicts[op.id].verdict in (Verdict.ACCELERATED, Verdict.REJECTED)
+        }
         grouping = self.policy.groups(graph, taken, self.options)
         for id, why in grouping.dropped.items():
             self._drop(graph.op(id), why)
@@ -261,7 +310,8 @@ class _Check:
         self.verdicts[op.id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
 
     def _drop(self, op: Operator, why: Dropped) -> None:
-        """An operator that is taken and not handed over stays on the host; what the accelerator would refuse in it matters no more.
+        """An operator that is taken and not handed over stays on the host; what the accelerator would refuse
+        in it matters no more.
 
         A refusal of the file as such (``scope = "model"``) stands.
         """
@@ -272,7 +322,9 @@ class _Check:
             if self.findings[index].effect == "rejected":
                 self.findings[index] = replace(self.findings[index], effect="note", severity="note")
         self.findings.append(self._made(op, why))
-        self.verdicts[op.id] = replace(old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1))
+        self.verdicts[op.id] = replace(
+            old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1)
+        )
 
     def _of_the_file(self, finding: Finding) -> bool:
         return finding.effect == "rejected" and finding.rule in self.lasting
@@ -283,9 +335,15 @@ class _Check:
 
     def _made(self, op: Operator, why: Dropped) -> Finding:
         return Finding(
-            why.code, why.rule, "warning", op.id, why.message,
-            evidence="source", source=self.chosen.pack.title, fingerprint=fingerprint(self.chosen.target, why.rule, op),
-        )  # fmt: skip
+            why.code,
+            why.rule,
+            "warning",
+            op.id,
+            why.message,
+            evidence="source",
+            source=self.chosen.pack.title,
+            fingerprint=fingerprint(self.chosen.target, why.rule, op),
+        )
 
     def _host(self) -> None:
         """What is left goes to the host, which may have no kernel for it: then the session stops."""
@@ -295,19 +353,33 @@ class _Check:
         for graph, op in self.left:
             refusal = _refusal(graph, op, host) if self.verdicts[op.id].verdict is Verdict.FALLBACK else None
             if refusal is not None:
-                words = f"it is left to {host.pack.title}, which refuses it, and the session stops: {refusal.message}"
+                words = (
+                    f"it is left to {host.pack.title}, which refuses it, and the session "
+                    f"stops: {refusal.message}"
+                )
                 self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
 
     def coverage(self) -> Coverage:
-        """What was found; a rejection of any operator rejects every operator, since none of the model runs."""
+        """What was found; a rejection of any operator rejects every operator, since none of the model
+        runs.
+        """
         self._host()
         operators = tuple(self.verdicts.values())
         partitions = tuple(self.partitions)
         if self.rejected:
-            operators = tuple(op if op.verdict is Verdict.FOLDED else replace(op, verdict=Verdict.REJECTED) for op in operators)
+            operators = tuple(
+                op if op.verdict is Verdict.FOLDED else replace(op, verdict=Verdict.REJECTED)
+                for op in operators
+            )
             partitions = ()
         pack = self.chosen.pack
-        return Coverage(self.chosen.target, f"{pack.runtime} {self.chosen.version}", operators, tuple(self.findings), partitions)
+        return Coverage(
+            self.chosen.target,
+            f"{pack.runtime} {self.chosen.version}",
+            operators,
+            tuple(self.findings),
+            partitions,
+        )
 
 
 _OF_BODIES = (
@@ -325,7 +397,9 @@ def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
 
 
 def _refusal(graph: Graph, op: Operator, host: Chosen) -> Finding | None:
-    """Why the host stops at an operator, by the rules that are not about files; an operator of another domain may be registered there."""
+    """Why the host stops at an operator, by the rules that are not about files; an operator of another domain
+    may be registered there.
+    """
     verdict, findings = judge(graph, op, host)
     of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
     registrable = op.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
@@ -345,18 +419,28 @@ def _inside(graph: Graph) -> Iterator[str]:
 def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:
     """The verdict of one operator by the rules alone, with every reason that bears on it."""
     failures = chosen.failures(graph, op)
-    refused = any(rule.scope == "model" and rule.effect == "rejected" and failure.answer is Answer.FAILS for rule, failure in failures)
+    refused = any(
+        rule.scope == "model" and rule.effect == "rejected" and failure.answer is Answer.FAILS
+        for rule, failure in failures
+    )
     if operator_key(op) not in chosen.known and not refused:
-        known = [_finding(op, rule, failure, chosen) for rule, failure in failures if failure.answer is Answer.FAILS]
+        known = [
+            _finding(op, rule, failure, chosen)
+            for rule, failure in failures
+            if failure.answer is Answer.FAILS
+        ]
         return Verdict(chosen.pack.default), known or [_unlisted(op, chosen)]
     verdict = Verdict.REJECTED if refused else _weigh(failures)
-    return verdict, [_finding(op, rule, failure, chosen) for rule, failure in failures if _bears(rule, failure, verdict)]
+    return verdict, [
+        _finding(op, rule, failure, chosen) for rule, failure in failures if _bears(rule, failure, verdict)
+    ]
 
 
 def _bears(rule: Rule, failure: Failure, verdict: Verdict) -> bool:
     """Whether a failure says something about the verdict.
 
-    What is unknown explains nothing once something is known; an operator that stays on the host cannot make the accelerator refuse.
+    What is unknown explains nothing once something is known; an operator that stays on the host cannot make
+    the accelerator refuse.
     """
     if verdict is Verdict.FALLBACK:
         return failure.answer is Answer.FAILS and (rule.effect != "rejected" or rule.scope == "model")
@@ -364,12 +448,17 @@ def _bears(rule: Rule, failure: Failure, verdict: Verdict) -> bool:
 
 
 _UNDECIDED = {
-    ("fallback", Answer.UNKNOWN), ("rejected", Answer.UNKNOWN), ("unknown", Answer.UNKNOWN), ("unknown", Answer.FAILS),
-}  # fmt: skip
+    ("fallback", Answer.UNKNOWN),
+    ("rejected", Answer.UNKNOWN),
+    ("unknown", Answer.UNKNOWN),
+    ("unknown", Answer.FAILS),
+}
 
 
 def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
-    """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator refuse."""
+    """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator
+    refuse.
+    """
     effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
     if ("fallback", Answer.FAILS) in effects:
         return Verdict.FALLBACK
@@ -377,13 +466,20 @@ def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
         return Verdict.REJECTED
     if effects & _UNDECIDED:
         return Verdict.UNKNOWN
-    if any(rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note" for rule, failure in failures):
+    if any(
+        rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note"
+        for rule, failure in failures
+    ):
         return Verdict.UNKNOWN
     return Verdict.ACCELERATED
 
 
 def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:
-    message = failure.message if failure.answer is Answer.FAILS else f"not known whether it holds: {failure.message}"
+    message = (
+        failure.message
+        if failure.answer is Answer.FAILS
+        else f"not known whether it holds: {failure.message}"
+    )
     return Finding(
         code=rule.code,
         rule=rule.name,
@@ -410,6 +506,8 @@ def _unlisted(op: Operator, chosen: Chosen) -> Finding:
 
 
 def fingerprint(target: str, rule: str, op: Operator) -> str:
-    """Names a finding across edits of the model: by target, rule and the operator's own words, never by its index."""
+    """Names a finding across edits of the model: by target, rule and the operator's own words, never by its
+    index.
+    """
     words: tuple[Any, ...] = (target, rule, op.type, op.label)
     return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]

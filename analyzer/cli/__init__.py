@@ -1,4 +1,6 @@
-"""The command line. Each command's work is imported when it runs, so that ``--help`` imports nothing heavy."""
+"""The command line. Each command's work is imported when it runs, so that ``--help`` imports nothing
+heavy.
+"""
 
 import gc
 import os
@@ -33,14 +35,20 @@ def _version(value: bool) -> None:
 
 
 @app.callback()
-def _main(version: bool = typer.Option(False, "--version", callback=_version, is_eager=True, help="Print the version.")) -> None:
+def _main(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
     """Will this model run on the accelerator, what stops it, and what change makes it run?"""
 
 
 def main() -> None:
-    """The entry point: errors that accelint raises on purpose become one line on standard error and their exit code.
+    """The entry point: errors that accelint raises on purpose become one line on standard error and their
+    exit code.
 
-    A command builds its graph once and ends: collecting cycles while it grows costs a tenth of the time and finds nothing.
+    A command builds its graph once and ends: collecting cycles while it grows costs a tenth of the time and
+    finds nothing.
     """
     gc.disable()
     try:

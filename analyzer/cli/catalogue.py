@@ -19,8 +19,12 @@ def register(app: typer.Typer) -> None:
 
 def targets(
     name: Annotated[str, typer.Argument(help="Only targets whose name contains this, like qnn.")] = "",
-    dialect: Annotated[str | None, typer.Option(help="Only of this dialect: onnx, tflite, tf, mil, nn.")] = None,
-    askable: Annotated[bool, typer.Option("--askable", help="Only those whose runtime or recorded answers can be asked.")] = False,
+    dialect: Annotated[
+        str | None, typer.Option(help="Only of this dialect: onnx, tflite, tf, mil, nn.")
+    ] = None,
+    askable: Annotated[
+        bool, typer.Option("--askable", help="Only those whose runtime or recorded answers can be asked.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the targets: dialect, runtime, version and date of the data, and which runtime can be asked."""
@@ -29,7 +33,9 @@ def targets(
     rows = [
         row
         for row in target_rows()
-        if name.lower() in row["target"] and dialect in (None, row["dialect"]) and not (askable and row["runs_here"].startswith("no"))
+        if name.lower() in row["target"]
+        and dialect in (None, row["dialect"])
+        and not (askable and row["runs_here"].startswith("no"))
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
@@ -42,16 +48,29 @@ def targets(
 
 def rules(
     target: Annotated[str | None, typer.Option("--target", "-t", help="Only this target's.")] = None,
-    code: Annotated[str | None, typer.Option(help="Only rules with this code, or codes that start so: ACL5.")] = None,
-    operator: Annotated[str | None, typer.Option("--operator", help="Only rules about this operator type.")] = None,
-    effect: Annotated[str | None, typer.Option(help="Only rules with this effect: fallback, rejected, note, unknown.")] = None,
-    evidence: Annotated[str | None, typer.Option(help="Only rules with this evidence: measured, source, documented, reported.")] = None,
+    code: Annotated[
+        str | None, typer.Option(help="Only rules with this code, or codes that start so: ACL5.")
+    ] = None,
+    operator: Annotated[
+        str | None, typer.Option("--operator", help="Only rules about this operator type.")
+    ] = None,
+    effect: Annotated[
+        str | None, typer.Option(help="Only rules with this effect: fallback, rejected, note, unknown.")
+    ] = None,
+    evidence: Annotated[
+        str | None,
+        typer.Option(help="Only rules with this evidence: measured, source, documented, reported."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the rules of the packs."""
     from ...rules.catalogue import rule_rows
 
-    rows = [row for row in rule_rows(target, code, operator) if effect in (None, row["effect"]) and evidence in (None, row["evidence"])]
+    rows = [
+        row
+        for row in rule_rows(target, code, operator)
+        if effect in (None, row["effect"]) and evidence in (None, row["evidence"])
+    ]
     if as_json:
         typer.echo(json.dumps(rows, indent=1))
         return
@@ -62,11 +81,17 @@ def rules(
 
 def explain(
     what: Annotated[
-        str, typer.Argument(metavar="CODE|OPERATOR", help="A code like ACL503, a rule's name, or an operator type like Resize.")
+        str,
+        typer.Argument(
+            metavar="CODE|OPERATOR",
+            help="A code like ACL503, a rule's name, or an operator type like Resize.",
+        ),
     ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
 ) -> None:
-    """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the sources."""
+    """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the
+    sources.
+    """
     from ...rewrites.families import stored_answers
     from ...rules.explain import explanation
 

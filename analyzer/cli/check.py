@@ -9,10 +9,18 @@ import typer
 if TYPE_CHECKING:
     from ..report.document import Entry
 
-Models = Annotated[list[Path], typer.Argument(help="Model files or folders (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage).")]
-Targets = Annotated[list[str], typer.Option("--target", "-t", help="A target, as `accelint targets` lists them; may be repeated.")]
+Models = Annotated[
+    list[Path],
+    typer.Argument(help="Model files or folders (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage)."),
+]
+Targets = Annotated[
+    list[str],
+    typer.Option("--target", "-t", help="A target, as `accelint targets` lists them; may be repeated."),
+]
 Format = Annotated[str, typer.Option("--format", "-f", help="text, json or jsonl.")]
-Output = Annotated[Path | None, typer.Option("--output", help="Write the report to this file instead of standard output.")]
+Output = Annotated[
+    Path | None, typer.Option("--output", help="Write the report to this file instead of standard output.")
+]
 PackFile = Annotated[Path | None, typer.Option("--pack", help="A pack of your own (TOML) for the target.")]
 
 
@@ -43,12 +51,20 @@ def check(
     form: Format = "text",
     output: Output = None,
     pack: PackFile = None,
-    fail_on: Annotated[FailOn, typer.Option(help="Severity from which on the exit code is 1.")] = FailOn.ERROR,
-    min_coverage: Annotated[str | None, typer.Option(help="Gate: at least this share accelerated, like 95%.")] = None,
+    fail_on: Annotated[
+        FailOn, typer.Option(help="Severity from which on the exit code is 1.")
+    ] = FailOn.ERROR,
+    min_coverage: Annotated[
+        str | None, typer.Option(help="Gate: at least this share accelerated, like 95%.")
+    ] = None,
     by: Annotated[By, typer.Option(help="What --min-coverage counts.")] = By.OPS,
     max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
-    require_full: Annotated[bool, typer.Option("--require-full", help="Gate: every operator accelerated.")] = False,
-    optimized: Annotated[bool, typer.Option("--optimized", help="The graph as ONNX Runtime's default optimization leaves it.")] = False,
+    require_full: Annotated[
+        bool, typer.Option("--require-full", help="Gate: every operator accelerated.")
+    ] = False,
+    optimized: Annotated[
+        bool, typer.Option("--optimized", help="The graph as ONNX Runtime's default optimization leaves it.")
+    ] = False,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
     from ...rules.registry import choose
@@ -99,7 +115,10 @@ def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int
     if errors:
         return max((error.exit_code for error in errors), key=lambda code: (code == 3, code))
     ranks: dict[Any, int] = {"note": 0, "warning": 1, "error": 2, "never": 3}
-    worst = max((ranks[item.severity] for entry in entries for cov in entry.coverages for item in cov.findings), default=-1)
+    worst = max(
+        (ranks[item.severity] for entry in entries for cov in entry.coverages for item in cov.findings),
+        default=-1,
+    )
     return int(gate_missed or worst >= ranks[fail_on.value])
 
 
@@ -110,10 +129,13 @@ def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: 
         share = coverage.by_macs if by is By.MACS else coverage.by_operators
         if least is not None and (share is None or share < least):
             missed.append(
-                f"{coverage.target}: coverage by {by.value} is {'unknown' if share is None else f'{share:.1%}'}, asked for {least:.1%}"
+                f"{coverage.target}: coverage by {by.value} is "
+                f"{'unknown' if share is None else f'{share:.1%}'}, asked for {least:.1%}"
             )
         if most is not None and len(coverage.partitions) > most:
-            missed.append(f"{coverage.target}: {len(coverage.partitions)} partitions, at most {most} asked for")
+            missed.append(
+                f"{coverage.target}: {len(coverage.partitions)} partitions, at most {most} asked for"
+            )
         if full and coverage.verdict != "full":
             missed.append(f"{coverage.target}: the model is {coverage.verdict}, full asked for")
     for line in missed:

@@ -24,17 +24,29 @@ def register(app: typer.Typer) -> None:
 def conform(
     target: Annotated[str, typer.Argument(help="A target whose runtime is here.")],
     corpus: Annotated[
-        list[str] | None, typer.Option(help="generated, backend, a folder of models, or a record of answers (.json, .json.gz).")
+        list[str] | None,
+        typer.Option(
+            help="generated, backend, a folder of models, or a record of answers (.json, .json.gz)."
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(help="At most this many models of each corpus, an even sample.")] = None,
-    ops: Annotated[str | None, typer.Option(help="Only these operator types, with commas, of a generated corpus.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(help="At most this many models of each corpus, an even sample.")
+    ] = None,
+    ops: Annotated[
+        str | None, typer.Option(help="Only these operator types, with commas, of a generated corpus.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the generated corpus.")] = 0,
     jobs: Annotated[int, typer.Option(help="Worker processes; 0 for one a core.")] = 0,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets for one model.")] = 60.0,
     quick: Annotated[
-        bool, typer.Option("--quick", help=f"A sample of {QUICK} models, and whether the rules are older than the runtime.")
+        bool,
+        typer.Option(
+            "--quick", help=f"A sample of {QUICK} models, and whether the rules are older than the runtime."
+        ),
     ] = False,
-    cache: Annotated[Path | None, typer.Option(help="Folder for the runtime's answers, so that a run can be resumed.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for the runtime's answers, so that a run can be resumed.")
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the figures as a Markdown page.")] = None,
     pack: PackFile = None,
@@ -68,14 +80,28 @@ def conform(
             draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if page is not None:
         with atomic(page) as draft:
-            warned = facts if stale is None else {**facts, "warning": f"{stale.code} {stale.rule}: {stale.message}"}
-            draft.write_text(as_page(f"{chosen.target}: predicted against actual", runs, warned), encoding="utf-8")
+            warned = (
+                facts
+                if stale is None
+                else {**facts, "warning": f"{stale.code} {stale.rule}: {stale.message}"}
+            )
+            draft.write_text(
+                as_page(f"{chosen.target}: predicted against actual", runs, warned), encoding="utf-8"
+            )
     if stale is not None:
         typer.echo(f"{stale.severity} {stale.code} {stale.rule}: {stale.message}", err=True)
 
 
 def _run(
-    chosen: "Chosen", name: str, version: str, limit: int | None, ops: str | None, seed: int, jobs: int, timeout: float, cache: Path | None
+    chosen: "Chosen",
+    name: str,
+    version: str,
+    limit: int | None,
+    ops: str | None,
+    seed: int,
+    jobs: int,
+    timeout: float,
+    cache: Path | None,
 ) -> dict[str, Any]:
     from rich.progress import Progress
 
@@ -88,7 +114,9 @@ def _run(
     items = list(corpus(chosen.pack.dialect, name, seed, limit, frozenset(ops.split(",")) if ops else None))
     with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(f"{chosen.target} on {name}", total=len(items))
-        return figures(run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task)))
+        return figures(
+            run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task))
+        )
 
 
 def _is_record(name: str) -> bool:
@@ -117,7 +145,9 @@ def _runtime_version(chosen: "Chosen") -> str:
 
     found = info(find(chosen.target)[0])
     if not found.available:
-        raise RuntimeFailure(f"{chosen.target} is not here: {found.missing}" + (f": {found.command}" if found.command else ""))
+        raise RuntimeFailure(
+            f"{chosen.target} is not here: {found.missing}" + (f": {found.command}" if found.command else "")
+        )
     return found.version or "unknown"
 
 
@@ -127,20 +157,26 @@ def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict
     from accelint import __version__
 
     return {
-        "runtime": f"{chosen.pack.runtime} {version}", "rules verified for": chosen.pack.version, "accelint": __version__,
-        "date": str(date.today()), "seed": str(seed),
+        "runtime": f"{chosen.pack.runtime} {version}",
+        "rules verified for": chosen.pack.version,
+        "accelint": __version__,
+        "date": str(date.today()),
+        "seed": str(seed),
         "models asked": f"an even sample of at most {limit} of each corpus" if limit else "all",
         "command": f"accelint conform {chosen.target}" + (f" --limit {limit}" if limit else ""),
-    }  # fmt: skip
+    }
 
 
 def _print(name: str, run: dict[str, Any]) -> None:
     models = ", ".join(f"{count} {status}" for status, count in sorted(run["models"].items()))
     typer.echo(
         f"{name}: {sum(run['models'].values())} models ({models}), "
-        f"{run['operators']} operators: agreement {run['agreement']:.2%}, false accelerated {run['false_accelerated']:.2%}, "
-        f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted {run['refusals']['refused_predicted']} of "
-        f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of {run['refusals']['loaded']}; "
+        f"{run['operators']} operators: agreement {run['agreement']:.2%}, false accelerated "
+        f"{run['false_accelerated']:.2%}, "
+        f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted "
+        f"{run['refusals']['refused_predicted']} of "
+        f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of "
+        f"{run['refusals']['loaded']}; "
         f"partition count right {run['partitions']['right']} of {run['partitions']['told']}"
         + (
             f", groups {run['partitions']['groups_right']} of {run['partitions']['groups_told']}"
@@ -149,8 +185,15 @@ def _print(name: str, run: dict[str, Any]) -> None:
         )
     )
     for predicted, row in run["confusion"].items():
-        typer.echo(f"  predicted {predicted:<12}" + "".join(f" {actual} {count}" for actual, count in sorted(row.items())))
-    worst = sorted(run["by_type"].items(), key=lambda entry: (entry[1]["agreement"] - 1) * entry[1]["operators"])
+        typer.echo(
+            f"  predicted {predicted:<12}"
+            + "".join(f" {actual} {count}" for actual, count in sorted(row.items()))
+        )
+    worst = sorted(
+        run["by_type"].items(), key=lambda entry: (entry[1]["agreement"] - 1) * entry[1]["operators"]
+    )
     for kind, row in [entry for entry in worst if entry[1]["agreement"] < 1][:25]:
-        table = "; ".join(f"{p}->{a} {c}" for p, actual in row["confusion"].items() for a, c in actual.items() if p != a)
+        table = "; ".join(
+            f"{p}->{a} {c}" for p, actual in row["confusion"].items() for a, c in actual.items() if p != a
+        )
         typer.echo(f"  {kind}: {row['agreement']:.1%} of {row['operators']}: {table}")

@@ -38,13 +38,19 @@ def register(app: typer.Typer) -> None:
 def fix(
     model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
     target: Annotated[str, typer.Option("--target", "-t", help="The target that the model is fixed for.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where the fixed model goes; never over the input.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Where the fixed model goes; never over the input.")
+    ] = None,
     freeze: Annotated[
         list[str] | None,
-        typer.Option(help="Fix sizes: input=1x3x224x224, a symbolic dimension batch=1, or batch=1 for every open first dimension."),
+        typer.Option(
+            help="Fix sizes: input=1x3x224x224, a symbolic dimension batch=1, or batch=1 for "
+            "every open first dimension."
+        ),
     ] = None,
     fix_level: Annotated[
-        Level, typer.Option(help="safe: same bits or rounding; unsafe: approximations and interface changes too.")
+        Level,
+        typer.Option(help="safe: same bits or rounding; unsafe: approximations and interface changes too."),
     ] = Level.SAFE,
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
@@ -70,10 +76,16 @@ def fix(
         emit(result.model, output)
     if as_json:
         written = {"output": None if output is None else str(output)}
-        typer.echo(json.dumps({"model": str(model), "target": chosen.target, **written, **result.to_json()}, indent=1))
+        typer.echo(
+            json.dumps(
+                {"model": str(model), "target": chosen.target, **written, **result.to_json()}, indent=1
+            )
+        )
     else:
         _show(result, output, diff)
-    raise typer.Exit(5 if any(step.proof is not None and step.proof.status == "failed" for step in result.kept) else 0)
+    raise typer.Exit(
+        5 if any(step.proof is not None and step.proof.status == "failed" for step in result.kept) else 0
+    )
 
 
 def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
@@ -83,7 +95,11 @@ def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
         typer.echo(clean_lines(result.diff))
     for step in result.steps:
         mark = "kept  " if step.kept else "undone"
-        places = f" at {clean(', '.join(step.places[:3]))}" + (", ..." if len(step.places) > 3 else "") if step.rewrite != "freeze" else ""
+        places = (
+            f" at {clean(', '.join(step.places[:3]))}" + (", ..." if len(step.places) > 3 else "")
+            if step.rewrite != "freeze"
+            else ""
+        )
         typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{places}: {clean(step.title)}")
         typer.echo(f"       {clean(step.reason)}")
         if step.proof is not None:
@@ -107,16 +123,24 @@ def convert(
     model: Annotated[Path, typer.Argument(help="A SavedModel folder, a GraphDef or a .keras file.")],
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
-    batch: Annotated[int | None, typer.Option(help="Fix the first dimension of every input that leaves it open.")] = None,
-    select_tf_ops: Annotated[bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")] = False,
-    optimize: Annotated[Optimize, typer.Option(help="fp16 or dynamic: smaller weights; int8: everything in int8.")] = Optimize.NONE,
+    batch: Annotated[
+        int | None, typer.Option(help="Fix the first dimension of every input that leaves it open.")
+    ] = None,
+    select_tf_ops: Annotated[
+        bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")
+    ] = False,
+    optimize: Annotated[
+        Optimize, typer.Option(help="fp16 or dynamic: smaller weights; int8: everything in int8.")
+    ] = Optimize.NONE,
 ) -> None:
     """Convert a model with the vendor's own converter; what it refuses is told by operator and node."""
     from ..convert import Options
     from ..convert import convert as run
 
     with busy(f"converting {model.name} to {to}"):
-        made = run(model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value))
+        made = run(
+            model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value)
+        )
     if made.path is None:
         for refusal in made.refusals:
             typer.echo(f"accelint: {clean_lines(refusal.text)}", err=True)

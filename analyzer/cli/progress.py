@@ -1,4 +1,6 @@
-"""What a person sees while something takes longer than a second; nothing where standard error is no terminal."""
+"""What a person sees while something takes longer than a second; nothing where standard error is no
+terminal.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -7,7 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def busy(what: str) -> Iterator[Callable[[str], None]]:
-    """A line with a moving bar and the time that has passed, gone at the end; call what it yields to say which step is under way."""
+    """A line with a moving bar and the time that has passed, gone at the end; call what it yields to say
+    which step is under way.
+    """
     if not sys.stderr.isatty():
         yield lambda step: None
         return

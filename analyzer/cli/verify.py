@@ -32,7 +32,11 @@ class Graph(StrEnum):
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("verify")(verify)
-    group = typer.Typer(help="The real runtimes: which are here, what is missing.", invoke_without_command=True, rich_markup_mode=None)
+    group = typer.Typer(
+        help="The real runtimes: which are here, what is missing.",
+        invoke_without_command=True,
+        rich_markup_mode=None,
+    )
     group.callback()(runtimes)
     group.command("add")(add)
     group.command("remove")(remove)
@@ -41,19 +45,37 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
-    target: Annotated[str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")],
-    against: Annotated[Path | None, typer.Option(help="The reference model; without it the model itself on the reference runtime.")] = None,
+    target: Annotated[
+        str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")
+    ],
+    against: Annotated[
+        Path | None,
+        typer.Option(help="The reference model; without it the model itself on the reference runtime."),
+    ] = None,
     inputs: Annotated[
         list[str] | None,
-        typer.Option(help="random, boundary, arrays (.npz, or .npy for one input), or a folder of them; may be repeated. Default: random."),
+        typer.Option(
+            help="random, boundary, arrays (.npz, or .npy for one input), or a folder of them; "
+            "may be repeated. Default: random."
+        ),
     ] = None,
     promise: Annotated[Promise, typer.Option(help="What the numbers are held to.")] = Promise.ROUNDING,
-    tolerance: Annotated[str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")] = None,
+    tolerance: Annotated[
+        str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
-    size: Annotated[list[str] | None, typer.Option("--size", help="Size of a symbolic dimension for the inputs: batch=2.")] = None,
-    latency: Annotated[int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")] = 0,
+    size: Annotated[
+        list[str] | None, typer.Option("--size", help="Size of a symbolic dimension for the inputs: batch=2.")
+    ] = None,
+    latency: Annotated[
+        int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")
+    ] = 0,
     optimize: Annotated[
-        Graph, typer.Option(help="ONNX Runtime's graph optimization: off (operators as stored) or default (as applications load it).")
+        Graph,
+        typer.Option(
+            help="ONNX Runtime's graph optimization: off (operators as stored) or default (as "
+            "applications load it)."
+        ),
     ] = Graph.OFF,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
     form: Format = "text",
@@ -67,9 +89,16 @@ def verify(
     from ..flows.verify import verify as ask
 
     options = Options(
-        against, tuple(inputs or ()), _bounds(tolerance), promise=promise.value, seed=seed, sizes=_sizes(size or []), latency_runs=latency,
-        timeout=timeout, runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
-    )  # fmt: skip
+        against,
+        tuple(inputs or ()),
+        _bounds(tolerance),
+        promise=promise.value,
+        seed=seed,
+        sizes=_sizes(size or []),
+        latency_runs=latency,
+        timeout=timeout,
+        runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
+    )
     chosen = choose(target, pack)
     entry = check_file(model, [chosen])
     if entry.error is not None or entry.model is None:
@@ -78,7 +107,10 @@ def verify(
     if entry.model.dialect != chosen.pack.dialect:
         from ..errors import UsageError
 
-        raise UsageError(f"verify runs the model that it is given: convert {model} to {chosen.pack.dialect} first (accelint convert)")
+        raise UsageError(
+            f"verify runs the model that it is given: convert {model} to {chosen.pack.dialect} "
+            f"first (accelint convert)"
+        )
     if optimize is not Graph.OFF and entry.model.dialect != "onnx":
         from ..errors import UsageError
 
@@ -115,7 +147,9 @@ def _sizes(given: list[str]) -> dict[str, int]:
         raise UsageError(f"--size is NAME=NUMBER: {error}") from error
 
 
-def runtimes(context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+def runtimes(
+    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+) -> None:
     """List the runtimes: version, availability, what is missing and the command that brings it."""
     if context.invoked_subcommand is not None:
         return
@@ -130,7 +164,11 @@ def runtimes(context: typer.Context, as_json: Annotated[bool, typer.Option("--js
         return
     width = max(len(row.name) for row in rows)
     for row in rows:
-        state = f"ready {row.version}" if row.available else f"missing {row.missing}" + (f": {row.command}" if row.command else "")
+        state = (
+            f"ready {row.version}"
+            if row.available
+            else f"missing {row.missing}" + (f": {row.command}" if row.command else "")
+        )
         typer.echo(f"{row.name:<{width}}  {state}  ({row.about})")
 
 

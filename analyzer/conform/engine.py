@@ -30,12 +30,18 @@ from .corpora import Item
 
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
 DROPPED = ("ACL601", "ACL602")
-"""Findings about operators that the provider accepts and then leaves to the host: an answer about acceptance counts them as taken."""
+"""Findings about operators that the provider accepts and then leaves to the host: an answer about acceptance
+counts them as taken.
+"""
 REFUSALS = ("refused", "crashed", "exhausted", "hung")
 RETRIES: tuple[Mapping[str, Any], ...] = ({"seed": 1}, {"seed": 2, "open": 4})
-"""Other random inputs, open sizes of 4: a runtime that is asked by running the model may die of the first ones, wherever it placed what."""
+"""Other random inputs, open sizes of 4: a runtime that is asked by running the model may die of the first
+ones, wherever it placed what.
+"""
 NO_KERNEL = ("NOT_IMPLEMENTED", "is not set.")
-"""Words of a session that stops because an operator was taken by nobody: a refusal, although the reference stops as well."""
+"""Words of a session that stops because an operator was taken by nobody: a refusal, although the reference
+stops as well.
+"""
 
 
 @dataclass(frozen=True)
@@ -115,9 +121,13 @@ class Asks(Protocol):
 
 
 class Asker:
-    """Asks the runtime from several threads, each with a worker process of its own that lives from model to model."""
+    """Asks the runtime from several threads, each with a worker process of its own that lives from model to
+    model.
+    """
 
-    def __init__(self, target: str, dialect: str, answers: Answers, timeout: float, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self, target: str, dialect: str, answers: Answers, timeout: float, options: Mapping[str, Any]
+    ) -> None:
         self.target = target
         self.reference = REFERENCES.get(dialect)
         self.answers = answers
@@ -128,7 +138,9 @@ class Asker:
         self._lock = threading.Lock()
 
     def ask(self, digest: str, path: Path, name: str = "") -> dict[str, Any]:
-        """What the runtime says of a model file: status, placement rows, partitions. Kept answers are not asked again."""
+        """What the runtime says of a model file: status, placement rows, partitions. Kept answers are not
+        asked again.
+        """
         known = self.answers.get(digest)
         if known is not None:
             return known
@@ -151,7 +163,9 @@ class Asker:
         return row
 
     def _loads_at_all(self, path: Path) -> bool:
-        """Whether the reference runtime takes the model: one that it refuses says nothing about the target."""
+        """Whether the reference runtime takes the model: one that it refuses says nothing about the
+        target.
+        """
         if self.reference is None or self.reference == self.target:
             return True
         return self._session(self.reference).ask(Request(path, placement=False)).ok
@@ -180,20 +194,35 @@ def run(
     options: Mapping[str, Any] | None = None,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Hold a pack against its runtime on every model, in the order given; ``cache`` keeps the runtime's answers."""
+    """Hold a pack against its runtime on every model, in the order given; ``cache`` keeps the runtime's
+    answers.
+    """
     answers = Answers(cache)
     try:
-        return hold(chosen, items, Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {}), jobs, progress)
+        return hold(
+            chosen,
+            items,
+            Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {}),
+            jobs,
+            progress,
+        )
     finally:
         answers.close()
 
 
 def hold(
-    chosen: Chosen, items: Iterable[Item], asker: Asks, jobs: int = 0, progress: Callable[[Outcome], None] = lambda outcome: None
+    chosen: Chosen,
+    items: Iterable[Item],
+    asker: Asks,
+    jobs: int = 0,
+    progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Hold a pack against answers, live or recorded; the answers are closed at the end."""
     try:
-        with tempfile.TemporaryDirectory(prefix="accelint-") as folder, ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool:
+        with (
+            tempfile.TemporaryDirectory(prefix="accelint-") as folder,
+            ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
+        ):
             outcomes: list[Outcome] = []
             for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, Path(folder)), items):
                 progress(outcome)
@@ -203,7 +232,9 @@ def hold(
         asker.close()
 
 
-def _bounded(pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: Iterable[Item]) -> Iterator[Outcome]:
+def _bounded(
+    pool: ThreadPoolExecutor, work: Callable[[Item], Outcome], items: Iterable[Item]
+) -> Iterator[Outcome]:
     """Results in order, with few models in memory at a time."""
     waiting: list[Any] = []
     for item in items:
@@ -252,7 +283,9 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
     if row["status"] not in ("ok", *REFUSALS):
         return outcome
     if "groups" in row:
-        outcome.groups = {frozenset(group) for group in row["groups"]} == {frozenset(part.operators) for part in coverage.partitions}
+        outcome.groups = {frozenset(group) for group in row["groups"]} == {
+            frozenset(part.operators) for part in coverage.partitions
+        }
     placed = {id: (device, said) for id, _, device, said in row["placement"]}
     for op in coverage.operators:
         if op.id not in placed and op.verdict is Verdict.FOLDED and row.get("accepted"):
@@ -269,5 +302,7 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         taken = row.get("accepted") and counted and all(item.code in DROPPED for item in counted)
         predicted = Verdict.ACCELERATED if taken else op.verdict
         rules = ", ".join(dict.fromkeys(item.rule for item in findings))
-        outcome.operators.append(Judged(name, op.id, op.type, predicted.value, actual, rules, said or row["reason"]))
+        outcome.operators.append(
+            Judged(name, op.id, op.type, predicted.value, actual, rules, said or row["reason"])
+        )
     return outcome

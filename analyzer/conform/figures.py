@@ -1,4 +1,6 @@
-"""The figures of a conform run: confusion tables, disagreements, refusals, partitions; as JSON and as a page."""
+"""The figures of a conform run: confusion tables, disagreements, refusals, partitions; as JSON and as a
+page.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,17 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
         **_shares(judged),
         "confusion": confusion(judged),
         "by_type": {
-            kind: {**_shares(rows), "operators": len(rows), "confusion": confusion(rows)} for kind, rows in sorted(by_type.items())
+            kind: {**_shares(rows), "operators": len(rows), "confusion": confusion(rows)}
+            for kind, rows in sorted(by_type.items())
         },
         "refusals": _refusals(outcomes),
         "partitions": _partitions(outcomes),
         "disagreements": [vars(item) for item in judged if not item.right],
-        "unreadable": [{"model": outcome.name, "why": outcome.reason} for outcome in outcomes if outcome.status == "unreadable"],
+        "unreadable": [
+            {"model": outcome.name, "why": outcome.reason}
+            for outcome in outcomes
+            if outcome.status == "unreadable"
+        ],
     }
 
 
@@ -37,7 +44,10 @@ def _shares(judged: list[Judged]) -> dict[str, float]:
     total = len(judged) or 1
     return {
         "agreement": sum(item.right for item in judged) / total if judged else 1.0,
-        "false_accelerated": sum(item.predicted == "accelerated" and item.actual != "accelerated" for item in judged) / total,
+        "false_accelerated": sum(
+            item.predicted == "accelerated" and item.actual != "accelerated" for item in judged
+        )
+        / total,
         "unknown": sum(item.predicted == "unknown" for item in judged) / total,
     }
 
@@ -53,7 +63,9 @@ def confusion(judged: Iterable[Judged]) -> dict[str, dict[str, int]]:
 
 def _refusals(outcomes: list[Outcome]) -> dict[str, int]:
     """Whole models that the runtime refuses or crashes on, against what was predicted."""
-    told = [outcome for outcome in outcomes if outcome.status in ("ok", "refused", "crashed", "exhausted", "hung")]
+    told = [
+        outcome for outcome in outcomes if outcome.status in ("ok", "refused", "crashed", "exhausted", "hung")
+    ]
     refused = [outcome for outcome in told if outcome.status != "ok"]
     return {
         "refused": len(refused),
@@ -66,12 +78,17 @@ def _refusals(outcomes: list[Outcome]) -> dict[str, int]:
 def _partitions(outcomes: list[Outcome]) -> dict[str, int]:
     told = [outcome for outcome in outcomes if outcome.status == "ok" and outcome.partitions[1] is not None]
     grouped = [outcome.groups for outcome in told if outcome.groups is not None]
-    counts = {"told": len(told), "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in told)}
+    counts = {
+        "told": len(told),
+        "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in told),
+    }
     return counts | ({"groups_told": len(grouped), "groups_right": sum(grouped)} if grouped else {})
 
 
 def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> str:
-    """A Markdown page of one target: a table of totals, then each corpus with its confusion and disagreements."""
+    """A Markdown page of one target: a table of totals, then each corpus with its confusion and
+    disagreements.
+    """
     lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in facts.items()), ""]
     lines += [
         "| corpus | models | operators | agreement | false accelerated | unknown | unmapped "
@@ -81,8 +98,10 @@ def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> 
     for name, run in runs.items():
         refusals, parts = run["refusals"], run["partitions"]
         lines.append(
-            f"| {name} | {sum(run['models'].values())} | {run['operators']} | {run['agreement']:.2%} | {run['false_accelerated']:.2%} "
-            f"| {run['unknown']:.2%} | {run['unmapped']} | {refusals['refused_predicted']} of {refusals['refused']} "
+            f"| {name} | {sum(run['models'].values())} | {run['operators']} | "
+            f"{run['agreement']:.2%} | {run['false_accelerated']:.2%} "
+            f"| {run['unknown']:.2%} | {run['unmapped']} | {refusals['refused_predicted']} of "
+            f"{refusals['refused']} "
             f"| {refusals['false_alarms']} of {refusals['loaded']} | {parts['right']} of {parts['told']} |"
         )
     for name, run in runs.items():
@@ -104,12 +123,18 @@ def _section(name: str, run: dict[str, Any]) -> list[str]:
     for predicted in CLASSES:
         row = run["confusion"].get(predicted, {})
         if row:
-            lines.append(f"| {predicted} | " + " | ".join(str(row.get(actual, 0)) for actual in CLASSES[:4]) + " |")
+            lines.append(
+                f"| {predicted} | " + " | ".join(str(row.get(actual, 0)) for actual in CLASSES[:4]) + " |"
+            )
     wrong: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for item in run["disagreements"]:
         wrong.setdefault((item["type"], item["predicted"], item["actual"]), []).append(item)
     if wrong:
-        lines += ["", "| operator | predicted | actual | count | rule | runtime's words | example |", "|---|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| operator | predicted | actual | count | rule | runtime's words | example |",
+            "|---|---|---|---|---|---|---|",
+        ]
     for (kind, predicted, actual), items in sorted(wrong.items(), key=lambda entry: -len(entry[1])):
         first = items[0]
         words = " | ".join(_cell(first[key]) for key in ("rule", "said", "model"))

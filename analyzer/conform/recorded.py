@@ -1,10 +1,10 @@
 """Answers that a provider gave elsewhere, read as if the runtime were here.
 
-A record is JSON, gzipped or not: a ``_meta`` table and, by model name, ``nodes``, ``opset`` (as which it was loaded),
-``supported`` (rows ``[node index, name, type, accepted, reason]``), ``partitions`` (groups of node indexes) or ``error``.
-Model names are those of the ONNX backend node tests; ``NAME.const.onnx`` is the test with every input but the first
-turned into an initializer. An ``error`` with rows comes from the provider (no session); without rows, or with the
-prefix ``model:``, the model does not load at all.
+A record is JSON, gzipped or not: a ``_meta`` table and, by model name, ``nodes``, ``opset`` (as which it was
+loaded), ``supported`` (rows ``[node index, name, type, accepted, reason]``), ``partitions`` (groups of node
+indexes) or ``error``. Model names are those of the ONNX backend node tests; ``NAME.const.onnx`` is the test
+with every input but the first turned into an initializer. An ``error`` with rows comes from the provider (no
+session); without rows, or with the prefix ``model:``, the model does not load at all.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 
 
 class Recorded:
-    """Recorded answers with the interface of ``engine.Asker``; ``items`` are the models that they are about."""
+    """Recorded answers with the interface of ``engine.Asker``; ``items`` are the models that they are
+    about.
+    """
 
     def __init__(self, path: Path) -> None:
         opener = gzip.open if path.suffix == ".gz" else open
@@ -54,13 +56,30 @@ class Recorded:
         """The recorded answer in the form of a kept one."""
         row = self._rows[name]
         error = row.get("error", "")
-        if error.startswith("model:") or (error and "supported" not in row and not error.startswith("signal")):
+        if error.startswith("model:") or (
+            error and "supported" not in row and not error.startswith("signal")
+        ):
             return {"status": "invalid", "reason": error, "partitions": None, "placement": []}
         if error:
-            return {"status": "crashed" if error.startswith("signal") else "refused", "reason": error, "partitions": None, "placement": []}
+            return {
+                "status": "crashed" if error.startswith("signal") else "refused",
+                "reason": error,
+                "partitions": None,
+                "placement": [],
+            }
         groups = [[f"main/{index}" for index in group] for group in row["partitions"]]
-        placement = [[f"main/{index}", type, "accelerator" if taken else "cpu", said] for index, _, type, taken, said in row["supported"]]
-        return {"status": "ok", "reason": "", "partitions": len(groups), "groups": groups, "placement": placement, "accepted": True}
+        placement = [
+            [f"main/{index}", type, "accelerator" if taken else "cpu", said]
+            for index, _, type, taken, said in row["supported"]
+        ]
+        return {
+            "status": "ok",
+            "reason": "",
+            "partitions": len(groups),
+            "groups": groups,
+            "placement": placement,
+            "accepted": True,
+        }
 
     def close(self) -> None:
         """Nothing is held."""

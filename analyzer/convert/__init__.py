@@ -19,10 +19,11 @@ TARGETS = ("tflite", "mlpackage")
 
 
 def convert(path: str | Path, to: str, output: str | Path, options: Options | None = None) -> Converted:
-    """Convert the model at ``path`` to the format ``to`` and write it to ``output``, atomically and never over the input.
+    """Convert the model at ``path`` to the format ``to`` and write it to ``output``, atomically and never
+    over the input.
 
-    Nothing is written when the converter refuses; its reasons are in the answer's ``refusals``. Raises UsageError,
-    ModelError, MissingExtraError or RuntimeFailure.
+    Nothing is written when the converter refuses; its reasons are in the answer's ``refusals``. Raises
+    UsageError, ModelError, MissingExtraError or RuntimeFailure.
     """
     path, output = Path(path), Path(output)
     if to not in TARGETS:

@@ -1,8 +1,9 @@
 """Which TensorFlow nodes a TFLite operator came from, told by the names the converter leaves.
 
-The converter names a tensor after the nodes that it was made from, joined by ``;`` when it fused them, and appends
-a number without a separator when a name is taken (``probs/MatMul2``). A model's outputs are renamed to the exported
-signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by the names of what it writes:
+The converter names a tensor after the nodes that it was made from, joined by ``;`` when it fused them, and
+appends a number without a separator when a name is taken (``probs/MatMul2``). A model's outputs are renamed
+to the exported signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by the names of
+what it writes:
 
 - ``name``: a written tensor carries names of nodes of the source model;
 - ``output``: it writes a model output, whose node the source model's signature tells;
@@ -52,7 +53,11 @@ class OpMap:
     def source(self, id: str) -> Operator | None:
         """The source operator that an operator mostly is: the first named one."""
         origin = self.origins.get(id)
-        return next((self.sources[node] for node in origin.nodes if node in self.sources), None) if origin else None
+        return (
+            next((self.sources[node] for node in origin.nodes if node in self.sources), None)
+            if origin
+            else None
+        )
 
     @property
     def unmapped(self) -> tuple[str, ...]:
@@ -72,7 +77,9 @@ class OpMap:
 def op_map(source: Graph, converted: Model) -> OpMap:
     """Map the operators of a converted model to the nodes of the graph that it was converted from."""
     sources = {op.name: op for _, op in source.walk()}
-    known = set(sources) | {str(tensor.attrs["node"]) for tensor in source.tensors.values() if "node" in tensor.attrs}
+    known = set(sources) | {
+        str(tensor.attrs["node"]) for tensor in source.tensors.values() if "node" in tensor.attrs
+    }
     results = _results(source, converted)
     origins = {op.id: _origin(op, known, results) for _, op in converted.operators()}
     return OpMap(origins, _absorbed(source, origins), sources)
@@ -81,8 +88,9 @@ def op_map(source: Graph, converted: Model) -> OpMap:
 def spelled_map(source: Graph, converted: Model) -> OpMap:
     """Map the operators of a Core ML program to TensorFlow nodes.
 
-    coremltools names a result after its node with every other character as ``_``, puts the calls before it and adds what
-    its passes did (``_cast_fp16``, ``_0``, ``x``); what a pass inserts (``transpose_3``) is named after no node.
+    coremltools names a result after its node with every other character as ``_``, puts the calls before it
+    and adds what its passes did (``_cast_fp16``, ``_0``, ``x``); what a pass inserts (``transpose_3``) is
+    named after no node.
     """
     sources = {op.name: op for _, op in source.walk()}
     spelled = {_spelled(name): name for name in reversed(sources)}
@@ -134,7 +142,9 @@ def _origin(op: Operator, known: set[str], results: Mapping[str, str]) -> Origin
         return Origin(nodes, "name")
     if op.type in _INSERTED:
         return Origin((), "inserted")
-    written = dict.fromkeys(results[found] for name in names if (found := _numbered(name, results)) is not None)
+    written = dict.fromkeys(
+        results[found] for name in names if (found := _numbered(name, results)) is not None
+    )
     if written:
         return Origin(tuple(written), "output")
     read = () if names else _named([name for name in reversed(op.inputs) if name], known)
@@ -147,7 +157,9 @@ def _named(tensors: Iterable[str], known: set[str]) -> tuple[str, ...]:
 
 
 def _node(part: str, known: set[str]) -> str | None:
-    """The known node that a name means, without its output index and the converter's number; the longest one that fits."""
+    """The known node that a name means, without its output index and the converter's number; the longest one
+    that fits.
+    """
     name = part.strip()
     stem, _, index = name.rpartition(":")
     return _numbered(stem if stem and index.isdigit() else name, known)
@@ -181,7 +193,9 @@ def _absorbed(source: Graph, origins: Mapping[str, Origin]) -> dict[str, tuple[s
 
 
 def _folded(graph: Graph) -> set[str]:
-    """Ids of the operators whose result depends on constants alone: the converter computes them once and for all."""
+    """Ids of the operators whose result depends on constants alone: the converter computes them once and for
+    all.
+    """
     ids: set[str] = set()
     known = {tensor.name for tensor in graph.tensors.values() if tensor.const is not None}
     for op in graph.ops():

@@ -26,9 +26,9 @@ class Options:
         select_tf_ops: let the runtime fall back to TensorFlow kernels (LiteRT's Select TF ops).
         allow_custom_ops: keep operators that only the application defines.
         optimize: weights as float16 (``fp16``) or int8 (``dynamic``), or everything in int8 (``int8``).
-        deployment: the oldest system that a Core ML model has to run on (``iOS15`` ... ``iOS18``, ``macOS15``).
-        data: an ``.npz`` with calibration samples by input name, stacked on a new first axis; random data when None.
-        samples: how many random calibration samples, drawn from ``seed``.
+        deployment: the oldest system that a Core ML model has to run on (``iOS15`` ... ``iOS18``,
+        ``macOS15``). data: an ``.npz`` with calibration samples by input name, stacked on a new first axis;
+        random data when None. samples: how many random calibration samples, drawn from ``seed``.
         seconds, memory: limits of the worker (bytes).
     """
 
@@ -84,7 +84,9 @@ def _resolve(name: str, names: Mapping[str, str]) -> str:
             return key
     near = get_close_matches(name, names.values(), n=1)
     hint = f", did you mean {near[0]!r}?" if near else ""
-    raise UsageError(f"the model has no input {name!r}{hint} (its inputs: {', '.join(names.values()) or 'none'})")
+    raise UsageError(
+        f"the model has no input {name!r}{hint} (its inputs: {', '.join(names.values()) or 'none'})"
+    )
 
 
 def _agreed(name: str, stored: Shape, asked: tuple[int, ...]) -> Shape:
@@ -92,8 +94,12 @@ def _agreed(name: str, stored: Shape, asked: tuple[int, ...]) -> Shape:
         raise UsageError(f"the shape {'x'.join(map(str, asked))} for {name!r} has a dimension below 1")
     if stored is None:
         return asked
-    fits = len(stored) == len(asked) and all(not isinstance(old, int) or old == new for old, new in zip(stored, asked, strict=True))
+    fits = len(stored) == len(asked) and all(
+        not isinstance(old, int) or old == new for old, new in zip(stored, asked, strict=True)
+    )
     if not fits:
         shown = "x".join("?" if dim is None else str(dim) for dim in stored)
-        raise UsageError(f"the shape {'x'.join(map(str, asked))} for {name!r} contradicts the model's {shown}")
+        raise UsageError(
+            f"the shape {'x'.join(map(str, asked))} for {name!r} contradicts the model's {shown}"
+        )
     return asked

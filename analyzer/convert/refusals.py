@@ -1,8 +1,8 @@
 """What TensorFlow's converter refuses, as records: operator, node, what it needs, Python line.
 
 The converter tells in two ways: ``ConverterError.errors`` (tensorflow/compiler/mlir/lite/metrics/
-converter_error_data.proto) and MLIR diagnostics in the message and on standard error. The first is read where it is
-there; the text fills what it lacks (a crash leaves only text).
+converter_error_data.proto) and MLIR diagnostics in the message and on standard error. The first is read where
+it is there; the text fills what it lacks (a crash leaves only text).
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ class Refusal:
         type: TensorFlow operator type, empty when the converter names none.
         node: name of the node in the source model, empty when untold.
         function: the library function that holds the node.
-        needs: ``flex`` (Select TF ops have it), ``custom`` (nobody has it), ``static-shape``, ``control-flow-v2``,
+        needs: ``flex`` (Select TF ops have it), ``custom`` (nobody has it), ``static-shape``,
+            ``control-flow-v2``,
             ``unsupported`` (by a converter without such ways out) or ``other``.
         message: in the converter's own words.
         code: ``file:line:column`` of the user's code, None when untold.
@@ -68,7 +69,9 @@ def from_errors(errors: Iterable[Mapping[str, Any]]) -> list[Refusal]:
         node, function, code = _located(error.get("calls", ()))
         if not node and kind in ("", "Const"):  # the pass as a whole: it names the first operator at hand
             kind = ""
-        found.append(Refusal(kind, node, function, _needs(str(error.get("code", "")), message), _first(message), code))
+        found.append(
+            Refusal(kind, node, function, _needs(str(error.get("code", "")), message), _first(message), code)
+        )
     return merged(found)
 
 
@@ -88,7 +91,9 @@ def _located(calls: Iterable[Mapping[str, Any]]) -> tuple[str, str, str | None]:
     return node, function, best[-1] if best else None
 
 
-_DIAGNOSTIC = re.compile(r"'tf\.(?P<type>\w+)' op (?P<message>.+)|failed to legalize operation 'tf\.(?P<illegal>\w+)'")
+_DIAGNOSTIC = re.compile(
+    r"'tf\.(?P<type>\w+)' op (?P<message>.+)|failed to legalize operation 'tf\.(?P<illegal>\w+)'"
+)
 _NODE = re.compile(r'"(?P<node>[^"@:]+)@(?P<function>[^"]+)"')
 _SUMMARY = re.compile(r"^(?P<kind>TF Select|Custom) ops: (?P<types>.+)$", re.MULTILINE)
 _FILE = re.compile(r'"(?P<file>[^"]+\.py)":(?P<line>\d+):(?P<column>\d+)')
@@ -97,8 +102,18 @@ _FILE = re.compile(r'"(?P<file>[^"]+\.py)":(?P<line>\d+):(?P<column>\d+)')
 def from_text(text: str) -> list[Refusal]:
     """Refusals that the diagnostics in a message or on standard error name."""
     found: list[Refusal] = []
-    flex = {kind for match in _SUMMARY.finditer(text) if match["kind"] == "TF Select" for kind in _types(match["types"])}
-    custom = {kind for match in _SUMMARY.finditer(text) if match["kind"] == "Custom" for kind in _types(match["types"])}
+    flex = {
+        kind
+        for match in _SUMMARY.finditer(text)
+        if match["kind"] == "TF Select"
+        for kind in _types(match["types"])
+    }
+    custom = {
+        kind
+        for match in _SUMMARY.finditer(text)
+        if match["kind"] == "Custom"
+        for kind in _types(match["types"])
+    }
     for line in text.splitlines():
         match = _DIAGNOSTIC.search(line)
         if match is None or "error:" not in line:

@@ -26,7 +26,8 @@ class Converted:
     """The outcome of a conversion.
 
     Attributes:
-        path: the converted model, None when the converter refused. Without an output path it lies in a temporary
+        path: the converted model, None when the converter refused. Without an output path it lies in a
+            temporary
             folder that lives as long as this object.
         model: the converted model, loaded; None with ``path``.
         refusals: why the converter refused; empty when it did not.
@@ -49,8 +50,8 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
     """Convert a SavedModel, a GraphDef or a Keras file to TFLite with TensorFlow's converter.
 
     What the converter refuses is in the answer's ``refusals``. Raises UsageError for options that the model
-    contradicts, ModelError when it cannot be read, MissingExtraError without TensorFlow, RuntimeFailure when the
-    converter crashed or hung without a word about an operator.
+    contradicts, ModelError when it cannot be read, MissingExtraError without TensorFlow, RuntimeFailure when
+    the converter crashed or hung without a word about an operator.
     """
     job = _prepared(source, options or Options(), output)
     return _alone(job)
@@ -59,8 +60,8 @@ def to_tflite(source: Path | Model, options: Options | None = None, output: Path
 def all_to_tflite(sources: Sequence[tuple[Path | Model, Options]]) -> list[Converted | AccelintError]:
     """Convert several models with one worker, which spares the import of TensorFlow for all but one.
 
-    What ``to_tflite`` would raise for a model stands in its place. When the worker crashes or runs out of time or
-    memory, each model gets a worker of its own.
+    What ``to_tflite`` would raise for a model stands in its place. When the worker crashes or runs out of
+    time or memory, each model gets a worker of its own.
     """
     jobs_ = [_or_error(partial(_prepared, source, options, None)) for source, options in sources]
     ready = [job for job in jobs_ if isinstance(job, _Job)]
@@ -70,7 +71,9 @@ def all_to_tflite(sources: Sequence[tuple[Path | Model, Options]]) -> list[Conve
         return [error if isinstance(job, _Job) else job for job in jobs_]
     except RuntimeFailure:
         return [_or_error(partial(_alone, job)) if isinstance(job, _Job) else job for job in jobs_]
-    return [_or_error(partial(_finished, job, next(answers))) if isinstance(job, _Job) else job for job in jobs_]
+    return [
+        _or_error(partial(_finished, job, next(answers))) if isinstance(job, _Job) else job for job in jobs_
+    ]
 
 
 def _alone(job: _Job) -> Converted:
@@ -123,7 +126,9 @@ def prepared(source: Path | Model, options: Options, output: Path | None, ending
         request, signature, graph = _request(model, options)
     folder = None if output else jobs.Scratch("accelint-convert-")
     target = output or (folder.path if folder else Path()) / f"{model.path.stem}{ending}"
-    return _Job({**request, "output": str(target.absolute())}, signature, graph, model, options, target, folder)
+    return _Job(
+        {**request, "output": str(target.absolute())}, signature, graph, model, options, target, folder
+    )
 
 
 def _asked(asked: Sequence[_Job]) -> list[dict[str, Any]]:
@@ -144,17 +149,24 @@ def _finished(job: _Job, answer: dict[str, Any]) -> Converted:
     if "size" not in answer:
         return Converted(None, None, _refusals(job.graph, answer), None, job.signature, job.others, versions)
     made = load(job.target)
-    return Converted(job.target, made, (), op_map(job.graph, made), job.signature, job.others, versions, job.folder)
+    return Converted(
+        job.target, made, (), op_map(job.graph, made), job.signature, job.others, versions, job.folder
+    )
 
 
 def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph]:
     if model.dialect != "tf":
-        raise UsageError(f"{model.path}: {model.format} models are not converted; give a SavedModel, a GraphDef or a .keras file")
+        raise UsageError(
+            f"{model.path}: {model.format} models are not converted; give a SavedModel, a "
+            f"GraphDef or a .keras file"
+        )
     if options.optimize not in OPTIMIZATIONS:
         raise UsageError(f"no optimization {options.optimize!r}: choose one of {', '.join(OPTIMIZATIONS)}")
     signature = options.signature or str(model.metadata.get("signature", "main"))
     if signature not in model.graphs:
-        raise UsageError(f"{model.path} has no signature {signature!r}: choose one of {', '.join(sorted(model.graphs))}")
+        raise UsageError(
+            f"{model.path} has no signature {signature!r}: choose one of {', '.join(sorted(model.graphs))}"
+        )
     graph = model.graphs[signature]
     shapes = fixed_shapes(graph, options)
     names = input_names(graph)
@@ -168,8 +180,11 @@ def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph
         "inputs": {name: _plain(shape) for name, shape in shapes.items()},
         "dtypes": {name: graph.tensor(tensor).dtype for tensor, name in names.items()},
         "feeds": {name: tensor for tensor, name in names.items()},
-        "fetches": stored.get("outputs") or {f"output_{index}": tensor for index, tensor in enumerate(graph.outputs)},
-        "static": all(shape is not None and all(isinstance(dim, int) for dim in shape) for shape in shapes.values()),
+        "fetches": stored.get("outputs")
+        or {f"output_{index}": tensor for index, tensor in enumerate(graph.outputs)},
+        "static": all(
+            shape is not None and all(isinstance(dim, int) for dim in shape) for shape in shapes.values()
+        ),
         "select_tf_ops": options.select_tf_ops,
         "allow_custom_ops": options.allow_custom_ops,
         "optimize": options.optimize,
@@ -200,7 +215,15 @@ def _refusals(graph: Graph, answer: dict[str, Any]) -> tuple[Refusal, ...]:
     if not any(refusal.type for refusal in found):
         found = from_text(message) or found
     if not found:
-        found = [Refusal("", "", "", "other", message.strip().splitlines()[-1] if message.strip() else "no reason given")]
+        found = [
+            Refusal(
+                "",
+                "",
+                "",
+                "other",
+                message.strip().splitlines()[-1] if message.strip() else "no reason given",
+            )
+        ]
     operators = {op.name: op for _, op in graph.walk()}
     return tuple(refusal for item in found for refusal in _placed(item, operators))
 
@@ -210,5 +233,9 @@ def _placed(refusal: Refusal, operators: dict[str, Operator]) -> Iterable[Refusa
     op = operators.get(refusal.node)
     if op is not None:
         return [replace(refusal, operator=op.id, code=op.source.code or refusal.code)]
-    alike = [op for op in operators.values() if refusal.type and op.type == refusal.type] if not refusal.node else []
+    alike = (
+        [op for op in operators.values() if refusal.type and op.type == refusal.type]
+        if not refusal.node
+        else []
+    )
     return [replace(refusal, node=op.name, operator=op.id, code=op.source.code) for op in alike] or [refusal]

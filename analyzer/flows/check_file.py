@@ -35,7 +35,9 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     entry = Entry(path)
     try:
         entry.model = load(path)
-        entry.coverages = [_optimized(path, item) for item in packs] if optimized else _coverages(entry.model, list(packs))
+        entry.coverages = (
+            [_optimized(path, item) for item in packs] if optimized else _coverages(entry.model, list(packs))
+        )
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -49,7 +51,10 @@ def _optimized(path: Path, chosen: Chosen) -> Coverage:
     model = load(path)
     direct = in_dialect(chosen, model.dialect)
     if direct is None or not chosen.target.startswith("onnxruntime/"):
-        raise UsageError(f"{chosen.target} is no target of ONNX Runtime, which alone optimizes a graph before it is divided")
+        raise UsageError(
+            f"{chosen.target} is no target of ONNX Runtime, which alone optimizes a graph "
+            f"before it is divided"
+        )
     return _with_fixes(check_optimized(model, direct), model.dialect)
 
 
@@ -63,7 +68,10 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
             continue
         dialect = chosen.pack.dialect
         if (model.dialect, dialect) not in _CONVERTERS:
-            raise UsageError(f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: convert it first")
+            raise UsageError(
+                f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: "
+                f"convert it first"
+            )
         if dialect not in converted:
             converted[dialect] = _converted(model, dialect)
         coverages.append(of_converted(model, converted[dialect], chosen))
@@ -71,7 +79,9 @@ def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
 
 
 def _converted(model: Model, dialect: str) -> Converted:
-    """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and computes in float16."""
+    """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and
+    computes in float16.
+    """
     if dialect == "tflite":
         from ..convert.tf_to_tflite import to_tflite
 
@@ -96,14 +106,25 @@ def of_converted(model: Model, made: Converted, chosen: Chosen) -> Coverage:
         return _refused(model, made, chosen)
     coverage = _with_fixes(check(made.model, chosen), made.model.dialect)
     sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
-    names = {op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else "" for op in coverage.operators}
+    names = {
+        op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else ""
+        for op in coverage.operators
+    }
     operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)
-    findings = tuple(_told(item, names[item.operator], sources[item.operator], chosen) for item in coverage.findings)
+    findings = tuple(
+        _told(item, names[item.operator], sources[item.operator], chosen) for item in coverage.findings
+    )
     unmapped = len(made.op_map.unmapped)
     notes = (
-        f"converted by {_converter(model, chosen, made)}: operators are those of the {_FORMATS[chosen.pack.dialect]}, "
-        f"named after the nodes that they came from" + (f"; {unmapped} could not be traced" if unmapped else ""),
-        *((f"only the signature {made.signature!r} was converted, not {', '.join(made.others)}",) if made.others else ()),
+        f"converted by {_converter(model, chosen, made)}: operators are those of the "
+        f"{_FORMATS[chosen.pack.dialect]}, "
+        f"named after the nodes that they came from"
+        + (f"; {unmapped} could not be traced" if unmapped else ""),
+        *(
+            (f"only the signature {made.signature!r} was converted, not {', '.join(made.others)}",)
+            if made.others
+            else ()
+        ),
     )
     return replace(coverage, operators=operators, findings=findings, notes=notes)
 
@@ -129,7 +150,9 @@ def _told(finding: Finding, name: str, source: Operator | None, chosen: Chosen) 
 
 
 def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
-    """Nothing runs: the converter refuses, and each of its reasons is a finding about a TensorFlow operator."""
+    """Nothing runs: the converter refuses, and each of its reasons is a finding about a TensorFlow
+    operator.
+    """
     graph = model.graphs.get(made.signature, model.graph)
     by_id = {op.id: op for _, op in graph.walk()}
     findings: list[Finding] = []
@@ -139,11 +162,20 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
         rows.setdefault(op.id if op else "", []).append(len(findings))
         findings.append(_refusal(refusal, op, made, chosen))
     operators = tuple(
-        OperatorVerdict(op.id, op.label, op.type, Verdict.REJECTED, tuple(rows.get(op.id, ())), code=op.source.code)
+        OperatorVerdict(
+            op.id, op.label, op.type, Verdict.REJECTED, tuple(rows.get(op.id, ())), code=op.source.code
+        )
         for op in by_id.values()
     )
     runtime = f"{chosen.pack.runtime} {chosen.version}"
-    return Coverage(chosen.target, runtime, operators, tuple(findings), (), (f"{_converter(model, chosen, made)} refuses the model",))
+    return Coverage(
+        chosen.target,
+        runtime,
+        operators,
+        tuple(findings),
+        (),
+        (f"{_converter(model, chosen, made)} refuses the model",),
+    )
 
 
 def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:

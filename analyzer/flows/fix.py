@@ -1,4 +1,6 @@
-"""fix: freeze what the user names, let the planner improve the placement, prove every step on the reference runtime."""
+"""fix: freeze what the user names, let the planner improve the placement, prove every step on the reference
+runtime.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +36,9 @@ OPEN_SIZES = (2, 3, 5, 4, 7, 6)
 
 @dataclass(frozen=True)
 class FixResult:
-    """What a fix did. ``model`` is edited and ready for ``analyzer.formats.emit``; its ``path`` still names the original file."""
+    """What a fix did. ``model`` is edited and ready for ``analyzer.formats.emit``; its ``path`` still names
+    the original file.
+    """
 
     model: Model
     before: Coverage
@@ -62,19 +66,34 @@ class FixResult:
     def to_json(self) -> dict[str, Any]:
         """For the report."""
         return {
-            "before": self.scores[0].text, "after": self.scores[1].text,
+            "before": self.scores[0].text,
+            "after": self.scores[1].text,
             "freeze": None if self.frozen is None else self.frozen.text,
             "steps": [
-                {"rewrite": step.rewrite, "title": step.title, "parity": str(step.parity), "places": list(step.places), "kept": step.kept,
-                 "reason": step.reason, "proof": None if step.proof is None else step.proof.text}
+                {
+                    "rewrite": step.rewrite,
+                    "title": step.title,
+                    "parity": str(step.parity),
+                    "places": list(step.places),
+                    "kept": step.kept,
+                    "reason": step.reason,
+                    "proof": None if step.proof is None else step.proof.text,
+                }
                 for step in self.steps
             ],
-            "not_applied": [{"rewrite": item.rewrite, "operator": item.operator, "reason": item.reason} for item in self.passed],
-        }  # fmt: skip
+            "not_applied": [
+                {"rewrite": item.rewrite, "operator": item.operator, "reason": item.reason}
+                for item in self.passed
+            ],
+        }
 
 
 def fix(
-    model: Model, chosen: Chosen, sizes: Sequence[str] = (), level: str = "safe", prover: Callable[[Model], Prover] | None = None
+    model: Model,
+    chosen: Chosen,
+    sizes: Sequence[str] = (),
+    level: str = "safe",
+    prover: Callable[[Model], Prover] | None = None,
 ) -> FixResult:
     """Change the model, in place, so that more of it runs on the target.
 
@@ -83,12 +102,17 @@ def fix(
         chosen: the target's pack.
         sizes: what the user gave to ``--freeze``.
         level: ``safe`` applies bit-exact and rounding rewrites, ``unsafe`` all.
-        prover: makes the function that compares the model as it is now with the original; the reference runtime by default.
+        prover: makes the function that compares the model as it is now with the original; the reference
+            runtime by default.
 
-    Raises UsageError for a target of another dialect, a level or a name in ``sizes`` that does not exist, or contradicting sizes.
+    Raises UsageError for a target of another dialect, a level or a name in ``sizes`` that does not exist, or
+    contradicting sizes.
     """
     if model.dialect != chosen.pack.dialect:
-        raise UsageError(f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is {model.dialect}: convert it first")
+        raise UsageError(
+            f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is "
+            f"{model.dialect}: convert it first"
+        )
     rewrites = allowed(model.dialect, level)
     lines = listing(model.graph)
     before = check(model, chosen)
@@ -98,18 +122,32 @@ def fix(
         frozen = _frozen(model, chosen, sizes, before, prove, steps) if sizes or _derivable(model) else None
         done = plan(model.graph, rewrites, lambda: check(model, chosen), prove)
     after = check(model, chosen)
-    return FixResult(model, before, after, (*steps, *done.steps), tuple(done.passed), frozen, difference(lines, listing(model.graph)))
+    return FixResult(
+        model,
+        before,
+        after,
+        (*steps, *done.steps),
+        tuple(done.passed),
+        frozen,
+        difference(lines, listing(model.graph)),
+    )
 
 
 def _derivable(model: Model) -> bool:
-    """True when every input is static and a tensor is not: the file leaves out shapes that follow from its inputs."""
+    """True when every input is static and a tensor is not: the file leaves out shapes that follow from its
+    inputs.
+    """
     graph = model.graph
     closed = all(graph.tensor(name).static for name in graph.inputs)
     return closed and any(not tensor.static for tensor in graph.tensors.values())
 
 
-def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage, prove: Prover, steps: list[Step]) -> Frozen | None:
-    """Freeze and record it; what the user asked for stays whatever the score says, what only follows from the file when it helps."""
+def _frozen(
+    model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage, prove: Prover, steps: list[Step]
+) -> Frozen | None:
+    """Freeze and record it; what the user asked for stays whatever the score says, what only follows from the
+    file when it helps.
+    """
     clean = allowed(model.dialect, "safe")
     state = model.graph.state()
     try:
@@ -119,7 +157,19 @@ def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage
             raise
         model.graph.restore(state)
         failed = Proof("not proved", error.message)
-        steps.append(Step("infer-shapes", "", Parity.BIT_EXACT, (), False, error.message, score(before), score(before), failed))
+        steps.append(
+            Step(
+                "infer-shapes",
+                "",
+                Parity.BIT_EXACT,
+                (),
+                False,
+                error.message,
+                score(before),
+                score(before),
+                failed,
+            )
+        )
         return None
     after = check(model, chosen)
     change = f"{score(before).text} -> {score(after).text}"
@@ -134,11 +184,15 @@ def _frozen(model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage
             model.graph.restore(state)
         title = "shapes that follow from the inputs are written in, and what becomes constant is folded"
         places = tuple(f"{id} x{count}" for id, count in frozen.edits.items())
-        steps.append(Step("infer-shapes", title, promise, places, kept, change, score(before), score(after), proof))
+        steps.append(
+            Step("infer-shapes", title, promise, places, kept, change, score(before), score(after), proof)
+        )
         return None
     title = f"shapes are frozen: {frozen.text}"
     reason = f"asked for by --freeze: {change}"
-    steps.append(Step("freeze", title, Parity.CONTRACT, tuple(sizes), True, reason, score(before), score(after), proof))
+    steps.append(
+        Step("freeze", title, Parity.CONTRACT, tuple(sizes), True, reason, score(before), score(after), proof)
+    )
     return frozen
 
 
@@ -161,7 +215,8 @@ def inference(dialect: str) -> Callable[[Model], None]:
 class Reference:
     """Proves on the reference runtime: the original file and the model as it is now get the same inputs.
 
-    Nothing runs before the first proof is asked for. A runtime that is missing, and a model that it cannot run, are said and not hidden.
+    Nothing runs before the first proof is asked for. A runtime that is missing, and a model that it cannot
+    run, are said and not hidden.
     """
 
     def __init__(self, model: Model) -> None:
@@ -207,8 +262,16 @@ class Reference:
         self.problem = self._run_original(dict.fromkeys(self._sizes(), 1))
 
     def _sizes(self) -> dict[str, int]:
-        names = [dim for name in self.model.graph.inputs for dim in self.model.graph.tensor(name).shape or () if isinstance(dim, str)]
-        return {"": OPEN_SIZES[0], **{name: OPEN_SIZES[index % len(OPEN_SIZES)] for index, name in enumerate(dict.fromkeys(names))}}
+        names = [
+            dim
+            for name in self.model.graph.inputs
+            for dim in self.model.graph.tensor(name).shape or ()
+            if isinstance(dim, str)
+        ]
+        return {
+            "": OPEN_SIZES[0],
+            **{name: OPEN_SIZES[index % len(OPEN_SIZES)] for index, name in enumerate(dict.fromkeys(names))},
+        }
 
     def _run_original(self, sizes: dict[str, int]) -> str:
         """The outputs that are expected; what went wrong, or nothing."""
@@ -223,7 +286,9 @@ class Reference:
             file = tensors.write(self.folder / f"inputs-{number}.npz", feeds)
             answer = self._ask(self.original, file)
             if not answer.ok:
-                return f"{self.session.name} does not run the original: {answer.status}, {answer.reason}"[:500]
+                return f"{self.session.name} does not run the original: {answer.status}, {answer.reason}"[
+                    :500
+                ]
             self.expected.append((file, answer.tensors()))
         return ""
 
@@ -243,12 +308,19 @@ class Reference:
         emit(self.model, file)
         worst, runtime = 0.0, ""
         precision = "fp32"
-        if _has_halves(self.model.graph):  # runtimes compute float16 in float32 here and there, and round where the graph lets them
+        if _has_halves(
+            self.model.graph
+        ):  # runtimes compute float16 in float32 here and there, and round where the graph lets them
             promise, precision = weakest(promise, Parity.ROUNDING), "fp16"
         for feeds, expected in self.expected:
             answer = self._ask(file, feeds)
             if not answer.ok:
-                return Proof("failed", f"{self.session.name} does not run the changed model: {answer.status}, {answer.reason}"[:500])
+                return Proof(
+                    "failed",
+                    f"{self.session.name} does not run the changed model: {answer.status}, {answer.reason}"[
+                        :500
+                    ],
+                )
             found = compare(expected, answer.tensors(), str(promise), precision)
             if not found.agrees:
                 return Proof("failed", "; ".join(found.problems[:3]))
@@ -256,7 +328,9 @@ class Reference:
             runtime = answer.runtime
         shutil.rmtree(place)
         return Proof(
-            "proved", f"largest difference {worst:g} on {len(self.expected)} sets of inputs, {runtime or self.session.name}, as {promise}"
+            "proved",
+            f"largest difference {worst:g} on {len(self.expected)} sets of inputs, "
+            f"{runtime or self.session.name}, as {promise}",
         )
 
 
@@ -278,7 +352,11 @@ def line(graph: Graph, op: Operator) -> str:
     """``y: float32[1,8] = Add(x, bias)``, with attributes behind it."""
     results = ", ".join("-" if name is None else _typed(graph.tensor(name)) for name in op.outputs)
     reads = ", ".join("-" if name is None else _read(graph, name) for name in op.inputs)
-    attrs = {key: value for key, value in sorted(op.attrs.items()) if isinstance(value, int | float | str | tuple) and value != ()}
+    attrs = {
+        key: value
+        for key, value in sorted(op.attrs.items())
+        if isinstance(value, int | float | str | tuple) and value != ()
+    }
     words = " ".join(f"{key}={_short(value)}" for key, value in attrs.items())
     kind = f"{op.domain}:{op.type}" if op.domain else op.type
     return f"{results} = {kind}({reads})" + (f" {{{words}}}" if words else "")
@@ -292,7 +370,11 @@ def _read(graph: Graph, name: str) -> str:
 
 
 def _typed(tensor: Tensor) -> str:
-    shape = "[?]" if tensor.shape is None else "[" + ",".join("?" if dim is None else str(dim) for dim in tensor.shape) + "]"
+    shape = (
+        "[?]"
+        if tensor.shape is None
+        else "[" + ",".join("?" if dim is None else str(dim) for dim in tensor.shape) + "]"
+    )
     return f"{tensor.name}: {tensor.dtype}{shape}"
 
 

@@ -1,4 +1,6 @@
-"""Shapes in TFLite models, worked out by LiteRT's own kernels: the model is loaded and its tensors are planned, nothing is run."""
+"""Shapes in TFLite models, worked out by LiteRT's own kernels: the model is loaded and its tensors are
+planned, nothing is run.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ Shapes = dict[str, tuple[int, ...]]
 def infer_litert(model: Model) -> None:
     """Write every shape that LiteRT knows before the model runs into the main graph.
 
-    Raises RuntimeFailure, with the runtime's words, when LiteRT is missing or cannot plan the model in these shapes.
+    Raises RuntimeFailure, with the runtime's words, when LiteRT is missing or cannot plan the model in these
+    shapes.
     """
     from ..formats.tflite.writer import tensors_in_order, to_bytes
     from ..runtimes import Request, Session
@@ -33,7 +36,9 @@ def infer_litert(model: Model) -> None:
         advice = f": {answer.advice}" if answer.advice else ""
         raise RuntimeFailure(f"LiteRT cannot work out the shapes of {model.path}: {answer.reason}{advice}")
     names = [tensor.name for tensor in tensors_in_order(model)]
-    planned = {names[int(index)]: tuple(shape) for index, shape in answer.notes["shapes"] if int(index) < len(names)}
+    planned = {
+        names[int(index)]: tuple(shape) for index, shape in answer.notes["shapes"] if int(index) < len(names)
+    }
     for name, shape in trusted(model.graph, planned).items():
         tensor = model.graph.tensor(name)
         if not tensor.static:
@@ -43,8 +48,9 @@ def infer_litert(model: Model) -> None:
 def trusted(graph: Graph, planned: Shapes) -> Shapes:
     """The planned shapes that follow from the inputs.
 
-    A RESHAPE to a computed shape is planned in the file's stored sizes, with ones for the unknown ones; that is right only when
-    the number of elements fits. What is behind a wrong or unplanned tensor is not taken over.
+    A RESHAPE to a computed shape is planned in the file's stored sizes, with ones for the unknown ones; that
+    is right only when the number of elements fits. What is behind a wrong or unplanned tensor is not taken
+    over.
     """
     known: Shapes = {name: planned[name] for name in graph.inputs if name in planned}
     for op in graph.ops():

@@ -92,7 +92,9 @@ class Verified:
 
     @property
     def shown(self) -> Compared | None:
-        """The set of inputs that the report tells in full: the first that differs, else the first that was compared."""
+        """The set of inputs that the report tells in full: the first that differs, else the first that was
+        compared.
+        """
         told = [item for item in self.compared if item.parity is not None]
         return next((item for item in told if item.differs), told[0] if told else None)
 
@@ -101,7 +103,13 @@ class Verified:
         answer = self.answer
         added: dict[str, Any] = {
             "placement": [
-                {"id": item.id, "name": item.name, "type": item.type, "device": item.device, "reason": item.reason}
+                {
+                    "id": item.id,
+                    "name": item.name,
+                    "type": item.type,
+                    "device": item.device,
+                    "reason": item.reason,
+                }
                 for item in answer.placement
             ],
             "runtime_status": answer.status,
@@ -122,7 +130,13 @@ class Verified:
             added["parity_skipped"] = self.compared[0].skipped
         if answer.latency is not None:
             lat = answer.latency
-            added["latency_ms"] = {"median": lat.median, "low": lat.low, "high": lat.high, "runs": lat.runs, "threads": lat.threads}
+            added["latency_ms"] = {
+                "median": lat.median,
+                "low": lat.low,
+                "high": lat.high,
+                "runs": lat.runs,
+                "threads": lat.threads,
+            }
             added["latency_ms"] |= {} if self.timed is None else {"against": _ratio(self.timed)}
         if answer.status == "crashed":
             added["crash"] = {"signal": answer.signal, "exit_code": answer.exit_code}
@@ -130,14 +144,18 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; else 0."""
+        """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; else
+        0.
+        """
         if self.contradictions or self.answer.status not in ("ok", "refused"):
             return 4
         return 5 if any(item.differs for item in self.compared) else 0
 
 
 def _ratio(timed: Comparison) -> dict[str, float]:
-    """How many times the latency of this model the reference model took, with the lowest and highest of the rounds."""
+    """How many times the latency of this model the reference model took, with the lowest and highest of the
+    rounds.
+    """
     return {"ratio": timed.ratio, "low": timed.low, "high": timed.high, "rounds": len(timed.first)}
 
 
@@ -151,7 +169,10 @@ class _Reference:
         self.model = model if options.against is None else load(options.against)
         runtime = REFERENCES.get(self.model.dialect)
         if runtime is None:
-            raise UsageError(f"{self.model.path}: {self.model.dialect} models cannot be run here: give an ONNX or TFLite reference")
+            raise UsageError(
+                f"{self.model.path}: {self.model.dialect} models cannot be run here: give an "
+                f"ONNX or TFLite reference"
+            )
         self.session = Session(runtime, timeout=options.timeout)
 
     def outputs(self, feed: Feed) -> dict[str, NDArray[Any]] | str:
@@ -159,17 +180,22 @@ class _Reference:
         arrays = renamed(feed, self.own, self.model)
         answer = self.session.ask(Request(self.model.path, inputs=arrays, outputs=True, placement=False))
         if answer.status == "missing":
-            raise RuntimeFailure(f"{self.session.name}, the reference, is not here: {answer.reason}: {answer.advice}")
+            raise RuntimeFailure(
+                f"{self.session.name}, the reference, is not here: {answer.reason}: {answer.advice}"
+            )
         return answer.tensors() if answer.ok else f"{self.session.name} {answer.status}: {answer.reason}"
 
 
 def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -> Verified:
     """Ask the target's runtime where each operator ran and what it computed.
 
-    Raises RuntimeFailure when the runtime or the reference is not here, UsageError for inputs that do not fit.
+    Raises RuntimeFailure when the runtime or the reference is not here, UsageError for inputs that do not
+    fit.
     """
     if model.dialect not in REFERENCES:
-        raise UsageError(f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result")
+        raise UsageError(
+            f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result"
+        )
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accelint-")))
         sets = feeds(model, options.inputs, folder, seed=options.seed, sizes=options.sizes)
@@ -181,7 +207,9 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
         answer = _asked(session, model, sets[0], options, first=True)
         compared = [_parity(sets[0], right, answer, chosen, options)]
         for feed in sets[1:] if answer.ok else ():
-            compared.append(_parity(feed, reference.outputs(feed), _asked(session, model, feed, options), chosen, options))
+            compared.append(
+                _parity(feed, reference.outputs(feed), _asked(session, model, feed, options), chosen, options)
+            )
         first = _first_divergence(model, session, reference, compared, chosen, options)
         timed = _timed(session, model, sets[0], reference, answer, options)
         agreement, contradictions = compare_placement(coverage, answer)
@@ -193,16 +221,24 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
 def _asked(session: Session, model: Model, feed: Feed, options: Options, *, first: bool = False) -> Answer:
     """The runtime's answer; placement and latency are asked for once."""
     request = Request(
-        model.path, inputs=feed.path, outputs=True, placement=first, latency_runs=options.latency_runs if first else 0,
+        model.path,
+        inputs=feed.path,
+        outputs=True,
+        placement=first,
+        latency_runs=options.latency_runs if first else 0,
         options=dict(options.runtime_options),
-    )  # fmt: skip
+    )
     answer = session.ask(request)
     if answer.status == "missing":
-        raise RuntimeFailure(f"{session.name} is not here: {answer.reason}" + (f": {answer.advice}" if answer.advice else ""))
+        raise RuntimeFailure(
+            f"{session.name} is not here: {answer.reason}" + (f": {answer.advice}" if answer.advice else "")
+        )
     return answer
 
 
-def _timed(session: Session, model: Model, feed: Feed, reference: _Reference, answer: Answer, options: Options) -> Comparison | None:
+def _timed(
+    session: Session, model: Model, feed: Feed, reference: _Reference, answer: Answer, options: Options
+) -> Comparison | None:
     """Both models on the target's runtime by turns, where there is another model that it can load."""
     if answer.latency is None or options.against is None or reference.model.dialect != model.dialect:
         return None
@@ -216,9 +252,16 @@ def _timed(session: Session, model: Model, feed: Feed, reference: _Reference, an
 
 
 def _first_divergence(
-    model: Model, session: Session, reference: _Reference, compared: list[Compared], chosen: Chosen, options: Options
+    model: Model,
+    session: Session,
+    reference: _Reference,
+    compared: list[Compared],
+    chosen: Chosen,
+    options: Options,
 ) -> dict[str, str] | None:
-    """The first operator whose result differs, where parity fails and both runtimes keep intermediate results."""
+    """The first operator whose result differs, where parity fails and both runtimes keep intermediate
+    results.
+    """
     wrong = next((item for item in compared if item.differs), None)
     if wrong is None:
         return None
@@ -226,28 +269,45 @@ def _first_divergence(
 
     try:
         found = locate(
-            reference.model.graph, (reference.session, reference.model.path), (session, model.path), wrong.feed.path,
-            promise=options.promise, precision=PRECISION.get(chosen.pack.precision, "fp32"),
-        )  # fmt: skip
+            reference.model.graph,
+            (reference.session, reference.model.path),
+            (session, model.path),
+            wrong.feed.path,
+            promise=options.promise,
+            precision=PRECISION.get(chosen.pack.precision, "fp32"),
+        )
     except AccelintError:  # a runtime that fuses its operators keeps no results between them
         return None
     if found is None:
         return None
     op = found.operator
-    return {"id": op.id, "name": op.label, "type": op.type, "problem": "; ".join(found.difference.problems[:2])}
+    return {
+        "id": op.id,
+        "name": op.label,
+        "type": op.type,
+        "problem": "; ".join(found.difference.problems[:2]),
+    }
 
 
 def _hold_sizes(model: Model, right: dict[str, NDArray[Any]] | str, options: Options) -> None:
-    """Raise UsageError when the reference fails on inputs whose open sizes were made up: that tells nothing about the target."""
+    """Raise UsageError when the reference fails on inputs whose open sizes were made up: that tells nothing
+    about the target.
+    """
     if options.inputs or not isinstance(right, str) or "running the model" not in right:
         return
     dims = open_sizes(model)
     if dims:
         sizes = ", ".join(f"{dim}={options.sizes.get(dim, 1)}" for dim in dims)
-        raise UsageError(f"{model.path} does not run with {sizes}: give sizes that fit with --size, or --inputs; {right}"[:600])
+        raise UsageError(
+            f"{model.path} does not run with {sizes}: give sizes that fit with --size, or --inputs; {right}"[
+                :600
+            ]
+        )
 
 
-def _parity(feed: Feed, right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen, options: Options) -> Compared:
+def _parity(
+    feed: Feed, right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen, options: Options
+) -> Compared:
     if not answer.ok:
         return Compared(feed, skipped=f"the runtime gave no outputs ({answer.status}): {answer.reason}")
     if isinstance(right, str):

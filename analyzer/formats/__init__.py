@@ -24,7 +24,12 @@ READERS = {
     "mlmodel": "coreml.reader",
     "mlpackage": "coreml.reader",
 }
-WRITERS = {"onnx": "onnx.writer", "tflite": "tflite.writer", "mlmodel": "coreml.writer", "mlpackage": "coreml.writer"}
+WRITERS = {
+    "onnx": "onnx.writer",
+    "tflite": "tflite.writer",
+    "mlmodel": "coreml.writer",
+    "mlpackage": "coreml.writer",
+}
 
 
 def load(path: str | Path) -> Model:
@@ -39,7 +44,9 @@ def load(path: str | Path) -> Model:
     except GraphError as error:
         raise ModelError(path, error.message, "the file is damaged: export it again") from error
     except (RecursionError, MemoryError) as error:
-        raise ModelError(path, f"nested or sized beyond reason ({type(error).__name__})", "the file is damaged or hostile") from error
+        raise ModelError(
+            path, f"nested or sized beyond reason ({type(error).__name__})", "the file is damaged or hostile"
+        ) from error
     return cast("Model", model)
 
 
@@ -47,5 +54,7 @@ def emit(model: Model, path: str | Path) -> None:
     """Write a model in its own format, atomically and never over the file it was read from."""
     writer = WRITERS.get(model.format)
     if writer is None:
-        raise UsageError(f"{model.format} files cannot be written: convert to one of {', '.join(sorted(WRITERS))}")
+        raise UsageError(
+            f"{model.format} files cannot be written: convert to one of {', '.join(sorted(WRITERS))}"
+        )
     import_module(f".{writer}", __name__).write(model, Path(path))

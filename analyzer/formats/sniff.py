@@ -24,7 +24,11 @@ def sniff(path: Path) -> str:
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ModelError(path, "no such file or folder", "check the path") from error
     except (OSError, ValueError) as error:
-        raise ModelError(path, f"cannot be opened: {getattr(error, 'strerror', error)}", "check the path and its permissions") from error
+        raise ModelError(
+            path,
+            f"cannot be opened: {getattr(error, 'strerror', error)}",
+            "check the path and its permissions",
+        ) from error
     if not head:
         raise ModelError(path, "the file is empty", "export it again")
     if head.startswith(_LFS):
@@ -32,7 +36,9 @@ def sniff(path: Path) -> str:
     if head[4:8] == b"TFL3":
         return "tflite"
     if head[4:8] == b"ORTM":
-        raise ModelError(path, "a model in ONNX Runtime's own format", "give the ONNX file that it was made from")
+        raise ModelError(
+            path, "a model in ONNX Runtime's own format", "give the ONNX file that it was made from"
+        )
     if head.startswith(b"PK\x03\x04"):
         return _sniff_zip(path)
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -59,7 +65,11 @@ def _sniff_zip(path: Path) -> str:
         return "keras"
     if any(name.endswith("/data.pkl") for name in names):
         raise ModelError(path, "a PyTorch checkpoint", "export the model with torch.onnx.export")
-    raise ModelError(path, "a zip archive that is no Keras v3 file (config.json and metadata.json)", "unpack it, or give the model inside")
+    raise ModelError(
+        path,
+        "a zip archive that is no Keras v3 file (config.json and metadata.json)",
+        "unpack it, or give the model inside",
+    )
 
 
 def _sniff_protobuf(path: Path, head: bytes) -> str:
@@ -67,7 +77,9 @@ def _sniff_protobuf(path: Path, head: bytes) -> str:
 
     fields = outline(path)
     if fields is None:
-        raise ModelError(path, _guess(head), "accelint reads ONNX, TFLite, SavedModel, Keras v3, .mlmodel and .mlpackage")
+        raise ModelError(
+            path, _guess(head), "accelint reads ONNX, TFLite, SavedModel, Keras v3, .mlmodel and .mlpackage"
+        )
     # A SavedModel has meta_graphs=2; a GraphDef has node=1 (length-delimited); Core ML has
     # specificationVersion=1 (varint), description=2 and a model type at 200..3000; ONNX has
     # ir_version=1 (varint) and graph=7.
@@ -79,7 +91,9 @@ def _sniff_protobuf(path: Path, head: bytes) -> str:
         return "savedmodel"
     if fields.get(2) == 2 and set(fields) <= {1, 2}:
         return "savedmodel"
-    raise ModelError(path, "protobuf data that is no ONNX model, GraphDef, SavedModel or Core ML model", "export it again")
+    raise ModelError(
+        path, "protobuf data that is no ONNX model, GraphDef, SavedModel or Core ML model", "export it again"
+    )
 
 
 def _guess(head: bytes) -> str:

@@ -46,7 +46,9 @@ def varint(data: Buffer, at: int, end: int) -> tuple[int, int]:
 
 
 def fields(data: Buffer, at: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
-    """Each field between ``at`` and ``end``: number, wire type, start of the tag, start and end of the value."""
+    """Each field between ``at`` and ``end``: number, wire type, start of the tag, start and end of the
+    value.
+    """
     left = MAX_FIELDS
     while at < end:
         left -= 1

@@ -20,7 +20,8 @@ STORED_AS = {
 
 
 def to_array(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Little-endian row-major bytes as an array; sub-byte elements (packed low bits first) are widened to 8 bits.
+    """Little-endian row-major bytes as an array; sub-byte elements (packed low bits first) are widened to 8
+    bits.
 
     Raises GraphError when the byte count does not fit the shape.
     """
@@ -31,9 +32,14 @@ def to_array(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:
     for dim in shape:
         count *= dim
     if (count * bits + 7) // 8 != len(data):
-        raise GraphError(f"a {dtype} constant of shape {shape} needs {(count * bits + 7) // 8} bytes, {len(data)} are stored")
+        raise GraphError(
+            f"a {dtype} constant of shape {shape} needs {(count * bits + 7) // 8} bytes, "
+            f"{len(data)} are stored"
+        )
     if bits < 8:
-        return _unpack(np.frombuffer(data, np.uint8), bits, count, signed=dtype.startswith("int")).reshape(shape)
+        return _unpack(np.frombuffer(data, np.uint8), bits, count, signed=dtype.startswith("int")).reshape(
+            shape
+        )
     return np.frombuffer(data, np.dtype(STORED_AS.get(dtype, dtype)).newbyteorder("<")).reshape(shape)
 
 

@@ -19,10 +19,28 @@ from .payloads import BITS, Constant, Dim, Operator, Quantization, Shape, Source
 if TYPE_CHECKING:
     import networkx
 
-__all__ = ["BITS", "Constant", "Dim", "Graph", "Key", "Operator", "Quantization", "Shape", "Source", "State", "Tensor"]
+__all__ = [
+    "BITS",
+    "Constant",
+    "Dim",
+    "Graph",
+    "Key",
+    "Operator",
+    "Quantization",
+    "Shape",
+    "Source",
+    "State",
+    "Tensor",
+]
 
 Key = tuple[str, str]
-Saved = tuple[dict[str, Operator], dict[str, Tensor], dict[str, Operator], dict[str, tuple[Operator, ...]], tuple[Operator, ...] | None]
+Saved = tuple[
+    dict[str, Operator],
+    dict[str, Tensor],
+    dict[str, Operator],
+    dict[str, tuple[Operator, ...]],
+    tuple[Operator, ...] | None,
+]
 State = tuple[tuple["Graph", Saved, tuple[str, ...], tuple[str, ...], dict[str, Any], dict[str, int]], ...]
 
 
@@ -35,7 +53,9 @@ class Graph:
         opsets: operator-set version by domain (ONNX), or of the specification.
     """
 
-    def __init__(self, name: str, dialect: str, opsets: Mapping[str, int] | None = None, outer: Graph | None = None) -> None:
+    def __init__(
+        self, name: str, dialect: str, opsets: Mapping[str, int] | None = None, outer: Graph | None = None
+    ) -> None:
         self.name = name
         self.dialect = dialect
         self.opsets = dict(opsets or {})
@@ -92,7 +112,9 @@ class Graph:
         return isinstance(op, Operator) and self._ops.get(op.id) is op
 
     def ops(self) -> tuple[Operator, ...]:
-        """Operators in execution order: the stored order where it is one, else the lexicographic topological order."""
+        """Operators in execution order: the stored order where it is one, else the lexicographic topological
+        order.
+        """
         self._settle()
         if self._order is None:
             stored = tuple(self._ops.values())
@@ -101,7 +123,9 @@ class Graph:
         return self._order
 
     def constant(self, name: str | None) -> Constant | None:
-        """The value of a tensor that never changes: an initializer, a buffer, or what a ``Constant`` node holds."""
+        """The value of a tensor that never changes: an initializer, a buffer, or what a ``Constant`` node
+        holds.
+        """
         tensor = None if name is None else self.find(name)
         if tensor is None or tensor.const is not None:
             return None if tensor is None else tensor.const
@@ -165,33 +189,43 @@ class Graph:
         self._insert(op)
 
     def set_tensor(self, tensor: Tensor) -> None:
-        """Replace the tensor of the same name (new dtype, shape, value); raises GraphError when there is none.
+        """Replace the tensor of the same name (new dtype, shape, value); raises GraphError when there is
+        none.
 
         A value is refused for a tensor that an operator writes.
         """
         if tensor.name not in self._tensors:
             raise GraphError(f"graph {self.name!r} has no tensor {tensor.name!r} to replace")
         if tensor.const is not None and tensor.name in self._producer:
-            raise GraphError(f"tensor {tensor.name!r} is written by {self._producer[tensor.name].label!r} and cannot be a constant")
+            raise GraphError(
+                f"tensor {tensor.name!r} is written by {self._producer[tensor.name].label!r} "
+                f"and cannot be a constant"
+            )
         self._tensors[tensor.name] = tensor
         if "nx" in self.__dict__:
             self.nx.nodes["tensor", tensor.name]["item"] = tensor
 
     def set_interface(self, inputs: Iterable[str], outputs: Iterable[str]) -> None:
-        """Name the graph's inputs and outputs; raises GraphError on an unknown name or an input that an operator writes."""
+        """Name the graph's inputs and outputs; raises GraphError on an unknown name or an input that an
+        operator writes.
+        """
         inputs, outputs = tuple(inputs), tuple(outputs)
         for name in inputs:
             if name not in self._tensors:
                 raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an input")
             if name in self._producer:
-                raise GraphError(f"tensor {name!r} is written by {self._producer[name].label!r} and cannot be an input")
+                raise GraphError(
+                    f"tensor {name!r} is written by {self._producer[name].label!r} and cannot be an input"
+                )
         for name in outputs:
             if self.find(name) is None:
                 raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an output")
         self.inputs, self.outputs = inputs, outputs
         self._tell_outer()
 
-    def replace(self, old: Iterable[Operator], new: Iterable[Operator], tensors: Iterable[Tensor] = ()) -> None:
+    def replace(
+        self, old: Iterable[Operator], new: Iterable[Operator], tensors: Iterable[Tensor] = ()
+    ) -> None:
         """Replace operators, in their place in the order, by others.
 
         ``tensors`` are the new tensors that the new operators need. Tensors that only the old
@@ -241,13 +275,19 @@ class Graph:
         for op in readers:
             if any(old in body.captures() for body in op.graphs.values() if body.outer is not None):
                 raise GraphError(f"a body of {op.label!r} captures {old!r}")
-        self._swap_all([(op, replace(op, inputs=tuple(new if name == old else name for name in op.inputs))) for op in readers])
+        self._swap_all(
+            [
+                (op, replace(op, inputs=tuple(new if name == old else name for name in op.inputs)))
+                for op in readers
+            ]
+        )
         return len(readers)
 
     def fold(self, op: Operator, values: Mapping[str, Constant]) -> None:
         """Replace an operator by the constants that it computes, under the names of its results.
 
-        Raises GraphError, and changes nothing, when a result that somebody reads has no value, or is an output of the graph.
+        Raises GraphError, and changes nothing, when a result that somebody reads has no value, or is an
+        output of the graph.
         """
         if op not in self:
             raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
@@ -264,7 +304,9 @@ class Graph:
             if const is None:
                 del self._tensors[name]
             else:
-                self._tensors[name] = replace(self._tensors[name], dtype=const.dtype, shape=const.shape, const=const)
+                self._tensors[name] = replace(
+                    self._tensors[name], dtype=const.dtype, shape=const.shape, const=const
+                )
         self._order = None
         self.__dict__.pop("nx", None)
         self._tell_outer()
@@ -272,7 +314,8 @@ class Graph:
     def update(self, op: Operator, **changes: Any) -> Operator:
         """Change fields of one operator other than its id and what it writes; returns the new operator.
 
-        Raises GraphError, and changes nothing, when the operator is not in the graph, reads what does not exist or would close a cycle.
+        Raises GraphError, and changes nothing, when the operator is not in the graph, reads what does not
+        exist or would close a cycle.
         """
         if "id" in changes or "outputs" in changes:
             raise GraphError("the id and the outputs of an operator change through replace()")
@@ -284,10 +327,11 @@ class Graph:
         return new
 
     def prune(self) -> int:
-        """Drop operators whose results nobody needs, then unread tensors; returns the number of operators dropped.
+        """Drop operators whose results nobody needs, then unread tensors; returns the number of operators
+        dropped.
 
-        An operator with no outputs at all is kept: it is there for its effect. So are tensors that attributes name
-        (the ``intermediates`` of a quantized LSTM, the scales of a blockwise quantization).
+        An operator with no outputs at all is kept: it is there for its effect. So are tensors that attributes
+        name (the ``intermediates`` of a quantized LSTM, the scales of a blockwise quantization).
         """
         self._settle()
         needed = set(self.outputs)
@@ -334,7 +378,11 @@ class Graph:
         twin._tensors = dict(self._tensors)
         twin._fresh, twin._given = self._fresh, set(self._given)
         for op in self._ops.values():
-            twin._insert(replace(op, graphs={key: body._copy(done) for key, body in op.graphs.items()}) if op.graphs else op)
+            twin._insert(
+                replace(op, graphs={key: body._copy(done) for key, body in op.graphs.items()})
+                if op.graphs
+                else op
+            )
         twin.inputs, twin.outputs = self.inputs, self.outputs
         return twin
 
@@ -348,7 +396,8 @@ class Graph:
                 found[id(graph)] = graph
                 todo += [body for op in graph._ops.values() for body in op.graphs.values()]
         return tuple(
-            (graph, graph._saved(), graph.inputs, graph.outputs, dict(graph.attrs), dict(graph.opsets)) for graph in found.values()
+            (graph, graph._saved(), graph.inputs, graph.outputs, dict(graph.attrs), dict(graph.opsets))
+            for graph in found.values()
         )
 
     def restore(self, state: State) -> None:
@@ -364,9 +413,15 @@ class Graph:
         problems += [f"output {name!r} is not a tensor" for name in self.outputs if self.find(name) is None]
         writers: dict[str, str] = {}
         for op in self._ops.values():
-            problems += [f"{op.label!r} reads the missing tensor {name!r}" for name in self._reads(op) if self.find(name) is None]
             problems += [
-                f"the index does not name {op.id!r} as a reader of {name!r}" for name in self._reads(op) if op not in self.consumers(name)
+                f"{op.label!r} reads the missing tensor {name!r}"
+                for name in self._reads(op)
+                if self.find(name) is None
+            ]
+            problems += [
+                f"the index does not name {op.id!r} as a reader of {name!r}"
+                for name in self._reads(op)
+                if op not in self.consumers(name)
             ]
             for name in filter(None, op.outputs):
                 if name not in self._tensors:
@@ -400,7 +455,9 @@ class Graph:
 
     @property
     def _consumers(self) -> dict[str, tuple[Operator, ...]]:
-        """The readers of each tensor; those linked since the last look are joined at once, so that n readers cost n steps."""
+        """The readers of each tensor; those linked since the last look are joined at once, so that n readers
+        cost n steps.
+        """
         if self._new_readers:
             for name, ops in self._new_readers.items():
                 self._readers[name] = (*self._readers.get(name, ()), *ops)
@@ -418,7 +475,12 @@ class Graph:
 
     def _put_back(self, saved: Saved) -> None:
         ops, tensors, producer, consumers, self._order = saved
-        self._ops, self._tensors, self._producer, self._consumers = dict(ops), dict(tensors), dict(producer), dict(consumers)
+        self._ops, self._tensors, self._producer, self._consumers = (
+            dict(ops),
+            dict(tensors),
+            dict(producer),
+            dict(consumers),
+        )
         self._stale = False
         self._at = None
         self.__dict__.pop("nx", None)
@@ -435,7 +497,9 @@ class Graph:
             raise
 
     def _tell_outer(self) -> None:
-        """What this body captures may have changed: the graphs around it index its owner again before they answer."""
+        """What this body captures may have changed: the graphs around it index its owner again before they
+        answer.
+        """
         scope = self.outer
         while scope is not None and not scope._stale:
             scope._stale = True
@@ -486,7 +550,8 @@ class Graph:
                 self._consumers.pop(name, None)
 
     def _swap_all(self, pairs: list[tuple[Operator, Operator]]) -> None:
-        """Put new operators, which write the same, where the old ones stand; on a cycle nothing changes and GraphError is raised.
+        """Put new operators, which write the same, where the old ones stand; on a cycle nothing changes and
+        GraphError is raised.
 
         Nothing is copied and ordered anew when every new operator reads only what is written before it.
         """
@@ -539,10 +604,14 @@ class Graph:
             raise GraphError(f"graph {self.name!r} has two operators with the id {op.id!r}")
         for name in self._reads(op):
             if self.find(name) is None:
-                raise GraphError(f"operator {op.label!r} ({op.type}) reads the tensor {name!r}, which does not exist")
+                raise GraphError(
+                    f"operator {op.label!r} ({op.type}) reads the tensor {name!r}, which does not exist"
+                )
         for name in filter(None, op.outputs):
             if name not in self._tensors:
-                raise GraphError(f"operator {op.label!r} ({op.type}) writes the tensor {name!r}, which does not exist")
+                raise GraphError(
+                    f"operator {op.label!r} ({op.type}) writes the tensor {name!r}, which does not exist"
+                )
             writer = self._producer.get(name)
             if writer is not None and writer.id not in gone:
                 raise GraphError(f"tensor {name!r} is written by both {writer.label!r} and {op.label!r}")
@@ -555,7 +624,13 @@ class Graph:
         if len({*filter(None, op.outputs)}) != sum(1 for name in op.outputs if name):
             raise GraphError(f"operator {op.label!r} ({op.type}) writes a tensor twice")
 
-    def _check_replace(self, old: tuple[Operator, ...], new: tuple[Operator, ...], tensors: tuple[Tensor, ...], gone: set[str]) -> None:
+    def _check_replace(
+        self,
+        old: tuple[Operator, ...],
+        new: tuple[Operator, ...],
+        tensors: tuple[Tensor, ...],
+        gone: set[str],
+    ) -> None:
         for op in old:
             if op not in self:
                 raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
@@ -576,7 +651,9 @@ class Graph:
         for op in new:
             results = {name for name in op.outputs if name}
             if results & written:
-                raise GraphError(f"a tensor is written twice by the new operators: {sorted(results & written)}")
+                raise GraphError(
+                    f"a tensor is written twice by the new operators: {sorted(results & written)}"
+                )
             written |= results
         lost = {name for op in old for name in op.outputs if name} - written
         for name in lost:

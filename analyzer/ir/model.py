@@ -26,7 +26,8 @@ class Model:
         graphs: every entry graph by name, the main one included (signatures, Core ML functions).
         functions: bodies that operators call by name (ONNX local functions, the TensorFlow function library).
         metadata: what the format stores about the model (producer, properties, signatures).
-        stored: the reader's own record of the file, from which its writer carries over what the graph does not hold.
+        stored: the reader's own record of the file, from which its writer carries over what the graph does
+            not hold.
     """
 
     path: Path

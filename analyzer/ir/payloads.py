@@ -67,7 +67,9 @@ class Constant:
             stream.seek(self.offset)
             data = stream.read(self.length)
         if len(data) != self.length:
-            raise GraphError(f"{self.file}: {self.length} bytes expected at offset {self.offset}, {len(data)} found")
+            raise GraphError(
+                f"{self.file}: {self.length} bytes expected at offset {self.offset}, {len(data)} found"
+            )
         return data
 
     def read(self) -> NDArray[Any]:
@@ -187,5 +189,7 @@ def number_constant(attrs: Mapping[str, Any]) -> Constant | None:
         if isinstance(value, int | float | tuple):
             numbers = value if isinstance(value, tuple) else (value,)
             data = struct.pack(f"<{len(numbers)}{code}", *numbers)
-            return Constant(dtype, (len(numbers),) if isinstance(value, tuple) else (), length=len(data), inline=data)
+            return Constant(
+                dtype, (len(numbers),) if isinstance(value, tuple) else (), length=len(data), inline=data
+            )
     return None

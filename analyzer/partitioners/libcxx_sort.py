@@ -1,8 +1,9 @@
 """The order in which libc++'s ``std::sort`` leaves elements that compare equal.
 
-``std::sort`` is not stable, so where a runtime sorts and takes the first, ties are settled by the algorithm's own steps: LiteRT
-sorts partitions by size and hands over the largest. This follows libc++'s introsort (LLVM ``libcxx/include/__algorithm/sort.h``)
-without its heap-sort fallback, which takes adversarial input to reach; up to 23 elements it is an insertion sort and stable.
+``std::sort`` is not stable, so where a runtime sorts and takes the first, ties are settled by the algorithm's
+own steps: LiteRT sorts partitions by size and hands over the largest. This follows libc++'s introsort (LLVM
+``libcxx/include/__algorithm/sort.h``) without its heap-sort fallback, which takes adversarial input to reach;
+up to 23 elements it is an insertion sort and stable.
 """
 
 from __future__ import annotations

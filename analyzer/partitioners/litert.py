@@ -1,8 +1,9 @@
-"""How LiteRT splits a graph between a delegate and the CPU, replayed so that counts can be turned into operators.
+"""How LiteRT splits a graph between a delegate and the CPU, replayed so that counts can be turned into
+operators.
 
-Sources: LiteRT ``tflite/graph_info.cc`` (PartitionGraphIntoIndependentNodeSubsets, greedy) and ``tflite/delegates/utils.cc``
-(GraphPartitionHelper, FP16GraphPartitionHelper), commit f6745779. The delegate may take the n largest subsets; the GPU's n is 1
-(``ml_drift_delegate/delegate/delegate_webgpu.cc``).
+Sources: LiteRT ``tflite/graph_info.cc`` (PartitionGraphIntoIndependentNodeSubsets, greedy) and
+``tflite/delegates/utils.cc`` (GraphPartitionHelper, FP16GraphPartitionHelper), commit f6745779. The delegate
+may take the n largest subsets; the GPU's n is 1 (``ml_drift_delegate/delegate/delegate_webgpu.cc``).
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:
     """The accepted subsets of operators, each run as one piece, in the order in which they become ready.
 
-    An operator joins the current subset when everything it reads is computed; a subset ends when nothing more of its kind is ready.
-    Linear in operators times subsets.
+    An operator joins the current subset when everything it reads is computed; a subset ends when nothing more
+    of its kind is ready. Linear in operators times subsets.
     """
     taken = set(accepted)
     waiting = list(range(len(ops)))
@@ -38,7 +39,9 @@ def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:
             rest = []
             for position in waiting:
                 op = ops[position]
-                ready = not any(item in pending for item in op.inputs if item >= 0) and earlier.get(position, -1) in done | {-1}
+                ready = not any(item in pending for item in op.inputs if item >= 0) and earlier.get(
+                    position, -1
+                ) in done | {-1}
                 if not ready or (kind is not None and (op.index in taken) is not kind):
                     rest.append(position)
                     continue

@@ -56,7 +56,8 @@ class Viewing(Protocol):
     """A policy whose runtime asks its accelerator about a changed graph."""
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime has them.
+        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime
+        has them.
 
         An operator that the view leaves out counts as taken; ``groups`` drops it when its neighbours are not.
         """
@@ -64,7 +65,9 @@ class Viewing(Protocol):
 
 @runtime_checkable
 class BottomUp(Protocol):
-    """A policy whose runtime offers bodies to its accelerator before the graph that holds them; an operator taken has its bodies."""
+    """A policy whose runtime offers bodies to its accelerator before the graph that holds them; an operator
+    taken has its bodies.
+    """
 
     bodies_first: bool
 

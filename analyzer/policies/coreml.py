@@ -1,8 +1,9 @@
 """Core ML: what is computed when a model loads, and how operators become runs on one device.
 
-Espresso's segmenter takes the cheapest path through the devices that support each operator (0.125 ms for a launch on the
-Neural Engine, 0.125 ms for a change of device, 0.125 ms when an output of the graph is there). The times of the operators
-themselves are not public, so groups here are the longest ones that support allows: an upper bound of what runs there.
+Espresso's segmenter takes the cheapest path through the devices that support each operator (0.125 ms for a
+launch on the Neural Engine, 0.125 ms for a change of device, 0.125 ms when an output of the graph is there).
+The times of the operators themselves are not public, so groups here are the longest ones that support allows:
+an upper bound of what runs there.
 """
 
 from __future__ import annotations

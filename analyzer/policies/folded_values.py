@@ -19,7 +19,8 @@ _PLAIN = {"float32", "float64", "int32", "int64", "bool"}
 
 
 def value_of(op: Operator, inputs: Sequence[Constant | None], shape: Shape, dtype: str) -> Constant | None:
-    """The single result of an operator whose inputs are constants (None: omitted) or which tells the fixed ``shape`` of its input.
+    """The single result of an operator whose inputs are constants (None: omitted) or which tells the fixed
+    ``shape`` of its input.
 
     None where the operator is none of those that shapes are computed with, or the value is large.
     """
@@ -46,21 +47,47 @@ def _operators() -> Mapping[str, Callable[[Operator, list[Any], Any], Any]]:
     import numpy as np
 
     plain: dict[str, Callable[..., Any]] = {
-        "Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Neg": np.negative, "Sqrt": np.sqrt, "Floor": np.floor, "Ceil": np.ceil,
-        "Equal": np.equal, "Less": np.less, "Greater": np.greater, "And": np.logical_and, "Or": np.logical_or, "Not": np.logical_not,
-        "Where": np.where, "Identity": np.asarray, "Cast": np.asarray, "Abs": np.abs, "Reciprocal": np.reciprocal, "Pow": np.power,
-        "Mod": np.mod, "Expand": lambda x, s: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(s))), "Div": _divide,
-        "Range": lambda first, end, step: np.arange(first.item(), end.item(), step.item()), "Max": np.maximum, "Min": np.minimum,
-    }  # fmt: skip
+        "Add": np.add,
+        "Sub": np.subtract,
+        "Mul": np.multiply,
+        "Neg": np.negative,
+        "Sqrt": np.sqrt,
+        "Floor": np.floor,
+        "Ceil": np.ceil,
+        "Equal": np.equal,
+        "Less": np.less,
+        "Greater": np.greater,
+        "And": np.logical_and,
+        "Or": np.logical_or,
+        "Not": np.logical_not,
+        "Where": np.where,
+        "Identity": np.asarray,
+        "Cast": np.asarray,
+        "Abs": np.abs,
+        "Reciprocal": np.reciprocal,
+        "Pow": np.power,
+        "Mod": np.mod,
+        "Expand": lambda x, s: np.broadcast_to(x, np.broadcast_shapes(x.shape, tuple(s))),
+        "Div": _divide,
+        "Range": lambda first, end, step: np.arange(first.item(), end.item(), step.item()),
+        "Max": np.maximum,
+        "Min": np.minimum,
+    }
     others: dict[str, Callable[[Operator, list[Any], Any], Any]] = {
-        "Shape": lambda op, ins, shape: np.array(shape, np.int64)[op.attrs.get("start", 0) : op.attrs.get("end")],
+        "Shape": lambda op, ins, shape: np.array(shape, np.int64)[
+            op.attrs.get("start", 0) : op.attrs.get("end")
+        ],
         "Size": lambda op, ins, shape: np.prod(np.array(shape, np.int64)),
-        "Gather": lambda op, ins, shape: np.take(ins[0], ins[1].astype(np.int64), axis=op.attrs.get("axis", 0)),
+        "Gather": lambda op, ins, shape: np.take(
+            ins[0], ins[1].astype(np.int64), axis=op.attrs.get("axis", 0)
+        ),
         "Concat": lambda op, ins, shape: np.concatenate(ins, axis=op.attrs["axis"]),
         "Reshape": lambda op, ins, shape: ins[0].reshape(ins[1]),
         "Squeeze": lambda op, ins, shape: np.squeeze(ins[0], _axes(op, ins)),
         "Unsqueeze": lambda op, ins, shape: np.expand_dims(ins[0], _axes(op, ins) or ()),
-        "ReduceProd": lambda op, ins, shape: np.prod(ins[0], axis=_axes(op, ins), keepdims=bool(op.attrs.get("keepdims", 1))),
+        "ReduceProd": lambda op, ins, shape: np.prod(
+            ins[0], axis=_axes(op, ins), keepdims=bool(op.attrs.get("keepdims", 1))
+        ),
         "ConstantOfShape": _filled,
         "Slice": _slice,
     }
@@ -92,11 +119,15 @@ def _filled(op: Operator, inputs: list[Any], shape: Any) -> Any:
 def _slice(op: Operator, inputs: list[Any], shape: Any) -> Any:
     data = inputs[0]
     starts, ends, axes, steps = (
-        op.attrs.get(name, inputs[place].tolist() if len(inputs) > place and inputs[place] is not None else None)
+        op.attrs.get(
+            name, inputs[place].tolist() if len(inputs) > place and inputs[place] is not None else None
+        )
         for place, name in ((1, "starts"), (2, "ends"), (3, "axes"), (4, "steps"))
     )
     cuts = [slice(None)] * data.ndim
     for place, (start, end) in enumerate(zip(starts, ends, strict=True)):
         step = 1 if steps is None else steps[place]
-        cuts[place if axes is None else axes[place]] = slice(start, None if step < 0 and end < -data.size else end, step)
+        cuts[place if axes is None else axes[place]] = slice(
+            start, None if step < 0 and end < -data.size else end, step
+        )
     return data[tuple(cuts)]

@@ -1,4 +1,6 @@
-"""Waves over what a simplifier leaves: operators that depend on constants and fixed shapes alone are computed before anything else."""
+"""Waves over what a simplifier leaves: operators that depend on constants and fixed shapes alone are computed
+before anything else.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +12,28 @@ from ..ir.graph import Constant, Graph, Operator
 from .waves import Waves
 
 RANDOM = {
-    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "RandomStandardNormal",
-    "RandomUniformInt", "TruncatedNormal",
-}  # fmt: skip
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "RandomStandardNormal",
+    "RandomUniformInt",
+    "TruncatedNormal",
+}
 """Operators whose results are drawn anew."""
 
 
 class Folding(Waves):
-    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as taken."""
+    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
+    taken.
+    """
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """The graph without what is computed ahead of time, its results as constants whose values are not known here."""
+        """The graph without what is computed ahead of time, its results as constants whose values are not
+        known here.
+        """
         ahead = _ahead(graph)
         if not ahead:
             return graph
@@ -28,7 +41,9 @@ class Folding(Waves):
         view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
         view.attrs = dict(graph.attrs)
         for tensor in graph.tensors.values():
-            view.add_tensor(replace(tensor, const=Constant("unknown", ())) if tensor.name in known else tensor)
+            view.add_tensor(
+                replace(tensor, const=Constant("unknown", ())) if tensor.name in known else tensor
+            )
         view.set_interface(graph.inputs, graph.outputs)
         left = {op.id for op in ahead}
         for op in graph.ops():

@@ -1,9 +1,9 @@
 """LiteRT's delegates: what they see of a graph, and how the operators that they take become partitions.
 
 Ported from google-ai-edge/LiteRT, commit f67457790c9c: ``PartitionGraphIntoIndependentNodeSubsets`` in
-``tflite/graph_info.cc`` (greedy, control edges between operators with side effects), ``GraphPartitionHelper`` and
-``FP16GraphPartitionHelper`` in ``tflite/delegates/utils.cc`` (the GPU delegate), ``Delegate::PrepareOpsToDelegate`` in
-``tflite/delegates/xnnpack/xnnpack_delegate.cc``.
+``tflite/graph_info.cc`` (greedy, control edges between operators with side effects), ``GraphPartitionHelper``
+and ``FP16GraphPartitionHelper`` in ``tflite/delegates/utils.cc`` (the GPU delegate),
+``Delegate::PrepareOpsToDelegate`` in ``tflite/delegates/xnnpack/xnnpack_delegate.cc``.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
 class LiteRTDelegate:
     """Partitions of a LiteRT delegate.
 
-    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``min_nodes`` (smaller partitions stay on the host,
-    unless the whole graph is taken), ``fp16`` (``remap``: the GPU delegate reads float16 constants through their DEQUANTIZE; ``unpack``:
-    XNNPACK unpacks constants when it is applied; ``keep``: the delegate does nothing of the kind).
+    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``min_nodes`` (smaller
+    partitions stay on the host, unless the whole graph is taken), ``fp16`` (``remap``: the GPU delegate reads
+    float16 constants through their DEQUANTIZE; ``unpack``: XNNPACK unpacks constants when it is applied;
+    ``keep``: the delegate does nothing of the kind).
     """
 
     bodies = True
@@ -37,10 +38,14 @@ class LiteRTDelegate:
         if options.get("fp16") == "keep":
             return set()
         halves = half_constants(graph)
-        return {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
+        return {
+            op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves
+        }
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """The graph as the delegate sees it: stored sizes for unknown ones, float16 constants in place of their DEQUANTIZE."""
+        """The graph as the delegate sees it: stored sizes for unknown ones, float16 constants in place of
+        their DEQUANTIZE.
+        """
         tensors = {name: _stored(tensor) for name, tensor in graph.tensors.items()}
         remapped = half_constants(graph) if options.get("fp16") == "remap" else {}
         if not remapped and all(tensor is graph.tensors[name] for name, tensor in tensors.items()):
@@ -66,7 +71,9 @@ class LiteRTDelegate:
 
 
 def _stored(tensor: Tensor) -> Tensor:
-    """The tensor with the sizes that the file stores for unknown ones; an unknown rank is stored as no dimensions."""
+    """The tensor with the sizes that the file stores for unknown ones; an unknown rank is stored as no
+    dimensions.
+    """
     if tensor.static:
         return tensor
     shape = tuple(tensor.attrs.get("stored_shape", tensor.shape) or ())
@@ -79,7 +86,13 @@ def half_constants(graph: Graph) -> dict[str, str]:
     for op in graph.ops():
         source = op.inputs[0] if op.type == "DEQUANTIZE" and op.inputs else None
         tensor = None if source is None else graph.find(source)
-        if source and tensor is not None and tensor.dtype == "float16" and tensor.const is not None and op.outputs[0]:
+        if (
+            source
+            and tensor is not None
+            and tensor.dtype == "float16"
+            and tensor.const is not None
+            and op.outputs[0]
+        ):
             found[op.outputs[0]] = source
     return found
 
@@ -96,11 +109,14 @@ def _remapped(op: Operator, constants: Mapping[str, str]) -> Operator:
 def partitions(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
     """Groups of operators that become one delegate kernel each, in execution order.
 
-    Epochs of one kind each: the first ready operator sets the kind, the plan is walked again until an epoch grows no more.
+    Epochs of one kind each: the first ready operator sets the kind, the plan is walked again until an epoch
+    grows no more.
     """
     plan = graph.ops()
     writer = {name: op.id for op in plan for name in op.outputs if name}
-    waiting = {op.id: {writer[name] for name in op.inputs if name and name in writer} - {op.id} for op in plan}
+    waiting = {
+        op.id: {writer[name] for name in op.inputs if name and name in writer} - {op.id} for op in plan
+    }
     for earlier, later in _side_effect_chain(graph, plan):
         waiting[later].add(earlier)
     readers: dict[str, list[int]] = {}
@@ -154,9 +170,13 @@ def _touches_resource(graph: Graph, op: Operator) -> bool:
 
 
 def _largest(graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
-    """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of float16 constants."""
+    """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of
+    float16 constants.
+    """
     halves = half_constants(graph)
-    constants = {op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves}
+    constants = {
+        op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves
+    }
     if all(op.id in taken or op.id in constants for op in graph.ops()):
         everything = tuple(op.id for op in graph.ops())
         return Grouping((everything,) if everything else ())
@@ -171,25 +191,42 @@ def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Groupi
     dropped: dict[str, Dropped] = {}
     for group in ranked[len(kept) :]:
         words = f"its partition of {len(group)} operators"
-        why = Dropped("ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(ranked)}")
+        why = Dropped(
+            "ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(ranked)}"
+        )
         if len(group) < least:
-            why = Dropped("ACL601", "partition-too-small", f"{words} is smaller than {least}, the least that the delegate takes")
+            why = Dropped(
+                "ACL601",
+                "partition-too-small",
+                f"{words} is smaller than {least}, the least that the delegate takes",
+            )
         dropped.update((id, why) for id in group)
     inside = {id for group in kept for id in group}
     return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
 
 
 def unpacked(graph: Graph) -> set[str]:
-    """Ids of DEQUANTIZE and DENSIFY that XNNPACK computes when it is applied: of a stored constant, or of what such an operator gives."""
+    """Ids of DEQUANTIZE and DENSIFY that XNNPACK computes when it is applied: of a stored constant, or of
+    what such an operator gives.
+    """
     values: set[str] = set()
     found: set[str] = set()
     for op in graph.ops():
         source, result = _first(graph, op.inputs), _first(graph, op.outputs)
-        if source is None or result is None or not (graph.constant(source.name) is not None or source.name in values):
+        if (
+            source is None
+            or result is None
+            or not (graph.constant(source.name) is not None or source.name in values)
+        ):
             continue
         sparse = bool(source.attrs.get("sparsity"))
         quantized = source.dtype == "int8" and source.quant is not None
-        dequantized = op.type == "DEQUANTIZE" and not sparse and (source.dtype == "float16" or quantized) and result.dtype == "float32"
+        dequantized = (
+            op.type == "DEQUANTIZE"
+            and not sparse
+            and (source.dtype == "float16" or quantized)
+            and result.dtype == "float32"
+        )
         densified = op.type == "DENSIFY" and sparse and source.dtype in ("float32", "float16", "int8")
         if dequantized or densified:
             found.add(op.id)
@@ -202,15 +239,27 @@ def _first(graph: Graph, names: tuple[str | None, ...]) -> Tensor | None:
 
 
 def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, Dropped]]:
-    """XNNPACK: constants unpacked for operators that it takes belong to it, a variable's handle only with a reader or writer."""
+    """XNNPACK: constants unpacked for operators that it takes belong to it, a variable's handle only with a
+    reader or writer.
+    """
     dropped: dict[str, Dropped] = {}
     kept = set(taken)
     for op in graph.ops():
-        if op.id in taken and op.type == "VAR_HANDLE" and not any(reader.id in taken for reader in graph.consumers(op.outputs[0])):
-            dropped[op.id] = Dropped("ACL604", "handle-of-a-host-variable", "nothing that the delegate takes reads or writes the variable")
+        if (
+            op.id in taken
+            and op.type == "VAR_HANDLE"
+            and not any(reader.id in taken for reader in graph.consumers(op.outputs[0]))
+        ):
+            dropped[op.id] = Dropped(
+                "ACL604",
+                "handle-of-a-host-variable",
+                "nothing that the delegate takes reads or writes the variable",
+            )
             kept.discard(op.id)
     free = unpacked(graph)
     for op in graph.ops():
-        if op.id in free and all(reader.id in taken or reader.id in free for reader in graph.consumers(op.outputs[0])):
+        if op.id in free and all(
+            reader.id in taken or reader.id in free for reader in graph.consumers(op.outputs[0])
+        ):
             kept.add(op.id)
     return kept, dropped

@@ -1,7 +1,8 @@
-"""LiteRT's compiler plug-ins: operators that a plug-in selects form one piece where they follow each other in the file.
+"""LiteRT's compiler plug-ins: operators that a plug-in selects form one piece where they follow each other in
+the file.
 
-Read from ``GetPartitionsFromFlatListV2`` in ``litert/compiler/plugin/algo.cc``, the default strategy (google-ai-edge/LiteRT, commit
-f67457790c9c).
+Read from ``GetPartitionsFromFlatListV2`` in ``litert/compiler/plugin/algo.cc``, the default strategy
+(google-ai-edge/LiteRT, commit f67457790c9c).
 """
 
 from __future__ import annotations

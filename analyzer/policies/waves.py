@@ -23,7 +23,9 @@ class Waves:
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """The waves that hold taken operators, filtered by the options."""
-        return keep_largest(waves(graph, taken), int(options.get("min_nodes", 1)), int(options.get("max_groups", 0)))
+        return keep_largest(
+            waves(graph, taken), int(options.get("min_nodes", 1)), int(options.get("max_groups", 0))
+        )
 
 
 def waves(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
@@ -60,12 +62,20 @@ def keep_largest(groups: list[tuple[str, ...]], least: int, most: int) -> Groupi
     kept = [group for group in groups if len(group) >= least]
     for group in groups:
         if len(group) < least:
-            why = Dropped("ACL601", "group-too-small", f"its group has {len(group)} operators, the runtime hands over at least {least}")
+            why = Dropped(
+                "ACL601",
+                "group-too-small",
+                f"its group has {len(group)} operators, the runtime hands over at least {least}",
+            )
             dropped.update((id, why) for id in group)
     if most and len(kept) > most:
         ranked = sorted(kept, key=len, reverse=True)
         for group in ranked[most:]:
-            why = Dropped("ACL602", "too-many-groups", f"its group of {len(group)} is not among the {most} largest of {len(ranked)}")
+            why = Dropped(
+                "ACL602",
+                "too-many-groups",
+                f"its group of {len(group)} is not among the {most} largest of {len(ranked)}",
+            )
             dropped.update((id, why) for id in group)
         chosen = {id(group) for group in ranked[:most]}
         kept = [group for group in kept if id(group) in chosen]

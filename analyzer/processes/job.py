@@ -1,10 +1,11 @@
 """One job in a child process: a request goes in, an answer or the way it ended comes out.
 
-For work that needs a heavy package once (building a Keras model, a vendor's converter). Request and answer are
-JSON files in a folder of the job's own; what the packages print goes to other files there. The child leads a
-process group that dies with the job and with this process.
+For work that needs a heavy package once (building a Keras model, a vendor's converter). Request and answer
+are JSON files in a folder of the job's own; what the packages print goes to other files there. The child
+leads a process group that dies with the job and with this process.
 
-Run as ``python -P -m accelint.analyzer.processes.job MODULE FOLDER PARENT``; MODULE has ``run(request) -> answer``.
+Run as ``python -P -m accelint.analyzer.processes.job MODULE FOLDER PARENT``; MODULE has ``run(request) ->
+answer``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,12 @@ MEMORY = 12 << 30
 """Default limits: wall time, and resident bytes of the child and its children."""
 _POLL = 0.05
 _TAIL = 4000
-_QUIET = {"TF_CPP_MIN_LOG_LEVEL": "2", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow", "PYTHONUNBUFFERED": "1"}
+_QUIET = {
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "CUDA_VISIBLE_DEVICES": "-1",
+    "KERAS_BACKEND": "tensorflow",
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 class Scratch:
@@ -40,11 +46,13 @@ class Scratch:
         self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
-def run(module: str, request: dict[str, Any], *, seconds: float = SECONDS, memory: int = MEMORY) -> dict[str, Any]:
+def run(
+    module: str, request: dict[str, Any], *, seconds: float = SECONDS, memory: int = MEMORY
+) -> dict[str, Any]:
     """Let ``module.run(request)`` answer in a child process.
 
-    Raises JobRefused when the module raised, RuntimeFailure when the child crashed, hung, grew past ``memory``
-    bytes or left without an answer; both carry its last words.
+    Raises JobRefused when the module raised, RuntimeFailure when the child crashed, hung, grew past
+    ``memory`` bytes or left without an answer; both carry its last words.
     """
     with tempfile.TemporaryDirectory(prefix="accelint-job-") as name:
         folder = Path(name)
@@ -52,7 +60,9 @@ def run(module: str, request: dict[str, Any], *, seconds: float = SECONDS, memor
         code = _watched(module, folder, seconds, memory)
         answer = _answer(folder)
         if answer is None:
-            raise RuntimeFailure(f"the worker {module} {_ending(code)} without an answer{_last_words(folder)}")
+            raise RuntimeFailure(
+                f"the worker {module} {_ending(code)} without an answer{_last_words(folder)}"
+            )
     if "error" in answer:
         raise JobRefused(str(answer["error"].get("message", "no reason given")), answer["error"])
     return answer
@@ -64,7 +74,13 @@ def _watched(module: str, folder: Path, seconds: float, memory: int) -> int:
     command = [sys.executable, "-P", "-m", __name__, module, str(folder), str(os.getpid())]
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=folder, env=environment, start_new_session=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            cwd=folder,
+            env=environment,
+            start_new_session=True,
         )
     deadline = time.monotonic() + seconds
     try:
@@ -74,9 +90,14 @@ def _watched(module: str, folder: Path, seconds: float, memory: int) -> int:
             except subprocess.TimeoutExpired:
                 pass
             if time.monotonic() > deadline:
-                raise RuntimeFailure(f"the worker {module} did not finish in {seconds:g} s{_last_words(folder)}")
+                raise RuntimeFailure(
+                    f"the worker {module} did not finish in {seconds:g} s{_last_words(folder)}"
+                )
             if resident(child.pid) > memory:
-                raise RuntimeFailure(f"the worker {module} needed more than {memory / 1e9:.1f} GB of memory{_last_words(folder)}")
+                raise RuntimeFailure(
+                    f"the worker {module} needed more than {memory / 1e9:.1f} GB of "
+                    f"memory{_last_words(folder)}"
+                )
     finally:
         _end(child)
 
@@ -136,7 +157,9 @@ def main(module: str, folder: Path, parent: int) -> None:
     try:
         answer = import_module(module).run(request)
     except Exception as error:
-        answer = {"error": {"type": type(error).__name__, "message": _brief(error), **getattr(error, "details", {})}}
+        answer = {
+            "error": {"type": type(error).__name__, "message": _brief(error), **getattr(error, "details", {})}
+        }
     draft = folder / "answer.part"
     draft.write_text(json.dumps(answer), encoding="utf-8")
     draft.replace(folder / "answer.json")

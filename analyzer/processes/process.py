@@ -1,4 +1,6 @@
-"""One worker process under watch: started, spoken to over pipes, limited in time and memory, and killed as a group."""
+"""One worker process under watch: started, spoken to over pipes, limited in time and memory, and killed as a
+group.
+"""
 
 from __future__ import annotations
 
@@ -74,7 +76,8 @@ class Process:
     def receive(self, seconds: float, memory: int) -> str | None:
         """The next line, or None when the worker ended without one.
 
-        Raises TimeoutError past the time limit and MemoryError past ``memory`` bytes of resident memory; the worker still lives.
+        Raises TimeoutError past the time limit and MemoryError past ``memory`` bytes of resident memory; the
+        worker still lives.
         """
         deadline = time.monotonic() + seconds
         with selectors.DefaultSelector() as selector:
@@ -95,7 +98,9 @@ class Process:
         return line.decode("utf-8", "replace")
 
     def ended(self, patience: float = 5.0) -> int:
-        """Its return code (negative: the signal), after at most ``patience`` seconds of waiting and then a kill."""
+        """Its return code (negative: the signal), after at most ``patience`` seconds of waiting and then a
+        kill.
+        """
         try:
             return self._popen.wait(patience)
         except subprocess.TimeoutExpired:
@@ -123,7 +128,9 @@ class Process:
 
     def printed(self, since: Mapping[str, int]) -> str:
         """The tail of what it printed, standard output first."""
-        return "\n".join(text for name in ("stdout", "stderr") if (text := tail(self.folder / name, since[name])))
+        return "\n".join(
+            text for name in ("stdout", "stderr") if (text := tail(self.folder / name, since[name]))
+        )
 
 
 def tail(path: Path, start: int = 0, limit: int = _TAIL) -> str:
@@ -158,7 +165,9 @@ def group_memory(pid: int) -> int:
 
 
 def _spawner() -> ThreadPoolExecutor:
-    """The thread that starts workers: the kernel ties a worker to the thread that started it, so it must be one that stays."""
+    """The thread that starts workers: the kernel ties a worker to the thread that started it, so it must be
+    one that stays.
+    """
     with _lock:
         found = _spawners.get(os.getpid())
         if found is None:

@@ -1,8 +1,9 @@
-"""The process that asks one runtime. Run by path: ``python worker.py MODULE NAME FOLDER READ_FD WRITE_FD PARENT``.
+"""The process that asks one runtime. Run by path: ``python worker.py MODULE NAME FOLDER READ_FD WRITE_FD
+PARENT``.
 
-Requests and answers are JSON lines on two pipes of their own; standard output and error belong to the runtime.
-It is run by path and sets up the package names itself, so that an environment without accelint can run it, and so that
-no package's ``__init__`` is executed: a worker imports its runtime and little else.
+Requests and answers are JSON lines on two pipes of their own; standard output and error belong to the
+runtime. It is run by path and sets up the package names itself, so that an environment without accelint can
+run it, and so that no package's ``__init__`` is executed: a worker imports its runtime and little else.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ from typing import Any
 
 
 def _die_with_parent(parent: int) -> None:
-    """Go when the parent goes, however it goes: the kernel sees to it on Linux, a look every second elsewhere."""
+    """Go when the parent goes, however it goes: the kernel sees to it on Linux, a look every second
+    elsewhere.
+    """
     if sys.platform != "linux":
         threading.Thread(target=_watch, args=(parent,), daemon=True).start()
         return
@@ -51,7 +54,9 @@ def _packages() -> None:
     folders = {"accelint": [], "accelint.analyzer": [str(home)]}
     for init in home.rglob("__init__.py"):
         if init.parent != home:
-            folders[".".join(("accelint.analyzer", *init.parent.relative_to(home).parts))] = [str(init.parent)]
+            folders[".".join(("accelint.analyzer", *init.parent.relative_to(home).parts))] = [
+                str(init.parent)
+            ]
     for name, path in folders.items():
         module = types.ModuleType(name)
         module.__path__ = path

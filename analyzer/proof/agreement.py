@@ -36,7 +36,9 @@ def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int
 
 
 def told_partitions(coverage: Coverage, ids: Iterable[str]) -> int:
-    """Predicted partitions of the graphs whose placement the runtime told; some runtimes are silent about bodies."""
+    """Predicted partitions of the graphs whose placement the runtime told; some runtimes are silent about
+    bodies.
+    """
     told = {id.rpartition("/")[0] for id in ids}
     return sum(1 for part in coverage.partitions if not told or part.operators[0].rpartition("/")[0] in told)
 
@@ -46,7 +48,9 @@ def _pieces(count: int) -> str:
 
 
 def contradicts(verdict: Verdict, device: str) -> bool:
-    """Whether what the runtime told rules the prediction out; an unknown prediction or device contradicts nothing."""
+    """Whether what the runtime told rules the prediction out; an unknown prediction or device contradicts
+    nothing.
+    """
     if verdict is Verdict.UNKNOWN or device in ("unmapped", "unknown"):
         return False
     return (device, verdict) not in MOVES
@@ -60,7 +64,9 @@ def _ran(actual: Placed | None) -> str:
 
 def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
     reason = f": {actual.reason}" if actual.reason else ""
-    where = {"cpu": "ran on the CPU", "folded": "was computed when the model was loaded"}.get(actual.device, f"ran on the {actual.device}")
+    where = {"cpu": "ran on the CPU", "folded": "was computed when the model was loaded"}.get(
+        actual.device, f"ran on the {actual.device}"
+    )
     return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and {where}{reason}"
 
 
@@ -72,5 +78,6 @@ def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int]
     if coverage.verdict == "rejected":
         return agreement, ()
     return agreement, (
-        f"the model was predicted {coverage.verdict} and the runtime {answer.status}: {answer.reason or answer.signal or ''}".rstrip(": "),
+        f"the model was predicted {coverage.verdict} and the runtime {answer.status}: "
+        f"{answer.reason or answer.signal or ''}".rstrip(": "),
     )

@@ -11,7 +11,9 @@ from ...rules.pack import Pack
 
 @dataclass(frozen=True)
 class Drift:
-    """A finding about the data and not about a model: the version that was measured and the one that is here."""
+    """A finding about the data and not about a model: the version that was measured and the one that is
+    here.
+    """
 
     message: str
     seen: str
@@ -26,12 +28,21 @@ class Drift:
 
 
 def stale_data(pack: Pack, version: str) -> Drift | None:
-    """The finding that the installed runtime is not the one that the pack was measured for; None when it is, or when nothing tells."""
+    """The finding that the installed runtime is not the one that the pack was measured for; None when it is,
+    or when nothing tells.
+    """
     if version in (pack.version, "unknown", ""):
         return None
-    order = "newer" if _numbers(version) > _numbers(pack.version) else "older" if _numbers(version) < _numbers(pack.version) else "another"
+    order = (
+        "newer"
+        if _numbers(version) > _numbers(pack.version)
+        else "older"
+        if _numbers(version) < _numbers(pack.version)
+        else "another"
+    )
     message = (
-        f"the rules of {pack.target} were measured on {pack.runtime} {pack.version} ({pack.date}), the installed {version} is {order}: "
+        f"the rules of {pack.target} were measured on {pack.runtime} {pack.version} "
+        f"({pack.date}), the installed {version} is {order}: "
         f"verdicts may have changed"
     )
     return Drift(message, f"{pack.runtime} {version}", f"{pack.runtime} {pack.version}")

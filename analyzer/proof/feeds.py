@@ -1,4 +1,6 @@
-"""What a model is run with in a verification: random values, boundary values, the user's files; one set of arrays a run."""
+"""What a model is run with in a verification: random values, boundary values, the user's files; one set of
+arrays a run.
+"""
 
 from __future__ import annotations
 
@@ -24,12 +26,19 @@ class Feed:
     path: Path
 
 
-def feeds(model: Model, inputs: Sequence[str], folder: Path, *, seed: int = 0, sizes: Mapping[str, int] | None = None) -> list[Feed]:
+def feeds(
+    model: Model,
+    inputs: Sequence[str],
+    folder: Path,
+    *,
+    seed: int = 0,
+    sizes: Mapping[str, int] | None = None,
+) -> list[Feed]:
     """Write the arrays that were asked for.
 
     Args:
-        inputs: each ``random``, ``boundary``, an ``.npz`` or ``.npy``, or a folder of them (a golden set); nothing is ``random``.
-        folder: where the arrays are written.
+        inputs: each ``random``, ``boundary``, an ``.npz`` or ``.npy``, or a folder of them (a golden set);
+        nothing is ``random``. folder: where the arrays are written.
         seed: of the random values.
         sizes: of symbolic dimensions by name; others are 1.
 
@@ -39,10 +48,15 @@ def feeds(model: Model, inputs: Sequence[str], folder: Path, *, seed: int = 0, s
 
     _known(model, sizes or {})
     made = (item for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
-    return [Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays)) for index, (label, arrays) in enumerate(made)]
+    return [
+        Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays))
+        for index, (label, arrays) in enumerate(made)
+    ]
 
 
-def _arrays(model: Model, name: str, seed: int, sizes: Mapping[str, int]) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+def _arrays(
+    model: Model, name: str, seed: int, sizes: Mapping[str, int]
+) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
     from ..runtimes import inputs
 
     if name in (RANDOM, BOUNDARY):
@@ -50,7 +64,11 @@ def _arrays(model: Model, name: str, seed: int, sizes: Mapping[str, int]) -> Ite
         yield label, inputs.for_graph(model.graph, seed=seed, boundary=name == BOUNDARY, sizes=sizes)
         return
     path = Path(name)
-    files = sorted(item for item in path.iterdir() if item.suffix in (".npz", ".npy")) if path.is_dir() else [path]
+    files = (
+        sorted(item for item in path.iterdir() if item.suffix in (".npz", ".npy"))
+        if path.is_dir()
+        else [path]
+    )
     if not files:
         raise UsageError(f"{path} holds no .npz or .npy files: give a folder with one for each run")
     for file in files:
@@ -61,13 +79,20 @@ def _known(model: Model, sizes: Mapping[str, int]) -> None:
     known = open_sizes(model)
     strange = [name for name in sizes if name not in known]
     if strange:
-        raise UsageError(f"--size {strange[0]}: no input of {model.path} has that dimension: there are {', '.join(known) or 'none'}")
+        raise UsageError(
+            f"--size {strange[0]}: no input of {model.path} has that dimension: there are "
+            f"{', '.join(known) or 'none'}"
+        )
 
 
 def open_sizes(model: Model) -> list[str]:
     """Names of the symbolic dimensions of the inputs."""
     graph = model.graph
-    return list(dict.fromkeys(dim for name in graph.inputs for dim in graph.tensor(name).shape or () if isinstance(dim, str)))
+    return list(
+        dict.fromkeys(
+            dim for name in graph.inputs for dim in graph.tensor(name).shape or () if isinstance(dim, str)
+        )
+    )
 
 
 def renamed(feed: Feed, model: Model, other: Model) -> Path:
@@ -82,5 +107,10 @@ def renamed(feed: Feed, model: Model, other: Model) -> Path:
     if set(names) == set(arrays):
         return feed.path
     if len(names) != len(arrays):
-        raise UsageError(f"{other.path} has {len(names)} inputs and {model.path} has {len(arrays)}: they are not the same model")
-    return tensors.write(feed.path.with_name(f"reference-{feed.path.name}"), dict(zip(names, arrays.values(), strict=True)))
+        raise UsageError(
+            f"{other.path} has {len(names)} inputs and {model.path} has {len(arrays)}: they "
+            f"are not the same model"
+        )
+    return tensors.write(
+        feed.path.with_name(f"reference-{feed.path.name}"), dict(zip(names, arrays.values(), strict=True))
+    )

@@ -1,4 +1,6 @@
-"""Two models timed against each other in one run: a ratio survives a busy machine better than two times do."""
+"""Two models timed against each other in one run: a ratio survives a busy machine better than two times
+do.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Latencies of both models, one per round, and the median over rounds of first / second (2.0: the second is twice as fast)."""
+    """Latencies of both models, one per round, and the median over rounds of first / second (2.0: the second
+    is twice as fast).
+    """
 
     first: tuple[Latency, ...]
     second: tuple[Latency, ...]
@@ -27,7 +31,12 @@ class Comparison:
 
 
 def compare(
-    session: Session, first: tuple[Path, Path | None], second: tuple[Path, Path | None], *, rounds: int = 5, runs: int = 10
+    session: Session,
+    first: tuple[Path, Path | None],
+    second: tuple[Path, Path | None],
+    *,
+    rounds: int = 5,
+    runs: int = 10,
 ) -> Comparison:
     """Time two models by turns on one worker.
 

@@ -36,12 +36,13 @@ def locate(
     promise: str = "rounding",
     precision: str = "fp32",
 ) -> Divergence | None:
-    """The first operator of ``graph`` whose result differs between two runs; None when all that both keep agree.
+    """The first operator of ``graph`` whose result differs between two runs; None when all that both keep
+    agree.
 
     Args:
-        graph: of the reference model; tensors are paired by name, so the other may be another runtime or a rewritten model.
-        reference, other: a session and the model that it runs. Runtimes that keep intermediate tensors: ONNX Runtime's, litert/cpu.
-        inputs: an ``.npz`` that both take.
+        graph: of the reference model; tensors are paired by name, so the other may be another runtime or a
+        rewritten model. reference, other: a session and the model that it runs. Runtimes that keep
+        intermediate tensors: ONNX Runtime's, litert/cpu. inputs: an ``.npz`` that both take.
 
     Raises RuntimeFailure when a run gives no outputs.
     """
@@ -62,5 +63,7 @@ def _chunks(names: Sequence[str]) -> Iterator[list[str]]:
 def _kept(session: Session, model: Path, inputs: Path, names: list[str]) -> dict[str, Any]:
     answer = session.ask(Request(model, inputs, outputs=True, placement=False, options={"keep": names}))
     if not answer.ok:
-        raise RuntimeFailure(f"{session.name} gave no intermediate tensors of {model}: {answer.status}: {answer.reason}")
+        raise RuntimeFailure(
+            f"{session.name} gave no intermediate tensors of {model}: {answer.status}: {answer.reason}"
+        )
     return answer.tensors()

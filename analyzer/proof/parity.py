@@ -1,8 +1,9 @@
 """How far two runs of "the same" model agree, and whether that is as promised.
 
-A tolerance belongs to a promise and a precision. It is a bound per element, ``|other - reference| <= absolute + relative * |reference|``
-with ``absolute`` scaled by the reference output's own magnitude, plus a bound on the signal-to-noise ratio of the whole output:
-a single wrong element fails the first, a systematic drift the second.
+A tolerance belongs to a promise and a precision. It is a bound per element, ``|other - reference| <= absolute
++ relative * |reference|`` with ``absolute`` scaled by the reference output's own magnitude, plus a bound on
+the signal-to-noise ratio of the whole output: a single wrong element fails the first, a systematic drift the
+second.
 """
 
 from __future__ import annotations
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PROMISES = ("bit-exact", "rounding", "approximate", "contract")
-"""What a rewrite, conversion or runtime promises: the same bits; the same mathematics in another order of operations; a close
-result; or, with ``contract``, a result that may differ in names, order, dtype or shape of the interface and is otherwise ``rounding``."""
+"""What a rewrite, conversion or runtime promises: the same bits; the same mathematics in another order of
+operations; a close result; or, with ``contract``, a result that may differ in names, order, dtype or shape of
+the interface and is otherwise ``rounding``.
+"""
 PRECISIONS = ("fp32", "fp16", "int8")
 """In which the less exact of the two runs computed."""
 
@@ -32,12 +35,14 @@ class Tolerance:
 
     Attributes:
         relative: of an element, relative to the reference element.
-        absolute: of an element, relative to the largest magnitude in the reference output (cancellation makes small elements inexact).
-        sqnr: lowest signal-to-noise ratio of an output in dB.
+        absolute: of an element, relative to the largest magnitude in the reference output (cancellation makes
+        small elements inexact). sqnr: lowest signal-to-noise ratio of an output in dB.
         ulp: largest distance in units in the last place; only for outputs of one dtype. 0 means bit for bit.
-        integers: largest difference of an 8- or 16-bit integer element (a quantized output, in steps); wider integers are
+        integers: largest difference of an 8- or 16-bit integer element (a quantized output, in steps); wider
+            integers are
             indices, classes and counts, and must be equal.
-        top1: lowest share of rows whose best class agrees; a best class that is ahead by less than the tolerance is a tie.
+        top1: lowest share of rows whose best class agrees; a best class that is ahead by less than the
+        tolerance is a tie.
     """
 
     relative: float
@@ -51,25 +56,31 @@ class Tolerance:
 TOLERANCES: Mapping[tuple[str, str], Tolerance] = {
     # The same bits, whatever the precision: both runs compute the same operations on the same kernels.
     ("bit-exact", "fp32"): Tolerance(0.0, 0.0, float("inf"), ulp=0, top1=1.0),
-    # float32 has 24 bits (6e-8). Reordered sums over n terms differ by about sqrt(n) units: 1e-4 relative and 1e-5 of the largest
-    # value cover n to about 10^5; ONNX's own backend suite uses rtol 1e-3, atol 1e-7 per operator. 80 dB: four digits.
+    # float32 has 24 bits (6e-8). Reordered sums over n terms differ by about sqrt(n) units: 1e-4 relative and
+    # 1e-5 of the largest value cover n to about 10^5; ONNX's own backend suite uses rtol 1e-3, atol 1e-7 per
+    # operator. 80 dB: four digits.
     ("rounding", "fp32"): Tolerance(1e-4, 1e-5, 80.0, integers=1, top1=1.0),
     # A different formula (tanh for erf GELU, a fitted polynomial): three digits.
     ("approximate", "fp32"): Tolerance(1e-2, 1e-3, 50.0, integers=2, top1=0.99),
-    # float16 has 11 bits (4.9e-4) and so one layer loses about 5e-4; tens of layers lose 1e-2. 40 dB is two digits.
+    # float16 has 11 bits (4.9e-4) and so one layer loses about 5e-4; tens of layers lose 1e-2. 40 dB is two
+    # digits.
     ("rounding", "fp16"): Tolerance(2e-2, 1e-2, 40.0, integers=2, top1=0.99),
     ("approximate", "fp16"): Tolerance(5e-2, 2e-2, 30.0, integers=4, top1=0.98),
-    # 8 bits over the whole range: half a step is 1/510 of the range, a few layers add up; an element may be one or two steps off.
+    # 8 bits over the whole range: half a step is 1/510 of the range, a few layers add up; an element may be
+    # one or two steps off.
     ("rounding", "int8"): Tolerance(5e-2, 2e-2, 30.0, integers=2, top1=0.98),
     ("approximate", "int8"): Tolerance(1e-1, 5e-2, 20.0, integers=4, top1=0.95),
-}  # fmt: skip
+}
 
 
 def tolerance(promise: str, precision: str = "fp32", **changes: float | int | None) -> Tolerance:
-    """The bounds of a promise at a precision, with the user's own in place of some. Raises UsageError for unknown words."""
+    """The bounds of a promise at a precision, with the user's own in place of some. Raises UsageError for
+    unknown words.
+    """
     if promise not in PROMISES or precision not in PRECISIONS:
         raise UsageError(
-            f"no tolerance for {promise!r} at {precision!r}: promises are {', '.join(PROMISES)}, precisions {', '.join(PRECISIONS)}"
+            f"no tolerance for {promise!r} at {precision!r}: promises are "
+            f"{', '.join(PROMISES)}, precisions {', '.join(PRECISIONS)}"
         )
     base = "rounding" if promise == "contract" else promise
     found = TOLERANCES.get((base, precision)) or TOLERANCES[base, "fp32"]
@@ -88,8 +99,8 @@ class Difference:
         ulp: largest distance in units in the last place, for float16 and float32 outputs of the same dtype.
         cosine: of the two outputs as vectors.  sqnr: 10 log10(signal / noise) in dB, infinite when equal.
         nan, inf: (reference, other) counts; positions that differ are in ``nonfinite_moved``.
-        top1, top5: share of rows (last axis) whose best class, or set of five best, agrees; for float outputs with 5 classes or more.
-        confidence: largest change of the reference's best score.
+        top1, top5: share of rows (last axis) whose best class, or set of five best, agrees; for float outputs
+        with 5 classes or more. confidence: largest change of the reference's best score.
         problems: what breaks the tolerance or the interface, in words; empty when the output agrees.
     """
 
@@ -117,7 +128,9 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """Two runs compared: ``contract`` lists changes of the interface, ``outputs`` one difference per output of the reference."""
+    """Two runs compared: ``contract`` lists changes of the interface, ``outputs`` one difference per output
+    of the reference.
+    """
 
     promise: str
     precision: str
@@ -129,7 +142,9 @@ class Parity:
 
     @property
     def agrees(self) -> bool:
-        """True when every output keeps the tolerance and the interface is as it was (or a change was promised)."""
+        """True when every output keeps the tolerance and the interface is as it was (or a change was
+        promised).
+        """
         compared = bool(self.outputs) and all(item.agrees for item in self.outputs)
         return compared and (not self.contract or self.contract_allowed)
 
@@ -167,8 +182,8 @@ def compare(
         bounds: the user's tolerance in place of the promise's.
         rename: other name by reference name, where the interface was renamed on purpose.
 
-    Outputs are paired by name; where names changed, by position when the number of outputs is the same. A changed name, order,
-    dtype or shape is a contract change: an error unless the promise is ``contract``.
+    Outputs are paired by name; where names changed, by position when the number of outputs is the same. A
+    changed name, order, dtype or shape is a contract change: an error unless the promise is ``contract``.
     """
     limits = bounds or tolerance(promise, precision)
     pairs, contract = _paired(list(reference), list(other), dict(rename or {}))
@@ -181,7 +196,9 @@ def compare(
     return Parity(promise, precision, limits, tuple(differences), tuple(contract), allowed)
 
 
-def _paired(mine: list[str], theirs: list[str], rename: dict[str, str]) -> tuple[list[tuple[str, str]], list[str]]:
+def _paired(
+    mine: list[str], theirs: list[str], rename: dict[str, str]
+) -> tuple[list[tuple[str, str]], list[str]]:
     wanted = [rename.get(name, name) for name in mine]
     contract = []
     if set(wanted) == set(theirs):
@@ -190,10 +207,16 @@ def _paired(mine: list[str], theirs: list[str], rename: dict[str, str]) -> tuple
         return list(zip(mine, wanted, strict=True)), contract
     if len(mine) == len(theirs):
         pairs = list(zip(mine, theirs, strict=True))
-        return pairs, [f"output {left!r} is now called {right!r}" for left, right in pairs if rename.get(left, left) != right]
+        return pairs, [
+            f"output {left!r} is now called {right!r}"
+            for left, right in pairs
+            if rename.get(left, left) != right
+        ]
     missing = [name for name in wanted if name not in theirs]
     added = [name for name in theirs if name not in wanted]
-    contract += [f"output {name!r} is gone" for name in missing] + [f"output {name!r} is new" for name in added]
+    contract += [f"output {name!r} is gone" for name in missing] + [
+        f"output {name!r} is new" for name in added
+    ]
     return [(left, right) for left, right in zip(mine, wanted, strict=True) if right in theirs], contract
 
 
@@ -206,7 +229,9 @@ def _interface(name: str, left: NDArray[Any], right: NDArray[Any]) -> list[str]:
     return changes
 
 
-def _difference(name: str, left: NDArray[Any], right: NDArray[Any], limits: Tolerance, *, reshape: bool) -> Difference:
+def _difference(
+    name: str, left: NDArray[Any], right: NDArray[Any], limits: Tolerance, *, reshape: bool
+) -> Difference:
     base = Difference(name, tuple(left.shape), str(left.dtype))
     if left.shape != right.shape:
         if not reshape or left.size != right.size:
@@ -232,11 +257,18 @@ def _measure(base: Difference, left: NDArray[Any], right: NDArray[Any], limits: 
     top1, top5, confidence = _classes(left, right, limits)
     return replace(
         base,
-        max_abs=float(error.max(initial=0.0)), max_rel=float(relative.max(initial=0.0)), ulp=ulp_distance(left, right),
-        cosine=_cosine(x, y), sqnr=_sqnr(x, y),
-        nan=(int(np.isnan(a).sum()), int(np.isnan(b).sum())), inf=(int(np.isinf(a).sum()), int(np.isinf(b).sum())),
-        nonfinite_moved=moved, top1=top1, top5=top5, confidence=confidence,
-    )  # fmt: skip
+        max_abs=float(error.max(initial=0.0)),
+        max_rel=float(relative.max(initial=0.0)),
+        ulp=ulp_distance(left, right),
+        cosine=_cosine(x, y),
+        sqnr=_sqnr(x, y),
+        nan=(int(np.isnan(a).sum()), int(np.isnan(b).sum())),
+        inf=(int(np.isinf(a).sum()), int(np.isinf(b).sum())),
+        nonfinite_moved=moved,
+        top1=top1,
+        top5=top5,
+        confidence=confidence,
+    )
 
 
 def _problems(found: Difference, left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> list[str]:
@@ -247,7 +279,11 @@ def _problems(found: Difference, left: NDArray[Any], right: NDArray[Any], limits
     if limits.ulp is not None and (found.ulp is None or found.ulp > limits.ulp):
         wrong = int(np.sum(left != right)) if found.ulp is None else found.ulp
         if found.ulp is not None or wrong:
-            problems.append(f"{wrong} {'elements differ' if found.ulp is None else 'units in the last place'}, {limits.ulp} allowed")
+            problems.append(
+                f"{wrong} "
+                f"{'elements differ' if found.ulp is None else 'units in the last place'}, "
+                f"{limits.ulp} allowed"
+            )
     if left.dtype.kind in "iub":
         return problems + _integer_problems(left, right, limits)
     worst = _beyond(left, right, limits)
@@ -264,7 +300,11 @@ def _integer_problems(left: NDArray[Any], right: NDArray[Any], limits: Tolerance
     allowed = limits.integers if left.dtype.kind in "iu" and left.dtype.itemsize <= 2 else 0
     error = np.abs(_wide(right) - _wide(left))
     wrong = int(np.sum(error > allowed))
-    return [f"{wrong} of {left.size} elements differ by more than {allowed}, the largest by {error.max():g}"] if wrong else []
+    return (
+        [f"{wrong} of {left.size} elements differ by more than {allowed}, the largest by {error.max():g}"]
+        if wrong
+        else []
+    )
 
 
 def _beyond(left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> str | None:
@@ -277,15 +317,21 @@ def _beyond(left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> str |
     count = int(wrong.sum())
     if not count:
         return None
-    place = np.unravel_index(int(np.argmax(np.where(wrong, error - allowed, -1.0))), a.shape) if a.ndim else ()
+    place = (
+        np.unravel_index(int(np.argmax(np.where(wrong, error - allowed, -1.0))), a.shape) if a.ndim else ()
+    )
     where = f"at {tuple(int(item) for item in place)} " if place else ""
-    return f"{count} of {a.size} elements are off, the worst {where}is {b[place]:.6g} instead of {a[place]:.6g}"
+    return (
+        f"{count} of {a.size} elements are off, the worst {where}is {b[place]:.6g} instead of {a[place]:.6g}"
+    )
 
 
 def ulp_distance(left: NDArray[Any], right: NDArray[Any]) -> int | None:
-    """Largest distance in units in the last place between two float arrays of one dtype; None for other arrays.
+    """Largest distance in units in the last place between two float arrays of one dtype; None for other
+    arrays.
 
-    Equal NaNs and equal infinities are 0 apart, +0 and -0 too. Elements that are finite in only one of the two are not counted.
+    Equal NaNs and equal infinities are 0 apart, +0 and -0 too. Elements that are finite in only one of the
+    two are not counted.
     """
     kinds = {"float16": (np.int16, 15), "float32": (np.int32, 31), "float64": (np.int64, 63)}
     if left.dtype != right.dtype or left.dtype.name not in kinds or left.shape != right.shape:
@@ -326,19 +372,31 @@ def _sqnr(x: NDArray[Any], y: NDArray[Any]) -> float:
     return float("-inf") if signal == 0.0 else float(10 * np.log10(signal / noise))
 
 
-def _classes(left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> tuple[float | None, float | None, float | None]:
+def _classes(
+    left: NDArray[Any], right: NDArray[Any], limits: Tolerance
+) -> tuple[float | None, float | None, float | None]:
     """Agreement of the best and the five best along the last axis, and the largest change of the best score.
 
-    Where the best class is ahead by no more than both scores may differ, it is a tie and either winner agrees.
+    Where the best class is ahead by no more than both scores may differ, it is a tie and either winner
+    agrees.
     """
-    if left.dtype.kind != "f" or left.ndim == 0 or left.ndim > 2 or left.shape[-1] < 5 or not np.isfinite(_wide(left)).all():
+    if (
+        left.dtype.kind != "f"
+        or left.ndim == 0
+        or left.ndim > 2
+        or left.shape[-1] < 5
+        or not np.isfinite(_wide(left)).all()
+    ):
         return None, None, None
     a, b = _wide(left).reshape(-1, left.shape[-1]), np.nan_to_num(_wide(right)).reshape(-1, left.shape[-1])
     rows = np.arange(len(a))
     best, found = a.argmax(1), b.argmax(1)
     slack = 2 * (limits.absolute * np.abs(a).max(1) + limits.relative * np.abs(a[rows, best]))
     same = (best == found) | (a[rows, best] - a[rows, found] <= slack)
-    five = [set(np.argsort(-x, kind="stable")[:5]) == set(np.argsort(-y, kind="stable")[:5]) for x, y in zip(a, b, strict=True)]
+    five = [
+        set(np.argsort(-x, kind="stable")[:5]) == set(np.argsort(-y, kind="stable")[:5])
+        for x, y in zip(a, b, strict=True)
+    ]
     return float(same.mean()), float(np.mean(five)), float(np.abs(a[rows, best] - b[rows, best]).max())
 
 
@@ -349,7 +407,8 @@ def first_divergence(
     promise: str = "rounding",
     precision: str = "fp32",
 ) -> Difference | None:
-    """The first tensor, in the order of execution, in which two runs disagree; None when all that both have agree.
+    """The first tensor, in the order of execution, in which two runs disagree; None when all that both have
+    agree.
 
     Args:
         reference, other: intermediate tensors by name.
@@ -358,7 +417,9 @@ def first_divergence(
     limits = tolerance(promise, precision)
     for name in order:
         if name in reference and name in other:
-            found = _difference(name, np.asarray(reference[name]), np.asarray(other[name]), limits, reshape=False)
+            found = _difference(
+                name, np.asarray(reference[name]), np.asarray(other[name]), limits, reshape=False
+            )
             if not found.agrees:
                 return found
     return None

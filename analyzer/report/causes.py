@@ -30,18 +30,24 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
     found: dict[tuple[str, str], Cause] = {}
     for finding in target["findings"]:
         key = (finding["code"], finding["rule"])
-        cause = found.setdefault(key, Cause(*key, finding["severity"], source=finding["source"], evidence=finding["evidence"]))
+        cause = found.setdefault(
+            key, Cause(*key, finding["severity"], source=finding["source"], evidence=finding["evidence"])
+        )
         cause.fix = cause.fix or finding["fix"]
         message = finding["message"]
         cause.messages[message] = cause.messages.get(message, 0) + 1
         op = by_id.get(finding["operator"], {"id": finding["operator"], "name": "", "type": ""})
         if not cause.operators or cause.operators[-1]["id"] != op["id"]:
             cause.operators.append(op)
-    return sorted(found.values(), key=lambda cause: (_RANK[cause.severity], -len(cause.operators), cause.code))
+    return sorted(
+        found.values(), key=lambda cause: (_RANK[cause.severity], -len(cause.operators), cause.code)
+    )
 
 
 def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
-    """The graph inputs whose shapes are not fixed, as ``name[batch,3,224,224]``: the root of dynamic shapes."""
+    """The graph inputs whose shapes are not fixed, as ``name[batch,3,224,224]``: the root of dynamic
+    shapes.
+    """
     return [
         f"{item['name']}[{','.join('?' if dim is None else str(dim) for dim in item['shape'] or ())}]"
         for item in model["inputs"]
@@ -50,13 +56,19 @@ def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
 
 
 def freeze_hint(model: Mapping[str, Any], target: Mapping[str, Any]) -> str:
-    """How to fix every open input dimension: ``accelint fix --freeze`` where the format can be edited, else where it is exported."""
+    """How to fix every open input dimension: ``accelint fix --freeze`` where the format can be edited, else
+    where it is exported.
+    """
     named = [(item["name"], item["shape"]) for item in model["inputs"]]
-    opened = [(name, shape) for name, shape in named if shape and any(not isinstance(dim, int) for dim in shape)]
+    opened = [
+        (name, shape) for name, shape in named if shape and any(not isinstance(dim, int) for dim in shape)
+    ]
     if model["dialect"] in ("onnx", "tflite"):
         options = " ".join(f"--freeze {name}={_sizes(shape)}" for name, shape in opened)
         return f"accelint fix {model['path']} --target {target['target']} {options} -o OUT"
-    if model["dialect"] == "tf" and all(all(isinstance(dim, int) for dim in shape[1:]) for _, shape in opened):
+    if model["dialect"] == "tf" and all(
+        all(isinstance(dim, int) for dim in shape[1:]) for _, shape in opened
+    ):
         to = "mlpackage" if target["target"].startswith("coreml/") else "tflite"
         return f"accelint convert {model['path']} --to {to} --batch 1 -o OUT"
     return "export the model with fixed sizes"
@@ -64,4 +76,7 @@ def freeze_hint(model: Mapping[str, Any], target: Mapping[str, Any]) -> str:
 
 def _sizes(shape: Sequence[Any]) -> str:
     """With 1 where the size is a batch."""
-    return "x".join(str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>") for axis, dim in enumerate(shape))
+    return "x".join(
+        str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>")
+        for axis, dim in enumerate(shape)
+    )

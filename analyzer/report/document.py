@@ -17,7 +17,9 @@ SCHEMA = "accelint/report/1"
 
 @dataclass(eq=False)
 class Entry:
-    """One model of a call: what was read and found, or the error. ``extra`` holds what verify adds, by target."""
+    """One model of a call: what was read and found, or the error. ``extra`` holds what verify adds, by
+    target.
+    """
 
     path: Path
     model: Model | None = None
@@ -50,13 +52,19 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "operators": sum(1 for _ in model.operators()),
         "inputs": [_interface(model.graph, name) for name in model.graph.inputs],
         "outputs": [_interface(model.graph, name) for name in model.graph.outputs],
-        "targets": [{**_target(coverage), **entry.extra.get(coverage.target, {})} for coverage in entry.coverages],
+        "targets": [
+            {**_target(coverage), **entry.extra.get(coverage.target, {})} for coverage in entry.coverages
+        ],
     }
 
 
 def _interface(graph: Graph, name: str) -> dict[str, Any]:
     tensor = graph.find(name) or Tensor(name)
-    return {"name": name, "dtype": tensor.dtype, "shape": None if tensor.shape is None else list(tensor.shape)}
+    return {
+        "name": name,
+        "dtype": tensor.dtype,
+        "shape": None if tensor.shape is None else list(tensor.shape),
+    }
 
 
 def _target(coverage: Coverage) -> dict[str, Any]:
@@ -69,9 +77,17 @@ def _target(coverage: Coverage) -> dict[str, Any]:
             "operators": round(coverage.by_operators, 6),
             "macs": None if coverage.by_macs is None else round(coverage.by_macs, 6),
         },
-        **{verdict: verdicts.count(verdict) for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown")},
+        **{
+            verdict: verdicts.count(verdict)
+            for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown")
+        },
         "partitions": [
-            {"operators": list(part.operators), "bytes_in": part.bytes_in, "bytes_out": part.bytes_out, "macs": part.macs}
+            {
+                "operators": list(part.operators),
+                "bytes_in": part.bytes_in,
+                "bytes_out": part.bytes_out,
+                "macs": part.macs,
+            }
             for part in coverage.partitions
         ],
         "operators": [_operator(op) for op in coverage.operators],
@@ -81,7 +97,13 @@ def _target(coverage: Coverage) -> dict[str, Any]:
 
 
 def _operator(op: OperatorVerdict) -> dict[str, Any]:
-    row: dict[str, Any] = {"id": op.id, "name": op.name, "type": op.type, "verdict": op.verdict.value, "findings": list(op.findings)}
+    row: dict[str, Any] = {
+        "id": op.id,
+        "name": op.name,
+        "type": op.type,
+        "verdict": op.verdict.value,
+        "findings": list(op.findings),
+    }
     if op.code:
         row["code"] = op.code
     return row
@@ -109,7 +131,9 @@ def _summary(models: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "models": len(models),
         "unreadable": sum(1 for model in models if "error" in model),
-        "verdicts": {verdict: sum(1 for target in targets if target["verdict"] == verdict) for verdict in _VERDICTS},
+        "verdicts": {
+            verdict: sum(1 for target in targets if target["verdict"] == verdict) for verdict in _VERDICTS
+        },
         "findings": {severity: severities.count(severity) for severity in ("error", "warning", "note")},
     }
 

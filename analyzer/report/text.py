@@ -21,7 +21,13 @@ UNWRAPPED = 10_000
 """Width of a line that goes to a file or a pipe, where a break would only be in the way of a search."""
 PLACEMENTS = 24
 """Lines of placement in the text; the JSON document has every operator."""
-_VERDICT = {"full": "bold green", "partial": "yellow", "none": "bold red", "rejected": "bold red", "unknown": "magenta"}
+_VERDICT = {
+    "full": "bold green",
+    "partial": "yellow",
+    "none": "bold red",
+    "rejected": "bold red",
+    "unknown": "magenta",
+}
 
 
 def render(document: dict[str, Any], form: str) -> str:
@@ -29,7 +35,9 @@ def render(document: dict[str, Any], form: str) -> str:
     stream = io.StringIO()
     terminal = sys.stdout.isatty()
     width = max(60, min(shutil.get_terminal_size((110, 24)).columns, 140)) if terminal else UNWRAPPED
-    console = Console(file=stream, force_terminal=terminal and "NO_COLOR" not in os.environ, width=width, highlight=False)
+    console = Console(
+        file=stream, force_terminal=terminal and "NO_COLOR" not in os.environ, width=width, highlight=False
+    )
     for model in document["models"]:
         _model(console, model)
     return stream.getvalue()
@@ -40,7 +48,9 @@ def _model(console: Console, model: Mapping[str, Any]) -> None:
         console.print(Text.assemble((clean(model["path"]), "bold"), "  ", ("cannot be read", "bold red")))
         console.print(Text("  " + clean(model["error"]["message"])))
         return
-    console.print(Text.assemble((clean(model["path"]), "bold"), f"  {model['format']} · {model['operators']} operators"))
+    console.print(
+        Text.assemble((clean(model["path"]), "bold"), f"  {model['format']} · {model['operators']} operators")
+    )
     for target in model["targets"]:
         _target(console, model, target)
 
@@ -60,18 +70,31 @@ def headline(target: Mapping[str, Any]) -> Text:
     total = sum(target[key] for key in ("accelerated", "fallback", "rejected", "unknown"))
     macs = target["coverage"]["macs"]
     parts = len(target["partitions"])
-    line = Text.assemble("  ", (target["target"], "bold"), f" ({target['runtime']})  ", (target["verdict"], _VERDICT[target["verdict"]]))
-    line.append(f"  {target['accelerated']} of {total} operators accelerated ({target['coverage']['operators']:.0%})")
+    line = Text.assemble(
+        "  ",
+        (target["target"], "bold"),
+        f" ({target['runtime']})  ",
+        (target["verdict"], _VERDICT[target["verdict"]]),
+    )
+    line.append(
+        f"  {target['accelerated']} of {total} operators accelerated ({target['coverage']['operators']:.0%})"
+    )
     line.append(f", {macs:.0%} of MACs" if macs is not None else "")
     line.append(f", {parts} partition{'' if parts == 1 else 's'}")
-    moved = [part["bytes_in"] + part["bytes_out"] for part in target["partitions"] if None not in (part["bytes_in"], part["bytes_out"])]
+    moved = [
+        part["bytes_in"] + part["bytes_out"]
+        for part in target["partitions"]
+        if None not in (part["bytes_in"], part["bytes_out"])
+    ]
     line.append(f", {size(sum(moved))} cross the boundary" if moved and len(moved) == parts else "")
     return line
 
 
 def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any], cause: Cause) -> None:
     count = len(cause.operators)
-    head = Text.assemble("    ", (f"{cause.severity} {cause.code}", _STYLE[cause.severity]), f" {cause.rule}  ")
+    head = Text.assemble(
+        "    ", (f"{cause.severity} {cause.code}", _STYLE[cause.severity]), f" {cause.rule}  "
+    )
     head.append(f"{count} operator{'' if count == 1 else 's'}", "bold")
     head.append(f"  {_types(cause)}", "dim")
     console.print(head)
@@ -87,7 +110,13 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
         console.print(Text(f"      fix: {clean(freeze_hint(model, target))}", "green"))
     elif cause.fix:
-        console.print(Text(f"      fix: accelint fix {clean(model['path'])} --target {target['target']} -o OUT  ({cause.fix})", "green"))
+        console.print(
+            Text(
+                f"      fix: accelint fix {clean(model['path'])} --target {target['target']} "
+                f"-o OUT  ({cause.fix})",
+                "green",
+            )
+        )
 
 
 def _types(cause: Cause) -> str:
@@ -95,7 +124,9 @@ def _types(cause: Cause) -> str:
     for op in cause.operators:
         counts[op["type"]] = counts.get(op["type"], 0) + 1
     ranked = sorted(counts.items(), key=lambda item: -item[1])
-    return clean(", ".join(f"{name} x{count}" if count > 1 else name for name, count in ranked[:4])) + (", ..." if len(ranked) > 4 else "")
+    return clean(", ".join(f"{name} x{count}" if count > 1 else name for name, count in ranked[:4])) + (
+        ", ..." if len(ranked) > 4 else ""
+    )
 
 
 def _place(op: Mapping[str, Any]) -> str:
@@ -105,9 +136,21 @@ def _place(op: Mapping[str, Any]) -> str:
 
 def _verified(console: Console, target: Mapping[str, Any]) -> None:
     agreement = target["agreement"]
-    table = Table("predicted", "ran accelerated", "ran elsewhere", "not told", "refused", box=None, padding=(0, 2), title_justify="left")
+    table = Table(
+        "predicted",
+        "ran accelerated",
+        "ran elsewhere",
+        "not told",
+        "refused",
+        box=None,
+        padding=(0, 2),
+        title_justify="left",
+    )
     for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown"):
-        row = [agreement.get(f"predicted_{verdict}_{ran}", 0) for ran in ("ran_accelerated", "ran_elsewhere", "not_told", "ran_nowhere")]
+        row = [
+            agreement.get(f"predicted_{verdict}_{ran}", 0)
+            for ran in ("ran_accelerated", "ran_elsewhere", "not_told", "ran_nowhere")
+        ]
         if any(row):
             table.add_row(verdict, *map(str, row))
     console.print(Text("    predicted against what the runtime did", "bold"))
@@ -116,37 +159,69 @@ def _verified(console: Console, target: Mapping[str, Any]) -> None:
     _numbers(console, target)
     latency = target.get("latency_ms")
     if latency and latency.get("median") is not None:
-        line = f"    latency: median {latency['median']:.2f} ms, {latency['low']:.2f} to {latency['high']:.2f}, {latency['runs']} runs"
+        line = (
+            f"    latency: median {latency['median']:.2f} ms, {latency['low']:.2f} to "
+            f"{latency['high']:.2f}, {latency['runs']} runs"
+        )
         line += f" on {latency['threads']} thread{'' if latency['threads'] == 1 else 's'}"
         other = latency.get("against")
-        line += f"; the reference model took {other['ratio']:.2f} times that ({other['low']:.2f} to {other['high']:.2f})" if other else ""
+        line += (
+            f"; the reference model took {other['ratio']:.2f} times that ({other['low']:.2f} "
+            f"to {other['high']:.2f})"
+            if other
+            else ""
+        )
         console.print(Text(line, "dim"))
     drift = target.get("drift")
     if drift:
-        console.print(Text(f"    {drift['severity']} {drift['code']} {drift['rule']}: {clean(drift['message'])}", "yellow"))
+        console.print(
+            Text(
+                f"    {drift['severity']} {drift['code']} {drift['rule']}: {clean(drift['message'])}",
+                "yellow",
+            )
+        )
     crash = target.get("crash")
     if crash:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
 
 
 def _placements(console: Console, target: Mapping[str, Any]) -> None:
-    """Each operator's verdict beside its place, operators in a row that share both on one line; contradictions are marked."""
+    """Each operator's verdict beside its place, operators in a row that share both on one line;
+    contradictions are marked.
+    """
     rows = placement_rows(target)
     for row in rows[:PLACEMENTS]:
         style = "bold red" if row["wrong"] else "dim"
-        console.print(Text(f"      {clean(row['ids'])}  {clean(row['types'])}  predicted {row['predicted']}, {row['ran']}", style))
+        console.print(
+            Text(
+                f"      {clean(row['ids'])}  {clean(row['types'])}  predicted "
+                f"{row['predicted']}, {row['ran']}",
+                style,
+            )
+        )
     if len(rows) > PLACEMENTS:
-        console.print(Text(f"      ... and {len(rows) - PLACEMENTS} more lines like these: --format json has every operator", "dim"))
+        console.print(
+            Text(
+                f"      ... and {len(rows) - PLACEMENTS} more lines like these: --format json "
+                f"has every operator",
+                "dim",
+            )
+        )
 
 
 _RAN = {
-    "accelerator": "ran accelerated", "cpu": "ran on the CPU", "folded": "was computed when the model was loaded",
-    "unmapped": "was replaced, the runtime does not say by what", "unknown": "was not told",
-}  # fmt: skip
+    "accelerator": "ran accelerated",
+    "cpu": "ran on the CPU",
+    "folded": "was computed when the model was loaded",
+    "unmapped": "was replaced, the runtime does not say by what",
+    "unknown": "was not told",
+}
 
 
 def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Runs of operators with one verdict and one place: ``ids``, ``types``, ``predicted``, ``ran``, and whether they are ``wrong``."""
+    """Runs of operators with one verdict and one place: ``ids``, ``types``, ``predicted``, ``ran``, and
+    whether they are ``wrong``.
+    """
     placed = {item["id"]: item["device"] for item in target["placement"]}
     wrong = {line.partition(" ")[0] for line in target["contradictions"]}
     rows: list[dict[str, Any]] = []
@@ -158,12 +233,15 @@ def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [
         {
             "ids": ops[0]["id"] if len(ops) == 1 else f"{ops[0]['id']} to {ops[-1]['id']}",
-            "types": ", ".join(op["type"] for op in ops[:4]) + (f" and {len(ops) - 4} more" if len(ops) > 4 else ""),
-            "predicted": row["key"][0], "ran": row["key"][1], "wrong": row["key"][2],
+            "types": ", ".join(op["type"] for op in ops[:4])
+            + (f" and {len(ops) - 4} more" if len(ops) > 4 else ""),
+            "predicted": row["key"][0],
+            "ran": row["key"][1],
+            "wrong": row["key"][2],
         }
         for row in rows
         for ops in [row["ops"]]
-    ]  # fmt: skip
+    ]
 
 
 def _numbers(console: Console, target: Mapping[str, Any]) -> None:
@@ -174,7 +252,11 @@ def _numbers(console: Console, target: Mapping[str, Any]) -> None:
         return
     sets = parity["sets"] if len(parity["sets"]) > 1 else [{**parity, "inputs": ""}]
     for item in sets:
-        state, style = {True: ("holds", "green"), False: ("FAILS", "bold red"), None: ("not compared", "dim")}[item["ok"]]
+        state, style = {
+            True: ("holds", "green"),
+            False: ("FAILS", "bold red"),
+            None: ("not compared", "dim"),
+        }[item["ok"]]
         where = f" with {clean(item['inputs'])}" if item["inputs"] else ""
         console.print(Text(f"    parity {state}{where}: {clean(item['summary'])}", style))
     first = parity.get("first_divergence")

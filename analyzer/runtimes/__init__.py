@@ -14,7 +14,18 @@ from .answers import DEVICES, STATUSES, Answer, Latency, Placed, Request
 from .catalog import RuntimeInfo, every, find, info
 from .session import Session
 
-__all__ = ["DEVICES", "STATUSES", "Answer", "Latency", "Placed", "Request", "RuntimeInfo", "Session", "find", "runtimes"]
+__all__ = [
+    "DEVICES",
+    "STATUSES",
+    "Answer",
+    "Latency",
+    "Placed",
+    "Request",
+    "RuntimeInfo",
+    "Session",
+    "find",
+    "runtimes",
+]
 
 
 def runtimes() -> tuple[RuntimeInfo, ...]:

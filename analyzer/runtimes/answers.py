@@ -16,22 +16,26 @@ STATUSES = ("ok", "refused", "crashed", "exhausted", "hung", "garbage", "missing
 ``refused``: the runtime said no to the whole model, with its reason; no part of it runs.
 ``crashed``: the process died, by ``signal`` or with ``exit_code``.
 ``exhausted``: killed because it passed the memory limit.  ``hung``: killed because it passed the time limit.
-``garbage``: what came back is no answer.  ``missing``: a package, library or device is not there; ``advice`` brings it.
-``failed``: the asking itself went wrong (an input file that does not fit the model, a defect of the worker).
+``garbage``: what came back is no answer.  ``missing``: a package, library or device is not there; ``advice``
+brings it. ``failed``: the asking itself went wrong (an input file that does not fit the model, a defect of
+the worker).
 """
 
 DEVICES = ("accelerator", "cpu", "folded", "unmapped", "unknown")
 """Where an operator of the file ran.
 
-``accelerator``: on the provider, delegate or compiler that was asked about.  ``cpu``: on the runtime's fallback.
-``folded``: constant, computed once when the model is loaded, so it never runs.  ``unmapped``: the runtime ran
-something else in its place (fused, rewritten) and does not say where.  ``unknown``: the runtime told nothing.
+``accelerator``: on the provider, delegate or compiler that was asked about.  ``cpu``: on the runtime's
+fallback. ``folded``: constant, computed once when the model is loaded, so it never runs.  ``unmapped``: the
+runtime ran something else in its place (fused, rewritten) and does not say where.  ``unknown``: the runtime
+told nothing.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One operator of the given file and where it ran. ``index`` is its position in its graph, ``graph`` ``main`` or a body's path."""
+    """One operator of the given file and where it ran. ``index`` is its position in its graph, ``graph``
+    ``main`` or a body's path.
+    """
 
     index: int
     name: str
@@ -49,7 +53,9 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Wall time of one inference in milliseconds over ``runs`` runs after ``warmup`` unmeasured ones, on ``threads`` threads."""
+    """Wall time of one inference in milliseconds over ``runs`` runs after ``warmup`` unmeasured ones, on
+    ``threads`` threads.
+    """
 
     median: float
     low: float
@@ -70,12 +76,14 @@ class Request:
 
     Attributes:
         model: the file.
-        inputs: an ``.npz`` with one array per input name (``runtimes.inputs`` makes one); needed for outputs and latency,
+        inputs: an ``.npz`` with one array per input name (``runtimes.inputs`` makes one); needed for outputs
+            and latency,
             unless ``options["seed"]`` lets the worker draw small random values itself.
         outputs: run the model and keep the outputs.
         placement: tell where each operator ran.
         latency_runs: number of timed runs; 0 for none.
-        options: what only one runtime knows (``optimize``, ``soc_model``, ``threads``, ``keep`` for intermediate tensors, ...).
+        options: what only one runtime knows (``optimize``, ``soc_model``, ``threads``, ``keep`` for
+            intermediate tensors, ...).
     """
 
     model: Path
@@ -100,7 +108,13 @@ class Request:
     def from_json(cls, data: Mapping[str, Any]) -> Request:
         """The request that ``to_json`` described."""
         fields = dict(data)
-        return cls(**{**fields, "model": Path(fields["model"]), "inputs": None if fields["inputs"] is None else Path(fields["inputs"])})
+        return cls(
+            **{
+                **fields,
+                "model": Path(fields["model"]),
+                "inputs": None if fields["inputs"] is None else Path(fields["inputs"]),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +175,9 @@ class Answer:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Answer:
-        """The answer that ``to_json`` described. Raises KeyError, TypeError or ValueError for anything else."""
+        """The answer that ``to_json`` described. Raises KeyError, TypeError or ValueError for anything
+        else.
+        """
         fields = dict(data)
         if fields["status"] not in STATUSES:
             raise ValueError(f"unknown status {fields['status']!r}")

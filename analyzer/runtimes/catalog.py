@@ -20,9 +20,9 @@ class Runtime:
     """One runtime: the module that asks it and the packages that it consists of.
 
     Attributes:
-        name: ``litert/gpu``; a variant follows after a colon where ``variants`` is not empty (``onnxruntime/qnn:sm8650``).
-        module: of this package; it has ``ask(request, folder) -> Answer`` and, where asked with a variant, reads ``variant``.
-        dialect: the format that it runs.
+        name: ``litert/gpu``; a variant follows after a colon where ``variants`` is not empty
+        (``onnxruntime/qnn:sm8650``). module: of this package; it has ``ask(request, folder) -> Answer`` and,
+        where asked with a variant, reads ``variant``. dialect: the format that it runs.
         packages: distributions whose versions identify it, the telling one first.
         install: the command that brings the packages.
         variants: what may follow the colon; the first is used when none is given.
@@ -86,35 +86,113 @@ def every() -> tuple[Runtime, ...]:
     """Every runtime that accelint can ask."""
     litert = ("ai-edge-litert",)
     return (
-        Runtime("litert/cpu", "litert_cpu", "tflite", litert, "pip install 'accelint[litert]'",
-                "LiteRT's built-in kernels without delegates: the reference"),
-        Runtime("litert/xnnpack", "litert_cpu", "tflite", litert, "pip install 'accelint[litert]'", "LiteRT's XNNPACK delegate"),
-        Runtime("litert/gpu", "litert_gpu", "tflite", litert, "pip install 'accelint[litert]'",
-                "LiteRT's GPU accelerator (ML Drift, WebGPU backend)", extra_check=_vulkan),
-        Runtime("litert/intel-npu", "intel_npu", "tflite", ("openvino", "ai-edge-litert"), "accelint runtimes add litert/intel-npu",
-                "Intel NPU partitioning by LiteRT's compiler plug-in", variants=("ptl", "lnl"),
-                isolated=("ai-edge-litert==2.3.0", "openvino==2026.3.1"), extra_check=_linux_x86),
-        Runtime("litert/ethos-u", "vela", "tflite", ("ethos-u-vela",), "pip install 'accelint[ethos-u]'",
-                "Vela, the compiler of the Arm Ethos-U NPUs", variants=("u55", "u65", "u85")),
-        Runtime("onnxruntime/cpu", "onnxruntime_cpu", "onnx", ("onnxruntime",), "pip install 'accelint[onnxruntime]'",
-                "ONNX Runtime's CPU execution provider: the reference"),
-        Runtime("onnxruntime/qnn", "onnxruntime_qnn", "onnx", ("onnxruntime-qnn", "onnxruntime"), "pip install 'accelint[qnn]'",
-                "Qualcomm HTP by ONNX Runtime's QNN plug-in (x86-64 simulation)", variants=_socs(), extra_check=_linux_x86),
-        Runtime("onnxruntime/openvino", "onnxruntime_openvino", "onnx", ("onnxruntime-openvino",),
-                "accelint runtimes add onnxruntime/openvino",
-                "Intel OpenVINO as an execution provider", variants=("cpu",),
-                isolated=("onnxruntime-openvino==1.24.1", "onnx==1.23.2", "numpy")),
-        Runtime("onnxruntime/webgpu", "onnxruntime_webgpu", "onnx", ("onnxruntime-webgpu",), "accelint runtimes add onnxruntime/webgpu",
-                "ONNX Runtime's WebGPU execution provider",
-                isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"), extra_check=_vulkan),
-        Runtime("coreml/convertible-onnx", "coreml_onnx", "onnx", ("onnxsim", "coremltools"),
-                "accelint runtimes add coreml/convertible-onnx",
-                "onnxsim's translation of ONNX models to ML Programs", variants=("ios15", "ios16", "ios17", "ios18"),
-                isolated=("onnxsim==0.8.1", "coremltools==9.0", "onnx==1.23.2", "onnxruntime==1.31.1", "numpy")),
-        *(Runtime(f"coreml/{unit}", "coreml", "mil", ("coremltools",), "pip install 'accelint[coreml]'",
-                  f"Core ML's compute plan and prediction on the {about}", any_variant=unit == "ane", extra_check=_macos)
-          for unit, about in (("ane", "Neural Engine"), ("gpu", "GPU"), ("cpu", "CPU"))),
-    )  # fmt: skip
+        Runtime(
+            "litert/cpu",
+            "litert_cpu",
+            "tflite",
+            litert,
+            "pip install 'accelint[litert]'",
+            "LiteRT's built-in kernels without delegates: the reference",
+        ),
+        Runtime(
+            "litert/xnnpack",
+            "litert_cpu",
+            "tflite",
+            litert,
+            "pip install 'accelint[litert]'",
+            "LiteRT's XNNPACK delegate",
+        ),
+        Runtime(
+            "litert/gpu",
+            "litert_gpu",
+            "tflite",
+            litert,
+            "pip install 'accelint[litert]'",
+            "LiteRT's GPU accelerator (ML Drift, WebGPU backend)",
+            extra_check=_vulkan,
+        ),
+        Runtime(
+            "litert/intel-npu",
+            "intel_npu",
+            "tflite",
+            ("openvino", "ai-edge-litert"),
+            "accelint runtimes add litert/intel-npu",
+            "Intel NPU partitioning by LiteRT's compiler plug-in",
+            variants=("ptl", "lnl"),
+            isolated=("ai-edge-litert==2.3.0", "openvino==2026.3.1"),
+            extra_check=_linux_x86,
+        ),
+        Runtime(
+            "litert/ethos-u",
+            "vela",
+            "tflite",
+            ("ethos-u-vela",),
+            "pip install 'accelint[ethos-u]'",
+            "Vela, the compiler of the Arm Ethos-U NPUs",
+            variants=("u55", "u65", "u85"),
+        ),
+        Runtime(
+            "onnxruntime/cpu",
+            "onnxruntime_cpu",
+            "onnx",
+            ("onnxruntime",),
+            "pip install 'accelint[onnxruntime]'",
+            "ONNX Runtime's CPU execution provider: the reference",
+        ),
+        Runtime(
+            "onnxruntime/qnn",
+            "onnxruntime_qnn",
+            "onnx",
+            ("onnxruntime-qnn", "onnxruntime"),
+            "pip install 'accelint[qnn]'",
+            "Qualcomm HTP by ONNX Runtime's QNN plug-in (x86-64 simulation)",
+            variants=_socs(),
+            extra_check=_linux_x86,
+        ),
+        Runtime(
+            "onnxruntime/openvino",
+            "onnxruntime_openvino",
+            "onnx",
+            ("onnxruntime-openvino",),
+            "accelint runtimes add onnxruntime/openvino",
+            "Intel OpenVINO as an execution provider",
+            variants=("cpu",),
+            isolated=("onnxruntime-openvino==1.24.1", "onnx==1.23.2", "numpy"),
+        ),
+        Runtime(
+            "onnxruntime/webgpu",
+            "onnxruntime_webgpu",
+            "onnx",
+            ("onnxruntime-webgpu",),
+            "accelint runtimes add onnxruntime/webgpu",
+            "ONNX Runtime's WebGPU execution provider",
+            isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"),
+            extra_check=_vulkan,
+        ),
+        Runtime(
+            "coreml/convertible-onnx",
+            "coreml_onnx",
+            "onnx",
+            ("onnxsim", "coremltools"),
+            "accelint runtimes add coreml/convertible-onnx",
+            "onnxsim's translation of ONNX models to ML Programs",
+            variants=("ios15", "ios16", "ios17", "ios18"),
+            isolated=("onnxsim==0.8.1", "coremltools==9.0", "onnx==1.23.2", "onnxruntime==1.31.1", "numpy"),
+        ),
+        *(
+            Runtime(
+                f"coreml/{unit}",
+                "coreml",
+                "mil",
+                ("coremltools",),
+                "pip install 'accelint[coreml]'",
+                f"Core ML's compute plan and prediction on the {about}",
+                any_variant=unit == "ane",
+                extra_check=_macos,
+            )
+            for unit, about in (("ane", "Neural Engine"), ("gpu", "GPU"), ("cpu", "CPU"))
+        ),
+    )
 
 
 def find(name: str) -> tuple[Runtime, str | None]:
@@ -126,7 +204,9 @@ def find(name: str) -> tuple[Runtime, str | None]:
         import difflib
 
         near = difflib.get_close_matches(base, known, 3, 0.4) or list(known)
-        raise UsageError(f"there is no runtime {base!r}: one of {', '.join(near)} (accelint runtimes lists them)")
+        raise UsageError(
+            f"there is no runtime {base!r}: one of {', '.join(near)} (accelint runtimes lists them)"
+        )
     if found.any_variant:
         return found, variant or None
     if not found.variants:
@@ -153,9 +233,16 @@ def info(runtime: Runtime) -> RuntimeInfo:
     extra = runtime.extra_check() if not absent else None
     missing, command = (", ".join(absent), runtime.install) if absent else extra or ("", "")
     return RuntimeInfo(
-        name=runtime.name, version=versions[runtime.packages[0]], available=not missing, missing=missing, command=command,
-        about=runtime.about, dialect=runtime.dialect, variants=runtime.variants, isolated=bool(runtime.isolated),
-    )  # fmt: skip
+        name=runtime.name,
+        version=versions[runtime.packages[0]],
+        available=not missing,
+        missing=missing,
+        command=command,
+        about=runtime.about,
+        dialect=runtime.dialect,
+        variants=runtime.variants,
+        isolated=bool(runtime.isolated),
+    )
 
 
 def identity(runtime: Runtime) -> str:

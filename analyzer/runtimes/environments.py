@@ -1,4 +1,6 @@
-"""Environments of their own for runtimes whose packages collide with others: in the user's cache folder, pinned, removable."""
+"""Environments of their own for runtimes whose packages collide with others: in the user's cache folder,
+pinned, removable.
+"""
 
 from __future__ import annotations
 
@@ -65,13 +67,22 @@ def add(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
         say(f"creating {home}")
-        own_pip = find_spec("pip") is not None  # copying pip into the environment is the slow part of making one
-        _run([sys.executable, "-m", "venv", *(["--without-pip"] if own_pip else []), str(home)], "the environment could not be created")
+        own_pip = (
+            find_spec("pip") is not None
+        )  # copying pip into the environment is the slow part of making one
+        _run(
+            [sys.executable, "-m", "venv", *(["--without-pip"] if own_pip else []), str(home)],
+            "the environment could not be created",
+        )
         interpreter = str(home / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
-        pip = [sys.executable, "-m", "pip", "--python", interpreter] if own_pip else [interpreter, "-m", "pip"]
+        pip = (
+            [sys.executable, "-m", "pip", "--python", interpreter] if own_pip else [interpreter, "-m", "pip"]
+        )
         say(f"installing {' '.join(runtime.isolated)}")
         _run([*pip, "install", "--disable-pip-version-check", "--quiet", *runtime.isolated], "pip failed")
-        (home / _STAMP).write_text(json.dumps({"runtime": runtime.name, "packages": list(runtime.isolated)}), "utf-8")
+        (home / _STAMP).write_text(
+            json.dumps({"runtime": runtime.name, "packages": list(runtime.isolated)}), "utf-8"
+        )
     except BaseException:
         shutil.rmtree(home, ignore_errors=True)
         raise

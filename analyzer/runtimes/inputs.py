@@ -1,4 +1,6 @@
-"""Inputs to run a model with: random from a seed, boundary values, or the user's own; always within what the graph allows."""
+"""Inputs to run a model with: random from a seed, boundary values, or the user's own; always within what the
+graph allows.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from ..ir.graph import Graph, Operator
 
 _INTEGER_HIGH = 4
-"""Integers whose meaning is unknown stay below this: small enough for most axes, indices, lengths and class numbers."""
+"""Integers whose meaning is unknown stay below this: small enough for most axes, indices, lengths and class
+numbers.
+"""
 _FLOAT = 1.0
 """Floats lie in [-1, 1): the range of normalized images, embeddings and audio."""
 
@@ -33,12 +37,18 @@ class Range:
     reason: str = ""
 
 
-def draw(name: str, dtype: str, shape: Sequence[int], seed: int = 0, limits: Range | None = None) -> NDArray[Any]:
-    """Random values of one input: the same for the same name, dtype, shape and seed, whatever the other inputs are."""
+def draw(
+    name: str, dtype: str, shape: Sequence[int], seed: int = 0, limits: Range | None = None
+) -> NDArray[Any]:
+    """Random values of one input: the same for the same name, dtype, shape and seed, whatever the other
+    inputs are.
+    """
     rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
     kind = np.dtype(_NUMPY.get(dtype, dtype)) if dtype not in ("string", "str") else None
     if kind is None:
-        return np.array([f"item {value}" for value in rng.integers(0, 10, int(np.prod(shape)))], dtype=np.str_).reshape(tuple(shape))
+        return np.array(
+            [f"item {value}" for value in rng.integers(0, 10, int(np.prod(shape)))], dtype=np.str_
+        ).reshape(tuple(shape))
     if kind.kind == "b":
         return rng.integers(0, 2, tuple(shape)).astype(bool)
     if kind.kind in "iu":
@@ -62,14 +72,16 @@ def _integers(dtype: str, limits: Range | None) -> tuple[int, int]:
     return 0, _INTEGER_HIGH - 1
 
 
-def for_graph(graph: Graph, *, seed: int = 0, boundary: bool = False, sizes: Mapping[str, int] | None = None) -> dict[str, NDArray[Any]]:
+def for_graph(
+    graph: Graph, *, seed: int = 0, boundary: bool = False, sizes: Mapping[str, int] | None = None
+) -> dict[str, NDArray[Any]]:
     """One array per input of the graph.
 
     Args:
-        graph: whose ``inputs`` are fed; constants among them (ONNX initializers listed as inputs) are left to the file.
-        seed: of the random values.
-        boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny and large ones, in turn.
-        sizes: of symbolic dimensions by name; others are 1.
+        graph: whose ``inputs`` are fed; constants among them (ONNX initializers listed as inputs) are left to
+        the file. seed: of the random values.
+        boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny
+        and large ones, in turn. sizes: of symbolic dimensions by name; others are 1.
 
     Raises UsageError when an input's rank is unknown.
     """
@@ -96,18 +108,35 @@ def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Ra
         ends = [first, last, min(max(0, first), last)]
     elif random.dtype.kind == "f":
         low, high = (-_FLOAT, _FLOAT) if limits is None else (limits.low, limits.high)
-        ends = [low, high, min(max(0.0, low), high), 6e-5 * high, -6e-5 * abs(low) if low < 0 else low, 0.5 * high]
+        ends = [
+            low,
+            high,
+            min(max(0.0, low), high),
+            6e-5 * high,
+            -6e-5 * abs(low) if low < 0 else low,
+            0.5 * high,
+        ]
     else:
         return random
     return np.resize(np.array(ends), count).astype(random.dtype).reshape(tuple(shape))
 
 
 def limit(graph: Graph, name: str) -> Range | None:
-    """The range that the graph allows an integer input, from the tables that it indexes; None when nothing bounds it.
+    """The range that the graph allows an integer input, from the tables that it indexes; None when nothing
+    bounds it.
 
     Follows the value through operators that only move or convert it.
     """
-    if graph.tensor(name).dtype not in ("int32", "int64", "int16", "int8", "uint8", "uint16", "uint32", "uint64"):
+    if graph.tensor(name).dtype not in (
+        "int32",
+        "int64",
+        "int16",
+        "int8",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+    ):
         return None
     found: Range | None = None
     todo, seen = [name], {name}
@@ -124,7 +153,18 @@ def limit(graph: Graph, name: str) -> Range | None:
     return found
 
 
-_MOVES = {"CAST", "IDENTITY", "RESHAPE", "SQUEEZE", "UNSQUEEZE", "EXPANDDIMS", "TRANSPOSE", "FLATTEN", "SLICE", "STRIDEDSLICE"}
+_MOVES = {
+    "CAST",
+    "IDENTITY",
+    "RESHAPE",
+    "SQUEEZE",
+    "UNSQUEEZE",
+    "EXPANDDIMS",
+    "TRANSPOSE",
+    "FLATTEN",
+    "SLICE",
+    "STRIDEDSLICE",
+}
 _TABLES = {
     # type: (position of the table, position of the indices, default axis)
     "Gather": (0, 1, 0), "GatherElements": (0, 1, 0), "GATHER": (0, 1, 0), "EMBEDDING_LOOKUP": (1, 0, 0),
@@ -134,7 +174,13 @@ _TABLES = {
 
 def _index_bound(graph: Graph, op: Operator, name: str) -> int | None:
     """Highest index that ``op`` accepts in ``name``, None when it does not index with it."""
-    if op.type in ("OneHot", "ONE_HOT") and op.inputs and op.inputs[0] == name and len(op.inputs) > 1 and op.inputs[1]:
+    if (
+        op.type in ("OneHot", "ONE_HOT")
+        and op.inputs
+        and op.inputs[0] == name
+        and len(op.inputs) > 1
+        and op.inputs[1]
+    ):
         depth = graph.tensor(op.inputs[1]).const
         return None if depth is None else max(0, int(np.asarray(depth.read()).reshape(-1)[0]) - 1)
     places = _TABLES.get(op.type)
@@ -152,7 +198,8 @@ def _index_bound(graph: Graph, op: Operator, name: str) -> int | None:
 def load(path: Path, graph: Graph) -> dict[str, NDArray[Any]]:
     """The user's own inputs: an ``.npz`` with one array per input, or an ``.npy`` for a model with one input.
 
-    Raises UsageError when the file cannot be read, an input has no array, or an array is not of the input's type and sizes.
+    Raises UsageError when the file cannot be read, an input has no array, or an array is not of the input's
+    type and sizes.
     """
     from .tensors import read
 
@@ -162,25 +209,37 @@ def load(path: Path, graph: Graph) -> dict[str, NDArray[Any]]:
     try:
         if path.suffix == ".npy":
             if len(names) != 1:
-                raise UsageError(f"{path} holds one array, the model has {len(names)} inputs ({', '.join(names)}): give an .npz")
+                raise UsageError(
+                    f"{path} holds one array, the model has {len(names)} inputs "
+                    f"({', '.join(names)}): give an .npz"
+                )
             found: Mapping[str, NDArray[Any]] = {names[0]: np.load(path, allow_pickle=False)}
         else:
             found = read(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez") from error
+        raise UsageError(
+            f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez"
+        ) from error
     absent = [name for name in names if name not in found]
     if absent:
-        raise UsageError(f"{path} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}")
+        raise UsageError(
+            f"{path} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}"
+        )
     for name in names:
         _hold(path, graph, name, found[name])
     return {name: found[name] for name in names}
 
 
 def _hold(path: Path, graph: Graph, name: str, array: NDArray[Any]) -> None:
-    """Raise UsageError when ``array`` is not what the input takes; types without a NumPy name are left to the runtime."""
+    """Raise UsageError when ``array`` is not what the input takes; types without a NumPy name are left to the
+    runtime.
+    """
     tensor = graph.tensor(name)
     if tensor.dtype in _PLAIN and array.dtype.name != tensor.dtype:
-        raise UsageError(f"{path}: the array for {name} is {array.dtype.name} and the model takes {tensor.dtype}: convert it with astype")
+        raise UsageError(
+            f"{path}: the array for {name} is {array.dtype.name} and the model takes "
+            f"{tensor.dtype}: convert it with astype"
+        )
     if tensor.shape is None:
         return
     fits = len(tensor.shape) == array.ndim and all(
@@ -192,5 +251,11 @@ def _hold(path: Path, graph: Graph, name: str, array: NDArray[Any]) -> None:
         raise UsageError(f"{path}: the array for {name} is {given} and the model takes {wanted}")
 
 
-_PLAIN = {"float64", "float32", "float16", "bool", *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))}
+_PLAIN = {
+    "float64",
+    "float32",
+    "float16",
+    "bool",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
 """Types that NumPy has under the same name."""

@@ -26,7 +26,8 @@ MEMORY = 8 << 30
 
 
 class Session:
-    """Keeps one worker alive from request to request and replaces it after a crash, hang or kill. One thread at a time.
+    """Keeps one worker alive from request to request and replaces it after a crash, hang or kill. One thread
+    at a time.
 
     Args:
         name: a runtime with or without a variant, ``onnxruntime/qnn:sm8650``.
@@ -40,7 +41,9 @@ class Session:
             answer = session.ask(Request(Path("model.tflite")))
     """
 
-    def __init__(self, name: str, *, timeout: float = TIMEOUT, memory: int = MEMORY, module: str | None = None) -> None:
+    def __init__(
+        self, name: str, *, timeout: float = TIMEOUT, memory: int = MEMORY, module: str | None = None
+    ) -> None:
         self.runtime, self.variant = catalog.find(name)
         self.name = name
         self.timeout = timeout
@@ -56,7 +59,9 @@ class Session:
     def __enter__(self) -> Session:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def ask(self, request: Request) -> Answer:
@@ -84,15 +89,20 @@ class Session:
         return None if self._process is None else self._process.pid
 
     def _tainted(self, answer: Answer) -> bool:
-        """Whether earlier requests to the same worker may have had a part in the answer, so that a fresh one must be asked.
+        """Whether earlier requests to the same worker may have had a part in the answer, so that a fresh one
+        must be asked.
 
-        Memory that a runtime leaks adds up, a crash may be the late end of an earlier mistake, and some reasons for a
-        refusal are printed once per process.
+        Memory that a runtime leaks adds up, a crash may be the late end of an earlier mistake, and some
+        reasons for a refusal are printed once per process.
         """
-        return self._served > 1 and (answer.status in ("crashed", "exhausted") or bool(answer.notes.get("unexplained")))
+        return self._served > 1 and (
+            answer.status in ("crashed", "exhausted") or bool(answer.notes.get("unexplained"))
+        )
 
     def _probed(self, request: Request, answer: Answer) -> Answer:
-        """Ask about the small models that the worker cut out of this one, then about this one again with what they told."""
+        """Ask about the small models that the worker cut out of this one, then about this one again with what
+        they told.
+        """
         from .workers.litert_gpu import accepted
 
         for key, path in answer.notes["probe"].items():
@@ -147,7 +157,11 @@ class Session:
     def _environment(self) -> dict[str, str]:
         """The user's; an environment of its own must not see the packages of this one."""
         hidden = ("PYTHONPATH", "PYTHONHOME") if self.runtime.isolated else ()
-        kept = {key: value for key, value in os.environ.items() if key not in (*hidden, "PYTHONSTARTUP", "PYTHONWARNINGS")}
+        kept = {
+            key: value
+            for key, value in os.environ.items()
+            if key not in (*hidden, "PYTHONSTARTUP", "PYTHONWARNINGS")
+        }
         return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
     def _answer(self, process: Process, line: str, since: dict[str, int]) -> Answer:
@@ -164,19 +178,30 @@ class Session:
             line = process.receive(seconds, self.memory)
         except TimeoutError:
             process.kill()
-            return Answer("hung", reason=f"no answer within {seconds:g} s", advice="raise the time limit", log=process.printed(since))
+            return Answer(
+                "hung",
+                reason=f"no answer within {seconds:g} s",
+                advice="raise the time limit",
+                log=process.printed(since),
+            )
         except MemoryError as error:
             process.kill()
             used = f"{error.args[0] / 2**20:.0f} MB used, {self.memory / 2**20:.0f} MB allowed"
-            return Answer("exhausted", reason=used, advice="raise the memory limit", log=process.printed(since))
+            return Answer(
+                "exhausted", reason=used, advice="raise the memory limit", log=process.printed(since)
+            )
         return self._dead(process, since) if line is None else line
 
     def _dead(self, process: Process, since: dict[str, int]) -> Answer:
         code = process.ended()
         log = process.printed(since)
         if code < 0:
-            return Answer("crashed", reason=f"died of {signal_name(-code)}", signal=signal_name(-code), log=log)
-        return Answer("crashed", reason=f"ended without an answer, exit status {code}", exit_code=code, log=log)
+            return Answer(
+                "crashed", reason=f"died of {signal_name(-code)}", signal=signal_name(-code), log=log
+            )
+        return Answer(
+            "crashed", reason=f"ended without an answer, exit status {code}", exit_code=code, log=log
+        )
 
     def _drop(self) -> None:
         if self._process is not None:

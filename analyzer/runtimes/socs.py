@@ -1,11 +1,12 @@
 """Qualcomm chips by name: the ``soc_model`` and ``htp_arch`` that QNN needs to know before it compiles.
 
-Without them every floating-point graph fails at session creation (``Failed to finalize QNN graph``, code 1002) on x86-64,
-where there is no chip that the library could ask.
+Without them every floating-point graph fails at session creation (``Failed to finalize QNN graph``, code
+1002) on x86-64, where there is no chip that the library could ask.
 
-Sources: soc_model from LiteRT, ``litert/vendors/qualcomm/core/schema/soc_table.h`` (derived from the QAIRT 2.47 documentation;
-commit f6745779), htp_arch and VTCM size from ExecuTorch, ``backends/qualcomm/serialization/qc_schema.py`` (commit 0e9182a3).
-A chip that only the first lists is left out unless its architecture is documented elsewhere, named in ``source``.
+Sources: soc_model from LiteRT, ``litert/vendors/qualcomm/core/schema/soc_table.h`` (derived from the QAIRT
+2.47 documentation; commit f6745779), htp_arch and VTCM size from ExecuTorch,
+``backends/qualcomm/serialization/qc_schema.py`` (commit 0e9182a3). A chip that only the first lists is left
+out unless its architecture is documented elsewhere, named in ``source``.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ SOCS: dict[str, Soc] = {
     "sm8750": Soc(69, 79, 8, "Snapdragon 8 Elite"),
     "sm8845": Soc(97, 81, 8, "Snapdragon 8 Gen 5"),
     "sm8850": Soc(87, 81, 8, "Snapdragon 8 Elite Gen 5"),
-    "sc8380xp": Soc(60, 73, 8, "Snapdragon X Elite", "litert soc_table.h; HTP v73 by ONNX Runtime's QNN documentation"),
+    "sc8380xp": Soc(
+        60, 73, 8, "Snapdragon X Elite", "litert soc_table.h; HTP v73 by ONNX Runtime's QNN documentation"
+    ),
     "qcm6490": Soc(93, 68, 2, "QCM6490"),
     "qcs9100": Soc(77, 73, 8, "QCS9100"),
     "sa8255": Soc(52, 73, 8, "SA8255P"),

@@ -1,7 +1,7 @@
 """Named arrays in one ``.npz``: the tensors that travel between processes.
 
-Unlike ``numpy.savez`` this keeps the order, allows any name (``file``, names with slashes, repeated names) and never pickles.
-Files that ``numpy.savez`` wrote are read too, so a user's golden set needs no conversion.
+Unlike ``numpy.savez`` this keeps the order, allows any name (``file``, names with slashes, repeated names)
+and never pickles. Files that ``numpy.savez`` wrote are read too, so a user's golden set needs no conversion.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ def write(path: Path, tensors: Mapping[str, NDArray[Any]] | Iterable[tuple[str, 
 
 
 def read(path: Path) -> dict[str, NDArray[Any]]:
-    """The arrays by name, in the stored order. Raises ValueError or OSError for a file that is none or holds pickles."""
+    """The arrays by name, in the stored order. Raises ValueError or OSError for a file that is none or holds
+    pickles.
+    """
     with path.open("rb") as stream:
         try:
             stored = np.load(stream, allow_pickle=False)
@@ -52,8 +54,13 @@ def _add(archive: zipfile.ZipFile, name: str, array: NDArray[Any]) -> None:
 def _plain(array: NDArray[Any]) -> NDArray[Any]:
     """Strings as fixed-width text, dtypes that numpy cannot store (bfloat16, float8) as their bits."""
     if array.dtype.kind == "O":
-        return np.array([item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in array.reshape(-1)],
-                        dtype=np.str_).reshape(array.shape)  # fmt: skip
+        return np.array(
+            [
+                item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item)
+                for item in array.reshape(-1)
+            ],
+            dtype=np.str_,
+        ).reshape(array.shape)
     if array.dtype.kind == "V" or array.dtype.num > 256:
         return array.view({1: np.uint8, 2: np.uint16, 4: np.uint32}[array.dtype.itemsize])
     return array

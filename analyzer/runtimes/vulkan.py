@@ -1,4 +1,6 @@
-"""Finding a Vulkan driver: the user's own, or SwiftShader, which renders on the CPU and comes with chromium."""
+"""Finding a Vulkan driver: the user's own, or SwiftShader, which renders on the CPU and comes with
+chromium.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ _LOADER = "libvulkan.so.1"
 
 
 def icd() -> Path | None:
-    """The driver manifest: ``VK_ICD_FILENAMES`` or ``VK_DRIVER_FILES`` when set and there, else SwiftShader's."""
+    """The driver manifest: ``VK_ICD_FILENAMES`` or ``VK_DRIVER_FILES`` when set and there, else
+    SwiftShader's.
+    """
     for variable in ("VK_DRIVER_FILES", "VK_ICD_FILENAMES"):
         for item in os.environ.get(variable, "").split(os.pathsep):
             if item and Path(item).is_file():
@@ -24,7 +28,9 @@ def icd() -> Path | None:
 
 
 def prepare(folder: Path) -> None:
-    """Make this process find the driver, its loader and a private runtime folder. Before any GPU library is loaded."""
+    """Make this process find the driver, its loader and a private runtime folder. Before any GPU library is
+    loaded.
+    """
     manifest = icd()
     if manifest is not None:
         os.environ["VK_ICD_FILENAMES"] = str(manifest)
@@ -35,7 +41,9 @@ def prepare(folder: Path) -> None:
 
 
 def _load_beside(manifest: Path) -> None:
-    """Load the Vulkan loader that ships beside the driver when the system has none: later loads by name find it."""
+    """Load the Vulkan loader that ships beside the driver when the system has none: later loads by name find
+    it.
+    """
     if sys.platform != "linux":
         return
     import ctypes

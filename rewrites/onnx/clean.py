@@ -30,7 +30,11 @@ def _same_shape(graph: Graph, op: Operator) -> str | None:
 
 
 def _dropout(graph: Graph, op: Operator) -> str | None:
-    if len(op.outputs) > 1 and op.outputs[1] and (graph.consumers(op.outputs[1]) or op.outputs[1] in graph.outputs):
+    if (
+        len(op.outputs) > 1
+        and op.outputs[1]
+        and (graph.consumers(op.outputs[1]) or op.outputs[1] in graph.outputs)
+    ):
         return "its mask is read"
     if op.version >= 12 and len(op.inputs) > 2 and op.inputs[2] is not None:
         training = _values(graph, op, 2)
@@ -98,7 +102,9 @@ class RemoveIdle(Rewrite[Bypass]):
     """An operator that gives back its first input is removed, and its readers read that input."""
 
     id: ClassVar[str] = "remove-idle"
-    title: ClassVar[str] = "Identity, inference Dropout, and casts, reshapes, pads or slices that change nothing are removed"
+    title: ClassVar[str] = (
+        "Identity, inference Dropout, and casts, reshapes, pads or slices that change nothing are removed"
+    )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = tuple(IDLE)
     parity: ClassVar[Parity] = Parity.BIT_EXACT

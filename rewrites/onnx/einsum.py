@@ -17,7 +17,9 @@ _TERM = re.compile(r"^[A-Za-z]*(\.\.\.)?[A-Za-z]*$")
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """The letters of every operand and of the result, and each letter's size; ``...`` is spelled out in digits."""
+    """The letters of every operand and of the result, and each letter's size; ``...`` is spelled out in
+    digits.
+    """
 
     op: Operator
     terms: tuple[str, ...]
@@ -52,7 +54,9 @@ class EinsumToMatMul(Rewrite[Equation]):
         name, term = names[0], found.terms[0]
         for index in range(1, len(names)):
             later = set(found.result).union(*found.terms[index + 1 :])
-            name, term = _contract(draft, (name, term), (names[index], found.terms[index]), later, found.sizes)
+            name, term = _contract(
+                draft, (name, term), (names[index], found.terms[index]), later, found.sizes
+            )
         name, term = _summed(draft, name, term, set(found.result))
         name = transpose(draft, name, [term.index(letter) for letter in found.result])
         draft.finish(name, found.op.outputs[0] or "")
@@ -67,13 +71,23 @@ def parse(op: Operator, shapes: list[tuple[int, ...]]) -> Equation | Miss:
     if len(terms) != len(shapes) or not all(_TERM.match(term) for term in (*terms, result)):
         return Miss(f"its equation {text!r} is not understood")
     spare = [len(shape) - len(term.replace("...", "")) for term, shape in zip(terms, shapes, strict=True)]
-    digits = "0123456789"[: max((count for term, count in zip(terms, spare, strict=True) if "..." in term), default=0)]
+    digits = "0123456789"[
+        : max((count for term, count in zip(terms, spare, strict=True) if "..." in term), default=0)
+    ]
     pairs = zip(terms, spare, strict=True)
-    spelled = [term.replace("...", digits[len(digits) - count :]) if "..." in term else term for term, count in pairs]
+    spelled = [
+        term.replace("...", digits[len(digits) - count :]) if "..." in term else term for term, count in pairs
+    ]
     if arrow:
         result = result.replace("...", digits)
     else:
-        letters = sorted({letter for letter in "".join(spelled) if letter.isalpha() and "".join(spelled).count(letter) == 1})
+        letters = sorted(
+            {
+                letter
+                for letter in "".join(spelled)
+                if letter.isalpha() and "".join(spelled).count(letter) == 1
+            }
+        )
         result = digits + "".join(letters)
     return _checked(op, spelled, result, shapes)
 
@@ -104,7 +118,9 @@ def _summed(draft: Draft, name: str, term: str, keep: set[str]) -> Value:
     axes = [axis for axis, letter in enumerate(term) if letter not in keep]
     if not axes:
         return name, term
-    return reduced(draft, "ReduceSum", name, axes, keep=False), "".join(letter for letter in term if letter in keep)
+    return reduced(draft, "ReduceSum", name, axes, keep=False), "".join(
+        letter for letter in term if letter in keep
+    )
 
 
 def _contract(draft: Draft, one: Value, other: Value, later: set[str], size: dict[str, int]) -> Value:

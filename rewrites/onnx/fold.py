@@ -1,7 +1,8 @@
 """Constant folding in ONNX: what is known before the model runs is computed once.
 
-Only operators whose result is exact are evaluated, by onnx's own reference implementation in the operator-set version of
-the graph. Nothing random is folded, no DequantizeLinear (accelerators want to see it), and nothing that would bloat the file.
+Only operators whose result is exact are evaluated, by onnx's own reference implementation in the operator-set
+version of the graph. Nothing random is folded, no DequantizeLinear (accelerators want to see it), and nothing
+that would bloat the file.
 """
 
 from __future__ import annotations
@@ -23,19 +24,84 @@ LARGEST = 1 << 26
 """Bytes of inputs beyond which an operator is left to the runtime's own folding."""
 
 MOVES = (
-    "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND",
-    "Expand", "Tile", "Identity", "ConstantOfShape", "Range", "Where", "Pad", "Trilu", "ScatterElements", "ScatterND", "OneHot",
-    "EyeLike", "NonZero", "Shape", "Size", "Compress", "TopK", "ReverseSequence", "SpaceToDepth", "DepthToSpace",
-)  # fmt: skip
+    "Reshape",
+    "Transpose",
+    "Squeeze",
+    "Unsqueeze",
+    "Flatten",
+    "Concat",
+    "Split",
+    "Slice",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Expand",
+    "Tile",
+    "Identity",
+    "ConstantOfShape",
+    "Range",
+    "Where",
+    "Pad",
+    "Trilu",
+    "ScatterElements",
+    "ScatterND",
+    "OneHot",
+    "EyeLike",
+    "NonZero",
+    "Shape",
+    "Size",
+    "Compress",
+    "TopK",
+    "ReverseSequence",
+    "SpaceToDepth",
+    "DepthToSpace",
+)
 EXACT = (
-    "Add", "Sub", "Mul", "Div", "Neg", "Abs", "Min", "Max", "Floor", "Ceil", "Round", "Sqrt", "Sign", "Clip", "Cast", "CastLike", "Mod",
-    "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "And", "Or", "Xor", "Not", "IsNaN", "IsInf", "Relu",
-    "ReduceMax", "ReduceMin", "ArgMax", "ArgMin", "BitShift", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "BitwiseNot",
-)  # fmt: skip
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Neg",
+    "Abs",
+    "Min",
+    "Max",
+    "Floor",
+    "Ceil",
+    "Round",
+    "Sqrt",
+    "Sign",
+    "Clip",
+    "Cast",
+    "CastLike",
+    "Mod",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "And",
+    "Or",
+    "Xor",
+    "Not",
+    "IsNaN",
+    "IsInf",
+    "Relu",
+    "ReduceMax",
+    "ReduceMin",
+    "ArgMax",
+    "ArgMin",
+    "BitShift",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "BitwiseNot",
+)
 INTEGERS = ("ReduceProd", "ReduceSum", "CumSum", "Pow", "Sum", "MatMul")
 """Exact on integers only: on floats the order of the additions shows."""
 PLAIN = (
-    frozenset(BITS) - {"bfloat16", "int4", "uint4", "int2", "uint2", "float4e2m1"} - {name for name in BITS if name.startswith("float8")}
+    frozenset(BITS)
+    - {"bfloat16", "int4", "uint4", "int2", "uint2", "float4e2m1"}
+    - {name for name in BITS if name.startswith("float8")}
 )
 
 
@@ -68,13 +134,24 @@ class FoldConstants(Rewrite[Known]):
                 return Miss(f"its input {name!r} is computed when the model runs")
             if const is not None and const.dtype not in PLAIN:
                 return Miss(f"values of {const.dtype} are not folded")
-        if op.type in INTEGERS and any(const is not None and const.dtype.startswith("float") for const in constants):
+        if op.type in INTEGERS and any(
+            const is not None and const.dtype.startswith("float") for const in constants
+        ):
             return Miss("a sum or power of floats depends on how it is computed")
-        halves = op.type not in MOVES and any(const is not None and const.dtype == "float16" for const in constants)
+        halves = op.type not in MOVES and any(
+            const is not None and const.dtype == "float16" for const in constants
+        )
         if halves != self.half:
-            return Miss("arithmetic on float16 is rounded differently by each runtime" if halves else "it is not on float16")
+            return Miss(
+                "arithmetic on float16 is rounded differently by each runtime"
+                if halves
+                else "it is not on float16"
+            )
         if sum(_nbytes(const) for const in constants) > LARGEST:
-            return Miss(f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it loads the model")
+            return Miss(
+                f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it "
+                f"loads the model"
+            )
         promised = sum(_promised(graph, op, constants))
         if promised > sum(_nbytes(const) for const in constants) + GROWTH:
             return Miss(f"the result would have {promised >> 20} MB, which the file would have to carry")
@@ -86,7 +163,9 @@ class FoldConstants(Rewrite[Known]):
 
 
 class FoldHalves(FoldConstants):
-    """Arithmetic on float16 constants becomes its result, rounded once; runtimes differ in when they round."""
+    """Arithmetic on float16 constants becomes its result, rounded once; runtimes differ in when they
+    round.
+    """
 
     id: ClassVar[str] = "fold-half-constants"
     title: ClassVar[str] = "Arithmetic on float16 constants becomes its result, rounded after each operator"
@@ -121,7 +200,11 @@ def _result_size(op: Operator, constants: tuple[Constant | None, ...]) -> int:
     width = max((BITS[const.dtype] // 8 for const in constants if const is not None), default=8)
     if op.type == "ConstantOfShape":
         return prod(int(dim) for dim in first.reshape(-1)) * 8
-    if op.type == "Range" and len(arrays) == 3 and all(array is not None and array.size == 1 for array in arrays):
+    if (
+        op.type == "Range"
+        and len(arrays) == 3
+        and all(array is not None and array.size == 1 for array in arrays)
+    ):
         start, limit, delta = (float(array.reshape(-1)[0]) for array in arrays if array is not None)
         return max(0, int((limit - start) / delta)) * 8 if delta else 0
     if op.type in ("Expand", "Tile") and second is not None:
@@ -134,10 +217,16 @@ def _result_size(op: Operator, constants: tuple[Constant | None, ...]) -> int:
 
 
 def evaluate(graph: Graph, op: Operator, inputs: tuple[Constant | None, ...]) -> dict[str, Constant]:
-    """The results of one operator by onnx's reference implementation. Raises GraphError when it cannot compute them."""
+    """The results of one operator by onnx's reference implementation. Raises GraphError when it cannot
+    compute them.
+    """
     import numpy as np
 
-    feeds = {f"i{index}": const.read().astype(const.dtype, copy=False) for index, const in enumerate(inputs) if const is not None}
+    feeds = {
+        f"i{index}": const.read().astype(const.dtype, copy=False)
+        for index, const in enumerate(inputs)
+        if const is not None
+    }
     for array in feeds.values():
         array.flags.writeable = False
     try:
@@ -162,7 +251,9 @@ def _fits(expected: Tensor, array: NDArray[Any]) -> bool:
         return True
     if len(expected.shape) != array.ndim:
         return False
-    return all(not isinstance(dim, int) or dim == size for dim, size in zip(expected.shape, array.shape, strict=True))
+    return all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(expected.shape, array.shape, strict=True)
+    )
 
 
 def _reference(graph: Graph, op: Operator, feeds: dict[str, NDArray[Any]]) -> list[Any]:
@@ -172,7 +263,9 @@ def _reference(graph: Graph, op: Operator, feeds: dict[str, NDArray[Any]]) -> li
     names = iter(feeds)
     inputs = ["" if name is None else next(names) for name in op.inputs]
     outputs = [name or "" for name in op.outputs]
-    node = helper.make_node(op.type, inputs, outputs, **{key: _attribute(value) for key, value in op.attrs.items()})
+    node = helper.make_node(
+        op.type, inputs, outputs, **{key: _attribute(value) for key, value in op.attrs.items()}
+    )
     body = helper.make_graph(
         [node],
         "fold",
@@ -294,14 +387,26 @@ def _picked(graph: Graph, op: Operator, length: int) -> NDArray[Any] | Miss:
     values = [None if const is None else const.read() for const in constants]
     if op.type == "Gather":
         index = values[0]
-        if index is None or index.ndim > 1 or (index.size and not (-length <= index.min() and index.max() < length)):
+        if (
+            index is None
+            or index.ndim > 1
+            or (index.size and not (-length <= index.min() and index.max() < length))
+        ):
             return Miss("the positions are outside the shape")
         return np.asarray(np.arange(length)[index])
-    bounds = [list(op.attrs.get(name, ())) for name in ("starts", "ends")] if not values else [_listed(value) for value in values]
+    bounds = (
+        [list(op.attrs.get(name, ())) for name in ("starts", "ends")]
+        if not values
+        else [_listed(value) for value in values]
+    )
     if len(bounds[0]) != 1 or len(bounds[1]) != 1:
         return Miss("it does not slice one axis")
     step = int(bounds[3][0]) if len(bounds) > 3 and bounds[3] else 1
-    return np.arange(length)[int(bounds[0][0]) : int(bounds[1][0]) : step] if step > 0 else Miss("it slices backwards")
+    return (
+        np.arange(length)[int(bounds[0][0]) : int(bounds[1][0]) : step]
+        if step > 0
+        else Miss("it slices backwards")
+    )
 
 
 def _listed(value: NDArray[Any] | None) -> list[Any]:
@@ -325,7 +430,9 @@ class InlineBranch(Rewrite[Operator]):
         branch = op.graphs.get("then_branch" if bool(const.read().reshape(-1)[0]) else "else_branch")
         if branch is None:
             return Miss("the branch is missing")
-        if any(branch.producer(name) is None for name in branch.outputs) or len(set(branch.outputs)) != len(branch.outputs):
+        if any(branch.producer(name) is None for name in branch.outputs) or len(set(branch.outputs)) != len(
+            branch.outputs
+        ):
             return Miss("a result of the branch is not computed in it")
         if any(inner.graphs for inner in branch.ops()):
             return Miss("the branch has bodies of its own")
@@ -341,7 +448,9 @@ class InlineBranch(Rewrite[Operator]):
         for name, tensor in branch.tensors.items():
             if not names.get(name):
                 names[name] = graph.fresh(name)
-                draft.tensors[names[name]] = Tensor(names[name], tensor.dtype, tensor.shape, tensor.const, tensor.quant, tensor.attrs)
+                draft.tensors[names[name]] = Tensor(
+                    names[name], tensor.dtype, tensor.shape, tensor.const, tensor.quant, tensor.attrs
+                )
         for op in branch.ops():
             inputs = tuple(None if name is None else names.get(name, name) for name in op.inputs)
             outputs = tuple(None if name is None else names[name] for name in op.outputs)

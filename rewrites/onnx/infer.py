@@ -29,7 +29,11 @@ def infer_onnx(model: Model) -> None:
             dtype, shape = _type(info)
             learn(graph, info.name, dtype, shape)
         for op, node in zip(graph.ops(), twin.node, strict=True):
-            bodies = {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")} if op.graphs else {}
+            bodies = (
+                {attribute.name: attribute.g for attribute in node.attribute if attribute.HasField("g")}
+                if op.graphs
+                else {}
+            )
             todo += [(body, bodies[key]) for key, body in op.graphs.items() if key in bodies]
     _note_plain_shapes(model)
 
@@ -41,12 +45,16 @@ def _note_plain_shapes(model: Model) -> None:
 
     model.graph.attrs.pop("plain_shapes", None)
     note_plain_shapes(
-        model.graph, Builder(model).model(), lambda proto, twin: {info.name: _type(info) for info in (*twin.value_info, *twin.output)}
+        model.graph,
+        Builder(model).model(),
+        lambda proto, twin: {info.name: _type(info) for info in (*twin.value_info, *twin.output)},
     )
 
 
 def _forget_open(graph: Any) -> None:
-    """Drop stated shapes with open sizes: their symbols date from before the freeze, and inference would keep them."""
+    """Drop stated shapes with open sizes: their symbols date from before the freeze, and inference would keep
+    them.
+    """
     closed = [info for info in graph.value_info if _is_closed(info)]
     copies = [type(info).FromString(info.SerializeToString()) for info in closed]
     del graph.value_info[:]
@@ -55,7 +63,11 @@ def _forget_open(graph: Any) -> None:
 
 def _is_closed(info: Any) -> bool:
     kind = info.type.tensor_type
-    return info.type.HasField("tensor_type") and kind.HasField("shape") and all(dim.HasField("dim_value") for dim in kind.shape.dim)
+    return (
+        info.type.HasField("tensor_type")
+        and kind.HasField("shape")
+        and all(dim.HasField("dim_value") for dim in kind.shape.dim)
+    )
 
 
 def _type(info: Any) -> tuple[str, Shape]:
@@ -69,4 +81,7 @@ def _type(info: Any) -> tuple[str, Shape]:
     if not kind.HasField("shape"):
         return dtype, None
     named = (None if dim.dim_param.startswith(INVENTED) else dim.dim_param or None for dim in kind.shape.dim)
-    return dtype, tuple(dim.dim_value if dim.HasField("dim_value") else name for dim, name in zip(kind.shape.dim, named, strict=True))
+    return dtype, tuple(
+        dim.dim_value if dim.HasField("dim_value") else name
+        for dim, name in zip(kind.shape.dim, named, strict=True)
+    )

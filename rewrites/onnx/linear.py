@@ -26,7 +26,10 @@ class PlainGemm(Rewrite[Operator]):
         """Floats, and a factor that is not 1."""
         if floating(graph, op) is None:
             return Miss("it is not on floats")
-        factors = op.attrs.get("alpha", 1.0), op.attrs.get("beta", 1.0) if len(op.inputs) > 2 and op.inputs[2] else 1.0
+        factors = (
+            op.attrs.get("alpha", 1.0),
+            op.attrs.get("beta", 1.0) if len(op.inputs) > 2 and op.inputs[2] else 1.0,
+        )
         return Miss("its factors are 1") if factors == (1.0, 1.0) else op
 
     def apply(self, graph: Graph, found: Operator) -> None:
@@ -93,7 +96,9 @@ class LayerNormOverLast(Rewrite[Trailing]):
         view = (found.rows, found.columns)
         x = reshape(draft, op.inputs[0] or "", view)
         weights = [None if name is None else reshape(draft, name, (found.columns,)) for name in op.inputs[1:]]
-        name = draft.value("LayerNormalization", (x, *weights), draft.find(x).dtype, view, {**op.attrs, "axis": -1})
+        name = draft.value(
+            "LayerNormalization", (x, *weights), draft.find(x).dtype, view, {**op.attrs, "axis": -1}
+        )
         draft.finish(reshape(draft, name, found.shape), op.outputs[0] or "")
         draft.commit((op,))
 

@@ -1,4 +1,6 @@
-"""ONNX: normalizations written out, and products by rows, for accelerators that have neither as they stand."""
+"""ONNX: normalizations written out, and products by rows, for accelerators that have neither as they
+stand.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,10 @@ class NormParts(Parts):
     """LayerNormalization and InstanceNormalization by means, a square root and a quotient."""
 
     id: ClassVar[str] = "normalization-parts"
-    title: ClassVar[str] = "LayerNormalization and InstanceNormalization become (x - mean) / Sqrt(variance + epsilon) * scale + bias"
+    title: ClassVar[str] = (
+        "LayerNormalization and InstanceNormalization become (x - mean) / Sqrt(variance + "
+        "epsilon) * scale + bias"
+    )
     root: ClassVar[tuple[str, ...]] = ("LayerNormalization", "InstanceNormalization")
     answers: ClassVar[tuple[str, ...]] = ("ACL201",)
 
@@ -25,7 +30,9 @@ class NormParts(Parts):
         if floating(graph, op) != "float32":
             return "it is not on float32"
         return (
-            None if all(sizes(graph.find(name)) is not None for name in op.inputs[1:] if name) else "the sizes of its weights are not known"
+            None
+            if all(sizes(graph.find(name)) is not None for name in op.inputs[1:] if name)
+            else "the sizes of its weights are not known"
         )
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
@@ -39,7 +46,14 @@ class NormParts(Parts):
         name = binary(draft, "Div", moved, unary(draft, "Sqrt", binary(draft, "Add", variance, epsilon)))
         for kind, weight in zip(("Mul", "Add"), op.inputs[1:], strict=False):
             if weight is not None:
-                name = binary(draft, kind, name, weight if layers else reshape(draft, weight, (*_known(draft, weight), *(1,) * (rank - 2))))
+                name = binary(
+                    draft,
+                    kind,
+                    name,
+                    weight
+                    if layers
+                    else reshape(draft, weight, (*_known(draft, weight), *(1,) * (rank - 2))),
+                )
         return name
 
 
@@ -64,7 +78,9 @@ class ProductByRows(Rewrite[Operator]):
     """A product of many dimensions with a stored matrix becomes one of two."""
 
     id: ClassVar[str] = "product-by-rows"
-    title: ClassVar[str] = "MatMul of more than two dimensions with a stored matrix becomes Reshape, MatMul of rows, Reshape"
+    title: ClassVar[str] = (
+        "MatMul of more than two dimensions with a stored matrix becomes Reshape, MatMul of rows, Reshape"
+    )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("MatMul",)
     parity: ClassVar[Parity] = Parity.ROUNDING

@@ -24,7 +24,9 @@ def array_of(graph: Graph, name: str | None, most: int = 1 << 24) -> NDArray[Any
 
 
 def ints(graph: Graph, op: Operator, index: int, attribute: str) -> list[int] | None:
-    """Integers that an input holds in newer operator sets and an attribute in older ones; an empty list when neither is given."""
+    """Integers that an input holds in newer operator sets and an attribute in older ones; an empty list when
+    neither is given.
+    """
     if attribute in op.attrs:
         return [int(value) for value in op.attrs[attribute]]
     if len(op.inputs) <= index or op.inputs[index] is None:
@@ -80,7 +82,9 @@ def transpose(draft: Draft, name: str, perm: Sequence[int]) -> str:
     if tuple(perm) == tuple(range(len(perm))):
         return name
     known = source.shape or ()
-    return draft.value("Transpose", (name,), source.dtype, tuple(known[axis] for axis in perm), {"perm": tuple(perm)})
+    return draft.value(
+        "Transpose", (name,), source.dtype, tuple(known[axis] for axis in perm), {"perm": tuple(perm)}
+    )
 
 
 def unary(draft: Draft, type: str, name: str, attrs: dict[str, Any] | None = None, dtype: str = "") -> str:
@@ -92,17 +96,27 @@ def unary(draft: Draft, type: str, name: str, attrs: dict[str, Any] | None = Non
 def binary(draft: Draft, type: str, left: str, right: str, dtype: str = "") -> str:
     """An element-wise operator on a tensor and another that is broadcast to it, or the other way round."""
     one, other = draft.find(left), draft.find(right)
-    wide = one if other.shape is not None and len(one.shape or ()) >= len(other.shape) and one.elements != 1 else other
+    wide = (
+        one
+        if other.shape is not None and len(one.shape or ()) >= len(other.shape) and one.elements != 1
+        else other
+    )
     return draft.value(type, (left, right), dtype or one.dtype, wide.shape)
 
 
 def reduced(draft: Draft, type: str, name: str, axes: Sequence[int], *, keep: bool = True) -> str:
-    """A reduction; the axes are an input or an attribute, as the operator set has it. All axes when none are given."""
+    """A reduction; the axes are an input or an attribute, as the operator set has it. All axes when none are
+    given.
+    """
     source = draft.find(name)
     rank = len(source.shape or ())
     wanted = {axis % rank for axis in axes} if axes else set(range(rank))
     dims = enumerate(source.shape or ())
-    shape = tuple(1 if axis in wanted else dim for axis, dim in dims) if keep else tuple(dim for axis, dim in dims if axis not in wanted)
+    shape = (
+        tuple(1 if axis in wanted else dim for axis, dim in dims)
+        if keep
+        else tuple(dim for axis, dim in dims if axis not in wanted)
+    )
     attrs: dict[str, Any] = {"keepdims": int(keep)}
     version = draft.graph.opsets.get("", 1)
     if not axes:

@@ -48,10 +48,14 @@ class Parts(Rewrite[Operator]):
 
 
 class ReduceParts(Parts):
-    """ReduceL1, ReduceSumSquare, ReduceLogSum and ReduceLogSumExp become ReduceSum with what stands before and behind it."""
+    """ReduceL1, ReduceSumSquare, ReduceLogSum and ReduceLogSumExp become ReduceSum with what stands before
+    and behind it.
+    """
 
     id: ClassVar[str] = "reduce-parts"
-    title: ClassVar[str] = "ReduceL1, ReduceSumSquare and ReduceLogSum become ReduceSum of Abs, of x * x, and its Log"
+    title: ClassVar[str] = (
+        "ReduceL1, ReduceSumSquare and ReduceLogSum become ReduceSum of Abs, of x * x, and its Log"
+    )
     root: ClassVar[tuple[str, ...]] = ("ReduceL1", "ReduceSumSquare", "ReduceLogSum")
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
@@ -63,9 +67,18 @@ class ReduceParts(Parts):
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """What is summed, the sum, and its logarithm."""
-        before = {"ReduceL1": lambda: unary(draft, "Abs", x), "ReduceSumSquare": lambda: binary(draft, "Mul", x, x)}
+        before = {
+            "ReduceL1": lambda: unary(draft, "Abs", x),
+            "ReduceSumSquare": lambda: binary(draft, "Mul", x, x),
+        }
         name = before[op.type]() if op.type in before else x
-        total = reduced(draft, "ReduceSum", name, ints(draft.graph, op, 1, "axes") or [], keep=bool(op.attrs.get("keepdims", 1)))
+        total = reduced(
+            draft,
+            "ReduceSum",
+            name,
+            ints(draft.graph, op, 1, "axes") or [],
+            keep=bool(op.attrs.get("keepdims", 1)),
+        )
         return unary(draft, "Log", total) if op.type == "ReduceLogSum" else total
 
 
@@ -73,7 +86,9 @@ class GlobalLpPoolParts(Parts):
     """GlobalLpPool becomes a norm over the spatial axes."""
 
     id: ClassVar[str] = "global-lp-pool-to-reduce"
-    title: ClassVar[str] = "GlobalLpPool with p of 1 or 2 becomes ReduceSum of Abs, or ReduceL2, over the spatial axes"
+    title: ClassVar[str] = (
+        "GlobalLpPool with p of 1 or 2 becomes ReduceSum of Abs, or ReduceL2, over the spatial axes"
+    )
     root: ClassVar[tuple[str, ...]] = ("GlobalLpPool",)
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
@@ -92,7 +107,9 @@ class MeanVarianceParts(Parts):
     """MeanVarianceNormalization becomes means, a difference and a quotient."""
 
     id: ClassVar[str] = "mean-variance-parts"
-    title: ClassVar[str] = "MeanVarianceNormalization becomes (x - mean) / (sqrt(mean((x - mean) ** 2)) + 1e-9)"
+    title: ClassVar[str] = (
+        "MeanVarianceNormalization becomes (x - mean) / (sqrt(mean((x - mean) ** 2)) + 1e-9)"
+    )
     root: ClassVar[tuple[str, ...]] = ("MeanVarianceNormalization",)
     EPSILON = 1e-9
     """Source: ONNX, function body of MeanVarianceNormalization-13."""
@@ -107,8 +124,12 @@ class MeanVarianceParts(Parts):
         """The variance is taken of the differences, which keeps its digits."""
         axes = list(op.attrs.get("axes", (0, 2, 3)))
         moved = binary(draft, "Sub", x, reduced(draft, "ReduceMean", x, axes))
-        deviation = unary(draft, "Sqrt", reduced(draft, "ReduceMean", binary(draft, "Mul", moved, moved), axes))
-        return binary(draft, "Div", moved, binary(draft, "Add", deviation, scalar(draft, self.EPSILON, dtype)))
+        deviation = unary(
+            draft, "Sqrt", reduced(draft, "ReduceMean", binary(draft, "Mul", moved, moved), axes)
+        )
+        return binary(
+            draft, "Div", moved, binary(draft, "Add", deviation, scalar(draft, self.EPSILON, dtype))
+        )
 
 
 class CeluParts(Parts):
@@ -139,7 +160,9 @@ class SoftsignParts(Parts):
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """As it is defined."""
-        return binary(draft, "Div", x, binary(draft, "Add", unary(draft, "Abs", x), scalar(draft, 1.0, dtype)))
+        return binary(
+            draft, "Div", x, binary(draft, "Add", unary(draft, "Abs", x), scalar(draft, 1.0, dtype))
+        )
 
 
 class HardActivationParts(Parts):
@@ -151,13 +174,21 @@ class HardActivationParts(Parts):
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
         """Before operator set 11 Clip has its limits elsewhere."""
-        return None if graph.opsets.get("", 1) >= 11 else "before operator set 11 the limits of Clip are no inputs"
+        return (
+            None
+            if graph.opsets.get("", 1) >= 11
+            else "before operator set 11 the limits of Clip are no inputs"
+        )
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """HardSwish has a sixth and a half as its factors."""
         swish = op.type == "HardSwish"
-        alpha, beta = (1 / 6, 0.5) if swish else (float(op.attrs.get("alpha", 0.2)), float(op.attrs.get("beta", 0.5)))
-        line = binary(draft, "Add", binary(draft, "Mul", x, scalar(draft, alpha, dtype)), scalar(draft, beta, dtype))
+        alpha, beta = (
+            (1 / 6, 0.5) if swish else (float(op.attrs.get("alpha", 0.2)), float(op.attrs.get("beta", 0.5)))
+        )
+        line = binary(
+            draft, "Add", binary(draft, "Mul", x, scalar(draft, alpha, dtype)), scalar(draft, beta, dtype)
+        )
         limits = (scalar(draft, 0.0, dtype), scalar(draft, 1.0, dtype))
         part = draft.value("Clip", (line, *limits), dtype, draft.find(x).shape)
         return binary(draft, "Mul", x, part) if swish else part
@@ -241,7 +272,9 @@ class ErfByTanh(Parts):
         """The slope at zero is that of erf, 2 / sqrt(pi)."""
         slope = 2 / sqrt(pi)
         cubic = binary(draft, "Mul", binary(draft, "Mul", x, x), scalar(draft, 0.08943 * slope, dtype))
-        return unary(draft, "Tanh", binary(draft, "Mul", x, binary(draft, "Add", cubic, scalar(draft, slope, dtype))))
+        return unary(
+            draft, "Tanh", binary(draft, "Mul", x, binary(draft, "Add", cubic, scalar(draft, slope, dtype)))
+        )
 
 
 class HardmaxParts(Parts):
@@ -303,7 +336,9 @@ class TriluToWhere(Parts):
         shape = draft.find(x).shape or ()
         diagonal = (ints(draft.graph, op, 1, "k") or [0])[0]
         ones = np.ones(tuple(int(dim or 0) for dim in shape[-2:]), np.bool_)
-        mask = draft.constant(np.triu(ones, diagonal) if op.attrs.get("upper", 1) else np.tril(ones, diagonal), "bool", "mask")
+        mask = draft.constant(
+            np.triu(ones, diagonal) if op.attrs.get("upper", 1) else np.tril(ones, diagonal), "bool", "mask"
+        )
         return draft.value("Where", (mask, x, scalar(draft, 0.0, dtype)), dtype, shape)
 
 
@@ -311,7 +346,9 @@ class CumSumToMatMul(Parts):
     """CumSum along a short axis becomes a product with a triangle of ones."""
 
     id: ClassVar[str] = "cumsum-to-matmul"
-    title: ClassVar[str] = "CumSum along an axis of at most 1024 elements becomes MatMul with a triangle of ones"
+    title: ClassVar[str] = (
+        "CumSum along an axis of at most 1024 elements becomes MatMul with a triangle of ones"
+    )
     root: ClassVar[tuple[str, ...]] = ("CumSum",)
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL501", "ACL404")
     LONGEST = 1024
@@ -338,7 +375,9 @@ class CumSumToMatMul(Parts):
         axis = int(where.reshape(-1)[0]) % len(shape) if where is not None else 0
         size = int(shape[axis] or 0)
         ones = np.triu(np.ones((size, size)), int(bool(op.attrs.get("exclusive"))))
-        triangle = draft.constant((ones.T if op.attrs.get("reverse") else ones).astype(dtype), dtype, "triangle")
+        triangle = draft.constant(
+            (ones.T if op.attrs.get("reverse") else ones).astype(dtype), dtype, "triangle"
+        )
         order = list(range(len(shape)))
         order[axis], order[-1] = order[-1], order[axis]
         moved = transpose(draft, x, order)
@@ -358,13 +397,19 @@ class IsInfToEqual(Parts):
         """At least one sign is looked for, and Equal takes floats: from operator set 11 on."""
         if op.version < 11:
             return "before operator set 11 Equal does not take floats"
-        return None if op.attrs.get("detect_negative", 1) or op.attrs.get("detect_positive", 1) else "it looks for no sign"
+        return (
+            None
+            if op.attrs.get("detect_negative", 1) or op.attrs.get("detect_positive", 1)
+            else "it looks for no sign"
+        )
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """Of x itself where only one sign is looked for."""
         down, up = op.attrs.get("detect_negative", 1), op.attrs.get("detect_positive", 1)
         name = unary(draft, "Abs", x) if down and up else x
-        return binary(draft, "Equal", name, scalar(draft, float("inf") if up else float("-inf"), dtype), "bool")
+        return binary(
+            draft, "Equal", name, scalar(draft, float("inf") if up else float("-inf"), dtype), "bool"
+        )
 
 
 class CompressToGather(Rewrite[Operator]):
@@ -396,13 +441,28 @@ class CompressToGather(Rewrite[Operator]):
         source = graph.tensor(found.inputs[0] or "")
         axis = int(found.attrs["axis"]) % len(source.shape or ())
         shape = tuple(len(kept) if index == axis else dim for index, dim in enumerate(source.shape or ()))
-        name = draft.value("Gather", (source.name, integers(draft, kept, "kept")), source.dtype, shape, {"axis": axis})
+        name = draft.value(
+            "Gather", (source.name, integers(draft, kept, "kept")), source.dtype, shape, {"axis": axis}
+        )
         draft.finish(name, found.outputs[0] or "")
         draft.commit((found,))
 
 
 REWRITES = (
-    ReduceParts(), GlobalLpPoolParts(), MeanVarianceParts(), CeluParts(), SoftsignParts(), HardActivationParts(), MishParts(),
-    ShrinkParts(), CoshParts(), SinhParts(), ErfByTanh(), HardmaxParts(), TriluToWhere(), CumSumToMatMul(), IsInfToEqual(),
+    ReduceParts(),
+    GlobalLpPoolParts(),
+    MeanVarianceParts(),
+    CeluParts(),
+    SoftsignParts(),
+    HardActivationParts(),
+    MishParts(),
+    ShrinkParts(),
+    CoshParts(),
+    SinhParts(),
+    ErfByTanh(),
+    HardmaxParts(),
+    TriluToWhere(),
+    CumSumToMatMul(),
+    IsInfToEqual(),
     CompressToGather(),
-)  # fmt: skip
+)

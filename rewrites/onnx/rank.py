@@ -16,14 +16,66 @@ from .operands import ints, reduced, reshape, sizes, transpose
 MOST_DIMS = 4
 RANK = ("ACL401", "ACL404", "ACL201")
 UNARY = (
-    "Abs", "Cast", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "Log", "Mish", "Neg",
-    "Not", "Reciprocal", "Relu", "Round", "Selu", "Sigmoid", "Sign", "Sin", "Softplus", "Sqrt", "Tanh", "ThresholdedRelu", "IsNaN",
-)  # fmt: skip
+    "Abs",
+    "Cast",
+    "Ceil",
+    "Cos",
+    "Elu",
+    "Erf",
+    "Exp",
+    "Floor",
+    "Gelu",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+    "Log",
+    "Mish",
+    "Neg",
+    "Not",
+    "Reciprocal",
+    "Relu",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Sin",
+    "Softplus",
+    "Sqrt",
+    "Tanh",
+    "ThresholdedRelu",
+    "IsNaN",
+)
 BROADCAST = (
-    "Add", "Sub", "Mul", "Div", "Pow", "Max", "Min", "And", "Or", "Xor", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual",
-    "Where", "Mod", "PRelu", "Sum",
-)  # fmt: skip
-REDUCE = ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL2", "ReduceL1", "ReduceSumSquare")
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Pow",
+    "Max",
+    "Min",
+    "And",
+    "Or",
+    "Xor",
+    "Equal",
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Where",
+    "Mod",
+    "PRelu",
+    "Sum",
+)
+REDUCE = (
+    "ReduceMean",
+    "ReduceSum",
+    "ReduceMax",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceL2",
+    "ReduceL1",
+    "ReduceSumSquare",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +130,9 @@ class TransposeOnViewsOnnx(Rewrite[Swaps]):
     """Transpose of more than four dimensions becomes Reshape and Transpose on views with at most four."""
 
     id: ClassVar[str] = "transpose-on-views-onnx"
-    title: ClassVar[str] = "Transpose of more than four dimensions becomes transposes of views with at most four"
+    title: ClassVar[str] = (
+        "Transpose of more than four dimensions becomes transposes of views with at most four"
+    )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Transpose",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -116,12 +170,25 @@ class Views:
 
 
 class OnViewsOnnx(Rewrite[Views]):
-    """Element-wise operators, reductions, concatenations and softmax on more than four dimensions work on views with four."""
+    """Element-wise operators, reductions, concatenations and softmax on more than four dimensions work on
+    views with four.
+    """
 
     id: ClassVar[str] = "merge-dimensions-onnx"
-    title: ClassVar[str] = "Operators on more than four dimensions work on views with four, where neighbouring dimensions are merged"
+    title: ClassVar[str] = (
+        "Operators on more than four dimensions work on views with four, where neighbouring "
+        "dimensions are merged"
+    )
     dialect: ClassVar[str] = "onnx"
-    root: ClassVar[tuple[str, ...]] = (*UNARY, *BROADCAST, *REDUCE, "Concat", "Softmax", "LogSoftmax", "MatMul")
+    root: ClassVar[tuple[str, ...]] = (
+        *UNARY,
+        *BROADCAST,
+        *REDUCE,
+        "Concat",
+        "Softmax",
+        "LogSoftmax",
+        "MatMul",
+    )
     parity: ClassVar[Parity] = Parity.ROUNDING
     answers: ClassVar[tuple[str, ...]] = RANK
 
@@ -139,7 +206,9 @@ class OnViewsOnnx(Rewrite[Views]):
             return Miss("a tensor has no elements")
         return self._views(graph, op, known, after)
 
-    def _views(self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:
+    def _views(
+        self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]
+    ) -> Views | Miss:
         if op.type in REDUCE:
             return self._reduction(graph, op, known[0], after)
         if op.type == "Concat":
@@ -155,11 +224,20 @@ class OnViewsOnnx(Rewrite[Views]):
         if op.type == "MatMul":
             if known[0][:-2] != known[1][:-2]:
                 return Miss("its batches are broadcast")
-            return Views(op, tuple((prod(shape[:-2]), *shape[-2:]) for shape in known), (prod(after[:-2]), *after[-2:]), after)
+            return Views(
+                op,
+                tuple((prod(shape[:-2]), *shape[-2:]) for shape in known),
+                (prod(after[:-2]), *after[-2:]),
+                after,
+            )
         views_ = broadcast_views(known, after, MOST_DIMS)
-        return Miss("its broadcast needs too many dimensions") if views_ is None else Views(op, *views_, after)
+        return (
+            Miss("its broadcast needs too many dimensions") if views_ is None else Views(op, *views_, after)
+        )
 
-    def _reduction(self, graph: Graph, op: Operator, before: tuple[int, ...], after: tuple[int, ...]) -> Views | Miss:
+    def _reduction(
+        self, graph: Graph, op: Operator, before: tuple[int, ...], after: tuple[int, ...]
+    ) -> Views | Miss:
         axes = ints(graph, op, 1, "axes")
         if axes is None or (not axes and op.attrs.get("noop_with_empty_axes")):
             return Miss("its axes are computed when the model runs")
@@ -167,13 +245,17 @@ class OnViewsOnnx(Rewrite[Views]):
         if found is None:
             return Miss("its reduction needs too many dimensions, or reduces nothing")
         view, gone = found
-        return Views(op, (view,), tuple(1 if axis in gone else size for axis, size in enumerate(view)), after, gone)
+        return Views(
+            op, (view,), tuple(1 if axis in gone else size for axis, size in enumerate(view)), after, gone
+        )
 
     def apply(self, graph: Graph, found: Views) -> None:
         """Reshape in, the operator, Reshape out."""
         draft = Draft(graph, found.op)
         op = found.op
-        names = [reshape(draft, name or "", view) for name, view in zip(op.inputs, found.inputs, strict=False)]
+        names = [
+            reshape(draft, name or "", view) for name, view in zip(op.inputs, found.inputs, strict=False)
+        ]
         if found.axes:
             name = reduced(draft, op.type, names[0], found.axes)
         else:

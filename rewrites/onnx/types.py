@@ -1,4 +1,6 @@
-"""ONNX: operators on other operands or in another order, because of what they hold: bools as integers, weights behind what they scale."""
+"""ONNX: operators on other operands or in another order, because of what they hold: bools as integers,
+weights behind what they scale.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,20 @@ from .operands import array_of, reshape, sizes
 BOOL, INT32 = 9, 6
 """``TensorProto.DataType``."""
 DATA = {
-    "Concat": None, "Expand": (0,), "Flatten": (0,), "Gather": (0,), "GatherElements": (0,), "GatherND": (0,), "Reshape": (0,),
-    "ScatterND": (0, 2), "Slice": (0,), "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Unsqueeze": (0,),
-}  # fmt: skip
+    "Concat": None,
+    "Expand": (0,),
+    "Flatten": (0,),
+    "Gather": (0,),
+    "GatherElements": (0,),
+    "GatherND": (0,),
+    "Reshape": (0,),
+    "ScatterND": (0, 2),
+    "Slice": (0,),
+    "Squeeze": (0,),
+    "Tile": (0,),
+    "Transpose": (0,),
+    "Unsqueeze": (0,),
+}
 """Operators that only move values, and the inputs that hold them; None: all."""
 
 
@@ -29,7 +42,9 @@ class Moved:
 
 
 class BoolsAsIntegers(Rewrite[Moved]):
-    """What moves bools moves int32 between casts: attention masks, that few accelerators gather or join as bools."""
+    """What moves bools moves int32 between casts: attention masks, that few accelerators gather or join as
+    bools.
+    """
 
     id: ClassVar[str] = "bools-as-integers"
     title: ClassVar[str] = "an operator that moves bools moves int32, with Cast before and after it"
@@ -42,7 +57,11 @@ class BoolsAsIntegers(Rewrite[Moved]):
         """Every operand that is moved is of bools."""
         places = DATA[op.type] or tuple(range(len(op.inputs)))
         held = [graph.find(op.inputs[place] or "") for place in places if place < len(op.inputs)]
-        if op.domain not in ("", "ai.onnx") or any(tensor is None or tensor.dtype != "bool" for tensor in held) or len(held) < len(places):
+        if (
+            op.domain not in ("", "ai.onnx")
+            or any(tensor is None or tensor.dtype != "bool" for tensor in held)
+            or len(held) < len(places)
+        ):
             return Miss("it does not move bools")
         return Moved(op, places)
 
@@ -67,7 +86,9 @@ class BoolsAsIntegers(Rewrite[Moved]):
 
 
 def _rows(draft: Draft, op: Operator) -> tuple[str, tuple[int, ...]] | None:
-    """Stored indices of many dimensions as rows, which is the same lookup, and the shape of its result; None where they are few."""
+    """Stored indices of many dimensions as rows, which is the same lookup, and the shape of its result; None
+    where they are few.
+    """
     indices = array_of(draft.graph, op.inputs[1])
     result = sizes(draft.graph.find(op.outputs[0] or ""))
     if indices is None or result is None or indices.ndim <= 2 or op.attrs.get("batch_dims", 0):
@@ -87,7 +108,9 @@ class WeightAfterNorm(Rewrite[Operator]):
     """The weight of a root-mean-square normalization becomes the second factor."""
 
     id: ClassVar[str] = "weight-after-norm"
-    title: ClassVar[str] = "the weight of an RMS normalization that is written out becomes the second factor of its product"
+    title: ClassVar[str] = (
+        "the weight of an RMS normalization that is written out becomes the second factor of its product"
+    )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Mul",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -95,7 +118,11 @@ class WeightAfterNorm(Rewrite[Operator]):
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
         """The pattern that a compiler stops at."""
-        return op if weight_before_rms(graph, op) else Miss("its first factor is not the weight of an RMS normalization")
+        return (
+            op
+            if weight_before_rms(graph, op)
+            else Miss("its first factor is not the weight of an RMS normalization")
+        )
 
     def apply(self, graph: Graph, found: Operator) -> None:
         """Exchange the factors."""

@@ -21,7 +21,11 @@ def _same_shape(graph: Graph, op: Operator) -> str | None:
     if not told(graph, op):
         return "its shape is computed when the model runs"
     source, result = _ends(graph, op)
-    return None if source.static and source.shape == result.shape else "its input and result are not known to have the same shape"
+    return (
+        None
+        if source.static and source.shape == result.shape
+        else "its input and result are not known to have the same shape"
+    )
 
 
 def _transpose(graph: Graph, op: Operator) -> str | None:
@@ -56,10 +60,19 @@ def _strided(graph: Graph, op: Operator) -> str | None:
 
 
 IDLE: Mapping[str, Idle] = {
-    "RESHAPE": _same_shape, "EXPAND_DIMS": _same_shape, "SQUEEZE": _same_shape, "SLICE": _same_shape, "STRIDED_SLICE": _strided,
-    "BROADCAST_TO": _same_shape, "TILE": _same_shape, "TRANSPOSE": _transpose, "PAD": _pad, "PADV2": _pad, "CAST": _cast,
+    "RESHAPE": _same_shape,
+    "EXPAND_DIMS": _same_shape,
+    "SQUEEZE": _same_shape,
+    "SLICE": _same_shape,
+    "STRIDED_SLICE": _strided,
+    "BROADCAST_TO": _same_shape,
+    "TILE": _same_shape,
+    "TRANSPOSE": _transpose,
+    "PAD": _pad,
+    "PADV2": _pad,
+    "CAST": _cast,
     "CONCATENATION": _alone,
-}  # fmt: skip
+}
 
 
 class RemoveIdleTflite(Rewrite[Bypass]):

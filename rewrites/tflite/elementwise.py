@@ -59,7 +59,9 @@ class BroadcastToTile(Rewrite[Spread]):
             times = [after // before for before, after in zip(found.before, found.after, strict=True)]
             source = draft.find(view)
             counts = integers(draft, times, "multiples")
-            draft.value("TILE", (view, counts), source.dtype, found.after, quant=source.quant, to=found.op.outputs[0])
+            draft.value(
+                "TILE", (view, counts), source.dtype, found.after, quant=source.quant, to=found.op.outputs[0]
+            )
         draft.commit((found.op,))
 
 
@@ -86,7 +88,9 @@ class AddNToAdds(Rewrite[Operator]):
         name = found.inputs[0] or ""
         for index, other in enumerate(found.inputs[1:], 2):
             last = index == len(found.inputs)
-            name = draft.value("ADD", (name, other), result.dtype, result.shape, to=result.name if last else None)
+            name = draft.value(
+                "ADD", (name, other), result.dtype, result.shape, to=result.name if last else None
+            )
         draft.commit((found,))
 
 
@@ -108,14 +112,20 @@ class ZerosLikeToConstant(Rewrite[Operator]):
             return Miss("its sizes are not all known, or it is quantized")
         if result.name in graph.outputs:
             return Miss("its result is an output of the graph")
-        return op if (result.nbytes or 0) <= GROWTH else Miss(f"the file would have to carry {(result.nbytes or 0) >> 20} MB of zeros")
+        return (
+            op
+            if (result.nbytes or 0) <= GROWTH
+            else Miss(f"the file would have to carry {(result.nbytes or 0) >> 20} MB of zeros")
+        )
 
     def apply(self, graph: Graph, found: Operator) -> None:
         """Fold it."""
         import numpy as np
 
         result = graph.tensor(found.outputs[0] or "")
-        graph.fold(found, {result.name: constant_of(np.zeros(sizes(result) or (), result.dtype), result.dtype)})
+        graph.fold(
+            found, {result.name: constant_of(np.zeros(sizes(result) or (), result.dtype), result.dtype)}
+        )
 
 
 class ArgMaxAs32(Rewrite[Operator]):
@@ -147,7 +157,9 @@ class ArgMaxAs32(Rewrite[Operator]):
         draft = Draft(graph, found)
         old = graph.tensor(found.outputs[0] or "")
         readers = graph.consumers(old.name)
-        name = draft.value(found.type, found.inputs, "int32", old.shape, {"output_type": "INT32"}, version=found.version)
+        name = draft.value(
+            found.type, found.inputs, "int32", old.shape, {"output_type": "INT32"}, version=found.version
+        )
         for reader in readers:
             draft.keep(reader, inputs=(name,), attrs={**reader.attrs, "in_data_type": "INT32"})
         draft.commit((found, *readers))
@@ -165,7 +177,9 @@ class PreluPerChannel(Rewrite[Alpha]):
     """PRELU whose constant slopes are broadcast over the channels gets one slope for each channel."""
 
     id: ClassVar[str] = "prelu-per-channel"
-    title: ClassVar[str] = "PRELU with one constant slope, or one for each row or column, gets slopes for every channel"
+    title: ClassVar[str] = (
+        "PRELU with one constant slope, or one for each row or column, gets slopes for every channel"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("PRELU",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -197,7 +211,9 @@ class PreluPerChannel(Rewrite[Alpha]):
         slopes = graph.constant(found.op.inputs[1])
         assert slopes is not None
         full = np.broadcast_to(slopes.read().reshape(padded(slopes.shape, len(found.shape))), found.shape)
-        alpha = draft.constant(full[0] if found.shape[0] == 1 and len(found.shape) == 4 else full, "float32", "alpha")
+        alpha = draft.constant(
+            full[0] if found.shape[0] == 1 and len(found.shape) == 4 else full, "float32", "alpha"
+        )
         draft.keep(found.op, inputs=(found.op.inputs[0], alpha))
         draft.commit((found.op,))
 
@@ -234,7 +250,9 @@ def _last(draft: Draft, type: str, name: str) -> str:
     """A reduction over the last axis that keeps it."""
     source = draft.find(name)
     shape = source.shape or ()
-    return draft.value(type, (name, integers(draft, [len(shape) - 1])), "float32", (*shape[:-1], 1), {"keep_dims": True})
+    return draft.value(
+        type, (name, integers(draft, [len(shape) - 1])), "float32", (*shape[:-1], 1), {"keep_dims": True}
+    )
 
 
 class ReluZeroToOne(Unary):
@@ -247,7 +265,9 @@ class ReluZeroToOne(Unary):
 
     def build(self, draft: Draft, name: str, shape: Sequence[int | str | None], to: str) -> None:
         """min(relu(x), 1)."""
-        draft.value("MINIMUM", (unary(draft, "RELU", name), number(draft, 1.0)), "float32", tuple(shape), to=to)
+        draft.value(
+            "MINIMUM", (unary(draft, "RELU", name), number(draft, 1.0)), "float32", tuple(shape), to=to
+        )
 
 
 class LogSoftmaxParts(Unary):
@@ -296,7 +316,11 @@ class L2PoolParts(Rewrite[Operator]):
         source = graph.find(op.inputs[0] or "")
         if source is None or source.dtype != "float32" or source.shape is None:
             return Miss("it is not on float32, or its rank is not known")
-        return op if op.attrs.get("fused_activation_function", "NONE") == "NONE" else Miss("it has a fused activation")
+        return (
+            op
+            if op.attrs.get("fused_activation_function", "NONE") == "NONE"
+            else Miss("it has a fused activation")
+        )
 
     def apply(self, graph: Graph, found: Operator) -> None:
         """Square, pool, root."""
@@ -315,9 +339,23 @@ class StoredInFullRank(Rewrite[Operator]):
     title: ClassVar[str] = "a stored operand of fewer dimensions gets leading sizes of 1"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = (
-        "ADD", "DIV", "EQUAL", "FLOOR_DIV", "FLOOR_MOD", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MAXIMUM", "MINIMUM", "MUL",
-        "NOT_EQUAL", "POW", "SQUARED_DIFFERENCE", "SUB",
-    )  # fmt: skip
+        "ADD",
+        "DIV",
+        "EQUAL",
+        "FLOOR_DIV",
+        "FLOOR_MOD",
+        "GREATER",
+        "GREATER_EQUAL",
+        "LESS",
+        "LESS_EQUAL",
+        "MAXIMUM",
+        "MINIMUM",
+        "MUL",
+        "NOT_EQUAL",
+        "POW",
+        "SQUARED_DIFFERENCE",
+        "SUB",
+    )
     parity: ClassVar[Parity] = Parity.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("stored-integers-of-lower-rank", "stored-operand-batches")
 
@@ -329,7 +367,9 @@ class StoredInFullRank(Rewrite[Operator]):
         stored, other = graph.tensor(op.inputs[place] or ""), graph.find(op.inputs[1 - place] or "")
         if stored.quant is not None or stored.shape is None or other is None or other.shape is None:
             return Miss("it is quantized, or a rank is not known")
-        return op if len(stored.shape) < len(other.shape) else Miss("its stored operand has as many dimensions")
+        return (
+            op if len(stored.shape) < len(other.shape) else Miss("its stored operand has as many dimensions")
+        )
 
     @staticmethod
     def _stored(graph: Graph, op: Operator) -> int | None:
@@ -354,7 +394,9 @@ class ComparisonTurned(Rewrite[Operator]):
     """A comparison whose first operand is stored becomes the opposite one with the operands exchanged."""
 
     id: ClassVar[str] = "comparison-turned"
-    title: ClassVar[str] = "a comparison with a stored first operand becomes the mirrored one, with the operands exchanged"
+    title: ClassVar[str] = (
+        "a comparison with a stored first operand becomes the mirrored one, with the operands exchanged"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
     parity: ClassVar[Parity] = Parity.BIT_EXACT

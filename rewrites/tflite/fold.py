@@ -58,7 +58,9 @@ class FoldTflite(Rewrite[Known]):
                 return Miss(f"values of {const.dtype} are not folded")
         if op.attrs.get("fused_activation_function", "NONE") != "NONE":
             return Miss("it has a fused activation")
-        if op.type in AT_MOST_FLOAT32 and any(const is not None and const.dtype == "float32" for const in constants):
+        if op.type in AT_MOST_FLOAT32 and any(
+            const is not None and const.dtype == "float32" for const in constants
+        ):
             return Miss("the result of this on floats depends on how it is computed")
         size = sum(_nbytes(const) for const in constants)
         promised = sum(tensor.nbytes or 0 for tensor in results)
@@ -90,8 +92,13 @@ def evaluate(graph: Graph, op: Operator, inputs: tuple[Constant | None, ...]) ->
     for name, result in zip([name for name in op.outputs if name], results, strict=True):
         tensor = graph.tensor(name)
         array = np.asarray(result)
-        if str(array.dtype) != tensor.dtype or array.nbytes > sum(_nbytes(const) for const in inputs) + GROWTH:
-            raise GraphError(f"{op.type} gave {array.nbytes} bytes of {array.dtype} where the model says {tensor.dtype}")
+        if (
+            str(array.dtype) != tensor.dtype
+            or array.nbytes > sum(_nbytes(const) for const in inputs) + GROWTH
+        ):
+            raise GraphError(
+                f"{op.type} gave {array.nbytes} bytes of {array.dtype} where the model says {tensor.dtype}"
+            )
         if tensor.static and tensor.shape != array.shape:
             raise GraphError(f"{op.type} gave the shape {array.shape} where the model says {tensor.shape}")
         values[name] = constant_of(array, tensor.dtype)

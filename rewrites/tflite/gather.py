@@ -28,11 +28,24 @@ class GatherByList(Rewrite[Picked]):
     """GATHER whose indices are no list becomes SLICE or a GATHER with a list, and RESHAPE."""
 
     id: ClassVar[str] = "gather-by-list"
-    title: ClassVar[str] = "GATHER with a scalar, a range or a table of indices becomes SLICE, or GATHER with a list, and RESHAPE"
+    title: ClassVar[str] = (
+        "GATHER with a scalar, a range or a table of indices becomes SLICE, or GATHER with a "
+        "list, and RESHAPE"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GATHER",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
-    answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL301", "ACL401", "ACL402", "ACL404", "ACL405", "ACL501", "ACL502", "ACL505")
+    answers: ClassVar[tuple[str, ...]] = (
+        "ACL201",
+        "ACL301",
+        "ACL401",
+        "ACL402",
+        "ACL404",
+        "ACL405",
+        "ACL501",
+        "ACL502",
+        "ACL505",
+    )
 
     def match(self, graph: Graph, op: Operator) -> Picked | Miss:
         """Shapes are known, there are no batch dimensions, and the indices are no plain list already."""
@@ -58,7 +71,11 @@ class GatherByList(Rewrite[Picked]):
         """View the data as [lead, axis, rest], pick, and shape the result."""
         draft = Draft(graph, found.op)
         data, indices = found.op.inputs[0] or "", found.op.inputs[1] or ""
-        lead, size, rest = prod(found.before[: found.axis]), found.before[found.axis], prod(found.before[found.axis + 1 :])
+        lead, size, rest = (
+            prod(found.before[: found.axis]),
+            found.before[found.axis],
+            prod(found.before[found.axis + 1 :]),
+        )
         values = found.indices
         wide = len(found.before) > 4
         shape = (1, lead, size, rest) if wide else found.before
@@ -69,9 +86,15 @@ class GatherByList(Rewrite[Picked]):
             begin = [values[0] if place == axis else 0 for place in range(len(shape))]
             name = take(draft, view, begin, result)
         else:
-            flat = integers(draft, values, "indices") if values is not None else reshape(draft, indices, (found.count,))
+            flat = (
+                integers(draft, values, "indices")
+                if values is not None
+                else reshape(draft, indices, (found.count,))
+            )
             source = draft.find(view)
-            name = draft.value("GATHER", (view, flat), source.dtype, result, {"axis": axis}, quant=source.quant)
+            name = draft.value(
+                "GATHER", (view, flat), source.dtype, result, {"axis": axis}, quant=source.quant
+            )
         reshape(draft, name, found.after, to=found.op.outputs[0])
         draft.commit((found.op,))
 
@@ -80,7 +103,10 @@ class GatherNdByList(Rewrite[Picked]):
     """GATHER_ND with constant indices becomes GATHER, or SLICE, along one merged axis."""
 
     id: ClassVar[str] = "gather-nd-to-gather"
-    title: ClassVar[str] = "GATHER_ND with constant indices becomes SLICE, or GATHER along the merged leading dimensions, and RESHAPE"
+    title: ClassVar[str] = (
+        "GATHER_ND with constant indices becomes SLICE, or GATHER along the merged leading "
+        "dimensions, and RESHAPE"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GATHER_ND",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -117,7 +143,14 @@ class GatherNdByList(Rewrite[Picked]):
             name = take(draft, view, (0, 0, values[0], 0), (1, 1, len(values), rest))
         else:
             flat = integers(draft, values, "indices")
-            name = draft.value("GATHER", (view, flat), source.dtype, (1, 1, len(values), rest), {"axis": 2}, quant=source.quant)
+            name = draft.value(
+                "GATHER",
+                (view, flat),
+                source.dtype,
+                (1, 1, len(values), rest),
+                {"axis": 2},
+                quant=source.quant,
+            )
         reshape(draft, name, found.after, to=found.op.outputs[0])
         draft.commit((found.op,))
 

@@ -22,7 +22,11 @@ MOST_DIMS = 4
 def ints(graph: Graph, name: str | None) -> list[int] | None:
     """The values of an integer constant, flat; None when it is not one."""
     const = graph.constant(name)
-    if const is None or const.elements > 65_536 or const.dtype not in ("int32", "int64", "int16", "int8", "uint8"):
+    if (
+        const is None
+        or const.elements > 65_536
+        or const.dtype not in ("int32", "int64", "int16", "int8", "uint8")
+    ):
         return None
     return [int(value) for value in const.read().reshape(-1)]
 
@@ -42,7 +46,9 @@ def same_quantization(one: Quantization | None, other: Quantization | None) -> b
     return (one.scale, one.zero_point, one.block) == (other.scale, other.zero_point, other.block)
 
 
-def moves(graph: Graph, op: Operator, source: int = 0) -> tuple[Tensor, Tensor, tuple[int, ...], tuple[int, ...]] | str:
+def moves(
+    graph: Graph, op: Operator, source: int = 0
+) -> tuple[Tensor, Tensor, tuple[int, ...], tuple[int, ...]] | str:
     """Input and result, with their sizes, of an operator that only moves values; or why it is not plain.
 
     The sizes of the result are what the file says, so they count only where no other input computes them.
@@ -63,7 +69,9 @@ def moves(graph: Graph, op: Operator, source: int = 0) -> tuple[Tensor, Tensor, 
 
 
 def told(graph: Graph, op: Operator) -> bool:
-    """True when every input but the first is a constant: the result's sizes are not computed when the model runs."""
+    """True when every input but the first is a constant: the result's sizes are not computed when the model
+    runs.
+    """
     return all(name is None or graph.constant(name) is not None for name in op.inputs[1:])
 
 
@@ -74,20 +82,29 @@ def quantized(graph: Graph, op: Operator) -> bool:
 
 
 def reshape(draft: Draft, name: str, shape: Sequence[int], to: str | None = None) -> str:
-    """``name`` in another shape: the same name when it has that shape, a constant in it, or the result of a RESHAPE."""
+    """``name`` in another shape: the same name when it has that shape, a constant in it, or the result of a
+    RESHAPE.
+    """
     import numpy as np
 
     source = draft.find(name)
     shape = tuple(shape)
     if to is None and source.shape == shape:
         return name
-    if to is None and source.const is not None and source.const.loader is None and name not in draft.graph.inputs:
+    if (
+        to is None
+        and source.const is not None
+        and source.const.loader is None
+        and name not in draft.graph.inputs
+    ):
         const = replace(source.const, shape=shape)
         new = draft.graph.fresh(f"{name}/reshaped")
         draft.tensors[new] = Tensor(new, source.dtype, shape, const, source.quant)
         return new
     target = draft.constant(np.array(shape, np.int32), stem="shape")
-    return draft.value("RESHAPE", (name, target), source.dtype, shape, {"new_shape": shape}, quant=source.quant, to=to)
+    return draft.value(
+        "RESHAPE", (name, target), source.dtype, shape, {"new_shape": shape}, quant=source.quant, to=to
+    )
 
 
 def transpose(draft: Draft, name: str, perm: Sequence[int], to: str | None = None) -> str:
@@ -97,7 +114,14 @@ def transpose(draft: Draft, name: str, perm: Sequence[int], to: str | None = Non
     source = draft.find(name)
     known = sizes(source) or ()
     axes = draft.constant(np.array(perm, np.int32), stem="perm")
-    return draft.value("TRANSPOSE", (name, axes), source.dtype, tuple(known[axis] for axis in perm), quant=source.quant, to=to)
+    return draft.value(
+        "TRANSPOSE",
+        (name, axes),
+        source.dtype,
+        tuple(known[axis] for axis in perm),
+        quant=source.quant,
+        to=to,
+    )
 
 
 def take(draft: Draft, name: str, begin: Sequence[int], size: Sequence[int], to: str | None = None) -> str:
@@ -110,7 +134,9 @@ def take(draft: Draft, name: str, begin: Sequence[int], size: Sequence[int], to:
     return draft.value("SLICE", (name, first, count), source.dtype, tuple(size), quant=source.quant, to=to)
 
 
-def binary(draft: Draft, type: str, left: str, right: str, shape: Sequence[int], to: str | None = None) -> str:
+def binary(
+    draft: Draft, type: str, left: str, right: str, shape: Sequence[int], to: str | None = None
+) -> str:
     """An element-wise operator on two floats."""
     return draft.value(type, (left, right), "float32", tuple(shape), to=to)
 

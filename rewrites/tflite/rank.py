@@ -11,20 +11,75 @@ from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
 from ..permute import Step, steps
 from ..views import broadcast_views, reduction_views
-from .operands import MOST_DIMS, axis_of, integers, ints, moves, padded, reshape, same_quantization, sizes, transpose
+from .operands import (
+    MOST_DIMS,
+    axis_of,
+    integers,
+    ints,
+    moves,
+    padded,
+    reshape,
+    same_quantization,
+    sizes,
+    transpose,
+)
 
 FOUR_DIMS_VERSION = 2
-"""Element-wise operators have higher versions for five dimensions and 16-bit types, which delegates take for unknown."""
+"""Element-wise operators have higher versions for five dimensions and 16-bit types, which delegates take for
+unknown.
+"""
 RANK = ("ACL401", "ACL201", "ACL404", "ACL405", "ACL505", "ACL202", "ACL502")
 
 UNARY = (
-    "ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG", "RELU", "RELU6",
-    "RELU_N1_TO_1", "ROUND", "RSQRT", "SIGN", "SIN", "SQRT", "SQUARE", "TANH", "CAST", "LOGICAL_NOT", "QUANTIZE", "DEQUANTIZE",
-)  # fmt: skip
+    "ABS",
+    "CEIL",
+    "COS",
+    "ELU",
+    "EXP",
+    "FLOOR",
+    "GELU",
+    "HARD_SWISH",
+    "LEAKY_RELU",
+    "LOG",
+    "LOGISTIC",
+    "NEG",
+    "RELU",
+    "RELU6",
+    "RELU_N1_TO_1",
+    "ROUND",
+    "RSQRT",
+    "SIGN",
+    "SIN",
+    "SQRT",
+    "SQUARE",
+    "TANH",
+    "CAST",
+    "LOGICAL_NOT",
+    "QUANTIZE",
+    "DEQUANTIZE",
+)
 BROADCAST = (
-    "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE", "FLOOR_DIV", "FLOOR_MOD", "ATAN2",
-    "EQUAL", "NOT_EQUAL", "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "LOGICAL_AND", "LOGICAL_OR", "SELECT_V2",
-)  # fmt: skip
+    "ADD",
+    "SUB",
+    "MUL",
+    "DIV",
+    "MAXIMUM",
+    "MINIMUM",
+    "POW",
+    "SQUARED_DIFFERENCE",
+    "FLOOR_DIV",
+    "FLOOR_MOD",
+    "ATAN2",
+    "EQUAL",
+    "NOT_EQUAL",
+    "GREATER",
+    "GREATER_EQUAL",
+    "LESS",
+    "LESS_EQUAL",
+    "LOGICAL_AND",
+    "LOGICAL_OR",
+    "SELECT_V2",
+)
 REDUCE = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL")
 
 
@@ -42,7 +97,9 @@ class TransposeOnViews(Rewrite[Swaps]):
     """TRANSPOSE of more than four dimensions becomes RESHAPE and TRANSPOSE on views with at most four."""
 
     id: ClassVar[str] = "transpose-on-views"
-    title: ClassVar[str] = "TRANSPOSE of more than four dimensions becomes transposes of views with at most four"
+    title: ClassVar[str] = (
+        "TRANSPOSE of more than four dimensions becomes transposes of views with at most four"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("TRANSPOSE",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -74,7 +131,9 @@ class TransposeOnViews(Rewrite[Swaps]):
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """The view that each input is read through (None: as it is), the view of the result, and changed attributes and axes."""
+    """The view that each input is read through (None: as it is), the view of the result, and changed
+    attributes and axes.
+    """
 
     op: Operator
     inputs: tuple[tuple[int, ...] | None, ...]
@@ -85,12 +144,25 @@ class Views:
 
 
 class OnViews(Rewrite[Views]):
-    """An element-wise operator, reduction, concatenation or softmax on more than four dimensions works on views with four."""
+    """An element-wise operator, reduction, concatenation or softmax on more than four dimensions works on
+    views with four.
+    """
 
     id: ClassVar[str] = "merge-dimensions"
-    title: ClassVar[str] = "Operators on more than four dimensions work on views with four, where neighbouring dimensions are merged"
+    title: ClassVar[str] = (
+        "Operators on more than four dimensions work on views with four, where neighbouring "
+        "dimensions are merged"
+    )
     dialect: ClassVar[str] = "tflite"
-    root: ClassVar[tuple[str, ...]] = (*UNARY, *BROADCAST, *REDUCE, "CONCATENATION", "SOFTMAX", "LOG_SOFTMAX", "BATCH_MATMUL")
+    root: ClassVar[tuple[str, ...]] = (
+        *UNARY,
+        *BROADCAST,
+        *REDUCE,
+        "CONCATENATION",
+        "SOFTMAX",
+        "LOG_SOFTMAX",
+        "BATCH_MATMUL",
+    )
     parity: ClassVar[Parity] = Parity.ROUNDING
     answers: ClassVar[tuple[str, ...]] = RANK
 
@@ -107,11 +179,16 @@ class OnViews(Rewrite[Views]):
             return Miss("it has at most four dimensions")
         if not prod(after) or any(not prod(shape) for shape in known):
             return Miss("a tensor has no elements")
-        if any(tensor is not None and tensor.quant is not None and tensor.quant.axis is not None for tensor in graph.input_tensors(op)):
+        if any(
+            tensor is not None and tensor.quant is not None and tensor.quant.axis is not None
+            for tensor in graph.input_tensors(op)
+        ):
             return Miss("its tensors are quantized per channel")
         return self._views(graph, op, known, after)
 
-    def _views(self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:
+    def _views(
+        self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]
+    ) -> Views | Miss:
         if op.type in REDUCE:
             return _reduced(graph, op, known[0], after)
         if op.type == "CONCATENATION":
@@ -131,14 +208,17 @@ class OnViews(Rewrite[Views]):
         draft = Draft(graph, found.op)
         op = found.op
         names: list[str | None] = [
-            name if view is None or name is None else reshape(draft, name, view) for name, view in zip(op.inputs, found.inputs, strict=True)
+            name if view is None or name is None else reshape(draft, name, view)
+            for name, view in zip(op.inputs, found.inputs, strict=True)
         ]
         if found.axes is not None:
             names[1] = integers(draft, found.axes)
         result = graph.tensor(op.outputs[0] or "")
         attrs = {**op.attrs, **found.attrs}
         version = min(op.version, FOUR_DIMS_VERSION)
-        name = draft.value(op.type, names, result.dtype, found.result, attrs, quant=result.quant, version=version)
+        name = draft.value(
+            op.type, names, result.dtype, found.result, attrs, quant=result.quant, version=version
+        )
         reshape(draft, name, found.after, to=result.name)
         draft.commit((op,))
 
@@ -172,7 +252,9 @@ class PackToConcatenation(Rewrite[Operator]):
     """PACK of many dimensions becomes CONCATENATION on views with four."""
 
     id: ClassVar[str] = "pack-to-concatenation"
-    title: ClassVar[str] = "PACK whose result has more than four dimensions becomes CONCATENATION of views with four"
+    title: ClassVar[str] = (
+        "PACK whose result has more than four dimensions becomes CONCATENATION of views with four"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("PACK",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT
@@ -183,7 +265,10 @@ class PackToConcatenation(Rewrite[Operator]):
         found = moves(graph, op)
         if isinstance(found, str):
             return Miss(found)
-        if any(tensor is None or not same_quantization(tensor.quant, found[1].quant) for tensor in graph.input_tensors(op)):
+        if any(
+            tensor is None or not same_quantization(tensor.quant, found[1].quant)
+            for tensor in graph.input_tensors(op)
+        ):
             return Miss("its inputs are quantized differently")
         return op if axis_of(graph, op, len(found[3])) is not None else Miss("its axis is out of range")
 

@@ -75,7 +75,9 @@ class MergeReshapes(Rewrite[Reshaped]):
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A strided slice as begin, count and stride for each axis of the input; a negative stride walks backwards."""
+    """A strided slice as begin, count and stride for each axis of the input; a negative stride walks
+    backwards.
+    """
 
     op: Operator
     source: str
@@ -87,14 +89,26 @@ class Box:
 
 
 class PlainStridedSlice(Rewrite[Box]):
-    """STRIDED_SLICE with masks of axes, backwards or of many dimensions becomes a plain one, REVERSE_V2 and RESHAPE."""
+    """STRIDED_SLICE with masks of axes, backwards or of many dimensions becomes a plain one, REVERSE_V2 and
+    RESHAPE.
+    """
 
     id: ClassVar[str] = "plain-strided-slice"
-    title: ClassVar[str] = "Slices with axis masks, backwards or of many dimensions become plain ones, REVERSE_V2 and RESHAPE"
+    title: ClassVar[str] = (
+        "Slices with axis masks, backwards or of many dimensions become plain ones, REVERSE_V2 and RESHAPE"
+    )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("STRIDED_SLICE", "SLICE")
     parity: ClassVar[Parity] = Parity.BIT_EXACT
-    answers: ClassVar[tuple[str, ...]] = ("ACL501", "ACL505", "ACL401", "ACL404", "ACL202", "ACL504", "ACL405")
+    answers: ClassVar[tuple[str, ...]] = (
+        "ACL501",
+        "ACL505",
+        "ACL401",
+        "ACL404",
+        "ACL202",
+        "ACL504",
+        "ACL405",
+    )
 
     def match(self, graph: Graph, op: Operator) -> Box | Miss:
         """Everything about the slice is known and something about it is not plain."""
@@ -108,7 +122,9 @@ class PlainStridedSlice(Rewrite[Box]):
         box = resolve(op, found[2], *lists) if op.type == "STRIDED_SLICE" else whole(found[2], *lists)
         if box is None:
             return Miss("its masks are not understood")
-        masked = any(op.attrs.get(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")) or op.attrs.get("offset")
+        masked = any(
+            op.attrs.get(f"{name}_mask") for name in ("ellipsis", "new_axis", "shrink_axis")
+        ) or op.attrs.get("offset")
         if not masked and min(box[2], default=1) > 0 and len(found[2]) <= MOST_DIMS:
             return Miss("it is plain already")
         return Box(op, found[0].name, found[2], found[3], *box)
@@ -125,22 +141,33 @@ class PlainStridedSlice(Rewrite[Box]):
             name = draft.value("STRIDED_SLICE", (name, *bounds), source.dtype, box.count, quant=source.quant)
         for axis in back:
             source = draft.find(name)
-            name = draft.value("REVERSE_V2", (name, integers(draft, [axis])), source.dtype, box.count, quant=source.quant)
+            name = draft.value(
+                "REVERSE_V2", (name, integers(draft, [axis])), source.dtype, box.count, quant=source.quant
+            )
         reshape(draft, name, found.after, to=found.op.outputs[0])
         draft.commit((found.op,))
 
 
-def whole(shape: tuple[int, ...], begin: list[int], size: list[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+def whole(
+    shape: tuple[int, ...], begin: list[int], size: list[int]
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
     """Begin, count and stride of a SLICE; -1 takes the rest of an axis."""
     if not len(begin) == len(size) == len(shape):
         return None
-    counts = tuple(full - first if count == -1 else count for full, first, count in zip(shape, begin, size, strict=True))
-    fits = all(first >= 0 and 0 < count <= full - first for full, first, count in zip(shape, begin, counts, strict=True))
+    counts = tuple(
+        full - first if count == -1 else count for full, first, count in zip(shape, begin, size, strict=True)
+    )
+    fits = all(
+        first >= 0 and 0 < count <= full - first
+        for full, first, count in zip(shape, begin, counts, strict=True)
+    )
     return (tuple(begin), counts, (1,) * len(shape)) if fits else None
 
 
 def merged(box: Box) -> Box:
-    """The same slice with fewer dimensions: ones dropped and neighbours that are taken whole made one, with ones in front to four."""
+    """The same slice with fewer dimensions: ones dropped and neighbours that are taken whole made one, with
+    ones in front to four.
+    """
     axes = [item for item in zip(box.before, box.begin, box.count, box.stride, strict=True) if item[0] != 1]
     kept: list[tuple[int, int, int, int]] = []
     for size, begin, count, stride in axes:
@@ -162,7 +189,11 @@ def forwards(box: Box) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
         low, high = min(begin, last), max(begin, last)
         lows.append(low)
         highs.append(high + 1)
-    back = [axis for axis, (count, stride) in enumerate(zip(box.count, box.stride, strict=True)) if stride < 0 and count > 1]
+    back = [
+        axis
+        for axis, (count, stride) in enumerate(zip(box.count, box.stride, strict=True))
+        if stride < 0 and count > 1
+    ]
     return tuple(lows), tuple(highs), tuple(abs(step) for step in box.stride), back
 
 
@@ -171,12 +202,20 @@ def resolve(
 ) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
     """Begin, count and stride for each axis of the input; None when the masks do not fit the shape.
 
-    Source: LiteRT, tflite/kernels/strided_slice.cc (BuildStridedSliceParams) and kernels/internal/strided_slice_logic.h.
+    Source: LiteRT, tflite/kernels/strided_slice.cc (BuildStridedSliceParams) and
+    kernels/internal/strided_slice_logic.h.
     """
-    masks = {name: int(op.attrs.get(f"{name}_mask") or 0) for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")}
+    masks = {
+        name: int(op.attrs.get(f"{name}_mask") or 0)
+        for name in ("begin", "end", "ellipsis", "new_axis", "shrink_axis")
+    }
     if op.attrs.get("offset") or len(end) != len(begin) or len(strides) != len(begin):
         return None
-    new_axes = sum(1 for index in range(len(begin)) if masks["new_axis"] >> index & 1 and not masks["ellipsis"] >> index & 1)
+    new_axes = sum(
+        1
+        for index in range(len(begin))
+        if masks["new_axis"] >> index & 1 and not masks["ellipsis"] >> index & 1
+    )
     lists: tuple[list[int], list[int], list[int]] = ([], [], [])
     for index, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
         axis = len(lists[0])
@@ -205,7 +244,9 @@ def _append(lists: tuple[list[int], list[int], list[int]], *values: int) -> None
         items.append(value)
 
 
-def _axis(size: int, first: int, last: int, step: int, masks: dict[str, int], index: int) -> tuple[int, int, int] | None:
+def _axis(
+    size: int, first: int, last: int, step: int, masks: dict[str, int], index: int
+) -> tuple[int, int, int] | None:
     if masks["shrink_axis"] >> index & 1:
         at = first + size if first < 0 else first
         return (at, 1, 1) if 0 <= at < size else None
@@ -246,7 +287,9 @@ class UnpackToSplit(Rewrite[Operator]):
         axis = int(found.attrs.get("axis", 0)) % len(shape)
         lead, rest = prod(shape[:axis]), prod(shape[axis + 1 :])
         view = reshape(draft, source.name, (1, lead, shape[axis], rest))
-        pieces = [draft.tensor(source.dtype, (1, lead, 1, rest), source.quant, "piece") for _ in range(shape[axis])]
+        pieces = [
+            draft.tensor(source.dtype, (1, lead, 1, rest), source.quant, "piece") for _ in range(shape[axis])
+        ]
         draft.op("SPLIT", (integers(draft, 2), view), pieces, {"num_splits": shape[axis]})  # type: ignore[arg-type]
         for piece, name in zip(pieces, found.outputs, strict=True):
             if name is not None:

@@ -43,7 +43,10 @@ def load_predicates(modules: tuple[str, ...]) -> dict[str, Callable[..., Outcome
     """
     for module in modules:
         if not module.isidentifier() or find_spec(f"{__name__}.{module}") is None:
-            raise PackError(f"there are no predicates {module!r}: a pack calls what accelint.rules.predicates has, it brings no code")
+            raise PackError(
+                f"there are no predicates {module!r}: a pack calls what "
+                f"accelint.rules.predicates has, it brings no code"
+            )
         import_module(f".{module}", __name__)
     return REGISTRY
 

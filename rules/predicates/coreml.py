@@ -13,7 +13,8 @@ _BLOCKWISE = ("constexpr_blockwise_shift_scale", "constexpr_sparse_blockwise_shi
 def weights_without_blocks(graph: Graph, op: Operator, context: Context) -> Outcome:
     """No operand has a scale for each block: the scales of a compressed weight vary along one axis at most.
 
-    iOS 18 stores per-tensor, per-channel and blockwise quantization in one operator; only the scale's shape tells.
+    iOS 18 stores per-tensor, per-channel and blockwise quantization in one operator; only the scale's shape
+    tells.
     """
     for name in op.inputs:
         writer = graph.producer(name)
@@ -22,7 +23,11 @@ def weights_without_blocks(graph: Graph, op: Operator, context: Context) -> Outc
         names = tuple(writer.attrs.get("input_names", ()))
         scale = graph.find(writer.inputs[names.index("scale")] or "") if "scale" in names else None
         if scale is None or scale.shape is None or sum(dim != 1 for dim in scale.shape) > 1:
-            return holds_if(False, f"{writer.type} with scales of shape {None if scale is None else scale.shape}", "scales along one axis")
+            return holds_if(
+                False,
+                f"{writer.type} with scales of shape {None if scale is None else scale.shape}",
+                "scales along one axis",
+            )
     return holds_if(True, "", "")
 
 

@@ -1,4 +1,6 @@
-"""Conditions of ONNX Runtime's CoreML provider that are computed: shapes against values, and the neighbours of a Cast."""
+"""Conditions of ONNX Runtime's CoreML provider that are computed: shapes against values, and the neighbours
+of a Cast.
+"""
 
 from __future__ import annotations
 
@@ -32,13 +34,21 @@ def cast_of_argmax(graph: Graph, op: Operator, context: Context) -> Outcome:
         return holds_if(False, f"producer {writer.type if writer else 'none'}", "ArgMax")
     source = graph.find(writer.inputs[0] or "")
     taken = source is not None and source.dtype == "float32" and not writer.attrs.get("select_last_index", 0)
-    return holds_if(taken and _one_reader_or_no_cast(graph, writer), "an ArgMax that is not taken", "ArgMax of float32, read once")
+    return holds_if(
+        taken and _one_reader_or_no_cast(graph, writer),
+        "an ArgMax that is not taken",
+        "ArgMax of float32, read once",
+    )
 
 
 @predicate("coreml_ep_argmax_readers")
 def argmax_readers(graph: Graph, op: Operator, context: Context) -> Outcome:
     """A Cast to int32 is the only reader of the result."""
-    return holds_if(_one_reader_or_no_cast(graph, op), "a Cast to int32 and other readers", "one reader, or no Cast to int32")
+    return holds_if(
+        _one_reader_or_no_cast(graph, op),
+        "a Cast to int32 and other readers",
+        "one reader, or no Cast to int32",
+    )
 
 
 def _one_reader_or_no_cast(graph: Graph, op: Operator) -> bool:
@@ -46,7 +56,9 @@ def _one_reader_or_no_cast(graph: Graph, op: Operator) -> bool:
     casts = [
         reader
         for reader in readers
-        if reader.type == "Cast" and (result := graph.find(reader.outputs[0] or "")) and result.dtype == "int32"
+        if reader.type == "Cast"
+        and (result := graph.find(reader.outputs[0] or ""))
+        and result.dtype == "int32"
     ]
     return sum(reader.inputs.count(op.outputs[0]) for reader in readers) <= 1 or not casts
 
@@ -59,7 +71,9 @@ def prelu_slope(graph: Graph, op: Operator, context: Context) -> Outcome:
         return HOLDS
     channels = data[-3]
     single = prod(dim for dim in slope if isinstance(dim, int)) == 1
-    fits = isinstance(channels, int) and (channels != 1 if single else len(slope) == 3 and slope[1:] == (1, 1))
+    fits = isinstance(channels, int) and (
+        channels != 1 if single else len(slope) == 3 and slope[1:] == (1, 1)
+    )
     return holds_if(fits, f"slope {list(slope)} for {channels} channels", "[C, 1, 1] or one value")
 
 
@@ -87,12 +101,18 @@ def gemm_addend(graph: Graph, op: Operator, context: Context) -> Outcome:
     if addend is None or weight is None:
         return HOLDS
     columns = weight[0] if op.attrs.get("transB") else weight[-1]
-    return holds_if(addend in ((), (1,), (columns,), (1, columns)), f"addend {list(addend)}", f"[], [1], [{columns}] or [1, {columns}]")
+    return holds_if(
+        addend in ((), (1,), (columns,), (1, columns)),
+        f"addend {list(addend)}",
+        f"[], [1], [{columns}] or [1, {columns}]",
+    )
 
 
 @predicate("coreml_ep_gather_rank")
 def gather_rank(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Rank of the data plus rank of the indices less one is at most 5; a single index counts as one dimension."""
+    """Rank of the data plus rank of the indices less one is at most 5; a single index counts as one
+    dimension.
+    """
     data, indices = dims(graph, op, 0), dims(graph, op, 1)
     if data is None or indices is None:
         return HOLDS
@@ -112,20 +132,30 @@ def pads_last_two(graph: Graph, op: Operator, context: Context) -> Outcome:
     outside = [axis for axis, amount in amounts.items() if any(amount) and axis < rank - 2]
     if outside or op.attrs.get("mode", "constant") not in ("reflect", b"reflect"):
         return holds_if(not outside, f"pads along axes {outside}", "the last two axes")
-    large = [axis for axis, amount in amounts.items() if not isinstance(size := data[axis], int) or max(amount) >= size]
-    return holds_if(not large, f"a reflection along axes {large} of {list(data)}", "less than the size of the axis")
+    large = [
+        axis
+        for axis, amount in amounts.items()
+        if not isinstance(size := data[axis], int) or max(amount) >= size
+    ]
+    return holds_if(
+        not large, f"a reflection along axes {large} of {list(data)}", "less than the size of the axis"
+    )
 
 
 @predicate("coreml_ep_shape_end")
 def shape_end(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """``start`` and ``end`` lie in [-rank, rank - 1], the range that the provider's axis check allows; a scalar has no axis 0."""
+    """``start`` and ``end`` lie in [-rank, rank - 1], the range that the provider's axis check allows; a
+    scalar has no axis 0.
+    """
     data = dims(graph, op, 0)
     if data is None:
         return HOLDS
     rank = len(data)
     given = [int(op.attrs.get("start", 0)), *(int(op.attrs[name]) for name in ("end",) if name in op.attrs)]
     bad = [value for value in given if not -rank <= value < rank]
-    return holds_if(not bad, f"start or end {bad[0] if bad else ''} for {rank} dimensions", f"{-rank}..{rank - 1}")
+    return holds_if(
+        not bad, f"start or end {bad[0] if bad else ''} for {rank} dimensions", f"{-rank}..{rank - 1}"
+    )
 
 
 @predicate("coreml_ep_shape_of_axes")
@@ -146,7 +176,9 @@ def indexed_axes(graph: Graph, op: Operator, context: Context) -> Outcome:
     if data is None or indices is None:
         return HOLDS
     depth = indices[-1] if indices else None
-    fits = isinstance(depth, int) and depth <= len(data) and all(isinstance(size, int) for size in data[:depth])
+    fits = (
+        isinstance(depth, int) and depth <= len(data) and all(isinstance(size, int) for size in data[:depth])
+    )
     return holds_if(fits, f"{depth} axes of {list(data)}", "known sizes")
 
 
@@ -160,14 +192,18 @@ def slice_range(graph: Graph, op: Operator, context: Context) -> Outcome:
     steps = numbers(graph, op, 4) or [1] * len(starts)
     for axis, start, end, step in zip(axes, starts, ends, steps, strict=False):
         size = data[int(axis)] if -len(data) <= axis < len(data) else None
-        if isinstance(size, int) and not len(range(*slice(int(start), int(end), int(step or 1)).indices(size))):
+        if isinstance(size, int) and not len(
+            range(*slice(int(start), int(end), int(step or 1)).indices(size))
+        ):
             return holds_if(False, f"[{start}, {end}) by {step} of {size}", "at least one element")
     return HOLDS
 
 
 @predicate("coreml_ep_split_even")
 def split_even(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The sizes add up to the axis; without sizes the axis is divisible (before operator set 18) or long enough, and known."""
+    """The sizes add up to the axis; without sizes the axis is divisible (before operator set 18) or long
+    enough, and known.
+    """
     data = dims(graph, op, 0)
     axis = int(op.attrs.get("axis", 0))
     size = data[axis] if data and -len(data) <= axis < len(data) else None
@@ -176,10 +212,18 @@ def split_even(graph: Graph, op: Operator, context: Context) -> Outcome:
     if not isinstance(size, int):
         return holds_if(False, f"axis {axis} of unknown size", "a known size")
     if sizes:
-        return holds_if(sum(sizes) == size and 0 not in sizes, f"parts of {list(sizes)} of {size}", "positive parts of the whole")
+        return holds_if(
+            sum(sizes) == size and 0 not in sizes,
+            f"parts of {list(sizes)} of {size}",
+            "positive parts of the whole",
+        )
     if op.version >= 18:
         count = int(op.attrs.get("num_outputs", 0))
-        return holds_if(count == parts <= size, f"num_outputs {count} for {parts} parts of {size}", "as many parts, none of them empty")
+        return holds_if(
+            count == parts <= size,
+            f"num_outputs {count} for {parts} parts of {size}",
+            "as many parts, none of them empty",
+        )
     return holds_if(size % parts == 0, f"{size} in {parts} parts", "equal parts")
 
 

@@ -1,6 +1,8 @@
-"""Predicates of ``litert/ethos-u``: shapes, paddings and sums that Vela's compiler core computes before it takes an operator.
+"""Predicates of ``litert/ethos-u``: shapes, paddings and sums that Vela's compiler core computes before it
+takes an operator.
 
-Read from ``ethosu/regor/tflite/tflite_supported_operators*.cpp`` of Vela. A dynamic first dimension counts as 1, as Vela sets it.
+Read from ``ethosu/regor/tflite/tflite_supported_operators*.cpp`` of Vela. A dynamic first dimension counts as
+1, as Vela sets it.
 """
 
 from __future__ import annotations
@@ -63,37 +65,58 @@ def vela_pads(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("vela_weight_sum")
 def vela_weight_sum(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The magnitudes of one output channel's weights, less the zero point, sum to at most 127 * 2^16 (2^24 on U85 with 16-bit inputs)."""
+    """The magnitudes of one output channel's weights, less the zero point, sum to at most 127 * 2^16 (2^24 on
+    U85 with 16-bit inputs).
+    """
     weights, data = _input(graph, op, 1), _input(graph, op, 2 if op.type == "TRANSPOSE_CONV" else 0)
     constant = None if weights is None else graph.constant(weights.name)
     if weights is None or constant is None:
         return holds_if(True, "", "")
-    limit = 127 * ((1 << 24) if context.parameters.get("core") == "u85" and data is not None and data.dtype == "int16" else _MOST)
+    limit = 127 * (
+        (1 << 24)
+        if context.parameters.get("core") == "u85" and data is not None and data.dtype == "int16"
+        else _MOST
+    )
     depthwise = op.type == "DEPTHWISE_CONV_2D"
     channels = constant.shape[-1] if depthwise else constant.shape[0] if constant.shape else 1
     if weights.dtype not in ("int8", "uint8") or 255 * constant.elements // max(channels, 1) < limit:
         return holds_if(True, "", "")
     zero = list(weights.quant.zero_point) if weights.quant is not None and weights.quant.zero_point else [0]
-    array = constant.read().astype("int64").reshape(-1, channels) if depthwise else constant.read().astype("int64").reshape(channels, -1).T
+    array = (
+        constant.read().astype("int64").reshape(-1, channels)
+        if depthwise
+        else constant.read().astype("int64").reshape(channels, -1).T
+    )
     most = int(abs(array - (zero if len(zero) > 1 else zero[0])).sum(axis=0).max())
     return holds_if(most <= limit, f"sum {most}", str(limit))
 
 
 @predicate("vela_transposed_size")
 def vela_transposed_size(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """TRANSPOSE_CONV: the result is as large as the input times the stride, with VALID padding plus what the kernel reaches over."""
-    data, kernel, result = _shape(_input(graph, op, 2), 4), _shape(_input(graph, op, 1), 4), _shape(graph.output_tensors(op)[0], 4)
+    """TRANSPOSE_CONV: the result is as large as the input times the stride, with VALID padding plus what the
+    kernel reaches over.
+    """
+    data, kernel, result = (
+        _shape(_input(graph, op, 2), 4),
+        _shape(_input(graph, op, 1), 4),
+        _shape(graph.output_tensors(op)[0], 4),
+    )
     if data is None or kernel is None or result is None:
         return holds_if(None, "unknown size", "input times stride")
     stride = [op.attrs.get("stride_h", 1), op.attrs.get("stride_w", 1)]
-    over = [max(kernel[1 + axis] - stride[axis], 0) if op.attrs.get("padding", "SAME") != "SAME" else 0 for axis in (0, 1)]
+    over = [
+        max(kernel[1 + axis] - stride[axis], 0) if op.attrs.get("padding", "SAME") != "SAME" else 0
+        for axis in (0, 1)
+    ]
     wanted = [data[1 + axis] * stride[axis] + over[axis] for axis in (0, 1)]
     return holds_if(result[1:3] == wanted, f"{result[1]}x{result[2]}", f"{wanted[0]}x{wanted[1]}")
 
 
 @predicate("vela_mean")
 def vela_mean(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """MEAN: a batch of 1; depth with one of H, W and C of 1; no axis over 4096; no more elements than the dtype allows."""
+    """MEAN: a batch of 1; depth with one of H, W and C of 1; no axis over 4096; no more elements than the
+    dtype allows.
+    """
     tensor, shape, axes = _input(graph, op, 0), _shape(_input(graph, op, 0), 4), _values(graph, op, 1)
     if tensor is None or tensor.rank is None or shape is None or axes is None:
         return holds_if(None, "unknown size", "a batch of 1")
@@ -105,7 +128,10 @@ def vela_mean(graph: Graph, op: Operator, context: Context) -> Outcome:
         return holds_if(False, words, "depth only where H, W or C is 1")
     most = {"int8": 1 << 24, "uint8": 1 << 23, "int16": 1 << 16}.get(tensor.dtype, 0)
     return holds_if(
-        all(shape[axis] <= 4096 for axis in reduced) and prod(shape[axis] for axis in reduced) <= (most or 1 << 62), words, str(most)
+        all(shape[axis] <= 4096 for axis in reduced)
+        and prod(shape[axis] for axis in reduced) <= (most or 1 << 62),
+        words,
+        str(most),
     )
 
 
@@ -128,7 +154,9 @@ def _scales(graph: Graph, op: Operator) -> tuple[list[int], list[int], list[floa
 
 @predicate("vela_resize")
 def vela_resize(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """U55 and U65: from 1x1, or by 2, 4 or 8 (2 with half pixel centers) on both axes, or on one where the other has size 1."""
+    """U55 and U65: from 1x1, or by 2, 4 or 8 (2 with half pixel centers) on both axes, or on one where the
+    other has size 1.
+    """
     found = _scales(graph, op)
     if found is None:
         return holds_if(None, "unknown size", "2, 4 or 8")
@@ -144,7 +172,9 @@ def vela_resize(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("vela_resize_u85")
 def vela_resize_u85(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """U85: factors up to 1024 (2048 with aligned corners); bilinear ones are powers of two unless the input is 1x1."""
+    """U85: factors up to 1024 (2048 with aligned corners); bilinear ones are powers of two unless the input
+    is 1x1.
+    """
     data, result = _shape(_input(graph, op, 0), 4), _shape(graph.output_tensors(op)[0], 4)
     if data is None or result is None:
         return holds_if(None, "unknown size", "a power of two")
@@ -155,7 +185,11 @@ def vela_resize_u85(graph: Graph, op: Operator, context: Context) -> Outcome:
         words = f"{top}/{bottom}"
         if not top or not bottom or top // bottom > (1024 if half else 2048):
             return holds_if(False, words, "1024" if half else "2048")
-        if op.type == "RESIZE_BILINEAR" and data[1:3] != [1, 1] and (top % bottom or (top // bottom) & (top // bottom - 1)):
+        if (
+            op.type == "RESIZE_BILINEAR"
+            and data[1:3] != [1, 1]
+            and (top % bottom or (top // bottom) & (top // bottom - 1))
+        ):
             return holds_if(False, words, "a power of two")
     return holds_if(True, "", "a power of two")
 
@@ -169,7 +203,9 @@ def _last_three(order: list[int]) -> list[int] | None:
 
 @predicate("vela_transpose")
 def vela_transpose(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """U55 and U65: 8- and 16-bit data of any order within 2^16 along each axis; 32-bit data only with H and W or W and C exchanged."""
+    """U55 and U65: 8- and 16-bit data of any order within 2^16 along each axis; 32-bit data only with H and W
+    or W and C exchanged.
+    """
     tensor, order = _input(graph, op, 0), _values(graph, op, 1)
     shape = _shape(tensor)
     if tensor is None or shape is None or order is None or len(order) != len(shape):
@@ -178,11 +214,17 @@ def vela_transpose(graph: Graph, op: Operator, context: Context) -> Outcome:
     last, sizes = _last_three(order), [1] * (4 - len(shape)) + shape
     if tensor.dtype == "int32":
         known = last == [0, 2, 1] or (last == [1, 0, 2] and sizes[0] == 1)
-        return holds_if(len(shape) <= 4 and (known if moved else sizes[-1] <= 1 << 15), words, "H and W, or W and C, exchanged")
+        return holds_if(
+            len(shape) <= 4 and (known if moved else sizes[-1] <= 1 << 15),
+            words,
+            "H and W, or W and C, exchanged",
+        )
     if not moved or (prod(shape[:-3]) == 1 and last in _LAST3):
         return holds_if(not moved or max(shape) <= _MOST, words, "2^16 along each axis")
     pairs = [shape[one] * shape[two] for one in range(len(shape)) for two in range(one + 1, len(shape))]
-    return holds_if(not prod(shape) or prod(shape) // min(pairs) <= _MOST, words, "2^16 elements along any rank - 2 axes")
+    return holds_if(
+        not prod(shape) or prod(shape) // min(pairs) <= _MOST, words, "2^16 elements along any rank - 2 axes"
+    )
 
 
 @predicate("vela_strides")
@@ -198,15 +240,30 @@ def vela_strides(graph: Graph, op: Operator, context: Context) -> Outcome:
         elif axis < tensor.rank:
             axes[axis], axis = stride, axis + 1
     outside = [stride for index, stride in enumerate(axes) if index - tensor.rank not in (-3, -2)]
-    return holds_if(prod(outside) == 1 and min(axes, default=1) >= 0, f"strides {strides}", "height and width")
+    return holds_if(
+        prod(outside) == 1 and min(axes, default=1) >= 0, f"strides {strides}", "height and width"
+    )
 
 
 @predicate("vela_no_boolean_interface")
 def vela_no_boolean_interface(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """U55 and U65: no boolean input or result of the graph is read or written, which Vela would convert on the accelerator."""
+    """U55 and U65: no boolean input or result of the graph is read or written, which Vela would convert on
+    the accelerator.
+    """
     outer = {*graph.inputs, *graph.outputs}
-    found = [item for item in (*graph.input_tensors(op), *graph.output_tensors(op)) if item is not None and item.name in outer]
-    named = next((item.name for item in found if item.dtype == "bool" and item.rank != 0 and graph.constant(item.name) is None), "")
+    found = [
+        item
+        for item in (*graph.input_tensors(op), *graph.output_tensors(op))
+        if item is not None and item.name in outer
+    ]
+    named = next(
+        (
+            item.name
+            for item in found
+            if item.dtype == "bool" and item.rank != 0 and graph.constant(item.name) is None
+        ),
+        "",
+    )
     return holds_if(not named, f"{named!r} is boolean", "no boolean input or result")
 
 
@@ -219,14 +276,18 @@ def vela_kernel_area(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("vela_joined_sizes")
 def vela_joined_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Joined tensors have the sizes of the result but along the axis; an open size is stored as 1 in the file, and is compared as that."""
+    """Joined tensors have the sizes of the result but along the axis; an open size is stored as 1 in the
+    file, and is compared as that.
+    """
     result = _stored_sizes(graph.output_tensors(op)[0])
     axis = int(op.attrs.get("axis", 0))
     for tensor in graph.input_tensors(op):
         sizes = _stored_sizes(tensor)
         if result is None or sizes is None or len(sizes) != len(result):
             continue
-        differing = [place for place, size in enumerate(sizes) if size != result[place] and place != axis % len(sizes)]
+        differing = [
+            place for place, size in enumerate(sizes) if size != result[place] and place != axis % len(sizes)
+        ]
         if differing:
             return holds_if(False, f"sizes {sizes} joined along axis {axis}", f"{result} but for that axis")
     return HOLDS
@@ -266,20 +327,26 @@ def vela_input_slots(graph: Graph, op: Operator, context: Context, slots: int) -
 
 @predicate("vela_slice_apart")
 def vela_slice_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """No input is a slice that is read twice, unless a walk back from the results, last first, comes to it through this operator."""
+    """No input is a slice that is read twice, unless a walk back from the results, last first, comes to it
+    through this operator.
+    """
     limit = "slices for this operator alone"
     for name in dict.fromkeys(op.inputs):
         writer = graph.producer(name) if name is not None else None
         if writer is None or writer.type not in ("SLICE", "STRIDED_SLICE"):
             continue
-        reads = sum(reader.inputs.count(name) for reader in graph.consumers(name)) + graph.outputs.count(name or "")
+        reads = sum(reader.inputs.count(name) for reader in graph.consumers(name)) + graph.outputs.count(
+            name or ""
+        )
         if reads > 1 and (op.inputs.count(name) > 1 or _first_reader(graph, name, context) != op.id):
             return holds_if(False, f"{name!r} is a slice that is read {reads} times", limit)
     return holds_if(True, "", limit)
 
 
 def _first_reader(graph: Graph, wanted: str | None, context: Context) -> str:
-    """The operator through which Vela's walk (from the last result, last input first) comes to a tensor; means on the CPU do not count."""
+    """The operator through which Vela's walk (from the last result, last input first) comes to a tensor;
+    means on the CPU do not count.
+    """
     waiting: list[tuple[str | None, str]] = [(name, "") for name in graph.outputs]
     seen: set[str] = set()
     while waiting:

@@ -1,6 +1,7 @@
 """Predicates of ``litert/intel-npu``: what the plug-in looks at in the whole graph.
 
-Read from ``litert/vendors/intel_openvino/compiler/openvino_compiler_plugin.cc`` (google-ai-edge/LiteRT, commit f67457790c9c).
+Read from ``litert/vendors/intel_openvino/compiler/openvino_compiler_plugin.cc`` (google-ai-edge/LiteRT,
+commit f67457790c9c).
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """How the LiteRT Core ML delegate broadcasts.
 
-Read from ``IsBroadcastable`` in ``tflite/delegates/coreml/builders/util.cc`` (google-ai-edge/LiteRT, commit f67457790c9c).
+Read from ``IsBroadcastable`` in ``tflite/delegates/coreml/builders/util.cc`` (google-ai-edge/LiteRT, commit
+f67457790c9c).
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from ..conditions import Context, Outcome
 from ..verdict import Answer
 from . import holds_if, predicate
 
-_LIMIT = "of two shapes B,H,W,C the batches are equal, one H,W is 1,1 where they differ, and one C is 1 where they differ"
+_LIMIT = (
+    "of two shapes B,H,W,C the batches are equal, one H,W is 1,1 where they differ, and "
+    "one C is 1 where they differ"
+)
 
 
 @predicate("coreml_delegate_broadcast")
 def coreml_delegate_broadcast(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The two operands, as B,H,W,C aligned to the right, differ only where one of them repeats one value or one vector."""
+    """The two operands, as B,H,W,C aligned to the right, differ only where one of them repeats one value or
+    one vector.
+    """
     shapes, scalars = [], []
     for name in op.inputs[:2]:
         tensor = graph.find(name) if name else None

@@ -67,7 +67,9 @@ def litert_depth_multiplier(graph: Graph, op: Operator, context: Context) -> Out
     """Channels of the result are those of the input times the stored depth multiplier."""
     before, after = _shape(graph.input_tensors(op)[0]), _shape(graph.output_tensors(op)[0])
     if before is None or after is None or len(before) != 4 or len(after) != 4:
-        return holds_if(None if before is None or after is None else False, "unknown channels", "4 dimensions")
+        return holds_if(
+            None if before is None or after is None else False, "unknown channels", "4 dimensions"
+        )
     multiplier = int(op.attrs.get("depth_multiplier", 0))
     words = f"{before[3]} channels times {multiplier} is not {after[3]}"
     return holds_if(before[3] * multiplier == after[3], words, f"{after[3]}")
@@ -94,7 +96,9 @@ def _indices(graph: Graph, op: Operator, index: int) -> list[int] | None:
 
 def _spread(values: list[int], base: tuple[int, ...], *, batch: bool) -> list[int]:
     """Indices as batch, height, width, channels; without a batch they fill the last dimensions."""
-    slots = {4: (0, 1, 2, 3), 3: (0, 2, 3), 2: (0, 3), 1: (0,)} if batch else {3: (1, 2, 3), 2: (2, 3), 1: (3,)}
+    slots = (
+        {4: (0, 1, 2, 3), 3: (0, 2, 3), 2: (0, 3), 1: (0,)} if batch else {3: (1, 2, 3), 2: (2, 3), 1: (3,)}
+    )
     result = list(base)
     for slot, value in zip(slots.get(len(values), ()), values, strict=False):
         result[slot] = value
@@ -118,25 +122,42 @@ def litert_strided_slice(graph: Graph, op: Operator, context: Context) -> Outcom
     if data is None or result is None:
         return holds_if(None, "unknown shape", "known shapes")
     if len(data) - len(begin) not in (0, 1) or len(data) > 4:
-        return holds_if(False, f"{len(begin)} indices for {len(data)} dimensions", "an index for each dimension")
+        return holds_if(
+            False, f"{len(begin)} indices for {len(data)} dimensions", "an index for each dimension"
+        )
     read = _read_slice(data, begin, end, strides, op)
     if read is None:
         return holds_if(False, f"strides {strides}", "positive strides")
-    return holds_if(read == _bhwc(result), f"the delegate reads {list(read)} for {list(result)}", "indices for every dimension")
+    return holds_if(
+        read == _bhwc(result),
+        f"the delegate reads {list(read)} for {list(result)}",
+        "indices for every dimension",
+    )
 
 
-def _read_slice(data: tuple[int, ...], begin: list[int], end: list[int], strides: list[int], op: Operator) -> tuple[int, ...] | None:
+def _read_slice(
+    data: tuple[int, ...], begin: list[int], end: list[int], strides: list[int], op: Operator
+) -> tuple[int, ...] | None:
     """The shape that the parser makes of the indices, None for a stride that is not positive."""
     whole, batch = _bhwc(data), len(begin) == len(data)
-    starts = [_wrapped(value, size) for value, size in zip(_spread(begin, (0, 0, 0, 0), batch=batch), whole, strict=True)]
-    ends = [_wrapped(value, size) for value, size in zip(_spread(end, whole, batch=batch), whole, strict=True)]
+    starts = [
+        _wrapped(value, size)
+        for value, size in zip(_spread(begin, (0, 0, 0, 0), batch=batch), whole, strict=True)
+    ]
+    ends = [
+        _wrapped(value, size) for value, size in zip(_spread(end, whole, batch=batch), whole, strict=True)
+    ]
     steps = _spread(strides, (1, 1, 1, 1), batch=batch)
-    begin_mask, end_mask = (_masked(int(op.attrs.get(key, 0)), len(data)) for key in ("begin_mask", "end_mask"))
+    begin_mask, end_mask = (
+        _masked(int(op.attrs.get(key, 0)), len(data)) for key in ("begin_mask", "end_mask")
+    )
     starts = [0 if begin_mask >> axis & 1 else value for axis, value in enumerate(starts)]
     ends = [whole[axis] if end_mask >> axis & 1 else value for axis, value in enumerate(ends)]
     if any(step <= 0 for step in steps):
         return None
-    return tuple((stop - start + step - 1) // step for start, stop, step in zip(starts, ends, steps, strict=True))
+    return tuple(
+        (stop - start + step - 1) // step for start, stop, step in zip(starts, ends, steps, strict=True)
+    )
 
 
 def _wrapped(value: int, size: int) -> int:

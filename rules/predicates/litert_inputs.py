@@ -1,4 +1,6 @@
-"""How many inputs an operator of a TFLite file lists, which LiteRT's delegates count with the omitted ones."""
+"""How many inputs an operator of a TFLite file lists, which LiteRT's delegates count with the omitted
+ones.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """What the LiteRT NNAPI delegate computes from several values of an operator.
 
-Read from ``NNAPIDelegateKernel::Validate`` in ``tflite/delegates/nnapi/nnapi_delegate.cc`` (google-ai-edge/LiteRT, commit f67457790c9c).
+Read from ``NNAPIDelegateKernel::Validate`` in ``tflite/delegates/nnapi/nnapi_delegate.cc``
+(google-ai-edge/LiteRT, commit f67457790c9c).
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ def nnapi_window(graph: Graph, op: Operator, context: Context, *, most: int) -> 
 
 @predicate("nnapi_restricted_scales")
 def nnapi_restricted_scales(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Scale of the input times scale of the weights is below the scale of the result; a missing scale is 0."""
+    """Scale of the input times scale of the weights is below the scale of the result; a missing scale is
+    0.
+    """
     source, weights, result = (_scale(graph, name) for name in (op.inputs[0], op.inputs[1], op.outputs[0]))
     if source is None or weights is None or result is None:
         return Outcome(Answer.UNKNOWN, "several scales", "one scale for each tensor")

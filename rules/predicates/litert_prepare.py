@@ -2,7 +2,8 @@
 the operators, and which have a size that it learns only when it runs.
 
 Read from ``Prepare`` of each kernel in ``tflite/kernels`` and from ``Subgraph::PrepareOpsStartingAt``
-(google-ai-edge/LiteRT, commit f67457790c9c): preparation stops at the first operator with an output of unknown size.
+(google-ai-edge/LiteRT, commit f67457790c9c): preparation stops at the first operator with an output of
+unknown size.
 """
 
 from __future__ import annotations
@@ -17,25 +18,75 @@ from ..subjects import constant_values
 from . import holds_if, predicate
 
 SHAPED_BY: Mapping[str, tuple[int, ...]] = {
-    "ARG_MAX": (1,), "ARG_MIN": (1,), "BATCH_TO_SPACE_ND": (1, 2), "BROADCAST_TO": (1,), "CONV_3D_TRANSPOSE": (0,), "DILATE": (1,),
-    "EXPAND_DIMS": (1,), "FILL": (0,), "MEAN": (1,), "MIRROR_PAD": (1,), "MULTINOMIAL": (0, 1), "NON_MAX_SUPPRESSION_V4": (2,),
-    "NON_MAX_SUPPRESSION_V5": (2,), "ONE_HOT": (1,), "PAD": (1,), "PADV2": (1,), "RANDOM_STANDARD_NORMAL": (0,), "RANDOM_UNIFORM": (0,),
-    "RANGE": (0, 1, 2), "REDUCE_ALL": (1,), "REDUCE_ANY": (1,), "REDUCE_MAX": (1,), "REDUCE_MIN": (1,), "REDUCE_PROD": (1,), "RESHAPE":
-    (1,), "RESIZE_BILINEAR": (1,), "RESIZE_NEAREST_NEIGHBOR": (1,), "RFFT2D": (1,), "SCATTER_ND": (2,), "SEGMENT_SUM": (0, 1), "SLICE":
-    (1, 2), "SPACE_TO_BATCH_ND": (1, 2), "SPARSE_TO_DENSE": (1,), "SPLIT": (0,), "SPLIT_V": (1, 2), "STRIDED_SLICE": (1, 2, 3), "SUM":
-    (1,), "TILE": (1,), "TOPK_V2": (1,), "TRANSPOSE": (1,), "TRANSPOSE_CONV": (0,), "UNSORTED_SEGMENT_MAX": (1, 2),
-    "UNSORTED_SEGMENT_MIN": (1, 2), "UNSORTED_SEGMENT_PROD": (1, 2), "UNSORTED_SEGMENT_SUM": (1, 2), "WHERE": (0,),
-}  # fmt: skip
+    "ARG_MAX": (1,),
+    "ARG_MIN": (1,),
+    "BATCH_TO_SPACE_ND": (1, 2),
+    "BROADCAST_TO": (1,),
+    "CONV_3D_TRANSPOSE": (0,),
+    "DILATE": (1,),
+    "EXPAND_DIMS": (1,),
+    "FILL": (0,),
+    "MEAN": (1,),
+    "MIRROR_PAD": (1,),
+    "MULTINOMIAL": (0, 1),
+    "NON_MAX_SUPPRESSION_V4": (2,),
+    "NON_MAX_SUPPRESSION_V5": (2,),
+    "ONE_HOT": (1,),
+    "PAD": (1,),
+    "PADV2": (1,),
+    "RANDOM_STANDARD_NORMAL": (0,),
+    "RANDOM_UNIFORM": (0,),
+    "RANGE": (0, 1, 2),
+    "REDUCE_ALL": (1,),
+    "REDUCE_ANY": (1,),
+    "REDUCE_MAX": (1,),
+    "REDUCE_MIN": (1,),
+    "REDUCE_PROD": (1,),
+    "RESHAPE": (1,),
+    "RESIZE_BILINEAR": (1,),
+    "RESIZE_NEAREST_NEIGHBOR": (1,),
+    "RFFT2D": (1,),
+    "SCATTER_ND": (2,),
+    "SEGMENT_SUM": (0, 1),
+    "SLICE": (1, 2),
+    "SPACE_TO_BATCH_ND": (1, 2),
+    "SPARSE_TO_DENSE": (1,),
+    "SPLIT": (0,),
+    "SPLIT_V": (1, 2),
+    "STRIDED_SLICE": (1, 2, 3),
+    "SUM": (1,),
+    "TILE": (1,),
+    "TOPK_V2": (1,),
+    "TRANSPOSE": (1,),
+    "TRANSPOSE_CONV": (0,),
+    "UNSORTED_SEGMENT_MAX": (1, 2),
+    "UNSORTED_SEGMENT_MIN": (1, 2),
+    "UNSORTED_SEGMENT_PROD": (1, 2),
+    "UNSORTED_SEGMENT_SUM": (1, 2),
+    "WHERE": (0,),
+}
 """Operators whose output shape is read from the values of these inputs."""
 _NEEDS_STORED = frozenset({"DILATE", "TRANSPOSE_CONV"})
 """Of these, the ones that accept only values stored in the file, not those computed while preparing."""
 _NEVER_KNOWN = frozenset({"EMBEDDING_LOOKUP_SPARSE", "HASHTABLE", "UNIQUE"})
 _ALWAYS_KNOWN = frozenset({"SHAPE", "RANK"})
 _COMPUTED_FROM: Mapping[str, tuple[int, ...] | None] = {
-    "BROADCAST_ARGS": None, "CONCATENATION": None, "GATHER": None, "MEAN": None, "MUL": None, "RANGE": None, "REDUCE_ALL": None,
-    "REDUCE_ANY": None, "REDUCE_MAX": None, "REDUCE_MIN": None, "REDUCE_PROD": None, "RESHAPE": None, "STRIDED_SLICE": (0, 1, 2), "SUM":
-    None, "TILE": None,
-}  # fmt: skip
+    "BROADCAST_ARGS": None,
+    "CONCATENATION": None,
+    "GATHER": None,
+    "MEAN": None,
+    "MUL": None,
+    "RANGE": None,
+    "REDUCE_ALL": None,
+    "REDUCE_ANY": None,
+    "REDUCE_MAX": None,
+    "REDUCE_MIN": None,
+    "REDUCE_PROD": None,
+    "RESHAPE": None,
+    "STRIDED_SLICE": (0, 1, 2),
+    "SUM": None,
+    "TILE": None,
+}
 """Operators computed while preparing when these inputs are known (None: all of them)."""
 _UNSIZED = frozenset({"string", "variant"})
 
@@ -83,7 +134,10 @@ def _is_computed(graph: Graph, op: Operator, computed: set[str]) -> bool:
     if op.type not in _COMPUTED_FROM or op.domain:
         return False
     indexes = _COMPUTED_FROM[op.type]
-    return all(_known(graph, op, index, computed) for index in (range(len(op.inputs)) if indexes is None else indexes))
+    return all(
+        _known(graph, op, index, computed)
+        for index in (range(len(op.inputs)) if indexes is None else indexes)
+    )
 
 
 def _sizes_unknown(graph: Graph, op: Operator, computed: set[str]) -> bool:
@@ -147,8 +201,14 @@ def _shapes(graph: Graph, names: tuple[str, ...]) -> list[tuple[int, ...]]:
 
 @predicate("litert_sizes_known")
 def litert_sizes_known(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The interpreter knows the size of every output before the first run; only the first operator that breaks this is told."""
-    return holds_if(prepared(graph).first_dynamic != op.id, f"{op.label} has a size known only at run time", "static-sized tensors")
+    """The interpreter knows the size of every output before the first run; only the first operator that
+    breaks this is told.
+    """
+    return holds_if(
+        prepared(graph).first_dynamic != op.id,
+        f"{op.label} has a size known only at run time",
+        "static-sized tensors",
+    )
 
 
 @predicate("litert_permutation_as_int32")

@@ -1,4 +1,5 @@
-"""Predicates of ``litert/xnnpack``: constants unpacked when the delegate is applied, and ranges of quantization scales.
+"""Predicates of ``litert/xnnpack``: constants unpacked when the delegate is applied, and ranges of
+quantization scales.
 
 Read from ``tflite/delegates/xnnpack/xnnpack_delegate.cc`` (google-ai-edge/LiteRT, commit f67457790c9c).
 """
@@ -12,7 +13,9 @@ from . import holds_if, predicate
 
 @predicate("xnnpack_stored")
 def xnnpack_stored(graph: Graph, op: Operator, context: Context, tensor: int) -> Outcome:
-    """The input is stored in the file, as it is or behind DEQUANTIZE and DENSIFY, which the delegate computes when it is applied."""
+    """The input is stored in the file, as it is or behind DEQUANTIZE and DENSIFY, which the delegate computes
+    when it is applied.
+    """
     name = op.inputs[tensor] if tensor < len(op.inputs) else None
     for _ in range(len(graph) + 1):
         if name is None or graph.constant(name) is not None:
@@ -31,9 +34,17 @@ def _scale(tensor: Tensor | None) -> float | None:
 
 @predicate("xnnpack_scale_ratio")
 def xnnpack_scale_ratio(
-    graph: Graph, op: Operator, context: Context, least: float, most: float = 0.0, below: float = 0.0, product: bool = False
+    graph: Graph,
+    op: Operator,
+    context: Context,
+    least: float,
+    most: float = 0.0,
+    below: float = 0.0,
+    product: bool = False,
 ) -> Outcome:
-    """Scale of each input (or of their product) over the scale of the result, within ``least`` and ``most`` or just under ``below``."""
+    """Scale of each input (or of their product) over the scale of the result, within ``least`` and ``most``
+    or just under ``below``.
+    """
     inputs = [_scale(tensor) for tensor in graph.input_tensors(op)]
     result = _scale(next(iter(graph.output_tensors(op)), None))
     scales = [scale for scale in inputs if scale is not None]
@@ -46,7 +57,9 @@ def xnnpack_scale_ratio(
 
 @predicate("xnnpack_leaky_scale")
 def xnnpack_leaky_scale(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """LEAKY_RELU: the scale ratio within 1/256 to 128, and within as much on the negative side after ``alpha``."""
+    """LEAKY_RELU: the scale ratio within 1/256 to 128, and within as much on the negative side after
+    ``alpha``.
+    """
     before, after = _scale(graph.input_tensors(op)[0]), _scale(graph.output_tensors(op)[0])
     if not before or not after:
         return holds_if(None, "unknown", "1/256 to 128")

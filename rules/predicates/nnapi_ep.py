@@ -35,16 +35,24 @@ def gemm_addend(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("nnapi_matmul")
 def matmul(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Two matrices, the second constant, or two float32 batches of equal rank over 2 with the same leading sizes."""
+    """Two matrices, the second constant, or two float32 batches of equal rank over 2 with the same leading
+    sizes.
+    """
     left, right = dims(graph, op, 0), dims(graph, op, 1)
     if left is None or right is None:
         return HOLDS
     seen = f"{list(left)} times {list(right)}"
     if len(left) == len(right) == 2:
-        return holds_if(graph.constant(op.inputs[1]) is not None, f"{seen}, the second computed", "a constant second operand")
+        return holds_if(
+            graph.constant(op.inputs[1]) is not None,
+            f"{seen}, the second computed",
+            "a constant second operand",
+        )
     if (source := graph.find(op.inputs[0] or "")) is not None and source.quant is not None:
         return holds_if(False, f"{seen} of integers", "two dimensions")
-    return holds_if(len(left) == len(right) > 2 and left[:-2] == right[:-2], seen, "batches of the same sizes")
+    return holds_if(
+        len(left) == len(right) > 2 and left[:-2] == right[:-2], seen, "batches of the same sizes"
+    )
 
 
 @predicate("nnapi_even_split")
@@ -54,25 +62,45 @@ def even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
     axis, parts, sizes = int(op.attrs.get("axis", 0)), len(op.outputs), numbers(graph, op, 1)
     size = data[axis] if data and -len(data) <= axis < len(data) else None
     if sizes:
-        return holds_if(len(set(sizes)) == 1 and sum(sizes) == size, f"parts of {sizes} of {size}", "equal parts")
+        return holds_if(
+            len(set(sizes)) == 1 and sum(sizes) == size, f"parts of {sizes} of {size}", "equal parts"
+        )
     if op.version >= 18 and op.attrs.get("num_outputs") != parts:
-        return holds_if(False, f"num_outputs {op.attrs.get('num_outputs')} for {parts} parts", "as many parts")
-    return HOLDS if not isinstance(size, int) else holds_if(size % parts == 0 and size >= parts, f"{size} in {parts} parts", "equal parts")
+        return holds_if(
+            False, f"num_outputs {op.attrs.get('num_outputs')} for {parts} parts", "as many parts"
+        )
+    return (
+        HOLDS
+        if not isinstance(size, int)
+        else holds_if(size % parts == 0 and size >= parts, f"{size} in {parts} parts", "equal parts")
+    )
 
 
-_SCALED = ("QuantizeLinear", "QLinearConv", "QLinearMatMul", "QLinearAdd", "QLinearMul", "QLinearSigmoid", "QLinearAveragePool")
+_SCALED = (
+    "QuantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "QLinearAdd",
+    "QLinearMul",
+    "QLinearSigmoid",
+    "QLinearAveragePool",
+)
 _INSIDE = ("Concat", "Resize", "Transpose", "MaxPool")
 
 
 @predicate("nnapi_scale_known")
 def scale_known(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The first input (every one of a Concat) is written by a quantized operator, or by one that hands its scale on."""
+    """The first input (every one of a Concat) is written by a quantized operator, or by one that hands its
+    scale on.
+    """
     for name in op.inputs if op.type == "Concat" else op.inputs[:1]:
         writer = graph.producer(name)
         while writer is not None and writer.type in _INSIDE:
             writer = graph.producer(writer.inputs[0])
         if writer is None or writer.type not in _SCALED:
-            return holds_if(False, f"integers from {writer.type if writer else 'outside'}", "a quantized operator")
+            return holds_if(
+                False, f"integers from {writer.type if writer else 'outside'}", "a quantized operator"
+            )
     return HOLDS
 
 
@@ -80,15 +108,29 @@ def scale_known(graph: Graph, op: Operator, context: Context) -> Outcome:
 def resize(graph: Graph, op: Operator, context: Context) -> Outcome:
     """Only the two spatial axes change; a reduction divides the size."""
     data, scales, sizes = dims(graph, op, 0), numbers(graph, op, 2), numbers(graph, op, 3)
-    if data is None or len(data) != 4 or any(values is not None and len(values) != 4 for values in (scales, sizes)):
+    if (
+        data is None
+        or len(data) != 4
+        or any(values is not None and len(values) != 4 for values in (scales, sizes))
+    ):
         return HOLDS
     if scales is None and sizes is None:
         return holds_if(False, "neither scales nor sizes", "one of them")
     if scales is None:
         wanted = [int(size) for size in sizes or ()]
         channel = 1 if wanted[1] == data[1] else 3
-        return holds_if(wanted[0] == data[0] and wanted[channel] == data[channel], f"sizes {wanted}", "batch and channels unchanged")
+        return holds_if(
+            wanted[0] == data[0] and wanted[channel] == data[channel],
+            f"sizes {wanted}",
+            "batch and channels unchanged",
+        )
     spatial = (2, 3) if scales[1] == 1 else (1, 2)
     rest = [scales[axis] for axis in range(4) if axis not in spatial]
-    fits = all(scales[axis] >= 1 for axis in spatial) or all(divides(scales[axis], data[axis]) for axis in spatial)
-    return holds_if(all(scale == 1 for scale in rest) and fits, f"scales {scales}", "batch and channels unchanged, whole sizes")
+    fits = all(scales[axis] >= 1 for axis in spatial) or all(
+        divides(scales[axis], data[axis]) for axis in spatial
+    )
+    return holds_if(
+        all(scale == 1 for scale in rest) and fits,
+        f"scales {scales}",
+        "batch and channels unchanged, whole sizes",
+    )

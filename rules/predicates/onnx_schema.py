@@ -1,4 +1,6 @@
-"""What ONNX Runtime asks of an operator when it reads the file, before any provider is asked: the operator's own schema."""
+"""What ONNX Runtime asks of an operator when it reads the file, before any provider is asked: the operator's
+own schema.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ from . import holds_if, predicate
 
 @predicate("onnx_attributes_declared")
 def attributes_declared(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Every attribute is one that the operator has in its operator set, or is marked as internal by two underscores.
+    """Every attribute is one that the operator has in its operator set, or is marked as internal by two
+    underscores.
 
     Operators without a schema (vendors' domains) are not judged. Source: onnx, ``OpSchema::Verify``.
     """
@@ -25,7 +28,9 @@ def attributes_declared(graph: Graph, op: Operator, context: Context) -> Outcome
 
 @cache
 def _declared(type: str, version: int, domain: str) -> frozenset[str] | None:
-    """The attributes of an operator in an operator set, None without a schema; asked of onnx's extension alone."""
+    """The attributes of an operator in an operator set, None without a schema; asked of onnx's extension
+    alone.
+    """
     from ...analyzer.formats.onnx.proto import native
 
     try:

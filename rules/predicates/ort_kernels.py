@@ -9,7 +9,8 @@ from . import holds_if, predicate
 
 @predicate("ort_interpolates")
 def interpolates(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Stored scales of an interpolation leave all but the last dimensions alone; computed ones are not checked until the model runs.
+    """Stored scales of an interpolation leave all but the last dimensions alone; computed ones are not
+    checked until the model runs.
 
     Source: onnxruntime, ``UpsampleBase::ScalesValidation`` (core/providers/cpu/tensor/upsamplebase.h).
     """
@@ -19,10 +20,18 @@ def interpolates(graph: Graph, op: Operator, context: Context) -> Outcome:
     seen = f"scales {', '.join(f'{value:g}' for value in scales)}"
     first_two, ends = scales[:2] == (1, 1), scales[0] == 1 == scales[-1]
     if op.attrs.get("mode") == "cubic":
-        fits = len(scales) == 2 or (len(scales) == 4 and (first_two or (bool(op.attrs.get("antialias", 0)) and ends)))
+        fits = len(scales) == 2 or (
+            len(scales) == 4 and (first_two or (bool(op.attrs.get("antialias", 0)) and ends))
+        )
         return holds_if(fits, seen, "two dimensions, or four with the first two of scale 1")
-    fits = len(scales) in (2, 3) or (len(scales) == 4 and (first_two or ends)) or (len(scales) == 5 and first_two)
-    return holds_if(fits, seen, "two or three dimensions, or more where all but the last two or three have scale 1")
+    fits = (
+        len(scales) in (2, 3)
+        or (len(scales) == 4 and (first_two or ends))
+        or (len(scales) == 5 and first_two)
+    )
+    return holds_if(
+        fits, seen, "two or three dimensions, or more where all but the last two or three have scale 1"
+    )
 
 
 def _stored_scales(graph: Graph, op: Operator) -> tuple[float, ...]:

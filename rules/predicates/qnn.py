@@ -14,8 +14,14 @@ def qnn_einsum(graph: Graph, op: Operator, context: Context) -> Outcome:
     equation = str(op.attrs.get("equation", "")).replace(" ", "")
     terms, arrow, result = equation.partition("->")
     first, comma, second = terms.partition(",")
-    known = bool(arrow and comma and "," not in second and equation.replace("->", "").replace(",", "").isalpha())
-    return holds_if(known and _matrix_product(first, second, result), f"equation {equation}", "a matrix product such as bij,bjk->bik")
+    known = bool(
+        arrow and comma and "," not in second and equation.replace("->", "").replace(",", "").isalpha()
+    )
+    return holds_if(
+        known and _matrix_product(first, second, result),
+        f"equation {equation}",
+        "a matrix product such as bij,bjk->bik",
+    )
 
 
 def _matrix_product(a: str, b: str, y: str) -> bool:
@@ -33,7 +39,9 @@ def _matrix_product(a: str, b: str, y: str) -> bool:
 
 @predicate("qnn_scales_match")
 def qnn_scales_match(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The scales of a cubic Resize are exactly output size over input size; holds where sizes are given instead."""
+    """The scales of a cubic Resize are exactly output size over input size; holds where sizes are given
+    instead.
+    """
     name = op.inputs[2] if len(op.inputs) > 2 else None
     scales = graph.constant(name)
     before, after = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
@@ -48,7 +56,9 @@ def qnn_scales_match(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("qnn_slope_along_the_last")
 def qnn_slope_along_the_last(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The slope of a PRelu varies along the last dimension only, or along the channels in a graph whose layout changes."""
+    """The slope of a PRelu varies along the last dimension only, or along the channels in a graph whose
+    layout changes.
+    """
     slope = graph.find(op.inputs[1] or "")
     shape = None if slope is None else slope.shape
     if shape is None or not all(isinstance(dim, int) for dim in shape):
@@ -61,8 +71,13 @@ def qnn_slope_along_the_last(graph: Graph, op: Operator, context: Context) -> Ou
 
 @predicate("qnn_branches_apart")
 def qnn_branches_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """No two branches write or store tensors of one name, and neither writes one of the operator's own name."""
-    own = [{name for name in body.tensors if body.producer(name) is not None or body.constant(name)} for body in op.graphs.values()]
+    """No two branches write or store tensors of one name, and neither writes one of the operator's own
+    name.
+    """
+    own = [
+        {name for name in body.tensors if body.producer(name) is not None or body.constant(name)}
+        for body in op.graphs.values()
+    ]
     met: set[str] = {name for name in op.outputs if name}
     for names in own:
         shared = sorted(met & names)

@@ -15,8 +15,18 @@ def fused(graph: Graph, op: Operator, context: Context) -> Outcome:
     """It follows a float Conv, MaxPool or AveragePool of two spatial dimensions."""
     writer = graph.producer(op.inputs[0])
     tensor = graph.find(op.inputs[0] or "")
-    fits = writer is not None and writer.type in _HOLDERS and tensor is not None and tensor.dtype == "float32" and tensor.rank == 4
-    return holds_if(fits, f"it follows {writer.type if writer else 'no operator'}", "a float Conv, MaxPool or AveragePool before it")
+    fits = (
+        writer is not None
+        and writer.type in _HOLDERS
+        and tensor is not None
+        and tensor.dtype == "float32"
+        and tensor.rank == 4
+    )
+    return holds_if(
+        fits,
+        f"it follows {writer.type if writer else 'no operator'}",
+        "a float Conv, MaxPool or AveragePool before it",
+    )
 
 
 @predicate("xnnpack_ep_resize_sizes")
@@ -29,11 +39,21 @@ def resize_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
     if data is None or len(data) != 4:
         return HOLDS
     if sizes:
-        return holds_if(sizes[1] == data[1], f"{sizes[1]:g} channels", f"the number of channels must stay {data[1]}")
+        return holds_if(
+            sizes[1] == data[1], f"{sizes[1]:g} channels", f"the number of channels must stay {data[1]}"
+        )
     assert scales is not None
-    factors = [size for size, scale in zip(data[2:], scales[2:], strict=False) if scale < 1 and not _divides(size, scale)]
+    factors = [
+        size
+        for size, scale in zip(data[2:], scales[2:], strict=False)
+        if scale < 1 and not _divides(size, scale)
+    ]
     words = f"scales {', '.join(f'{scale:g}' for scale in scales)}"
-    return holds_if(scales[1] == 1 and not factors, words, "the number of channels stays, and a smaller result divides the input")
+    return holds_if(
+        scales[1] == 1 and not factors,
+        words,
+        "the number of channels stays, and a smaller result divides the input",
+    )
 
 
 def _divides(size: int | str | None, scale: float) -> bool:
@@ -52,7 +72,11 @@ def gemm_addend(graph: Graph, op: Operator, context: Context) -> Outcome:
         return holds_if(False, "nothing is added", "an addend is read")
     if weight is None or len(weight) != 2 or len(addend) > 2:
         return HOLDS
-    return holds_if(len(addend) > 0 and addend[0] in weight, f"addend {list(addend)}", f"one for each column of {list(weight)}")
+    return holds_if(
+        len(addend) > 0 and addend[0] in weight,
+        f"addend {list(addend)}",
+        f"one for each column of {list(weight)}",
+    )
 
 
 @predicate("xnnpack_ep_last_axis")

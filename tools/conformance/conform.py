@@ -2,10 +2,11 @@
 
     python tools/conformance/conform.py [TARGET ...] [--limit N] [--models DIR] [--jobs N] [--summary]
 
-Writes docs/conformance/<target>.json and .md, and docs/conformance/README.md with the figures of all of them; what people wrote about a
-target stands in docs/conformance/notes and is appended to its page. Whole models lie in a folder for each dialect under --models
-(``onnx/``, ``tflite/``); tools/models/whole_models.py makes them. The runtime's answers are kept, so an interrupted run goes on where it
-stopped; ``--summary`` asks nothing and writes README.md anew.
+Writes docs/conformance/<target>.json and .md, and docs/conformance/README.md with the figures of all of them;
+what people wrote about a target stands in docs/conformance/notes and is appended to its page. Whole models
+lie in a folder for each dialect under --models (``onnx/``, ``tflite/``); tools/models/whole_models.py makes
+them. The runtime's answers are kept, so an interrupted run goes on where it stopped; ``--summary`` asks
+nothing and writes README.md anew.
 """
 
 from __future__ import annotations
@@ -20,10 +21,17 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "conformance"
 LIMITS = {
-    "onnxruntime/qnn": 1500, "onnxruntime/webgpu": 1500, "onnxruntime/openvino": 3000, "onnxruntime/cpu": 3000, "litert/gpu": 2000,
-    "litert/ethos-u": 600, "litert/intel-npu": 900,
-}  # fmt: skip
-"""Models of each generated corpus that are asked about: what two cores answer in some minutes. Targets that are not listed: all."""
+    "onnxruntime/qnn": 1500,
+    "onnxruntime/webgpu": 1500,
+    "onnxruntime/openvino": 3000,
+    "onnxruntime/cpu": 3000,
+    "litert/gpu": 2000,
+    "litert/ethos-u": 600,
+    "litert/intel-npu": 900,
+}
+"""Models of each generated corpus that are asked about: what two cores answer in some minutes. Targets that
+are not listed: all.
+"""
 VARIANTS = {
     "litert/ethos-u": ("u55", "u65", "u85"), "litert/intel-npu": ("ptl", "lnl"),
     "onnxruntime/qnn": ("sm8650", "sm8350", "sm8450", "sm8550", "sm8750", "sm8850"),
@@ -32,11 +40,14 @@ VARIANTS = {
 OTHER_CHIPS = 200
 """Models of each corpus that chips beside the default one are asked about."""
 RECORDED = {
-    "onnxruntime/coreml:mlprogram": "onnxruntime_coreml_mlprogram", "onnxruntime/coreml:neuralnetwork": "onnxruntime_coreml_nn",
+    "onnxruntime/coreml:mlprogram": "onnxruntime_coreml_mlprogram",
+    "onnxruntime/coreml:neuralnetwork": "onnxruntime_coreml_nn",
     "onnxruntime/nnapi": "onnxruntime_nnapi",
-}  # fmt: skip
+}
 ASKED = {"agreement": 0.995, "false_accelerated": 0.002, "unknown": 0.01}
-"""What is asked of generated and node-test corpora; of whole models 99 % of the operators and 90 % of the partition counts."""
+"""What is asked of generated and node-test corpora; of whole models 99 % of the operators and 90 % of the
+partition counts.
+"""
 WHOLE = {"agreement": 0.99, "partitions": 0.9}
 REFUSALS = {"predicted": 0.95, "false_alarms": 0.01}
 
@@ -49,7 +60,11 @@ def main() -> int:
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models")
     parser.add_argument("--summary", action="store_true")
     options = parser.parse_args()
-    failed = [] if options.summary else [target for target in options.targets or here() if not ask(target, options)]
+    failed = (
+        []
+        if options.summary
+        else [target for target in options.targets or here() if not ask(target, options)]
+    )
     (OUT / "README.md").write_text(summary(), encoding="utf-8")
     print("failed:", ", ".join(failed) or "none")
     return 1 if failed else 0
@@ -68,7 +83,9 @@ def ask(target: str, options: argparse.Namespace) -> bool:
         return False
     notes = OUT / "notes" / page.name
     if notes.is_file():
-        page.write_text(page.read_text(encoding="utf-8") + "\n" + notes.read_text(encoding="utf-8"), encoding="utf-8")
+        page.write_text(
+            page.read_text(encoding="utf-8") + "\n" + notes.read_text(encoding="utf-8"), encoding="utf-8"
+        )
     return True
 
 
@@ -80,7 +97,9 @@ def limit_of(target: str) -> int | None:
 
 
 def here() -> list[str]:
-    """Every target whose runtime answers on this machine, with the variants that are asked about, and those whose answers are recorded."""
+    """Every target whose runtime answers on this machine, with the variants that are asked about, and those
+    whose answers are recorded.
+    """
     from accelint.analyzer.runtimes import runtimes
     from accelint.rules.registry import load_pack, pack_folders
 
@@ -107,17 +126,24 @@ def corpora(target: str, models: Path) -> list[str]:
 def summary() -> str:
     """A row a target and corpus: the figures, and whether they are what is asked."""
     lines = [
-        "# Predictions against the runtimes", "",
-        "Written by `make conform` (`python tools/conformance/conform.py`) from the JSON files beside it; each page has its date, versions and",
-        f"sample. Asked: of generated and node-test models at least {ASKED['agreement']:.1%} of the operators right, at most",
-        f"{ASKED['false_accelerated']:.1%} falsely accelerated, at most {ASKED['unknown']:.0%} unknown (which is never right); of whole",
-        f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of {WHOLE['partitions']:.0%} of the models; of",
-        f"refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most {REFUSALS['false_alarms']:.0%} false alarms.",
+        "# Predictions against the runtimes",
         "",
-        "| target | runtime | date | corpus | models | operators | right | falsely accelerated | unknown | not told "
+        "Written by `make conform` (`python tools/conformance/conform.py`) from the JSON files "
+        "beside it; each page has its date, versions and",
+        f"sample. Asked: of generated and node-test models at least {ASKED['agreement']:.1%} "
+        f"of the operators right, at most",
+        f"{ASKED['false_accelerated']:.1%} falsely accelerated, at most {ASKED['unknown']:.0%} "
+        f"unknown (which is never right); of whole",
+        f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of "
+        f"{WHOLE['partitions']:.0%} of the models; of",
+        f"refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most "
+        f"{REFUSALS['false_alarms']:.0%} false alarms.",
+        "",
+        "| target | runtime | date | corpus | models | operators | right | falsely accelerated "
+        "| unknown | not told "
         "| refusals predicted | false alarms | partitions right | |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     for file in sorted(OUT.glob("*.json")):
         told = json.loads(file.read_text(encoding="utf-8"))
         lines += [row(file, told, name, run) for name, run in told["corpora"].items()]
@@ -130,11 +156,21 @@ def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str
     missed = short(name, run)
     refused, parts = run["refusals"], run["partitions"]
     cells = [
-        f"[{told['target']}]({file.stem}.md)", told["runtime"], told["date"], name, sum(run["models"].values()), run["operators"],
-        f"{run['agreement']:.2%}", f"{run['false_accelerated']:.2%}", f"{run['unknown']:.2%}", run["unmapped"],
-        f"{refused['refused_predicted']} of {refused['refused']}", f"{refused['false_alarms']} of {refused['loaded']}",
-        f"{parts['right']} of {parts['told']}" if parts["told"] else "-", "short of: " + ", ".join(missed) if missed else "met",
-    ]  # fmt: skip
+        f"[{told['target']}]({file.stem}.md)",
+        told["runtime"],
+        told["date"],
+        name,
+        sum(run["models"].values()),
+        run["operators"],
+        f"{run['agreement']:.2%}",
+        f"{run['false_accelerated']:.2%}",
+        f"{run['unknown']:.2%}",
+        run["unmapped"],
+        f"{refused['refused_predicted']} of {refused['refused']}",
+        f"{refused['false_alarms']} of {refused['loaded']}",
+        f"{parts['right']} of {parts['told']}" if parts["told"] else "-",
+        "short of: " + ", ".join(missed) if missed else "met",
+    ]
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
@@ -144,10 +180,14 @@ def short(corpus: str, run: dict[str, Any]) -> list[str]:
     whole = corpus in ("onnx", "tflite", "models")
     wanted = WHOLE["agreement"] if whole else ASKED["agreement"]
     found = ["right"] if run["agreement"] < wanted else []
-    found += ["falsely accelerated"] if not whole and run["false_accelerated"] > ASKED["false_accelerated"] else []
+    found += (
+        ["falsely accelerated"] if not whole and run["false_accelerated"] > ASKED["false_accelerated"] else []
+    )
     found += ["unknown"] if run["unknown"] > ASKED["unknown"] else []
     found += ["refusals"] if refused["refused_predicted"] < REFUSALS["predicted"] * refused["refused"] else []
-    found += ["false alarms"] if refused["false_alarms"] > REFUSALS["false_alarms"] * refused["loaded"] else []
+    found += (
+        ["false alarms"] if refused["false_alarms"] > REFUSALS["false_alarms"] * refused["loaded"] else []
+    )
     found += ["partitions"] if whole and parts["right"] < WHOLE["partitions"] * parts["told"] else []
     return found
 

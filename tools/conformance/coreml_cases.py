@@ -20,7 +20,9 @@ MARK = "## Conflicts between sources"
 
 
 def confusion(device: str) -> tuple[Counter[tuple[str, str]], list[str]]:
-    """(measured, predicted) counts over the operators of all cases, and the names of the cases that disagree."""
+    """(measured, predicted) counts over the operators of all cases, and the names of the cases that
+    disagree.
+    """
     chosen = choose(f"coreml/{device}")
     counts: Counter[tuple[str, str]] = Counter()
     wrong = []
@@ -40,10 +42,20 @@ def table(device: str) -> list[str]:
     columns = ("accelerated", "fallback", "unknown")
     told = sum(count for (measured, _), count in counts.items() if measured in ("accelerated", "fallback"))
     right = sum(
-        count for (measured, predicted), count in counts.items() if measured == predicted and measured in ("accelerated", "fallback")
+        count
+        for (measured, predicted), count in counts.items()
+        if measured == predicted and measured in ("accelerated", "fallback")
     )
-    lines = [f"### coreml/{device}", "", f"{right} of {told} operators with a measured answer are predicted as measured.", ""]
-    lines += ["| measured | " + " | ".join(f"predicted {name}" for name in columns) + " |", "|---|" + "---|" * len(columns)]
+    lines = [
+        f"### coreml/{device}",
+        "",
+        f"{right} of {told} operators with a measured answer are predicted as measured.",
+        "",
+    ]
+    lines += [
+        "| measured | " + " | ".join(f"predicted {name}" for name in columns) + " |",
+        "|---|" + "---|" * len(columns),
+    ]
     for measured in ("accelerated", "fallback", "unknown", "not run"):
         row = [counts[measured, name] for name in columns]
         if any(row):
@@ -57,12 +69,16 @@ def main(page: Path) -> None:
     head = [
         "# Core ML on the Neural Engine: the packs against measured programs",
         "",
-        f"{len(rows)} cases, {len(list(cases()))} programs. Data of the packs: {pack.runtime} {pack.version}, {pack.date}. "
+        f"{len(rows)} cases, {len(list(cases()))} programs. Data of the packs: {pack.runtime} "
+        f"{pack.version}, {pack.date}. "
         "Made by `python tools/conformance/coreml_cases.py`.",
         "",
-        "The answers were measured by others on an M4 with macOS 27.0.1 (`rules/packs/coreml_ane/cases.tsv` names the source) and are what",
-        "MLComputePlan lists as supported. The programs are built again from the names of the cases; nothing here was run on a Mac.",
-        "The packs were written with these answers in view, so the agreement says that the rules state them, not that they generalize.",
+        "The answers were measured by others on an M4 with macOS 27.0.1 "
+        "(`rules/packs/coreml_ane/cases.tsv` names the source) and are what",
+        "MLComputePlan lists as supported. The programs are built again from the names of the "
+        "cases; nothing here was run on a Mac.",
+        "The packs were written with these answers in view, so the agreement says that the "
+        "rules state them, not that they generalize.",
         "",
         *table("ane"),
         *table("gpu"),

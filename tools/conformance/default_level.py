@@ -1,8 +1,10 @@
-"""`accelint check --optimized` against ONNX Runtime at its default optimization level, over folders of models.
+"""`accelint check --optimized` against ONNX Runtime at its default optimization level, over folders of
+models.
 
     python tools/conformance/default_level.py onnxruntime/qnn:sm8650 FOLDER ...
 
-Counts models whose verdict in kind (full, partial, none, rejected) is the runtime's, and whose partition count is.
+Counts models whose verdict in kind (full, partial, none, rejected) is the runtime's, and whose partition
+count is.
 """
 
 from __future__ import annotations
@@ -27,9 +29,18 @@ def main() -> int:
             stored, optimized = check(model, chosen), check_optimized(model, chosen)
             answer = session.ask(Request(file, options={"optimize": "default"}))
             actual = kind(answer), answer.partitions or 0
-            rows.append((actual, (stored.verdict, len(stored.partitions)), (optimized.verdict, len(optimized.partitions))))
+            rows.append(
+                (
+                    actual,
+                    (stored.verdict, len(stored.partitions)),
+                    (optimized.verdict, len(optimized.partitions)),
+                )
+            )
             if actual != rows[-1][2]:
-                print(f"{file.name}: {actual[0]} in {actual[1]}, predicted {optimized.verdict} in {len(optimized.partitions)}")
+                print(
+                    f"{file.name}: {actual[0]} in {actual[1]}, predicted {optimized.verdict} "
+                    f"in {len(optimized.partitions)}"
+                )
     for name, place in (("as stored", 1), ("--optimized", 2)):
         kinds = sum(row[0][0] == row[place][0] for row in rows)
         counts = sum(row[0] == row[place] for row in rows)

@@ -2,8 +2,9 @@
 
     python tools/conformance/litert_partitions.py [GRAPHS] [TIES]
 
-Random graphs: the pieces that XNNPACK made and the count that the GPU delegate gave, against the replay. Ties: chains whose largest
-pieces are of one size; the piece on the GPU is the one whose bits XNNPACK does not give.
+Random graphs: the pieces that XNNPACK made and the count that the GPU delegate gave, against the replay.
+Ties: chains whose largest pieces are of one size; the piece on the GPU is the one whose bits XNNPACK does not
+give.
 """
 
 from __future__ import annotations
@@ -35,7 +36,9 @@ def graph(path: Path, seed: int) -> Path:
     for index in range(count):
         kind, recent = draw.choice(["ABS", "NEG", "EXP", "ADD", "ADD", REFUSED, REFUSED]), names[-6:]
         reads = [draw.choice(recent) for _ in range(2 if kind == "ADD" else 1)]
-        ops.append((kind, reads, [f"t{index}"], "AddOptions", {}) if kind == "ADD" else (kind, reads, [f"t{index}"]))
+        ops.append(
+            (kind, reads, [f"t{index}"], "AddOptions", {}) if kind == "ADD" else (kind, reads, [f"t{index}"])
+        )
         names.append(f"t{index}")
     read = {name for op in ops for name in op[1]}
     outputs = [f"t{index}" for index in range(count) if f"t{index}" not in read or draw.random() < 0.1]
@@ -51,7 +54,11 @@ def pieces_agree(xnnpack: Session, gpu: Session, model: Path) -> bool:
         if item.partition is not None:
             found.setdefault(item.partition, []).append(item.index)
     answer = gpu.ask(Request(model))
-    return sorted(map(sorted, found.values())) == sorted(map(sorted, replayed)) and answer.ok and "disagreement" not in answer.notes
+    return (
+        sorted(map(sorted, found.values())) == sorted(map(sorted, replayed))
+        and answer.ok
+        and "disagreement" not in answer.notes
+    )
 
 
 def tie_agrees(xnnpack: Session, gpu: Session, folder: Path, count: int, seed: int) -> bool:
@@ -69,7 +76,9 @@ def tie_agrees(xnnpack: Session, gpu: Session, folder: Path, count: int, seed: i
     keep = [f"t{index}" for index in range(1, len(kinds))]
     feed = tensors.write(folder / "tie.npz", {"t0": data})
     given = {"t0": data, **gpu.ask(Request(model, feed, outputs=True, options={"keep": keep})).tensors()}
-    other = [number for number, size in enumerate(sizes) if differs(xnnpack, folder, size, ends[number], given)]
+    other = [
+        number for number, size in enumerate(sizes) if differs(xnnpack, folder, size, ends[number], given)
+    ]
     return other == [sum(end < first[0] for end in ends)]
 
 
@@ -83,7 +92,11 @@ def differs(xnnpack: Session, folder: Path, size: int, end: int, given: dict[str
 
 def main(graphs: int = 300, ties: int = 5) -> int:
     """Print both figures; 1 when anything disagrees."""
-    with tempfile.TemporaryDirectory() as scratch, Session("litert/xnnpack") as xnnpack, Session("litert/gpu") as gpu:
+    with (
+        tempfile.TemporaryDirectory() as scratch,
+        Session("litert/xnnpack") as xnnpack,
+        Session("litert/gpu") as gpu,
+    ):
         folder = Path(scratch)
         same = sum(pieces_agree(xnnpack, gpu, graph(folder / "graph.tflite", seed)) for seed in range(graphs))
         print(f"random graphs whose pieces and counts are as replayed: {same} of {graphs}")

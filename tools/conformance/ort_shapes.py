@@ -2,9 +2,9 @@
 
     python tools/conformance/ort_shapes.py [--limit N] [FOLDER ...]      # needs onnxruntime
 
-Asks about the ONNX backend node tests (each plain, and with all inputs but the first as constants) and about every model in the folders.
-Prints how many tensors agree, and the operators behind the others: ``less`` when accelint knows less than the runtime, ``more``
-when it claims what the runtime does not know.
+Asks about the ONNX backend node tests (each plain, and with all inputs but the first as constants) and about
+every model in the folders. Prints how many tensors agree, and the operators behind the others: ``less`` when
+accelint knows less than the runtime, ``more`` when it claims what the runtime does not know.
 """
 
 from __future__ import annotations
@@ -37,7 +37,10 @@ def main() -> int:
                     kinds[kind, type] += 1
                     examples.setdefault((kind, type), f"{name}: {tensor} is {mine}, the runtime has {theirs}")
     total = sum(told.values()) or 1
-    print(f"{total} tensors: " + ", ".join(f"{count} {kind} ({count / total:.2%})" for kind, count in told.most_common()))
+    print(
+        f"{total} tensors: "
+        + ", ".join(f"{count} {kind} ({count / total:.2%})" for kind, count in told.most_common())
+    )
     for key, count in kinds.most_common(options.show):
         print(f"  {key[0]:<6} {key[1]:<24} {count:>5}  {examples[key]}")
     return 0
@@ -56,7 +59,9 @@ def models(folders: list[Path], limit: int | None, scratch: Path) -> Iterator[tu
 
 
 def compare(path: Path, asked: Path) -> Iterator[tuple[str, str, str, Shape, Shape]]:
-    """``equal``, ``less``, ``more`` or ``other`` for every tensor that both have: kind, operator, name, our shape, the runtime's."""
+    """``equal``, ``less``, ``more`` or ``other`` for every tensor that both have: kind, operator, name, our
+    shape, the runtime's.
+    """
     from accelint.analyzer.errors import AccelintError
     from accelint.analyzer.formats import load
     from accelint.analyzer.formats.onnx.inline import inlined
@@ -78,7 +83,9 @@ def compare(path: Path, asked: Path) -> Iterator[tuple[str, str, str, Shape, Sha
 
 
 def judged(mine: Shape, theirs: Shape) -> str:
-    """Names of open sizes are not compared: the runtime makes up its own. It calls a tensor of unknown rank ``()`` as it does a scalar."""
+    """Names of open sizes are not compared: the runtime makes up its own. It calls a tensor of unknown rank
+    ``()`` as it does a scalar.
+    """
     if mine is None and theirs == ():
         return "equal"
     if mine is None or theirs is None:
@@ -94,7 +101,9 @@ def judged(mine: Shape, theirs: Shape) -> str:
 
 
 def runtime_shapes(path: Path, asked: Path) -> dict[str, Shape] | None:
-    """Tensor -> shape as ONNX Runtime infers it; None when it does not load the model. Every result is made an output of a copy."""
+    """Tensor -> shape as ONNX Runtime infers it; None when it does not load the model. Every result is made
+    an output of a copy.
+    """
     import onnx
     import onnxruntime as ort
 

@@ -1,10 +1,11 @@
-"""Repair, proved: what the runtime does with each model as it was exported, and with what `accelint fix` makes of it.
+"""Repair, proved: what the runtime does with each model as it was exported, and with what `accelint fix`
+makes of it.
 
     python tools/conformance/repairs.py TARGET MODELS [--only PATTERN] [--write PAGE]
 
-For every model of the folder that is not predicted to be accelerated whole: `accelint verify` of the original, `accelint fix`, and
-`accelint verify` of the result against the original. Open sizes of ONNX models are frozen by rank and dtype as in `SIZES`, those of
-TFLite models by `batch=1`.
+For every model of the folder that is not predicted to be accelerated whole: `accelint verify` of the
+original, `accelint fix`, and `accelint verify` of the result against the original. Open sizes of ONNX models
+are frozen by rank and dtype as in `SIZES`, those of TFLite models by `batch=1`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 SIZES = {(2, "int64"): "1x12", (2, "float32"): "1x4000", (3, "float32"): "1x80x100", (4, "float32"): "1x3"}
-"""Sizes for the open dimensions of an input, by rank and dtype: tokens, samples of audio, spectra, images (height and width are fixed)."""
+"""Sizes for the open dimensions of an input, by rank and dtype: tokens, samples of audio, spectra, images
+(height and width are fixed).
+"""
 DIALECTS = {".onnx": "onnx", ".tflite": "tflite"}
 
 
@@ -28,7 +31,11 @@ def main() -> int:
     parser.add_argument("target")
     parser.add_argument("models", type=Path)
     parser.add_argument("--only", default="*")
-    parser.add_argument("--write", type=Path, help="A Markdown page; its table for this target is replaced, or added at the end.")
+    parser.add_argument(
+        "--write",
+        type=Path,
+        help="A Markdown page; its table for this target is replaced, or added at the end.",
+    )
     options = parser.parse_args()
     files = sorted(file for file in options.models.glob(options.only) if file.suffix in DIALECTS)
     rows = [row for file in files if (row := repaired(file, options.target))]
@@ -36,7 +43,10 @@ def main() -> int:
     print(text)
     if options.write:
         options.write.write_text(
-            replaced(options.write.read_text("utf-8") if options.write.is_file() else "", options.target, text), "utf-8"
+            replaced(
+                options.write.read_text("utf-8") if options.write.is_file() else "", options.target, text
+            ),
+            "utf-8",
         )
     return 0
 
@@ -74,7 +84,10 @@ def freezes(file: Path) -> list[str]:
         if tensor.const is not None or tensor.static or tensor.shape is None:
             continue
         sizes = SIZES.get((len(tensor.shape), tensor.dtype), "").split("x")
-        filled = [str(dim) if isinstance(dim, int) else sizes[axis] if axis < len(sizes) else "1" for axis, dim in enumerate(tensor.shape)]
+        filled = [
+            str(dim) if isinstance(dim, int) else sizes[axis] if axis < len(sizes) else "1"
+            for axis, dim in enumerate(tensor.shape)
+        ]
         asked += ["--freeze", f"{name}={'x'.join(filled)}"]
     return asked
 
@@ -89,13 +102,17 @@ def sized(file: Path, asked: list[str]) -> list[str]:
     for name, text in wanted.items():
         if name in graph.inputs:
             found.update(
-                (dim, size) for dim, size in zip(graph.tensor(name).shape or (), text.split("x"), strict=True) if isinstance(dim, str)
+                (dim, size)
+                for dim, size in zip(graph.tensor(name).shape or (), text.split("x"), strict=True)
+                if isinstance(dim, str)
             )
     return [part for dim, size in found.items() for part in ("--size", f"{dim}={size}")]
 
 
 def accelint(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "accelint", *arguments], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "accelint", *arguments], capture_output=True, text=True, check=False
+    )
 
 
 def verified(file: Path, target: str, *more: str) -> dict[str, Any] | None:
@@ -128,7 +145,13 @@ def parity(report: dict[str, Any]) -> str:
 
 
 def table(target: str, rows: list[list[str]]) -> str:
-    head = ["model", "as exported, the runtime ran on the accelerator", "after fix", "numbers against the original", "fix took"]
+    head = [
+        "model",
+        "as exported, the runtime ran on the accelerator",
+        "after fix",
+        "numbers against the original",
+        "fix took",
+    ]
     lines = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head), *rows)]
     return f"### `{target}`\n\n" + "\n".join(lines) + "\n"
 

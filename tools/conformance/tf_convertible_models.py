@@ -2,8 +2,9 @@
 
 python tools/conformance/tf_convertible_models.py make FOLDER       (needs Keras; writes SavedModels)
 python tools/conformance/tf_convertible_models.py hold FOLDER OUT.md
-python tools/conformance/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15 coreml/convertible:ios18
-python tools/conformance/tf_convertible_models.py write FOLDER TARGET       (as hold; the figures go into docs/conformance)
+python tools/conformance/tf_convertible_models.py hold FOLDER OUT.md coreml/convertible:ios15
+coreml/convertible:ios18 python tools/conformance/tf_convertible_models.py write FOLDER TARGET       (as hold;
+the figures go into docs/conformance)
 """
 
 from __future__ import annotations
@@ -82,9 +83,24 @@ def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("convnext_tiny", application(applications.ConvNeXtTiny, 64)),
         ("attention", attention),
         ("lstm", stack((12, 8), layers.LSTM(16, return_sequences=True), layers.Dense(4))),
-        ("bidirectional_gru", stack((12, 8), layers.Bidirectional(layers.GRU(8)), layers.Dense(4, activation="softmax"))),
-        ("decoder", stack((8, 8, 16), layers.Conv2DTranspose(8, 3, 2, "same"), layers.UpSampling2D(2, interpolation="bilinear"))),
-        ("volume", stack((8, 8, 8, 2), layers.Conv3D(4, 3), layers.MaxPooling3D(2), layers.Flatten(), layers.Dense(2))),
+        (
+            "bidirectional_gru",
+            stack((12, 8), layers.Bidirectional(layers.GRU(8)), layers.Dense(4, activation="softmax")),
+        ),
+        (
+            "decoder",
+            stack(
+                (8, 8, 16),
+                layers.Conv2DTranspose(8, 3, 2, "same"),
+                layers.UpSampling2D(2, interpolation="bilinear"),
+            ),
+        ),
+        (
+            "volume",
+            stack(
+                (8, 8, 8, 2), layers.Conv3D(4, 3), layers.MaxPooling3D(2), layers.Flatten(), layers.Dense(2)
+            ),
+        ),
         ("gelu_exact", stack((16,), layers.Dense(16, activation="gelu"), layers.GroupNormalization(4))),
         ("mobilenet_v1", application(applications.MobileNet, 96)),
         ("resnet50_v2", application(applications.ResNet50V2, 64)),
@@ -95,13 +111,47 @@ def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("gru_unrolled", stack((6, 8), layers.GRU(8, unroll=True), layers.Dense(4))),
         ("text_lstm", stack((10,), layers.Embedding(50, 8), layers.LSTM(8), layers.Dense(2))),
         ("conv_lstm", stack((4, 8, 8, 2), layers.ConvLSTM2D(4, 3, padding="same"))),
-        ("temporal", stack((32, 4), layers.Conv1D(8, 3, padding="causal", dilation_rate=2), layers.MaxPooling1D(2), layers.Flatten())),
-        ("separable", stack((16, 16, 3), layers.SeparableConv2D(8, 3), layers.PReLU(), layers.ZeroPadding2D(1), layers.Cropping2D(1))),
+        (
+            "temporal",
+            stack(
+                (32, 4),
+                layers.Conv1D(8, 3, padding="causal", dilation_rate=2),
+                layers.MaxPooling1D(2),
+                layers.Flatten(),
+            ),
+        ),
+        (
+            "separable",
+            stack(
+                (16, 16, 3),
+                layers.SeparableConv2D(8, 3),
+                layers.PReLU(),
+                layers.ZeroPadding2D(1),
+                layers.Cropping2D(1),
+            ),
+        ),
         ("unet", unet),
-        ("scaled", stack((20, 20, 3), layers.Rescaling(1 / 255.0), layers.Resizing(16, 16), layers.RandomFlip(), layers.Conv2D(4, 3))),
+        (
+            "scaled",
+            stack(
+                (20, 20, 3),
+                layers.Rescaling(1 / 255.0),
+                layers.Resizing(16, 16),
+                layers.RandomFlip(),
+                layers.Conv2D(4, 3),
+            ),
+        ),
         ("bicubic", stack((20, 20, 3), layers.Resizing(16, 16, interpolation="bicubic"))),
         ("buckets", stack((4,), layers.Discretization([0.0, 1.0, 2.0]))),
-        ("norms", stack((8, 8, 4), layers.LayerNormalization(), layers.UnitNormalization(), layers.SpatialDropout2D(0.1))),
+        (
+            "norms",
+            stack(
+                (8, 8, 4),
+                layers.LayerNormalization(),
+                layers.UnitNormalization(),
+                layers.SpatialDropout2D(0.1),
+            ),
+        ),
         (
             "activations",
             stack(
@@ -132,7 +182,9 @@ def _keras(keras: Any) -> list[tuple[str, Callable[[], Any]]]:
 def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
     """Modules of one function each, for operators that layers seldom make."""
 
-    def module(shape: tuple[int, ...], function: Callable[[Any], Any], dtype: str = "float32") -> Callable[[], Any]:
+    def module(
+        shape: tuple[int, ...], function: Callable[[Any], Any], dtype: str = "float32"
+    ) -> Callable[[], Any]:
         def build() -> Any:
             owner = tf.Module()
             owner.call = tf.function(function, input_signature=[tf.TensorSpec(shape, dtype, name="x")])
@@ -143,21 +195,28 @@ def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
     def counting() -> Any:
         owner = tf.Module()
         owner.state = tf.Variable(tf.zeros([4]))
-        owner.call = tf.function(lambda x: owner.state.assign_add(x), input_signature=[tf.TensorSpec([4], name="x")])
+        owner.call = tf.function(
+            lambda x: owner.state.assign_add(x), input_signature=[tf.TensorSpec([4], name="x")]
+        )
         return owner
 
     def looking() -> Any:
         owner = tf.Module()
         pairs = tf.lookup.KeyValueTensorInitializer(tf.constant(["a", "b"]), tf.constant([1, 2], tf.int64))
         owner.table = tf.lookup.StaticHashTable(pairs, -1)
-        owner.call = tf.function(owner.table.lookup, input_signature=[tf.TensorSpec([4], tf.string, name="x")])
+        owner.call = tf.function(
+            owner.table.lookup, input_signature=[tf.TensorSpec([4], tf.string, name="x")]
+        )
         return owner
 
     def looped(x: Any) -> Any:
         return tf.while_loop(lambda i, y: i < 3, lambda i, y: (i + 1, y * 2.0), [0, x])[1]
 
     return [
-        ("branch", module((4,), lambda x: tf.cond(tf.reduce_sum(x) > 0.0, lambda: tf.tanh(x), lambda: x * 2.0))),
+        (
+            "branch",
+            module((4,), lambda x: tf.cond(tf.reduce_sum(x) > 0.0, lambda: tf.tanh(x), lambda: x * 2.0)),
+        ),
         ("loop", module((4,), looped)),
         ("counter", counting),
         ("table", looking),
@@ -174,7 +233,12 @@ def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("mapped", module((4, 8), lambda x: tf.map_fn(lambda y: y * 2.0, x))),
         ("short_time_spectrum", module((1, 256), lambda x: tf.abs(tf.signal.stft(x, 64, 32)))),
         ("suppression", module((20, 4), lambda x: tf.image.non_max_suppression(x, x[:, 0], 5))),
-        ("products", module((2, 3, 4), lambda x: tf.einsum("bij,bkj->bik", x, x) + tf.einsum("bij->bi", x)[:, :, None])),
+        (
+            "products",
+            module(
+                (2, 3, 4), lambda x: tf.einsum("bij,bkj->bik", x, x) + tf.einsum("bij->bi", x)[:, :, None]
+            ),
+        ),
         ("scattered", module((4, 3), lambda x: tf.tensor_scatter_nd_update(x, [[0], [2]], x[:2]))),
         ("segments", module((4, 3), lambda x: tf.math.segment_sum(x, tf.constant([0, 0, 1, 1])))),
         ("decomposed", module((3, 3), lambda x: tf.linalg.cholesky(tf.matmul(x, x, transpose_b=True)))),
@@ -182,7 +246,15 @@ def _plain(tf: Any) -> list[tuple[str, Callable[[], Any]]]:
         ("words", module((4,), lambda x: tf.strings.length(tf.strings.lower(x)), "string")),
         ("half", module((4, 4), lambda x: tf.nn.relu(x) * 2.0, "float16")),
         ("long", module((4,), lambda x: tf.reduce_sum(tf.maximum(x, 3) * x), "int64")),
-        ("nested", module((4,), lambda x: tf.cond(x[0] > 0.0, lambda: tf.cond(x[1] > 0.0, lambda: x, lambda: -x), lambda: x + 1.0))),
+        (
+            "nested",
+            module(
+                (4,),
+                lambda x: tf.cond(
+                    x[0] > 0.0, lambda: tf.cond(x[1] > 0.0, lambda: x, lambda: -x), lambda: x + 1.0
+                ),
+            ),
+        ),
     ]
 
 
@@ -214,7 +286,9 @@ def hold(folder: Path, targets: Sequence[str]) -> list[Held]:
     """Check each model, convert each (answers are kept in ``FOLDER/converted.json``), compare."""
     from accelint.analyzer.formats import load
 
-    models = {path.name: load(path) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()}
+    models = {
+        path.name: load(path) for path in sorted(folder.iterdir()) if (path / "saved_model.pb").exists()
+    }
     kept = folder / "converted.json"
     told: dict[str, dict[str, Any]] = json.loads(kept.read_text()) if kept.exists() else {}
     rows = []
@@ -222,7 +296,9 @@ def hold(folder: Path, targets: Sequence[str]) -> list[Held]:
         known = told.setdefault(target, {})
         waiting = [name for name in models if name not in known]
         if target in TARGETS:
-            known.update(zip(waiting, _converted([models[name] for name in waiting], TARGETS[target]), strict=True))
+            known.update(
+                zip(waiting, _converted([models[name] for name in waiting], TARGETS[target]), strict=True)
+            )
         for name in waiting if target not in TARGETS else ():
             known[name] = _to_coreml(models[name], target)
             kept.write_text(json.dumps(told))
@@ -244,7 +320,9 @@ def _to_coreml(model: Any, target: str) -> tuple[bool | None, tuple[str, ...]]:
         item = to_coreml(model, Options(deployment=deployment))
     except AccelintError as error:
         return None, (str(error)[:80],)
-    return item.path is not None, tuple(sorted({refusal.type or refusal.message[:100] for refusal in item.refusals}))
+    return item.path is not None, tuple(
+        sorted({refusal.type or refusal.message[:100] for refusal in item.refusals})
+    )
 
 
 def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple[str, ...]]]:
@@ -254,7 +332,10 @@ def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple
 
     answers = all_to_tflite([(model, Options(select_tf_ops=select)) for model in models])
     return [
-        (item.path is not None, tuple(sorted({refusal.type or refusal.message[:60] for refusal in item.refusals})))
+        (
+            item.path is not None,
+            tuple(sorted({refusal.type or refusal.message[:60] for refusal in item.refusals})),
+        )
         if isinstance(item, Converted)
         else (None, (str(item)[:80],))
         for item in answers
@@ -270,21 +351,41 @@ def _predicted(model: Any, target: str) -> tuple[str, tuple[str, ...], Counter[t
     verdict = {"full": "converts", "rejected": "refused"}.get(coverage.verdict, "unknown")
     types = {op.id: op.type for op in coverage.operators}
     effect = "rejected" if verdict == "refused" else "unknown"
-    behind = {name: {item.operator for item in coverage.findings if item.effect == name} for name in ("rejected", "unknown")}
-    words = {op: "rejected" if op in behind["rejected"] else "unknown" if op in behind["unknown"] else "accelerated" for op in types}
-    return verdict, tuple(sorted({types[op] for op in behind[effect] if op in types})), Counter((types[op], words[op]) for op in types)
+    behind = {
+        name: {item.operator for item in coverage.findings if item.effect == name}
+        for name in ("rejected", "unknown")
+    }
+    words = {
+        op: "rejected"
+        if op in behind["rejected"]
+        else "unknown"
+        if op in behind["unknown"]
+        else "accelerated"
+        for op in types
+    }
+    return (
+        verdict,
+        tuple(sorted({types[op] for op in behind[effect] if op in types})),
+        Counter((types[op], words[op]) for op in types),
+    )
 
 
 def counted(rows: Sequence[Held], every: bool) -> dict[str, Any]:
-    """The figures of one target. ``every``: its converter names all that it refuses, else the first operator only.
+    """The figures of one target. ``every``: its converter names all that it refuses, else the first operator
+    only.
 
-    A model that converts tells about all its operators. Of one that does not, those of a named type count as refused, and the others as
-    taken if every refusal has a name; the rest is not told. A model is its own partition: its verdict is right or wrong as a whole.
+    A model that converts tells about all its operators. Of one that does not, those of a named type count as
+    refused, and the others as taken if every refusal has a name; the rest is not told. A model is its own
+    partition: its verdict is right or wrong as a whole.
     """
     confusion: dict[str, Counter[str]] = {}
     unmapped = 0
     for row in rows:
-        named = {kind for kind, _ in row.operators if kind in row.refused_types or kind.removeprefix("Stateless") in row.refused_types}
+        named = {
+            kind
+            for kind, _ in row.operators
+            if kind in row.refused_types or kind.removeprefix("Stateless") in row.refused_types
+        }
         for (kind, verdict), count in row.operators.items():
             if row.converts is None or (not row.converts and kind not in named and not (every and named)):
                 unmapped += count
@@ -297,9 +398,16 @@ def counted(rows: Sequence[Held], every: bool) -> dict[str, Any]:
     return figures(
         confusion,
         unmapped=unmapped,
-        models={"ok": len(loaded), "refused": len(refused), "no answer": len(rows) - len(loaded) - len(refused)},
+        models={
+            "ok": len(loaded),
+            "refused": len(refused),
+            "no answer": len(rows) - len(loaded) - len(refused),
+        },
         refusals={**told, **alarms},
-        partitions={"told": len(loaded) + len(refused), "right": sum(row.outcome == "agrees" for row in rows)},
+        partitions={
+            "told": len(loaded) + len(refused),
+            "right": sum(row.outcome == "agrees" for row in rows),
+        },
     )
 
 
@@ -309,7 +417,11 @@ def page(rows: list[Held]) -> str:
     for target in dict.fromkeys(row.target for row in rows):
         of = [row for row in rows if row.target == target]
         counts = {kind: sum(row.outcome == kind for row in of) for kind in ("agrees", "differs", "unknown")}
-        lines += [f"## {target}: {counts['agrees']} of {len(of)} models agree, {counts['differs']} differ, {counts['unknown']} unknown", ""]
+        lines += [
+            f"## {target}: {counts['agrees']} of {len(of)} models agree, {counts['differs']} "
+            f"differ, {counts['unknown']} unknown",
+            "",
+        ]
         right = [row.name for row in of if row.outcome == "agrees" and row.converts]
         lines += [f"Predicted and found to convert ({len(right)}): {', '.join(right)}.", ""]
         lines += ["| model | predicted | by | converter | refused operators | |", "|---|---|---|---|---|---|"]
@@ -330,7 +442,13 @@ def main() -> None:
     if sys.argv[1] == "write":
         rows, target = hold(Path(sys.argv[2]), sys.argv[3:4]), sys.argv[3]
         command = f"python tools/conformance/tf_convertible_models.py write FOLDER {target}"
-        save(target, "models", counted(rows, target in TARGETS), command, "tensorflow" if target in TARGETS else "coremltools")
+        save(
+            target,
+            "models",
+            counted(rows, target in TARGETS),
+            command,
+            "tensorflow" if target in TARGETS else "coremltools",
+        )
         return
     Path(sys.argv[3]).write_text(page(hold(Path(sys.argv[2]), sys.argv[4:] or list(TARGETS))))
 

@@ -1,4 +1,6 @@
-"""Figures of targets that a converter answers for, in the JSON files that ``conform.py`` makes its summary from."""
+"""Figures of targets that a converter answers for, in the JSON files that ``conform.py`` makes its summary
+from.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +14,19 @@ from typing import Any
 OUT = Path(__file__).parents[2] / "docs" / "conformance"
 
 
-def figures(confusion: Mapping[str, Mapping[str, int]], invalid: int = 0, unmapped: int = 0, **parts: Any) -> dict[str, Any]:
-    """Rates from counts of predicted verdicts by what the converter did (``accelerated`` or ``rejected``); each call is a model.
+def figures(
+    confusion: Mapping[str, Mapping[str, int]], invalid: int = 0, unmapped: int = 0, **parts: Any
+) -> dict[str, Any]:
+    """Rates from counts of predicted verdicts by what the converter did (``accelerated`` or ``rejected``);
+    each call is a model.
 
     ``parts`` replace what is counted otherwise, of whole models.
     """
     total = sum(sum(did.values()) for did in confusion.values())
-    did = {kind: sum(counts.get(kind, 0) for counts in confusion.values()) for kind in ("accelerated", "rejected")}
+    did = {
+        kind: sum(counts.get(kind, 0) for counts in confusion.values())
+        for kind in ("accelerated", "rejected")
+    }
     right = sum(confusion.get(kind, {}).get(kind, 0) for kind in did)
     refused = confusion.get("rejected", {})
     return {
@@ -46,5 +54,10 @@ def save(target: str, corpus: str, run: dict[str, Any], command: str, package: s
     told = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     corpora = {**told.get("corpora", {}), corpus: {"command": command, **run}}
     date = datetime.now(UTC).date().isoformat()
-    told = {"target": target, "runtime": f"{package} {version(package)}", "date": date, "corpora": dict(sorted(corpora.items()))}
+    told = {
+        "target": target,
+        "runtime": f"{package} {version(package)}",
+        "date": date,
+        "corpora": dict(sorted(corpora.items())),
+    }
     file.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

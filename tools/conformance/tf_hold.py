@@ -1,11 +1,13 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on fresh calls of raw operators.
 
-    python tools/conformance/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B] [--answers FILE] [--kept] [--write]
+    python tools/conformance/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B]
+    [--answers FILE] [--kept] [--write]
 
-A fresh call is one that the table's own call of an operator turns into when several things change at once (element types, attributes,
-ranks, open shapes, stored inputs, sizes), drawn by ``--seed``. Every registered operator that could be called is drawn from alike, those
-that have a builtin ``--each`` times, the others once. Answers are kept in ``--answers``, so that an edit of a pack is measured in seconds;
-``--write`` puts the figures into ``docs/conformance``.
+A fresh call is one that the table's own call of an operator turns into when several things change at once
+(element types, attributes, ranks, open shapes, stored inputs, sizes), drawn by ``--seed``. Every registered
+operator that could be called is drawn from alike, those that have a builtin ``--each`` times, the others
+once. Answers are kept in ``--answers``, so that an edit of a pack is measured in seconds; ``--write`` puts
+the figures into ``docs/conformance``.
 """
 
 from __future__ import annotations
@@ -29,7 +31,9 @@ from tf_questions import Calls, Input, Question
 
 TAKES = {"litert/builtins": ("builtin",), "litert/flex": ("builtin", "flex")}
 ELSEWHERE = ("Erf", "Erfc", "HashTable", "LookupTable", "TensorList", "EmptyTensorList", "VarHandleOp")
-"""Beginnings of operators that only their neighbours decide: the whole models tell (``tf_convertible_models.py``)."""
+"""Beginnings of operators that only their neighbours decide: the whole models tell
+(``tf_convertible_models.py``).
+"""
 SOURCES = {"Const", "HostConst", "Placeholder", "PlaceholderV2", "PlaceholderWithDefault"}
 """Operators that stand for values and inputs."""
 SIZES = (1, 2, 3, 5, 8)
@@ -64,8 +68,13 @@ def main() -> None:
     found = [Asked(Question.read(text), *rest) for text, *rest in asked if '"func"' not in text]
     found = [item for item in found if not item.question.op.startswith(ELSEWHERE)]
     told = {target: _compared(found, target, takes) for target, takes in TAKES.items()}
-    options.out.write_text(json.dumps({target: item["wrong"] for target, item in told.items()}, indent=1) + "\n")
-    command = f"python tools/conformance/tf_hold.py tools/derive/tf_convertible.tsv OUT.json --seed {options.seed} --each {options.each}"
+    options.out.write_text(
+        json.dumps({target: item["wrong"] for target, item in told.items()}, indent=1) + "\n"
+    )
+    command = (
+        f"python tools/conformance/tf_hold.py tools/derive/tf_convertible.tsv OUT.json "
+        f"--seed {options.seed} --each {options.each}"
+    )
     command += f" --most {options.most} --write" if options.most else " --write"
     for target, item in told.items():
         print(target, item["counts"])
@@ -120,16 +129,24 @@ def _resized(question: Question, rng: random.Random) -> Question:
         item = Input.read(text)
         if item.stored or item.shape is None:
             return text
-        return Input(item.dtype, tuple(sizes.get(dim, dim) if dim is not None else None for dim in item.shape)).text
+        return Input(
+            item.dtype, tuple(sizes.get(dim, dim) if dim is not None else None for dim in item.shape)
+        ).text
 
-    inputs = [[one(text) for text in item] if isinstance(item, list) else one(item) for item in question.inputs]
+    inputs = [
+        [one(text) for text in item] if isinstance(item, list) else one(item) for item in question.inputs
+    ]
     return question.changed(inputs=inputs)
 
 
-def _kept(file: Path, drawn: Sequence[Question], portions: int, varied: set[str]) -> list[tuple[str, str, str, str]]:
-    """The answers in a file, which are asked for where it has none, at most so many portions: an interrupted run goes on where it was.
+def _kept(
+    file: Path, drawn: Sequence[Question], portions: int, varied: set[str]
+) -> list[tuple[str, str, str, str]]:
+    """The answers in a file, which are asked for where it has none, at most so many portions: an interrupted
+    run goes on where it was.
 
-    TensorFlow itself is asked to run calls of ``varied`` operators; the others are called as in the table, and may block or write files.
+    TensorFlow itself is asked to run calls of ``varied`` operators; the others are called as in the table,
+    and may block or write files.
     """
     fresh = list({question.text(): question for question in drawn}.values())
     known = {row[0]: row for row in map(json.loads, file.read_text().splitlines() if file.exists() else ())}
@@ -147,15 +164,26 @@ def _kept(file: Path, drawn: Sequence[Question], portions: int, varied: set[str]
     return [row for row in rows if row[1] != NO_CALL]
 
 
-def _asked(questions: Sequence[Question], varied: set[str], worker: Worker, select: Worker) -> list[tuple[str, str, str, str]]:
-    """The converter's answers to those that TensorFlow's shape functions take, and whether TensorFlow runs them."""
+def _asked(
+    questions: Sequence[Question], varied: set[str], worker: Worker, select: Worker
+) -> list[tuple[str, str, str, str]]:
+    """The converter's answers to those that TensorFlow's shape functions take, and whether TensorFlow runs
+    them.
+    """
     taken = worker.taken(questions)
     fresh = [question for question, good in zip(questions, taken, strict=True) if good]
     run = [question for question in fresh if question.op in varied]
     runs = dict(zip([question.text() for question in run], worker.runs(run), strict=True))
     answers = with_select(fresh, worker, select)
-    rows = [(question.text(), *answer, runs.get(question.text(), "open")) for question, answer in zip(fresh, answers, strict=True)]
-    return rows + [(question.text(), NO_CALL, "", "") for question, good in zip(questions, taken, strict=True) if not good]
+    rows = [
+        (question.text(), *answer, runs.get(question.text(), "open"))
+        for question, answer in zip(fresh, answers, strict=True)
+    ]
+    return rows + [
+        (question.text(), NO_CALL, "", "")
+        for question, good in zip(questions, taken, strict=True)
+        if not good
+    ]
 
 
 # ---- comparing -----------------------------------------------------------------------------
@@ -164,7 +192,8 @@ def _asked(questions: Sequence[Question], varied: set[str], worker: Worker, sele
 def _compared(found: Sequence[Asked], target: str, takes: tuple[str, ...]) -> dict[str, Any]:
     """What is wrong by call, the counts of outcomes, and the figures as ``conform.py`` reads them.
 
-    A call that TensorFlow's own kernel refuses (``tf_running.py``) is no call, whatever the converter or the pack says of it.
+    A call that TensorFlow's own kernel refuses (``tf_running.py``) is no call, whatever the converter or the
+    pack says of it.
     """
     counts: Counter[str] = Counter()
     confusion: dict[str, Counter[str]] = {}
@@ -174,10 +203,16 @@ def _compared(found: Sequence[Asked], target: str, takes: tuple[str, ...]) -> di
         outcome = _outcome(item, verdict, takes)
         counts[outcome] += 1
         if outcome not in ("no answer", "invalid"):
-            confusion.setdefault(verdict, Counter())["accelerated" if item.answer in takes else "rejected"] += 1
+            confusion.setdefault(verdict, Counter())[
+                "accelerated" if item.answer in takes else "rejected"
+            ] += 1
         if outcome not in ("right", "invalid"):
             wrong.append([outcome, item.question.text(), item.answer, item.detail[:80], rules])
-    return {"wrong": wrong, "counts": dict(counts), "run": figures(confusion, invalid=counts["invalid"], unmapped=counts["no answer"])}
+    return {
+        "wrong": wrong,
+        "counts": dict(counts),
+        "run": figures(confusion, invalid=counts["invalid"], unmapped=counts["no answer"]),
+    }
 
 
 def _outcome(item: Asked, verdict: str, takes: tuple[str, ...]) -> str:
@@ -195,9 +230,14 @@ def _outcome(item: Asked, verdict: str, takes: tuple[str, ...]) -> str:
 def _about(item: Asked) -> bool:
     """Whether a refusal without a code is about the operator: its verifier names it, or what it became.
 
-    The others are about the function around the call: one that Python could not trace, or the reader of a variant's result.
+    The others are about the function around the call: one that Python could not trace, or the reader of a
+    variant's result.
     """
-    return not item.detail.startswith("converts otherwise") and "'prune'" not in item.detail and "tf.DatasetCardinality" not in item.detail
+    return (
+        not item.detail.startswith("converts otherwise")
+        and "'prune'" not in item.detail
+        and "tf.DatasetCardinality" not in item.detail
+    )
 
 
 def predicted(questions: Sequence[Question], target: str) -> list[tuple[str, str]]:

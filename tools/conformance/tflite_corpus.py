@@ -2,9 +2,9 @@
 
     python tools/conformance/tflite_corpus.py [OPERATOR ...] [--seed N] [--output FILE]
 
-Each model is loaded and its tensors allocated with the builtin kernels and no delegate, in a process that is started
-again after the model that took it down. A model counts as accepted when that succeeds and every output then has the
-shape that the model says.
+Each model is loaded and its tensors allocated with the builtin kernels and no delegate, in a process that is
+started again after the model that took it down. A model counts as accepted when that succeeds and every
+output then has the shape that the model says.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ def judge(data: bytes) -> str:
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     try:
-        interpreter = Interpreter(model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
+        interpreter = Interpreter(
+            model_content=data, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
         interpreter.allocate_tensors()
         details = interpreter.get_output_details()
     except (RuntimeError, ValueError, TypeError) as error:
@@ -59,7 +61,9 @@ def measure(ops: list[str], seed: int) -> tuple[dict[str, Counter[str]], dict[st
         start, rows = 0, list[Any]()
         while not rows or rows[-1] != ["done"]:
             done = subprocess.run(
-                [sys.executable, __file__, *ops, "--seed", str(seed), "--work", str(start), str(log)], capture_output=True, text=True
+                [sys.executable, __file__, *ops, "--seed", str(seed), "--work", str(start), str(log)],
+                capture_output=True,
+                text=True,
             )
             rows = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
             if rows and rows[-1][0] == "start" and done.returncode < 0:
@@ -80,7 +84,9 @@ def measure(ops: list[str], seed: int) -> tuple[dict[str, Counter[str]], dict[st
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("ops", nargs="*")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", type=Path)
@@ -91,8 +97,14 @@ def main() -> None:
         return
     counts, reasons = measure(args.ops, args.seed)
     total = sum(counts.values(), Counter[str]())
-    print(f"ai-edge-litert {version('ai-edge-litert')}, seed {args.seed}: {total['accepted']} of {total.total()} models accepted")
-    print(f"({total['accepted'] / total.total():.1%}); operators with none accepted: {sum(not row['accepted'] for row in counts.values())}")
+    print(
+        f"ai-edge-litert {version('ai-edge-litert')}, seed {args.seed}: {total['accepted']} of "
+        f"{total.total()} models accepted"
+    )
+    print(
+        f"({total['accepted'] / total.total():.1%}); operators with none accepted: "
+        f"{sum(not row['accepted'] for row in counts.values())}"
+    )
     for op, row in sorted(counts.items(), key=lambda item: item[1]["accepted"] / item[1].total()):
         if row["refused"]:
             print(f"{op:32} {row['accepted']:4} of {row.total():4}")

@@ -1,8 +1,10 @@
-"""Ask coremltools' TensorFlow converter about calls of raw operators: the worker behind ``coreml_convertible.py``.
+"""Ask coremltools' TensorFlow converter about calls of raw operators: the worker behind
+``coreml_convertible.py``.
 
-coremltools stops at the first operator that it cannot convert. Here its registry is wrapped, so that an operator which raises is
-noted and stands for its first input; one conversion tells about all calls of a batch. What fails after all operators were converted
-(a pass, the writing of the program) is told apart by asking halves.
+coremltools stops at the first operator that it cannot convert. Here its registry is wrapped, so that an
+operator which raises is noted and stands for its first input; one conversion tells about all calls of a
+batch. What fails after all operators were converted (a pass, the writing of the program) is told apart by
+asking halves.
 """
 
 from __future__ import annotations
@@ -47,7 +49,10 @@ def convert(questions: Sequence[Question], target: str) -> list[Answer]:
         for part in (part for part in parts if part):
             answers.update(zip(part, convert([questions[number] for number in part], target), strict=True))
         return [answers[number] for number in range(len(questions))]
-    return [("refused", noted[number]) if number in noted else ("converts", "") for number in range(len(questions))]
+    return [
+        ("refused", noted[number]) if number in noted else ("converts", "")
+        for number in range(len(questions))
+    ]
 
 
 def _words(error: Exception) -> str:
@@ -73,9 +78,13 @@ def _convert(questions: Sequence[Question], target: str, noted: dict[int, str]) 
     convert_utils.check_output_shapes = check
     try:
         ct.convert(
-            [frozen], source="tensorflow", convert_to="mlprogram", minimum_deployment_target=getattr(ct.target, target),
-            compute_precision=ct.precision.FLOAT32, skip_model_load=True,
-        )  # fmt: skip
+            [frozen],
+            source="tensorflow",
+            convert_to="mlprogram",
+            minimum_deployment_target=getattr(ct.target, target),
+            compute_precision=ct.precision.FLOAT32,
+            skip_model_load=True,
+        )
     finally:
         convert_utils._TF_OPS_REGISTRY, convert_utils.check_output_shapes = registry, checked
 

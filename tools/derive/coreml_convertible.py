@@ -1,9 +1,10 @@
-"""Ask coremltools' TensorFlow converter about every operator that it registers, as ``tf_convertible.py`` asks TensorFlow's.
+"""Ask coremltools' TensorFlow converter about every operator that it registers, as ``tf_convertible.py`` asks
+TensorFlow's.
 
     python tools/derive/coreml_convertible.py TABLE.tsv [--target iOS15] [--ops Abs,Erf]
 
-The answers are ``converts`` and ``refused``, with coremltools' words. Operators that are not registered need no question: the
-converter stops at them by name.
+The answers are ``converts`` and ``refused``, with coremltools' words. Operators that are not registered need
+no question: the converter stops at them by name.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def main() -> None:
     known = {row[0] for row in rows}
     waiting = options.ops.split(",") if options.ops else [op for op in registered() if op not in known]
     rows = [row for row in rows if row[0] not in waiting]
-    title = f"# operator, what was varied, value, answer of coremltools 9.0's TensorFlow converter for {options.target}, detail"
+    title = (
+        f"# operator, what was varied, value, answer of coremltools 9.0's TensorFlow "
+        f"converter for {options.target}, detail"
+    )
     worker, coreml = Worker(), Worker(SCRIPT, batch=40, mixed=True, target=options.target)
     for start in range(0, len(waiting), CHUNK):
         rows += told(waiting[start : start + CHUNK], worker, coreml.ask, KINDS, _passed)
@@ -42,7 +46,9 @@ def main() -> None:
 
 
 def _passed(what: str, value: str) -> bool:
-    """What is not asked: ranks over 5, which no program has, no rank at all, and element types that do not get in."""
+    """What is not asked: ranks over 5, which no program has, no rank at all, and element types that do not
+    get in.
+    """
     if what.endswith("open"):
         return value == "rank"
     return value == "6" if what.endswith("rank") else value in EVERY and value not in KINDS

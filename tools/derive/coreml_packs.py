@@ -1,9 +1,11 @@
-"""Write ``rules/packs/coreml_convertible/measured.toml`` from what coremltools answered (``coreml_convertible.py``).
+"""Write ``rules/packs/coreml_convertible/measured.toml`` from what coremltools answered
+(``coreml_convertible.py``).
 
     python tools/derive/coreml_packs.py tools/derive/coreml_convertible.tsv
 
 Element types, boolean and enumerated attributes, and inputs whose value the converter needs. The answers are
-those for iOS 15 and hold for every variant. Ranks and open shapes are read by hand (``operators.toml``): they hang on the rest of a call.
+those for iOS 15 and hold for every variant. Ranks and open shapes are read by hand (``operators.toml``): they
+hang on the rest of a call.
 """
 
 from __future__ import annotations
@@ -17,17 +19,35 @@ from tf_packs import PACKS, Told, _is_type, _list, _rule, _told
 OUT = PACKS / "coreml_convertible" / "measured.toml"
 TAKES = ("converts",)
 BY_HAND = {
-    ("BlockLSTM", ""), ("BlockLSTMV2", ""), ("Concat", "T"), ("ConcatV2", "T"), ("ConcatV2", "stored"), ("If", ""), ("StatelessIf", ""),
-    ("SpaceToBatchND", "Tblock_shape"), ("SparseSoftmaxCrossEntropyWithLogits", ""), ("CropAndResize", ""), ("TopKV2", "sorted"),
-}  # fmt: skip
+    ("BlockLSTM", ""),
+    ("BlockLSTMV2", ""),
+    ("Concat", "T"),
+    ("ConcatV2", "T"),
+    ("ConcatV2", "stored"),
+    ("If", ""),
+    ("StatelessIf", ""),
+    ("SpaceToBatchND", "Tblock_shape"),
+    ("SparseSoftmaxCrossEntropyWithLogits", ""),
+    ("CropAndResize", ""),
+    ("TopKV2", "sorted"),
+}
 """Operators, or what was varied of them, whose rows tell of the call rather than of the operator."""
 COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 
 
 def main() -> None:
     """Read the table, write the file."""
-    told = {op: item for op, item in _told(Path(sys.argv[1])).items() if item.base in TAKES and (op, "") not in BY_HAND}
-    lines = ["# Written by tools/derive/coreml_packs.py from tools/derive/coreml_convertible.tsv.", "", *_types(told), *_stored(told)]
+    told = {
+        op: item
+        for op, item in _told(Path(sys.argv[1])).items()
+        if item.base in TAKES and (op, "") not in BY_HAND
+    }
+    lines = [
+        "# Written by tools/derive/coreml_packs.py from tools/derive/coreml_convertible.tsv.",
+        "",
+        *_types(told),
+        *_stored(told),
+    ]
     OUT.write_text("\n".join(lines).rstrip() + "\n")
 
 
@@ -35,8 +55,15 @@ def _types(told: dict[str, Told]) -> list[str]:
     refused: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
-            words = all(map(_is_type, values)) or all(value in ("true", "false") or value[:1] == '"' for value in values)
-            if words and what not in ("open", "outputs") and "input" not in what and (op, what) not in BY_HAND:
+            words = all(map(_is_type, values)) or all(
+                value in ("true", "false") or value[:1] == '"' for value in values
+            )
+            if (
+                words
+                and what not in ("open", "outputs")
+                and "input" not in what
+                and (op, what) not in BY_HAND
+            ):
                 bad = item.bad(what, TAKES)
                 if bad and item.good(what, TAKES):
                     refused[what, bad].append(op)
@@ -50,7 +77,16 @@ def _types(told: dict[str, Told]) -> list[str]:
         holds = f'{{ attrs = {{ {attr} = {shown[-1]} }}, in = ["float32[4,4]"] }}{folded}'
         fails = f'{{ attrs = {{ {attr} = {shown[0]} }}, in = ["float32[4,4]"] }}'
         code, name = ("ACL301", "element-type") if kind else ("ACL501", "attribute")
-        lines += _rule(code, f"{name}-{number}", ops, f"{{type}} does not convert with {attr} {{seen}}", require, holds, fails, COMPUTED)
+        lines += _rule(
+            code,
+            f"{name}-{number}",
+            ops,
+            f"{{type}} does not convert with {attr} {{seen}}",
+            require,
+            holds,
+            fails,
+            COMPUTED,
+        )
     return lines
 
 
@@ -59,14 +95,27 @@ def _stored(told: dict[str, Told]) -> list[str]:
     for op, item in told.items():
         if (op, "stored") in BY_HAND or any(isinstance(text, list) for text in item.inputs):
             continue
-        places = [int(what.split()[1]) for what in item.varied if what.startswith("input ") and len(what.split()) == 2]
-        found = tuple(sorted(place for place in places if item.varied[f"input {place}"].get("computed") not in (None, *TAKES)))
+        places = [
+            int(what.split()[1])
+            for what in item.varied
+            if what.startswith("input ") and len(what.split()) == 2
+        ]
+        found = tuple(
+            sorted(
+                place
+                for place in places
+                if item.varied[f"input {place}"].get("computed") not in (None, *TAKES)
+            )
+        )
         if found:
             needed[found].append(op)
     lines: list[str] = []
     for number, (places, ops) in enumerate(sorted(needed.items()), 1):
         which = str(places[0]) if len(places) == 1 else str(list(places))
-        inputs = ['"float32[4,4]"' if place not in places else '"const int32[2]"' for place in range(max(places) + 1)]
+        inputs = [
+            '"float32[4,4]"' if place not in places else '"const int32[2]"'
+            for place in range(max(places) + 1)
+        ]
         wrong = [text.replace("const ", "") for text in inputs]
         message = "the converter needs the value: {seen}"
         require = f'{{ input = {which}, of = "const", eq = true }}'

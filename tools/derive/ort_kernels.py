@@ -1,7 +1,8 @@
 """Derive the rules of ``onnxruntime/cpu`` from the kernels that the installed ONNX Runtime registers.
 
-``python tools/derive/ort_kernels.py`` writes ``rules/packs/onnxruntime_cpu/kernels.toml``: for every operator the operator sets
-and element types for which a kernel is registered. A kernel of float32 also serves float16, since ONNX Runtime puts casts around it.
+``python tools/derive/ort_kernels.py`` writes ``rules/packs/onnxruntime_cpu/kernels.toml``: for every operator
+the operator sets and element types for which a kernel is registered. A kernel of float32 also serves float16,
+since ONNX Runtime puts casts around it.
 """
 
 from __future__ import annotations
@@ -36,12 +37,18 @@ def main() -> None:
         if kernel.provider == "CPUExecutionProvider" and kernel.domain in DOMAINS:
             kernels[kernel.domain, kernel.op_name].append(kernel)
     newest = max(version for (domain, _), versions in schemas.items() if domain == "" for version in versions)
-    segments = {key: _segments(schemas[key], kernels[key], newest if key[0] == "" else OPEN) for key in sorted(kernels)}
+    segments = {
+        key: _segments(schemas[key], kernels[key], newest if key[0] == "" else OPEN)
+        for key in sorted(kernels)
+    }
     bodies = _with_bodies(schemas, kernels)
     text = _document(segments, schemas, newest, bodies)
     TARGET.write_text(text, encoding="utf-8")
-    print(f"onnxruntime {onnxruntime.__version__}: {len(segments)} operators with kernels, {len(bodies)} by their bodies, "
-          f"{text.count('[[rule]]')} rules, operator set {newest}")  # fmt: skip
+    print(
+        f"onnxruntime {onnxruntime.__version__}: {len(segments)} operators with kernels, "
+        f"{len(bodies)} by their bodies, "
+        f"{text.count('[[rule]]')} rules, operator set {newest}"
+    )
 
 
 def _with_bodies(schemas: Any, kernels: Any) -> set[str]:
@@ -57,7 +64,9 @@ def _with_bodies(schemas: Any, kernels: Any) -> set[str]:
 
 
 def _segments(versions: dict[int, Any], kernels: list[Any], newest: int) -> list[Segment]:
-    """Operator sets, first and last, with the combinations of element types that some kernel takes in them."""
+    """Operator sets, first and last, with the combinations of element types that some kernel takes in
+    them.
+    """
     result: list[Segment] = []
     starts = sorted(versions)
     for start, end in zip(starts, [*(item - 1 for item in starts[1:]), newest], strict=True):
@@ -80,7 +89,9 @@ def _matches(versions: tuple[int, int], since: int) -> bool:
 
 
 def _places(schema: Any) -> dict[str, Place]:
-    """Type parameter or formal name -> the tensor that shows it: an input that is always there rather than an optional one or an output."""
+    """Type parameter or formal name -> the tensor that shows it: an input that is always there rather than an
+    optional one or an output.
+    """
     found: dict[str, Place] = {}
     single = [(index, item) for index, item in enumerate(schema.inputs)]
     required = [(index, item) for index, item in single if "Optional" not in str(item.option)]
@@ -98,7 +109,9 @@ def _types(names: Any) -> frozenset[str]:
 def _allowed(schema: Any) -> Combination:
     places = _places(schema)
     return {
-        places[item.type_param_str]: _types(item.allowed_type_strs) for item in schema.type_constraints if item.type_param_str in places
+        places[item.type_param_str]: _types(item.allowed_type_strs)
+        for item in schema.type_constraints
+        if item.type_param_str in places
     }
 
 
@@ -146,7 +159,9 @@ def _join(left: Combination, right: Combination) -> Combination | None:
 
 
 FOLLOWS = ("EyeLike", "RandomNormalLike", "RandomUniformLike", "com.microsoft:GridSample")
-"""Only the result shows the type parameter: where the input is float16, casts around the operator serve a float16 result."""
+"""Only the result shows the type parameter: where the input is float16, casts around the operator serve a
+float16 result.
+"""
 ORDER = [
     "float32",
     "float16",
@@ -183,9 +198,14 @@ def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str
     return "{ " + ", ".join(parts) + " }"
 
 
-def _document(segments: dict[tuple[str, str], list[Segment]], schemas: Any, newest: int, bodies: set[str]) -> str:
+def _document(
+    segments: dict[tuple[str, str], list[Segment]], schemas: Any, newest: int, bodies: set[str]
+) -> str:
     names = {key: DOMAINS[key[0]] + key[1] for key in segments}
-    lines = ["# Derived by tools/derive/ort_kernels.py from the kernels that onnxruntime registers; do not edit.", ""]
+    lines = [
+        "# Derived by tools/derive/ort_kernels.py from the kernels that onnxruntime registers; do not edit.",
+        "",
+    ]
     plain = [names[key] for key in segments if names[key] not in bodies]
     lines += _support(plain, "kernels") + _support(sorted(bodies), "bodies")
     groups: dict[Any, list[tuple[str, int]]] = defaultdict(list)
@@ -193,7 +213,10 @@ def _document(segments: dict[tuple[str, str], list[Segment]], schemas: Any, newe
         if names[key] in bodies:
             continue
         for first, last, combinations in found:
-            bounds = (first if first > min(schemas[key]) else 0, last if last < (newest if key[0] == "" else OPEN) else OPEN)
+            bounds = (
+                first if first > min(schemas[key]) else 0,
+                last if last < (newest if key[0] == "" else OPEN) else OPEN,
+            )
             if len(combinations) == 1:
                 for place, types in sorted(combinations[0].items()):
                     whole = _allowed(schemas[key][_since(schemas[key], first)]).get(place, frozenset())
@@ -201,10 +224,15 @@ def _document(segments: dict[tuple[str, str], list[Segment]], schemas: Any, newe
                     content = ("follows" if follows else "one", place, tuple(_sorted(types)))
                     groups[bounds, content, _first(whole - types)].append((names[key], first))
             else:
-                shape = tuple(tuple((place, tuple(_sorted(types))) for place, types in sorted(item.items())) for item in combinations)
-                groups[bounds, ("any", *shape), _stranger(combinations, _allowed(schemas[key][_since(schemas[key], first)]))].append(
-                    (names[key], first)
+                shape = tuple(
+                    tuple((place, tuple(_sorted(types))) for place, types in sorted(item.items()))
+                    for item in combinations
                 )
+                groups[
+                    bounds,
+                    ("any", *shape),
+                    _stranger(combinations, _allowed(schemas[key][_since(schemas[key], first)])),
+                ].append((names[key], first))
         lines += _versions(names[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
     for number, (group, ops) in enumerate(groups.items()):
         lines += _rule(number, *group, ops)
@@ -233,7 +261,10 @@ def _stranger(combinations: list[Combination], whole: Combination) -> tuple[tupl
         for place in places
     ]
     for chosen in itertools.product(*pools):
-        if not any(all(dtype in item.get(place, {dtype}) for place, dtype in zip(places, chosen, strict=True)) for item in combinations):
+        if not any(
+            all(dtype in item.get(place, {dtype}) for place, dtype in zip(places, chosen, strict=True))
+            for item in combinations
+        ):
             return tuple(zip(places, chosen, strict=True))
     raise AssertionError("every mix of types is taken")
 
@@ -256,25 +287,42 @@ def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[st
     if spans == [(first, newest)]:
         return []
     parts = [
-        f'{{ op = "version", between = [{low}, {high}] }}' if high < newest else f'{{ op = "version", at_least = {low} }}'
+        f'{{ op = "version", between = [{low}, {high}] }}'
+        if high < newest
+        else f'{{ op = "version", at_least = {low} }}'
         for low, high in spans
     ]
-    outside = next(item for item in (first, *(high + 1 for _, high in spans)) if not any(low <= item <= high for low, high in spans))
+    outside = next(
+        item
+        for item in (first, *(high + 1 for _, high in spans))
+        if not any(low <= item <= high for low, high in spans)
+    )
     return [
-        "[[rule]]", 'id = "ACL202"', f'name = "version-of-{_slug(op)}"', f'ops = ["{op}"]', 'effect = "rejected"',
+        "[[rule]]",
+        'id = "ACL202"',
+        f'name = "version-of-{_slug(op)}"',
+        f'ops = ["{op}"]',
+        'effect = "rejected"',
         'message = "{type} of operator set {version}: there are kernels for {limit}, this is {seen}"',
         f"require = [{parts[0] if len(parts) == 1 else '{ any_of = [' + ', '.join(parts) + '] }'}]",
-        'source = "kernels"', 'reason = "No kernel is registered for the operator in that version."',
-        f"examples.holds = [{{ version = {spans[0][0]} }}]", f"examples.fails = [{{ version = {outside} }}]", "",
-    ]  # fmt: skip
+        'source = "kernels"',
+        'reason = "No kernel is registered for the operator in that version."',
+        f"examples.holds = [{{ version = {spans[0][0]} }}]",
+        f"examples.fails = [{{ version = {outside} }}]",
+        "",
+    ]
 
 
-def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: list[tuple[str, int]]) -> list[str]:
+def _rule(
+    number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: list[tuple[str, int]]
+) -> list[str]:
     if content[0] == "any":
         options = [[(place, frozenset(types)) for place, types in item] for item in content[1:]]
         require = (
             "{ any_of = [\n    "
-            + ",\n    ".join("[" + ", ".join(_condition(*item) for item in option) + "]" for option in options)
+            + ",\n    ".join(
+                "[" + ", ".join(_condition(*item) for item in option) + "]" for option in options
+            )
             + ",\n] }"
         )
         good = {place: _sorted(types)[0] for place, types in options[0]}
@@ -285,7 +333,9 @@ def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: lis
         require = _condition(place, frozenset(types))
         if kind == "follows":
             alone = _condition(place, frozenset({"float16"}))
-            require = f"{{ any_of = [[{require}], [{_condition(('input', 0), frozenset({'float16'}))}, {alone}]] }}"
+            require = (
+                f"{{ any_of = [[{require}], [{_condition(('input', 0), frozenset({'float16'}))}, {alone}]] }}"
+            )
         good, wrong = {place: types[0]}, {place: bad}
         what = f"{place[0]}-{place[1]}"
     low, high = bounds
@@ -303,12 +353,20 @@ def _rule(number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: lis
         )
         holds.append(_case(ops[0][0], low - 1 if low else high + 1, wrong))
     return [
-        "[[rule]]", 'id = "ACL301"', f'name = "types-{number}-{what}"', f"ops = {json.dumps([name for name, _ in ops])}",
-        'effect = "rejected"', 'message = "{seen}: {type} has kernels for {limit}"',
-        *([f"when = [{guard}]"] if guard else []), f"require = [{require}]",
-        'source = "kernels"', 'reason = "No kernel is registered for other element types."',
-        f"examples.holds = [{', '.join(holds)}]", f"examples.fails = [{_case(ops[0][0], max(low, ops[0][1]), wrong)}]", "",
-    ]  # fmt: skip
+        "[[rule]]",
+        'id = "ACL301"',
+        f'name = "types-{number}-{what}"',
+        f"ops = {json.dumps([name for name, _ in ops])}",
+        'effect = "rejected"',
+        'message = "{seen}: {type} has kernels for {limit}"',
+        *([f"when = [{guard}]"] if guard else []),
+        f"require = [{require}]",
+        'source = "kernels"',
+        'reason = "No kernel is registered for other element types."',
+        f"examples.holds = [{', '.join(holds)}]",
+        f"examples.fails = [{_case(ops[0][0], max(low, ops[0][1]), wrong)}]",
+        "",
+    ]
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
-"""Derive what older releases of ONNX Runtime had no CPU kernel for, as rules with an end, from the kernels that they register.
+"""Derive what older releases of ONNX Runtime had no CPU kernel for, as rules with an end, from the kernels
+that they register.
 
-``python tools/derive/ort_releases.py`` installs each release below into .work/releases, lists its kernels in a process of its own, and writes
-``rules/packs/onnxruntime_cpu/releases.toml`` beside ``kernels.toml``, which has the newest. Providers that come with an older ONNX Runtime
-(`host` in their packs) leave operators to that release's CPU kernels: what it lacks stops the session.
+``python tools/derive/ort_releases.py`` installs each release below into .work/releases, lists its kernels in
+a process of its own, and writes ``rules/packs/onnxruntime_cpu/releases.toml`` beside ``kernels.toml``, which
+has the newest. Providers that come with an older ONNX Runtime (`host` in their packs) leave operators to that
+release's CPU kernels: what it lacks stops the session.
 """
 
 from __future__ import annotations
@@ -15,16 +17,38 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from ort_kernels import DOMAINS, ORDER, Combination, Place, _case, _combination, _matches, _slug, _sorted, _with_bodies
+from ort_kernels import (
+    DOMAINS,
+    ORDER,
+    Combination,
+    Place,
+    _case,
+    _combination,
+    _matches,
+    _slug,
+    _sorted,
+    _with_bodies,
+)
 
 ROOT = Path(__file__).parents[2]
 TARGET = ROOT / "rules" / "packs" / "onnxruntime_cpu" / "releases.toml"
-RELEASES = ("1.24.1", "1.25.0", "1.25.1", "1.26.0", "1.27.0", "1.28.0", "1.29.0", "1.30.0", "1.31.0", "1.31.1")
+RELEASES = (
+    "1.24.1",
+    "1.25.0",
+    "1.25.1",
+    "1.26.0",
+    "1.27.0",
+    "1.28.0",
+    "1.29.0",
+    "1.30.0",
+    "1.31.0",
+    "1.31.1",
+)
 LISTED = """
 import json
 from onnxruntime.capi import _pybind_state as state
 print(json.dumps([
-    [item.domain, item.op_name, list(item.version_range), {name: list(types) for name, types in item.type_constraints.items()}]
+    [item.domain, item.op_name, list(item.version_range), {k: [*v] for k, v in item.type_constraints.items()}]
     for item in state.get_all_opkernel_def() if item.provider == "CPUExecutionProvider"
 ]))
 """
@@ -46,7 +70,12 @@ def main() -> None:
     for older, release in itertools.pairwise(RELEASES):
         for key in sorted(newest):
             if key[0] in DOMAINS and key in schemas and key[1] not in bodies:
-                gaps.update(dict.fromkeys(_gaps(key, schemas[key], listed[older].get(key, []), listed[release].get(key, [])), release))
+                gaps.update(
+                    dict.fromkeys(
+                        _gaps(key, schemas[key], listed[older].get(key, []), listed[release].get(key, [])),
+                        release,
+                    )
+                )
     TARGET.write_text(_document(gaps), encoding="utf-8")
     print(f"{len(gaps)} rules for releases {RELEASES[0]} to {RELEASES[-1]}")
 
@@ -55,10 +84,24 @@ def _listed(release: str) -> Kernels:
     """The CPU kernels of a release: operator -> operator sets and element types of each."""
     folder = ROOT / ".work" / "releases" / release
     if not folder.is_dir():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder), f"onnxruntime=={release}"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--target",
+            str(folder),
+            f"onnxruntime=={release}",
+        ]
         subprocess.run(command, check=True)
     told = subprocess.run(
-        [sys.executable, "-c", LISTED], env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}, check=True, capture_output=True, text=True
+        [sys.executable, "-c", LISTED],
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"},
+        check=True,
+        capture_output=True,
+        text=True,
     )
     found: Kernels = defaultdict(list)
     for domain, name, (first, last), types in json.loads(told.stdout.splitlines()[-1]):
@@ -67,7 +110,9 @@ def _listed(release: str) -> Kernels:
 
 
 def _gaps(key: tuple[str, str], versions: dict[int, Any], older: Any, newer: Any) -> list[Gap]:
-    """What the newer release has kernels for and the older has not: no kernel at all (place None), or none of some element types."""
+    """What the newer release has kernels for and the older has not: no kernel at all (place None), or none of
+    some element types.
+    """
     name, starts, result = DOMAINS[key[0]] + key[1], sorted(versions), []
     for start, end in zip(starts, [*(item - 1 for item in starts[1:]), 0], strict=True):
         before, now = (_of(kernels, start, versions[start]) for kernels in (older, newer))
@@ -103,22 +148,43 @@ def _of(kernels: Any, start: int, schema: Any) -> list[Combination]:
 
 
 def _document(gaps: dict[Gap, str]) -> str:
-    lines = ["# Derived by tools/derive/ort_releases.py from the kernels that releases of onnxruntime register; do not edit.", ""]
+    lines = [
+        "# Derived by tools/derive/ort_releases.py from the kernels that releases of "
+        "onnxruntime register; do not edit.",
+        "",
+    ]
     for (name, (start, end), place, types), release in gaps.items():
         lines += _rule(name, start, end, place, types, release)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _rule(name: str, start: int, end: int, place: Place | None, types: tuple[str, ...], release: str) -> list[str]:
-    """A rule that ends with the release; its cases are decided at the newest release, so they only say that it has ended."""
+def _rule(
+    name: str, start: int, end: int, place: Place | None, types: tuple[str, ...], release: str
+) -> list[str]:
+    """A rule that ends with the release; its cases are decided at the newest release, so they only say that
+    it has ended.
+    """
     slug = _slug(f"{name}-{start}-until-{release}" + ("" if place is None else f"-{place[0]}-{place[1]}"))
-    span = f'{{ op = "version", between = [{start}, {end}] }}' if end else f'{{ op = "version", at_least = {start} }}'
+    span = (
+        f'{{ op = "version", between = [{start}, {end}] }}'
+        if end
+        else f'{{ op = "version", at_least = {start} }}'
+    )
     lines = [
-        "[[rule]]", 'id = "ACL301"' if place else 'id = "ACL202"', f'name = "{slug}"', f'ops = ["{name}"]', 'effect = "rejected"',
-        f'until = "{release}"', *([f"when = [{span}]"] if start > 1 or end else []),
-    ]  # fmt: skip
+        "[[rule]]",
+        'id = "ACL301"' if place else 'id = "ACL202"',
+        f'name = "{slug}"',
+        f'ops = ["{name}"]',
+        'effect = "rejected"',
+        f'until = "{release}"',
+        *([f"when = [{span}]"] if start > 1 or end else []),
+    ]
     if place is None:
-        lines += ["refuse = true", f'message = "ONNX Runtime before {release} has no CPU kernel for {{type}} of operator set {{version}}"']
+        lines += [
+            "refuse = true",
+            f'message = "ONNX Runtime before {release} has no CPU kernel for {{type}} of '
+            f'operator set {{version}}"',
+        ]
         other_set = start - 1 if start > 1 else end + 1
         holds, fails = [_case(name, other_set, {})] if start > 1 or end else [], [_case(name, start, {})]
     else:
@@ -128,7 +194,10 @@ def _rule(name: str, start: int, end: int, place: Place | None, types: tuple[str
         ]
         other = next(item for item in ORDER if item not in types)
         outside = [start - 1] if start > 1 else [end + 1] if end else []
-        holds = [_case(name, start, {place: other}), *(_case(name, version, {place: types[0]}) for version in outside)]
+        holds = [
+            _case(name, start, {place: other}),
+            *(_case(name, version, {place: types[0]}) for version in outside),
+        ]
         fails = [_case(name, start, {place: types[0]})]
     lines += ['source = "kernels"', f'reason = "The kernel was registered in {release}."']
     lines += [f"examples.holds = [{', '.join(holds)}]"] if holds else []

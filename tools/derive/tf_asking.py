@@ -1,8 +1,10 @@
-"""Ask TensorFlow's converter about calls of raw operators, many in one model, in worker processes that may die.
+"""Ask TensorFlow's converter about calls of raw operators, many in one model, in worker processes that may
+die.
 
-``ask(questions)`` gives one answer each: ``builtin``, ``flex`` (refused, Select TF ops would take it), ``custom`` (neither), ``other`` (a
-refusal that is about something else), ``illegal`` (no mode takes it: a type without a TFLite type, a TensorFlow 1 variable),
-``crash``; with a detail. ``Worker`` keeps a process for several calls.
+``ask(questions)`` gives one answer each: ``builtin``, ``flex`` (refused, Select TF ops would take it),
+``custom`` (neither), ``other`` (a refusal that is about something else), ``illegal`` (no mode takes it: a
+type without a TFLite type, a TensorFlow 1 variable), ``crash``; with a detail. ``Worker`` keeps a process for
+several calls.
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ Answer = tuple[str, str]
 class Worker:
     """A process that answers; started anew after a crash. ``script`` answers, with ``settings``."""
 
-    def __init__(self, script: str = __file__, batch: int = BATCH, mixed: bool = False, **settings: Any) -> None:
+    def __init__(
+        self, script: str = __file__, batch: int = BATCH, mixed: bool = False, **settings: Any
+    ) -> None:
         self.script, self.batch, self.mixed, self.settings = script, batch, mixed, settings
         self._process: subprocess.Popen[str] | None = None
         self._killers: Counter[str] = Counter()
@@ -43,12 +47,17 @@ class Worker:
     def ask(self, questions: Sequence[Question]) -> list[Answer]:
         """The converter's answers, in order.
 
-        No two calls of one operator share a model, unless ``mixed``: TensorFlow's converter names one of them only. A call with
-        a variable has a model of its own: one that stays a resource keeps the others from becoming builtins.
+        No two calls of one operator share a model, unless ``mixed``: TensorFlow's converter names one of them
+        only. A call with a variable has a model of its own: one that stays a resource keeps the others from
+        becoming builtins.
         """
         if self.mixed:
             starts = range(0, len(questions), self.batch)
-            return [answer for start in starts for answer in self._batch(list(questions[start : start + self.batch]))]
+            return [
+                answer
+                for start in starts
+                for answer in self._batch(list(questions[start : start + self.batch]))
+            ]
         answers: list[Answer] = [("", "")] * len(questions)
         waiting: dict[str, list[int]] = defaultdict(list)
         for place, question in enumerate(questions):
@@ -60,21 +69,31 @@ class Worker:
             longest = sorted(waiting, key=lambda op: -len(waiting[op]))[: self.batch]
             places = [waiting[op].pop() for op in longest]
             waiting = defaultdict(list, {op: left for op, left in waiting.items() if left})
-            for place, answer in zip(places, self._batch([questions[place] for place in places]), strict=True):
+            for place, answer in zip(
+                places, self._batch([questions[place] for place in places]), strict=True
+            ):
                 answers[place] = answer
         return answers
 
     def calls(self, op: str, dtypes: Sequence[str]) -> dict[str, list[Question]] | None:
-        """Calls of an operator by the element type of its first type attribute; None when TensorFlow dies of one."""
+        """Calls of an operator by the element type of its first type attribute; None when TensorFlow dies of
+        one.
+        """
         found = self._told({"op": op, "dtypes": list(dtypes)})
-        return None if found is None else {dtype: [Question.read(text) for text in texts] for dtype, texts in found.items()}
+        return (
+            None
+            if found is None
+            else {dtype: [Question.read(text) for text in texts] for dtype, texts in found.items()}
+        )
 
     def taken(self, questions: Sequence[Question]) -> list[bool]:
         """Whether TensorFlow's shape functions take the calls; a call that kills the worker is not taken."""
         return [answer == "1" for answer in self._one_by_one("taken", questions)]
 
     def runs(self, questions: Sequence[Question]) -> list[str]:
-        """Whether TensorFlow's kernels run the calls (``tf_running.runs``); empty for a call that kills the worker."""
+        """Whether TensorFlow's kernels run the calls (``tf_running.runs``); empty for a call that kills the
+        worker.
+        """
         return self._one_by_one("runs", questions)
 
     def _one_by_one(self, what: str, questions: Sequence[Question]) -> list[str]:
@@ -83,7 +102,9 @@ class Worker:
         while len(answers) < len(questions):
             rest = questions[len(answers) :]
             told: list[str] = []
-            self._told({what: [question.text() if killers[question.op] < 3 else "" for question in rest]}, told)
+            self._told(
+                {what: [question.text() if killers[question.op] < 3 else "" for question in rest]}, told
+            )
             answers += told
             if len(told) < len(rest):
                 killers[rest[len(told)].op] += 1
@@ -107,7 +128,9 @@ class Worker:
         return self._batch(questions[:half]) + self._batch(questions[half:])
 
     def _told(self, request: dict[str, Any], parts: list[str] | None = None) -> Any:
-        """The worker's answer to one request; None when it died or hung over it. ``parts`` takes what came before that."""
+        """The worker's answer to one request; None when it died or hung over it. ``parts`` takes what came
+        before that.
+        """
         if self._process is None or self._process.poll() is not None:
             self._start()
         assert self._process and self._process.stdin
@@ -134,7 +157,12 @@ class Worker:
         command = [sys.executable, self.script]
         self._lines = queue.Queue()
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
         )
         self._pump = threading.Thread(target=_pump, args=(self._process, self._lines), daemon=True)
         self._pump.start()
@@ -169,7 +197,9 @@ def _work() -> None:
         request = json.loads(line)
         if "op" in request:
             every = Calls(request["op"]).everywhere(request["dtypes"])
-            found: Any = {dtype: [question.text() for question in questions] for dtype, questions in every.items()}
+            found: Any = {
+                dtype: [question.text() for question in questions] for dtype, questions in every.items()
+            }
         elif "taken" in request:
             for text in request["taken"]:
                 print(f"@part {int(bool(text) and taken(Question.read(text)))}", flush=True)
@@ -186,7 +216,9 @@ def _work() -> None:
 
 
 def function_of(questions: Sequence[Question], scalars: bool = True) -> Any:
-    """One concrete function that makes all the calls, node ``q3`` being the fourth. ``scalars``: as ``specs`` takes it."""
+    """One concrete function that makes all the calls, node ``q3`` being the fourth. ``scalars``: as ``specs``
+    takes it.
+    """
     import tensorflow as tf
 
     taken: list[Any] = [tf.TensorSpec([4], "float32", name="x")]
@@ -235,11 +267,15 @@ def _converter(questions: Sequence[Question], select: bool, frozen: bool = False
     return converter
 
 
-_ILLEGAL = re.compile(r"'tf\.\w+' op is illegal in a TFLite pipeline|Failed to convert element type '[^']+': Unsupported type")
+_ILLEGAL = re.compile(
+    r"'tf\.\w+' op is illegal in a TFLite pipeline|Failed to convert element type '[^']+': Unsupported type"
+)
 
 
 def _again(question: Question, first: Exception, select: bool) -> Answer:
-    """A call that failed without a word about it, asked other ways: with tensor lists left alone, and as a frozen graph."""
+    """A call that failed without a word about it, asked other ways: with tensor lists left alone, and as a
+    frozen graph.
+    """
     words = " ".join(str(first).split())
     if match := _ILLEGAL.search(words):
         return "illegal", match[0]
@@ -251,7 +287,9 @@ def _again(question: Question, first: Exception, select: bool) -> Answer:
         except Exception as error:
             answers = _refusals(error, [question])
             if answers is not None and answers[0][0]:
-                return answers[0][0], ", ".join([answers[0][1], *(["frozen"] if frozen else []), *([] if lists else ["lists kept"])])
+                return answers[0][0], ", ".join(
+                    [answers[0][1], *(["frozen"] if frozen else []), *([] if lists else ["lists kept"])]
+                )
             if match := _ILLEGAL.search(" ".join(str(error).split())):
                 return "illegal", match[0]
         else:
@@ -282,7 +320,9 @@ _AROUND = re.compile(r"^[ps]q?\d+|^[ps]asked")
 
 
 def _refusals(error: Exception, questions: Sequence[Question]) -> list[Answer] | None:
-    """By node: flex or custom, with the refused operator's type; None when a refusal is of another kind or of no node."""
+    """By node: flex or custom, with the refused operator's type; None when a refusal is of another kind or of
+    no node.
+    """
     count, asked = len(questions), {question.op for question in questions}
     found = [("", "")] * count
     errors = [item for item in getattr(error, "errors", ()) if item.operator.name]
@@ -291,14 +331,20 @@ def _refusals(error: Exception, questions: Sequence[Question]) -> list[Answer] |
         nodes = [int(match[1]) for name in names if (match := _NODE.match(name))]
         if item.error_code not in (1, 2) or item.operator.name == "tf.Placeholder":
             return None
-        if not nodes and any(_AROUND.match(name) for name in names) and item.operator.name.removeprefix("tf.") not in asked:
+        if (
+            not nodes
+            and any(_AROUND.match(name) for name in names)
+            and item.operator.name.removeprefix("tf.") not in asked
+        ):
             continue
         if not nodes and count > 1:
             return None
         node = nodes[0] if nodes else 0
         kind = item.operator.name.removeprefix("tf.")
         if count > 1 and kind in asked and node < count and questions[node].op != kind:
-            return None  # the converter names one operator of a kind: the call of that kind would pass for taken
+            return (
+                None  # the converter names one operator of a kind: the call of that kind would pass for taken
+            )
         if node >= count or found[node][0] == "custom":
             continue
         found[node] = ("flex", "custom")[item.error_code - 1], kind

@@ -1,13 +1,16 @@
-"""Ask TensorFlow's converter about every raw operator: TFLite builtin, Select TF op, neither, or not to be asked.
+"""Ask TensorFlow's converter about every raw operator: TFLite builtin, Select TF op, neither, or not to be
+asked.
 
-    python tools/derive/tf_convertible.py TABLE.tsv [--ops Abs,Erf]      (operators that TABLE.tsv tells of are not asked again)
+    python tools/derive/tf_convertible.py TABLE.tsv [--ops Abs,Erf]      (operators that TABLE.tsv tells of
+    are not asked again)
 
-Every operator that TensorFlow registers is called in ways that its shape function takes (``tf_questions.py``), for the element types that
-its first type attribute allows. Of an operator that has a builtin, everything else is varied then, one thing at a time: the other type
-attributes, every enumerated or boolean attribute, integers and lists of integers, ranks, open shapes, and which inputs are stored.
+Every operator that TensorFlow registers is called in ways that its shape function takes
+(``tf_questions.py``), for the element types that its first type attribute allows. Of an operator that has a
+builtin, everything else is varied then, one thing at a time: the other type attributes, every enumerated or
+boolean attribute, integers and lists of integers, ranks, open shapes, and which inputs are stored.
 
-One line per answer: operator, what was varied (empty: the call itself), its value, answer, detail; of an operator without a builtin,
-element types only where their answer differs. ``refused`` stands for a Select TF
+One line per answer: operator, what was varied (empty: the call itself), its value, answer, detail; of an
+operator without a builtin, element types only where their answer differs. ``refused`` stands for a Select TF
 op that the converter does not convert with Select TF ops either.
 """
 
@@ -29,8 +32,18 @@ GOOD = ("builtin", "converts")
 ORDER = [*GOOD, "flex", "custom", "illegal", "refused", "other", "crash"]
 INTS = (-1, 0, 1, 2, 3, 4, 8)
 INT_LISTS = (
-    [], [1], [1, 1], [1, 1, 1], [1, 1, 1, 1], [1, 2, 2, 1], [1, 2, 1, 1], [2, 1, 1, 2], [1, 1, 2, 2], [1, 1, 1, 1, 1], [1, 2, 2, 2, 1],
-)  # fmt: skip
+    [],
+    [1],
+    [1, 1],
+    [1, 1, 1],
+    [1, 1, 1, 1],
+    [1, 2, 2, 1],
+    [1, 2, 1, 1],
+    [2, 1, 1, 2],
+    [1, 1, 2, 2],
+    [1, 1, 1, 1, 1],
+    [1, 2, 2, 2, 1],
+)
 EVERY = (*EDGE, *INNER, *HANDLES)
 FLOATS = (0.0, 0.5, 1.0)
 CHUNK = 48
@@ -45,7 +58,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--ops", default="")
     options = parser.parse_args()
-    listed = [line.split("\t")[0] for line in TABLE.read_text().splitlines() if line and not line.startswith("#")]
+    listed = [
+        line.split("\t")[0] for line in TABLE.read_text().splitlines() if line and not line.startswith("#")
+    ]
     rows = read(options.out) if options.out.exists() else []
     known = {row[0] for row in rows}
     waiting = options.ops.split(",") if options.ops else [op for op in listed if op not in known]
@@ -53,7 +68,9 @@ def main() -> None:
     worker, select = Worker(), Worker(select=True)
     title = "# operator, what was varied, value, answer of TensorFlow 2.21.0's converter, detail"
     for start in range(0, len(waiting), CHUNK):
-        rows += told(waiting[start : start + CHUNK], worker, partial(with_select, worker=worker, select=select))
+        rows += told(
+            waiting[start : start + CHUNK], worker, partial(with_select, worker=worker, select=select)
+        )
         write(rows, options.out, title)
     worker.close()
     select.close()
@@ -72,7 +89,9 @@ def write(rows: Sequence[Row], path: Path, title: str) -> None:
 Passed = Callable[[str, str], bool]
 
 
-def told(ops: Sequence[str], worker: Worker, ask: Ask, kinds: Sequence[str] = EVERY, passed: Passed | None = None) -> list[Row]:
+def told(
+    ops: Sequence[str], worker: Worker, ask: Ask, kinds: Sequence[str] = EVERY, passed: Passed | None = None
+) -> list[Row]:
     """Everything that a converter tells about some operators. ``worker`` makes the calls, ``ask`` answers.
 
     ``kinds`` are the element types that are asked about; what ``passed`` says of is not varied.
@@ -81,7 +100,13 @@ def told(ops: Sequence[str], worker: Worker, ask: Ask, kinds: Sequence[str] = EV
     found: dict[str, dict[str, list[Question]]] = {}
     for op in ops:
         calls = worker.calls(op, _dtypes(Calls(op), kinds)) if definition(op) is not None else {}
-        why = "TensorFlow dies of the call" if calls is None else "no inputs that its shape function takes" if calls else "not registered"
+        why = (
+            "TensorFlow dies of the call"
+            if calls is None
+            else "no inputs that its shape function takes"
+            if calls
+            else "not registered"
+        )
         if calls and any(calls.values()):
             found[op] = calls
         else:
@@ -90,17 +115,27 @@ def told(ops: Sequence[str], worker: Worker, ask: Ask, kinds: Sequence[str] = EV
     varied: list[tuple[str, str, Question]] = []
     for op, answers in best.items():
         primary = Calls(op).primary
-        question, answer = next((item for item in answers.values() if item[1][0] in GOOD), next(iter(answers.values())))
+        question, answer = next(
+            (item for item in answers.values() if item[1][0] in GOOD), next(iter(answers.values()))
+        )
         rows.append((op, "", question.text(), *answer))
-        telling = [(kind, item[1]) for kind, item in answers.items() if answer[0] in GOOD or item[1][0] != answer[0]]
+        telling = [
+            (kind, item[1]) for kind, item in answers.items() if answer[0] in GOOD or item[1][0] != answer[0]
+        ]
         rows += [(op, primary, kind, *told_of) for kind, told_of in telling if primary]
         if answer[0] in GOOD:
-            varied += [(what, value, item) for what, value, item in variations(Calls(op), question) if what != primary]
+            varied += [
+                (what, value, item)
+                for what, value, item in variations(Calls(op), question)
+                if what != primary
+            ]
     varied = [item for item in varied if passed is None or not passed(*item[:2])]
     takes = worker.taken([item for _, _, item in varied])
     varied = [item for item, taken in zip(varied, takes, strict=True) if taken]
     answers = ask([item for _, _, item in varied])
-    return rows + [(item.op, what, value, *answer) for (what, value, item), answer in zip(varied, answers, strict=True)]
+    return rows + [
+        (item.op, what, value, *answer) for (what, value, item), answer in zip(varied, answers, strict=True)
+    ]
 
 
 def _dtypes(calls: Calls, kinds: Sequence[str]) -> list[str]:
@@ -109,7 +144,9 @@ def _dtypes(calls: Calls, kinds: Sequence[str]) -> list[str]:
     return [kind for kind in kinds if kind in calls.allowed(calls.primary)] or [""]
 
 
-def _base(found: dict[str, dict[str, list[Question]]], ask: Ask) -> dict[str, dict[str, tuple[Question, Answer]]]:
+def _base(
+    found: dict[str, dict[str, list[Question]]], ask: Ask
+) -> dict[str, dict[str, tuple[Question, Answer]]]:
     """The best answer of each operator for each element type, with the call that got it.
 
     Three types are asked in every way; once none has a builtin, the others are asked in one.
@@ -120,7 +157,11 @@ def _base(found: dict[str, dict[str, list[Question]]], ask: Ask) -> dict[str, di
         for op, calls in found.items():
             kinds = [kind for kind, questions in calls.items() if questions]
             most = 99 if not turn or any(answer[0] in GOOD for _, answer in best[op].values()) else 1
-            flat += [(kind, question) for kind in (kinds[3:] if turn else kinds[:3]) for question in calls[kind][:most]]
+            flat += [
+                (kind, question)
+                for kind in (kinds[3:] if turn else kinds[:3])
+                for question in calls[kind][:most]
+            ]
         for (kind, question), answer in zip(flat, ask([question for _, question in flat]), strict=True):
             old = best[question.op].get(kind)
             if old is None or ORDER.index(answer[0]) < ORDER.index(old[1][0]):
@@ -159,11 +200,18 @@ def _types(calls: Calls, question: Question) -> Iterator[tuple[str, str, Questio
 
 
 def _attributes(calls: Calls, question: Question) -> Iterator[tuple[str, str, Question]]:
-    told_by_inputs = {name for arg in calls.args for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)}
+    told_by_inputs = {
+        name for arg in calls.args for name in (arg.type_attr, arg.number_attr, arg.type_list_attr)
+    }
     for name, attr in calls.attrs.items():
         if name in told_by_inputs or name in question.types:
             continue
-        values: Sequence[Any] = {"bool": (False, True), "int": INTS, "float": FLOATS, "list(int)": INT_LISTS}.get(attr.type, ())
+        values: Sequence[Any] = {
+            "bool": (False, True),
+            "int": INTS,
+            "float": FLOATS,
+            "list(int)": INT_LISTS,
+        }.get(attr.type, ())
         if attr.type == "string":
             values = [item.decode() for item in attr.allowed_values.list.s]
         if attr.type in ("bool", "int", "float", "string", "list(int)") and attr.HasField("default_value"):
@@ -177,7 +225,11 @@ def _inputs(question: Question) -> Iterator[tuple[str, str, Question]]:
     flat = [(place, Input.read(item)) for place, item in enumerate(question.inputs) if isinstance(item, str)]
     computed = [(place, item) for place, item in flat if not item.stored and item.shape is not None]
     for rank in range(7):
-        yield "rank", str(rank), _with(question, {place: Input(item.dtype, (4,) * rank) for place, item in computed})
+        yield (
+            "rank",
+            str(rank),
+            _with(question, {place: Input(item.dtype, (4,) * rank) for place, item in computed}),
+        )
         for place, item in computed if len(computed) > 1 else ():
             yield f"input {place} rank", str(rank), _with(question, {place: Input(item.dtype, (4,) * rank)})
     opened = {
@@ -191,7 +243,11 @@ def _inputs(question: Question) -> Iterator[tuple[str, str, Question]]:
             yield f"input {place} open", name, _with(question, {place: change(item)})
     for place, item in flat:
         if item.stored:
-            yield f"input {place}", "computed", _with(question, {place: Input(item.dtype, _shape_of(item.value))})
+            yield (
+                f"input {place}",
+                "computed",
+                _with(question, {place: Input(item.dtype, _shape_of(item.value))}),
+            )
         elif item.shape is not None and None not in item.shape:
             text = f"=@{','.join(map(str, item.shape))}@{item.dtype}"
             inputs = [text if place == at else old for at, old in enumerate(question.inputs)]
@@ -199,13 +255,21 @@ def _inputs(question: Question) -> Iterator[tuple[str, str, Question]]:
 
 
 def _with(question: Question, changed: dict[int, Input]) -> Question:
-    return question.changed(inputs=[changed[place].text if place in changed else old for place, old in enumerate(question.inputs)])
+    return question.changed(
+        inputs=[changed[place].text if place in changed else old for place, old in enumerate(question.inputs)]
+    )
 
 
 def _shape_of(value: Any) -> tuple[int, ...]:
     if isinstance(value, str) and value[:1] == "@":
         return tuple(int(dim) for dim in value[1:-1].split(",") if dim)
-    return (len(value), *_shape_of(value[0])) if isinstance(value, list) and value else (0,) if isinstance(value, list) else ()
+    return (
+        (len(value), *_shape_of(value[0]))
+        if isinstance(value, list) and value
+        else (0,)
+        if isinstance(value, list)
+        else ()
+    )
 
 
 def by_operator(rows: Sequence[Row]) -> dict[str, list[Row]]:

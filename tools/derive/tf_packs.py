@@ -1,10 +1,11 @@
-"""Write the packs litert/builtins and litert/flex from what TensorFlow's converter answered (``tf_convertible.py``).
+"""Write the packs litert/builtins and litert/flex from what TensorFlow's converter answered
+(``tf_convertible.py``).
 
     python tools/derive/tf_packs.py tools/derive/tf_convertible.tsv tools/derive/tf_limits.toml
 
-Operators are grouped by what holds for them; the order of groups and names is fixed, so equal tables give equal files. What the table
-tells of integers, of several inputs together and of neighbours is read by hand: ``tf_limits.toml`` has those rules once for both
-packs, each with the answer that the operators behind it get.
+Operators are grouped by what holds for them; the order of groups and names is fixed, so equal tables give
+equal files. What the table tells of integers, of several inputs together and of neighbours is read by hand:
+``tf_limits.toml`` has those rules once for both packs, each with the answer that the operators behind it get.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from tf_convertible import by_operator, read
 ROOT = Path(__file__).parents[2]
 PACKS = ROOT / "rules" / "packs"
 OPS = ROOT / "analyzer" / "formats" / "tf" / "ops.tsv"
-TITLE = "# Written by tools/derive/tf_packs.py from tools/derive/tf_convertible.tsv and tools/derive/tf_limits.toml."
+TITLE = (
+    "# Written by tools/derive/tf_packs.py from tools/derive/tf_convertible.tsv and "
+    "tools/derive/tf_limits.toml."
+)
 TAKES = {"litert_builtins": ("builtin",), "litert_flex": ("builtin", "flex")}
 SELECT = ("flex", "refused")
 """Answers that show that an operator is on the Flex delegate's list."""
@@ -47,13 +51,23 @@ class Told:
 
     def bad(self, what: str, takes: tuple[str, ...]) -> tuple[str, ...]:
         """The values of what was varied that the pack does not take."""
-        return tuple(sorted(value for value, answer in self.varied.get(what, {}).items() if answer not in takes))
+        return tuple(
+            sorted(value for value, answer in self.varied.get(what, {}).items() if answer not in takes)
+        )
 
     @property
     def computed(self) -> str:
         """Which inputs were varied, as a condition's keys."""
-        places = [place for place, item in enumerate(self.inputs) if isinstance(item, list) or not item.startswith("=")]
-        if any(isinstance(item, list) for item in self.inputs) or not places or len(places) == len(self.inputs) > 1:
+        places = [
+            place
+            for place, item in enumerate(self.inputs)
+            if isinstance(item, list) or not item.startswith("=")
+        ]
+        if (
+            any(isinstance(item, list) for item in self.inputs)
+            or not places
+            or len(places) == len(self.inputs) > 1
+        ):
             return 'input = "all", only = "computed"'
         return f"input = {places[0]}" if len(places) == 1 else f'input = {places}, only = "computed"'
 
@@ -72,7 +86,9 @@ def main() -> None:
 
 
 def _told(path: Path) -> dict[str, Told]:
-    listed = [line.split("\t")[0] for line in OPS.read_text().splitlines() if line and not line.startswith("#")]
+    listed = [
+        line.split("\t")[0] for line in OPS.read_text().splitlines() if line and not line.startswith("#")
+    ]
     found = {op: Told() for op in listed}
     for op, rows in by_operator(read(path)).items():
         for _, what, value, answer, detail in rows:
@@ -96,7 +112,8 @@ def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]
     by_hand = {tuple(item) for item in limits["by_hand"]}
     files = {
         "operators": _support(taken, "measured", "asked with small inputs"),
-        "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule") + _unknown(by_kind["unknown"]),
+        "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule")
+        + _unknown(by_kind["unknown"]),
         "types": _types({op: told[op] for op in taken}, takes, set(limits["stateful"])),
         "attributes": _attributes(known, takes, by_hand),
         "shapes": _shapes(known, takes, by_hand) + _stored(known, takes, by_hand) + _outputs(known, takes),
@@ -104,13 +121,17 @@ def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]
     }
     for kind in ("flex", "custom", "illegal", "removed"):
         if kind not in takes and by_kind[kind]:
-            files["operators"] += _support(by_kind[kind], _EVIDENCE.get(kind, "measured"), "refused: see the rule")
+            files["operators"] += _support(
+                by_kind[kind], _EVIDENCE.get(kind, "measured"), "refused: see the rule"
+            )
             files["operators"] += _refusal(kind, by_kind[kind])
     return files
 
 
 def _kind(op: str, item: Told, limits: dict[str, Any]) -> str:
-    """builtin, flex, custom, illegal, removed or unknown; what could not be asked is told by ``[read]``, from source."""
+    """builtin, flex, custom, illegal, removed or unknown; what could not be asked is told by ``[read]``, from
+    source.
+    """
     for kind, ops in limits["read"].items():
         if op in ops:
             return str(kind)
@@ -131,26 +152,35 @@ def _support(ops: list[str], source: str, note: str) -> list[str]:
 _EVIDENCE = {"removed": "registry"}
 _WORDS = {
     "flex": (
-        "ACL201", "needs-select-tf-ops", "{type} has no TFLite builtin; it converts with Select TF ops only",
+        "ACL201",
+        "needs-select-tf-ops",
+        "{type} has no TFLite builtin; it converts with Select TF ops only",
         "The converter refused every call that it was asked for, by the code that says so.",
         "Convert with Select TF ops (target litert/flex) or write the operator with others.",
     ),
     "custom": (
-        "ACL204", "no-conversion", "{type} has neither a TFLite builtin nor a Select TF op",
+        "ACL204",
+        "no-conversion",
+        "{type} has neither a TFLite builtin nor a Select TF op",
         "The converter refused every call that it was asked for, by the code that says so.",
         "Write the operator with others, or convert with allow_custom_ops and bring a kernel.",
     ),
     "illegal": (
-        "ACL801", "nowhere-in-tflite", "{type} works on TensorFlow 1 variables or on types that TFLite does not have",
-        "The converter stopped with: op is illegal in a TFLite pipeline, or: Unsupported type. Select TF ops change nothing.",
+        "ACL801",
+        "nowhere-in-tflite",
+        "{type} works on TensorFlow 1 variables or on types that TFLite does not have",
+        "The converter stopped with: op is illegal in a TFLite pipeline, or: Unsupported type. "
+        "Select TF ops change nothing.",
         "Freeze the graph before it is converted, or write it with TensorFlow 2 variables.",
     ),
     "removed": (
-        "ACL202", "removed-operator", "{type} was removed from TensorFlow: no current version imports a graph that has it",
+        "ACL202",
+        "removed-operator",
+        "{type} was removed from TensorFlow: no current version imports a graph that has it",
         "The operator's definition is marked as removed at a GraphDef version that lies behind.",
         "Export the model again with a current TensorFlow.",
     ),
-}  # fmt: skip
+}
 
 
 def _refusal(kind: str, ops: list[str]) -> list[str]:
@@ -192,7 +222,9 @@ def _unknown(ops: list[str]) -> list[str]:
 # ---- rules ---------------------------------------------------------------------------------
 
 
-def _rule(code: str, name: str, ops: list[str], message: str, require: str, holds: str, fails: str, when: str = "") -> list[str]:
+def _rule(
+    code: str, name: str, ops: list[str], message: str, require: str, holds: str, fails: str, when: str = ""
+) -> list[str]:
     return [
         "[[rule]]",
         f'id = "{code}"',
@@ -227,15 +259,20 @@ COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) -> list[str]:
     """Element types that are refused; the operators behind one rule are refused the same ones.
 
-    Constants alone do not reach the converter where TensorFlow folds them: not those of stateful operators, nor those of types that its
-    CPU has no kernel for, nor what stops the converter before it folds (``other``).
+    Constants alone do not reach the converter where TensorFlow folds them: not those of stateful operators,
+    nor those of types that its CPU has no kernel for, nor what stops the converter before it folds
+    (``other``).
     """
     refused: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
             bad = [value for value in item.bad(what, takes) if value not in HANDLES or values[value] in NAMED]
             if bad and all(map(_is_type, values)) and item.good(what, takes):
-                folded = [] if op in stateful else [kind for kind in bad if values[kind] != "other" and _has_kernel(op, what, kind)]
+                folded = (
+                    []
+                    if op in stateful
+                    else [kind for kind in bad if values[kind] != "other" and _has_kernel(op, what, kind)]
+                )
                 for kinds, never in ((folded, False), ([kind for kind in bad if kind not in folded], True)):
                     if kinds:
                         refused[what, tuple(kinds), never].append(op)
@@ -298,14 +335,35 @@ def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
             known[item.computed, "static" if {"all", "batch"} & set(bad) else "rank"].append(op)
     lines: list[str] = []
     for number, ((which, fact, low, high), ops) in enumerate(sorted(ranks.items()), 1):
-        limit = f"at_most = {high}" if not low else f"at_least = {low}" if high == 9 else f"between = [{low}, {high}]"
+        limit = (
+            f"at_most = {high}"
+            if not low
+            else f"at_least = {low}"
+            if high == 9
+            else f"between = [{low}, {high}]"
+        )
         dims = ",".join("4" * max(low, min(high, 4)))
         wrong = ",".join("4" * (high + 1)) if high < 9 else ",".join("4" * (low - 1))
-        lines += _rule("ACL401", f"rank-{number}", ops, "{type} of {seen} does not convert", f"{{ {which}, of = \"{fact}\", {limit} }}",
-                       _case(which, f"float32[{dims}]"), _case(which, f"float32[{wrong}]"))  # fmt: skip
+        lines += _rule(
+            "ACL401",
+            f"rank-{number}",
+            ops,
+            "{type} of {seen} does not convert",
+            f'{{ {which}, of = "{fact}", {limit} }}',
+            _case(which, f"float32[{dims}]"),
+            _case(which, f"float32[{wrong}]"),
+        )
     for number, ((which, kind), ops) in enumerate(sorted(known.items()), 1):
-        test = 'of = "static", eq = true, unknown = "fails"' if kind == "static" else 'of = "rank", at_least = 0, unknown = "fails"'
-        message = "{type} does not convert while a shape is open: {seen}" if kind == "static" else "{type} does not convert without a rank"
+        test = (
+            'of = "static", eq = true, unknown = "fails"'
+            if kind == "static"
+            else 'of = "rank", at_least = 0, unknown = "fails"'
+        )
+        message = (
+            "{type} does not convert while a shape is open: {seen}"
+            if kind == "static"
+            else "{type} does not convert without a rank"
+        )
         lines += _rule("ACL101", f"open-{number}", ops, message, f"{{ {which}, {test} }}",
                        _case(which, "float32[4,4]"), _case(which, "float32"))  # fmt: skip
     return lines
@@ -320,7 +378,9 @@ def _case(which: str, tensor: str) -> str:
 
 def _range(item: Told, takes: tuple[str, ...]) -> tuple[int, int]:
     """The ranks that convert when all computed inputs have one, 0 and 9 where no limit was met."""
-    good, bad = [[int(value) for value in values] for values in (item.good("rank", takes), item.bad("rank", takes))]
+    good, bad = [
+        [int(value) for value in values] for values in (item.good("rank", takes), item.bad("rank", takes))
+    ]
     if not bad or not good:
         return 0, 9
     low = min(good) if any(rank < min(good) for rank in bad) else 0
@@ -331,21 +391,41 @@ def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
     """Inputs whose value the converter needs."""
     needed: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for op, item in told.items():
-        places = [int(what.split()[1]) for what in item.varied if what.startswith("input ") and len(what.split()) == 2]
-        found = tuple(sorted(place for place in places if item.varied[f"input {place}"].get("computed") not in (None, *takes)))
+        places = [
+            int(what.split()[1])
+            for what in item.varied
+            if what.startswith("input ") and len(what.split()) == 2
+        ]
+        found = tuple(
+            sorted(
+                place
+                for place in places
+                if item.varied[f"input {place}"].get("computed") not in (None, *takes)
+            )
+        )
         if found and (op, "stored") not in by_hand:
             needed[found].append(op)
     lines: list[str] = []
     for places, ops in sorted(needed.items()):
         which = str(places[0]) if len(places) == 1 else str(list(places))
-        inputs = ['"float32[4,4]"' if place not in places else '"const int32[2]"' for place in range(max(places) + 1)]
+        inputs = [
+            '"float32[4,4]"' if place not in places else '"const int32[2]"'
+            for place in range(max(places) + 1)
+        ]
         wrong = [text.replace("const ", "") for text in inputs]
         name = f"computed-input-{'-'.join(map(str, places))}"
         if places == tuple(range(max(places) + 1)):
             inputs.append('"float32[4,4]"')
             wrong.append('"float32[4,4]"')
-        lines += _rule("ACL502", name, ops, "the converter needs the value: {seen}", f'{{ input = {which}, of = "const", eq = true }}',
-                       f"{{ in = [{', '.join(inputs)}] }}", f"{{ in = [{', '.join(wrong)}] }}")  # fmt: skip
+        lines += _rule(
+            "ACL502",
+            name,
+            ops,
+            "the converter needs the value: {seen}",
+            f'{{ input = {which}, of = "const", eq = true }}',
+            f"{{ in = [{', '.join(inputs)}] }}",
+            f"{{ in = [{', '.join(wrong)}] }}",
+        )
     return lines
 
 
@@ -354,20 +434,37 @@ def _outputs(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
     first = sorted(op for op, item in told.items() if item.bad("outputs", takes) == ("all",))
     if not first:
         return []
-    return _rule("ACL504", "only-the-first-output", first, "an output behind the first is used ({seen})",
-                 '{ output = "rest", of = "used", eq = false }', '{ in = ["float32[4,4]"], out = ["float32[4]"] }',
-                 '{ in = ["float32[4,4]"], out = ["float32[4]", "float32[4]"] }')  # fmt: skip
+    return _rule(
+        "ACL504",
+        "only-the-first-output",
+        first,
+        "an output behind the first is used ({seen})",
+        '{ output = "rest", of = "used", eq = false }',
+        '{ in = ["float32[4,4]"], out = ["float32[4]"] }',
+        '{ in = ["float32[4,4]"], out = ["float32[4]", "float32[4]"] }',
+    )
 
 
 def _limits(limits: dict[str, Any], told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
     """The rules written by hand, for the operators that the pack does not take all the same."""
     lines: list[str] = []
     for rule in limits.get("rule", []):
-        ops = [op for op in rule["ops"] if rule.get("both") or not ("flex" in takes and told[op].answers() & set(SELECT))]
+        ops = [
+            op
+            for op in rule["ops"]
+            if rule.get("both") or not ("flex" in takes and told[op].answers() & set(SELECT))
+        ]
         if not ops or ("flex" in takes and rule.get("both") is False):
             continue
-        table = {key: value for key, value in {**rule, "ops": ops, "effect": rule.get("effect", "rejected")}.items() if key != "both"}
-        lines += ["[[rule]]", *(f"{key} = {_value(value)}" for key, value in table.items() if key != "examples")]
+        table = {
+            key: value
+            for key, value in {**rule, "ops": ops, "effect": rule.get("effect", "rejected")}.items()
+            if key != "both"
+        }
+        lines += [
+            "[[rule]]",
+            *(f"{key} = {_value(value)}" for key, value in table.items() if key != "examples"),
+        ]
         lines += [f"examples.{kind} = {_value(cases)}" for kind, cases in table["examples"].items()]
         lines.append("")
     return lines
@@ -389,7 +486,13 @@ def _list(items: Iterable[str]) -> str:
     words = [json.dumps(item) for item in items]
     if sum(map(len, words)) < 80:
         return f"[{', '.join(words)}]"
-    return "\n".join(["[", *textwrap.wrap(", ".join(words) + ",", 136, initial_indent="    ", subsequent_indent="    "), "]"])
+    return "\n".join(
+        [
+            "[",
+            *textwrap.wrap(", ".join(words) + ",", 136, initial_indent="    ", subsequent_indent="    "),
+            "]",
+        ]
+    )
 
 
 if __name__ == "__main__":

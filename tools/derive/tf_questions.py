@@ -1,8 +1,10 @@
-"""Calls of raw TensorFlow operators, made from their definitions: what ``tf_convertible.py`` asks the converters about.
+"""Calls of raw TensorFlow operators, made from their definitions: what ``tf_convertible.py`` asks the
+converters about.
 
-A ``Question`` is plain data: an operator, the values of its type attributes, one text for each input (``float32[4,?]``, ``float32``
-of unknown rank, ``=[1, 2]int32`` for a constant, ``resource``, ``variant``) and the other attributes. ``build`` makes the call
-in the graph that is open; TensorFlow's own shape function has the last word on what may be asked.
+A ``Question`` is plain data: an operator, the values of its type attributes, one text for each input
+(``float32[4,?]``, ``float32`` of unknown rank, ``=[1, 2]int32`` for a constant, ``resource``, ``variant``)
+and the other attributes. ``build`` makes the call in the graph that is open; TensorFlow's own shape function
+has the last word on what may be asked.
 """
 
 from __future__ import annotations
@@ -16,7 +18,20 @@ from dataclasses import asdict, dataclass, field
 from functools import cache
 from typing import Any
 
-EDGE = ["float32", "int32", "int64", "bool", "string", "uint8", "int8", "float64", "complex64", "float16", "int16", "uint32"]
+EDGE = [
+    "float32",
+    "int32",
+    "int64",
+    "bool",
+    "string",
+    "uint8",
+    "int8",
+    "float64",
+    "complex64",
+    "float16",
+    "int16",
+    "uint32",
+]
 """Element types that functions of TFLite models may take and give; others are made inside, by a cast."""
 INNER = ["bfloat16", "uint16", "uint64", "complex128", "qint8", "quint8", "qint32", "qint16", "quint16"]
 INDEX = {"int16", "int32", "int64", "uint16"}
@@ -40,8 +55,13 @@ PLANS: dict[str, tuple[Any, ...]] = {
     "TensorScatterUpdate": ("4,4", [[0], [2]], "2,4"),
     "Einsum": ("4,4",),
     "SpaceToBatchND": ("4,4,4,4", [2, 2], [[0, 0], [0, 2]]),
-    "Pad": ("4,4", [[1, 1], [0, 2]]), "PadV2": ("4,4", [[1, 1], [0, 2]], ""), "MirrorPad": ("4,4", [[1, 1], [0, 2]]),
-    "Tile": ("4,4", [2, 1]), "Transpose": ("4,4,2", [2, 0, 1]), "Roll": ("4,4", 1, 0), "Reshape": ("4,4", [2, 8]),
+    "Pad": ("4,4", [[1, 1], [0, 2]]),
+    "PadV2": ("4,4", [[1, 1], [0, 2]], ""),
+    "MirrorPad": ("4,4", [[1, 1], [0, 2]]),
+    "Tile": ("4,4", [2, 1]),
+    "Transpose": ("4,4,2", [2, 0, 1]),
+    "Roll": ("4,4", 1, 0),
+    "Reshape": ("4,4", [2, 8]),
     "BatchToSpaceND": ("4,4,4,4", [2, 2], [[0, 0], [0, 0]]),
     "Split": (1, "4,4"),
     "SplitV": ("4,4", [2, 2], 1),
@@ -59,8 +79,12 @@ PLANS: dict[str, tuple[Any, ...]] = {
     "MatrixDiagPartV2": ("4,4", 0, 0),
     "MatrixDiagPartV3": ("4,4", 0, 0),
     "SegmentSum": ("4,4", [0, 0, 1, 1]),
-    "NonMaxSuppression": ("4,4", "4", 2), "NonMaxSuppressionV2": ("4,4", "4", 2, 0.5),
-    "NonMaxSuppressionV3": ("4,4", "4", 2, 0.5, 0.1), "RGBToHSV": ("4,4,3",), "HSVToRGB": ("4,4,3",), "Cross": ("4,3", "4,3"),
+    "NonMaxSuppression": ("4,4", "4", 2),
+    "NonMaxSuppressionV2": ("4,4", "4", 2, 0.5),
+    "NonMaxSuppressionV3": ("4,4", "4", 2, 0.5, 0.1),
+    "RGBToHSV": ("4,4,3",),
+    "HSVToRGB": ("4,4,3",),
+    "Cross": ("4,3", "4,3"),
     "NonMaxSuppressionV4": ("4,4", "4", 2, 0.5, 0.1),
     "NonMaxSuppressionV5": ("4,4", "4", 2, 0.5, 0.1, 0.0),
     "SparseToDense": ([[0, 0], [1, 1]], [4, 4], "2", 0),
@@ -76,29 +100,53 @@ PLANS: dict[str, tuple[Any, ...]] = {
     "Multinomial": ("4,4", 2),
     "RandomUniform": ("2",),
     "RandomStandardNormal": ("2",),
-    "RFFT": ("4,4", [4]), "IRFFT": ("4,3", [4]), "RFFT2D": ("4,4", [4, 4]), "IRFFT2D": ("4,3", [4, 4]),
-    "AudioSpectrogram": ("16,1",), "Mfcc": ("1,4,9", 16000),
+    "RFFT": ("4,4", [4]),
+    "IRFFT": ("4,3", [4]),
+    "RFFT2D": ("4,4", [4, 4]),
+    "IRFFT2D": ("4,3", [4, 4]),
+    "AudioSpectrogram": ("16,1",),
+    "Mfcc": ("1,4,9", 16000),
     "LookupTableFindV2": ("resource", "4", 0),
-    "TensorListFromTensor": ("4,4", [4]), "TensorListReserve": ([4], 4), "TensorListSetItem": ("variant", 1, "4"),
-    "TensorListGetItem": ("variant", 1, [4]), "TensorListStack": ("variant", [4]), "TensorListPushBack": ("variant", "4"),
-    "TensorListPopBack": ("variant", [4]), "TensorListResize": ("variant", 4), "TensorListElementShape": ("variant",),
-    "TensorListConcatV2": ("variant", [4], [4]), "TensorListGather": ("variant", [0, 1], [4]), "EmptyTensorList": ([4], 4),
-    "FusedBatchNorm": ("4,4,4,4", *["4"] * 4), "FusedBatchNormV2": ("4,4,4,4", *["4"] * 4), "FusedBatchNormV3": ("4,4,4,4", *["4"] * 4),
+    "TensorListFromTensor": ("4,4", [4]),
+    "TensorListReserve": ([4], 4),
+    "TensorListSetItem": ("variant", 1, "4"),
+    "TensorListGetItem": ("variant", 1, [4]),
+    "TensorListStack": ("variant", [4]),
+    "TensorListPushBack": ("variant", "4"),
+    "TensorListPopBack": ("variant", [4]),
+    "TensorListResize": ("variant", 4),
+    "TensorListElementShape": ("variant",),
+    "TensorListConcatV2": ("variant", [4], [4]),
+    "TensorListGather": ("variant", [0, 1], [4]),
+    "EmptyTensorList": ([4], 4),
+    "FusedBatchNorm": ("4,4,4,4", *["4"] * 4),
+    "FusedBatchNormV2": ("4,4,4,4", *["4"] * 4),
+    "FusedBatchNormV3": ("4,4,4,4", *["4"] * 4),
     "BatchNormWithGlobalNormalization": ("4,4,4,4", *["4"] * 4),
     "CombinedNonMaxSuppression": ("1,4,1,4", "1,4,2", 2, 4, 0.5, 0.1),
-    "StringSplitV2": ("4", "=\"a\""), "RaggedRange": ("4", "4", "4"),
+    "StringSplitV2": ("4", '="a"'),
+    "RaggedRange": ("4", "4", "4"),
     "RaggedTensorToTensor": ([4, 4], "4", 0, "4"),
-    "LowerBound": ("4,4", "4,2"), "UpperBound": ("4,4", "4,2"),
+    "LowerBound": ("4,4", "4,2"),
+    "UpperBound": ("4,4", "4,2"),
     "XlaConvV2": ("1,4,4,2", "2,2,2,4", [1, 1], [[0, 0], [0, 0]], [1, 1], [1, 1], 1),
     "BlockLSTM": (4, "4,2,3", "2,4", "2,4", "7,16", "4", "4", "4", "16"),
     "BlockLSTMV2": (4, "4,2,3", "2,4", "2,4", "7,16", "4", "4", "4", "16"),
-    "UnsortedSegmentSum": ("4,4", [0, 0, 1, 1], 2), "UnsortedSegmentMax": ("4,4", [0, 0, 1, 1], 2),
-    "UnsortedSegmentMin": ("4,4", [0, 0, 1, 1], 2), "UnsortedSegmentProd": ("4,4", [0, 0, 1, 1], 2),
-    "ExtractImagePatches": ("1,4,4,4",), "MaxPoolWithArgmax": ("1,4,4,4",), "Dilation2D": ("1,4,4,4", "2,2,4"),
-    "SparseFillEmptyRows": ([[0, 0], [1, 1]], "2", [4, 4], 0), "InitializeTableV2": ("resource", "4", "4"),
-    "Fill": ([4, 4], ""), "ArgMax": ("4,4", 1), "ArgMin": ("4,4", 1),
-    "MaxUnpool": ("4,4",), "ResourceGather": ("resource", "4"),
-}  # fmt: skip
+    "UnsortedSegmentSum": ("4,4", [0, 0, 1, 1], 2),
+    "UnsortedSegmentMax": ("4,4", [0, 0, 1, 1], 2),
+    "UnsortedSegmentMin": ("4,4", [0, 0, 1, 1], 2),
+    "UnsortedSegmentProd": ("4,4", [0, 0, 1, 1], 2),
+    "ExtractImagePatches": ("1,4,4,4",),
+    "MaxPoolWithArgmax": ("1,4,4,4",),
+    "Dilation2D": ("1,4,4,4", "2,2,4"),
+    "SparseFillEmptyRows": ([[0, 0], [1, 1]], "2", [4, 4], 0),
+    "InitializeTableV2": ("resource", "4", "4"),
+    "Fill": ([4, 4], ""),
+    "ArgMax": ("4,4", 1),
+    "ArgMin": ("4,4", 1),
+    "MaxUnpool": ("4,4",),
+    "ResourceGather": ("resource", "4"),
+}
 """Inputs of operators that must fit each other: a shape, or a stored value."""
 
 
@@ -115,7 +163,10 @@ class Question:
 
     def text(self) -> str:
         """The question on one line."""
-        return json.dumps([self.op, self.types, self.inputs, self.attrs, *([True] if self.first else [])], separators=(",", ":"))
+        return json.dumps(
+            [self.op, self.types, self.inputs, self.attrs, *([True] if self.first else [])],
+            separators=(",", ":"),
+        )
 
     @classmethod
     def read(cls, text: str) -> Question:
@@ -165,12 +216,16 @@ class Calls:
                 first = "int32" if name == "Tlen" else dtype if name == self.primary else default
                 guesses = [first, dtype if name == "T" else "", "float32", "int32", *allowed]
                 found[name] = next((item for item in guesses if item in allowed), allowed[0])
-            elif attr.type == "list(type)" and not (attr.HasField("default_value") and attr.default_value.list.type):
+            elif attr.type == "list(type)" and not (
+                attr.HasField("default_value") and attr.default_value.list.type
+            ):
                 found[name] = ["float32"]
         return found
 
     def everywhere(self, dtypes: Sequence[str], searches: int = 3) -> dict[str, list[Question]]:
-        """Calls by the element type of the first type attribute: searched for some, the same calls of another type for the rest."""
+        """Calls by the element type of the first type attribute: searched for some, the same calls of another
+        type for the rest.
+        """
         found: dict[str, list[Question]] = {}
         models: list[Question] = []
         for dtype in dtypes:
@@ -192,13 +247,16 @@ class Calls:
             return Input(dtype, item.shape).text if dtype not in HANDLES else dtype
 
         inputs = [
-            ([one(text) for text in item] if isinstance(item, list) else one(item)) if arg.type_attr == name else item
+            ([one(text) for text in item] if isinstance(item, list) else one(item))
+            if arg.type_attr == name
+            else item
             for arg, item in zip(self.args, question.inputs, strict=True)
         ]
         return question.changed(types={**question.types, name: dtype}, inputs=inputs)
 
     def questions(self, dtype: str, tries: int = 400) -> Iterator[Question]:
-        """Calls that TensorFlow's shape function takes, one of a kind of ranks; each also with all but the first input stored.
+        """Calls that TensorFlow's shape function takes, one of a kind of ranks; each also with all but the
+        first input stored.
 
         Without one, the call whose inputs have no known rank.
         """
@@ -223,9 +281,18 @@ class Calls:
 
     def stored(self, question: Question) -> Question | None:
         """The same call with every input but the first computed one stored; None when that is no call."""
-        keep = next((place for place, item in enumerate(question.inputs) if not isinstance(item, str) or _kind(item) is not None), 0)
+        keep = next(
+            (
+                place
+                for place, item in enumerate(question.inputs)
+                if not isinstance(item, str) or _kind(item) is not None
+            ),
+            0,
+        )
         inputs = [
-            item if position == keep or not isinstance(item, str) or _kind(item) is None else _stored_text(item)
+            item
+            if position == keep or not isinstance(item, str) or _kind(item) is None
+            else _stored_text(item)
             for position, item in enumerate(question.inputs)
         ]
         changed = question.changed(inputs=inputs)
@@ -234,30 +301,54 @@ class Calls:
     def _combinations(self, types: dict[str, Any]) -> Iterator[tuple[list[Any], dict[str, Any]]]:
         if self.op in PLANS:
             plan = PLANS[self.op]
-            inputs = [self._many(arg, types, lambda kind, item=item: _input(kind, item)) for arg, item in zip(self.args, plan, strict=True)]
+            inputs = [
+                self._many(arg, types, lambda kind, item=item: _input(kind, item))
+                for arg, item in zip(self.args, plan, strict=True)
+            ]
             yield inputs, self._attributes(types, LISTS[0], 2)
             yield inputs, self._attributes(types, LISTS[1], 1)
             yield inputs, self._attributes(types, LISTS[3], 1)
             return
         index = [self._is_index(arg) for arg in self.args]
         index = [False, *index[1:]] if all(index) and index else index
-        lists = LISTS if any(attr.type == "list(int)" and not attr.HasField("default_value") for attr in self.attrs.values()) else LISTS[:1]
-        free = [attr for attr in self.attrs.values() if attr.type == "int" and not attr.HasField("default_value")]
+        lists = (
+            LISTS
+            if any(
+                attr.type == "list(int)" and not attr.HasField("default_value")
+                for attr in self.attrs.values()
+            )
+            else LISTS[:1]
+        )
+        free = [
+            attr for attr in self.attrs.values() if attr.type == "int" and not attr.HasField("default_value")
+        ]
         numbers = (1, 2, 4) if [attr for attr in free if attr.name not in self.counts] else (2,)
         stored = STORED if any(index) else STORED[:1]
-        for shape, value, ints, number in itertools.product(SHAPES if index else SHAPES[:1], stored, lists, numbers):
+        for shape, value, ints, number in itertools.product(
+            SHAPES if index else SHAPES[:1], stored, lists, numbers
+        ):
             yield self._made(types, [value if is_index else shape for is_index in index], ints, number)
         if len(self.args) < 2:
             return  # the product above is complete
         for (first, rest), value, ints in itertools.product(itertools.permutations(SHAPES, 2), stored, lists):
-            yield self._made(types, [first, *(value if is_index else rest for is_index in index[1:])], ints, numbers[0])
+            yield self._made(
+                types, [first, *(value if is_index else rest for is_index in index[1:])], ints, numbers[0]
+            )
         rng = random.Random(self.op)
         for _ in range(300):
-            items = [rng.choice(STORED) if is_index and rng.random() < 0.8 else rng.choice(SHAPES) for is_index in index]
+            items = [
+                rng.choice(STORED) if is_index and rng.random() < 0.8 else rng.choice(SHAPES)
+                for is_index in index
+            ]
             yield self._made(types, items, rng.choice(lists), rng.choice(numbers))
 
-    def _made(self, types: dict[str, Any], items: list[Any], ints: list[int], number: int) -> tuple[list[Any], dict[str, Any]]:
-        inputs = [self._many(arg, types, lambda kind, item=item: _input(kind, item)) for arg, item in zip(self.args, items, strict=True)]
+    def _made(
+        self, types: dict[str, Any], items: list[Any], ints: list[int], number: int
+    ) -> tuple[list[Any], dict[str, Any]]:
+        inputs = [
+            self._many(arg, types, lambda kind, item=item: _input(kind, item))
+            for arg, item in zip(self.args, items, strict=True)
+        ]
         return inputs, self._attributes(types, ints, number)
 
     def _many(self, arg: Any, types: dict[str, Any], one: Any) -> Any:
@@ -274,7 +365,11 @@ class Calls:
     def _is_index(self, arg: Any) -> bool:
         if arg.type_attr:
             attr = self.attrs[arg.type_attr]
-            return arg.type_attr != self.primary and set(self.allowed(arg.type_attr)) <= INDEX and attr.type == "type"
+            return (
+                arg.type_attr != self.primary
+                and set(self.allowed(arg.type_attr)) <= INDEX
+                and attr.type == "type"
+            )
         return bool(arg.type) and _name(arg.type) in ("int32", "int64")
 
     def _attributes(self, types: dict[str, Any], ints: list[int], number: int) -> dict[str, Any]:
@@ -294,11 +389,21 @@ class Calls:
 def _attribute(attr: Any, ints: list[int], number: int) -> Any:
     allowed = [item.decode() for item in attr.allowed_values.list.s]
     made: dict[str, Any] = {
-        "int": max(number, attr.minimum) if attr.has_minimum else number, "float": 0.5, "bool": False,
-        "string": allowed[0] if allowed else "x", "shape": [4], "tensor": "tensor", "func": "func",
-        "list(int)": ints, "list(float)": [0.5], "list(string)": ["x"], "list(shape)": [[4]], "list(bool)": [False],
-        "list(func)": ["func"], "list(tensor)": ["tensor"],
-    }  # fmt: skip
+        "int": max(number, attr.minimum) if attr.has_minimum else number,
+        "float": 0.5,
+        "bool": False,
+        "string": allowed[0] if allowed else "x",
+        "shape": [4],
+        "tensor": "tensor",
+        "func": "func",
+        "list(int)": ints,
+        "list(float)": [0.5],
+        "list(string)": ["x"],
+        "list(shape)": [[4]],
+        "list(bool)": [False],
+        "list(func)": ["func"],
+        "list(tensor)": ["tensor"],
+    }
     return made[attr.type]
 
 
@@ -402,7 +507,9 @@ def specs(question: Question, prefix: str, scalars: bool = True) -> dict[int, An
         item = Input.read(text)
         if not item.stored and item.dtype not in HANDLES:
             shape = item.shape if item.shape or scalars else [1]
-            found[place] = tf.TensorSpec(shape, item.dtype if item.dtype in EDGE else "float32", name=f"{prefix}{place}")
+            found[place] = tf.TensorSpec(
+                shape, item.dtype if item.dtype in EDGE else "float32", name=f"{prefix}{place}"
+            )
     return found
 
 
@@ -411,7 +518,9 @@ def _flat(inputs: list[Any]) -> list[str]:
 
 
 def build(question: Question, fed: dict[int, Any], name: str) -> Any:
-    """The call's results in the open graph. ``fed`` takes the computed inputs by place; others become placeholders."""
+    """The call's results in the open graph. ``fed`` takes the computed inputs by place; others become
+    placeholders.
+    """
     from tensorflow.python.framework import op_def_library
 
     calls = definition(question.op)
@@ -420,7 +529,8 @@ def build(question: Question, fed: dict[int, Any], name: str) -> Any:
     for arg, item in zip(calls.input_arg, question.inputs, strict=True):
         texts = item if isinstance(item, list) else [item]
         made = [
-            _tensor(text, fed.get(place + order), f"p{name}_{place + order}", arg.is_ref, question.op) for order, text in enumerate(texts)
+            _tensor(text, fed.get(place + order), f"p{name}_{place + order}", arg.is_ref, question.op)
+            for order, text in enumerate(texts)
         ]
         place += len(texts)
         arguments[arg.name] = made if isinstance(item, list) else made[0]
@@ -443,7 +553,9 @@ def _tensor(text: str, fed: Any, name: str, ref: bool, op: str) -> Any:
     item = Input.read(text)
     raw, v1 = tf.raw_ops, tf.compat.v1
     if ref:
-        return raw.VariableV2(shape=item.shape or ((2,) if item.dtype == "string" else (4,)), dtype=item.dtype, name=name)
+        return raw.VariableV2(
+            shape=item.shape or ((2,) if item.dtype == "string" else (4,)), dtype=item.dtype, name=name
+        )
     if item.dtype == "resource" and op.startswith("TensorArray"):
         return raw.TensorArrayV3(size=4, dtype="float32", name=name).handle
     if item.dtype == "resource":
@@ -454,17 +566,25 @@ def _tensor(text: str, fed: Any, name: str, ref: bool, op: str) -> Any:
         if not isinstance(item.value, str) or item.value[:1] != "@":
             return tf.constant(item.value, item.dtype, name=name)
         shape = [int(dim) for dim in item.value[1:-1].split(",") if dim]
-        neutral_to_nothing = {"string": "a", "bool": True}.get(item.dtype, 3)  # x * 1 and x + 0 would be folded
+        neutral_to_nothing = {"string": "a", "bool": True}.get(
+            item.dtype, 3
+        )  # x * 1 and x + 0 would be folded
         return tf.constant(neutral_to_nothing, item.dtype, shape, name=name)
     if fed is not None and item.shape == () and fed.shape.rank == 1:
         fed = tf.reshape(fed, [], name=f"{name}_scalar")
     edge = item.dtype in EDGE
-    value = v1.placeholder(item.dtype if edge else "float32", item.shape, name=f"{name}_in") if fed is None else fed
+    value = (
+        v1.placeholder(item.dtype if edge else "float32", item.shape, name=f"{name}_in")
+        if fed is None
+        else fed
+    )
     if edge:
         return value
     if item.dtype.startswith(("q", "quint")):
         zeros = tf.constant(0.0, name=f"{name}_low"), tf.constant(1.0, name=f"{name}_high")
-        return raw.QuantizeV2(input=value, min_range=zeros[0], max_range=zeros[1], T=item.dtype, name=name).output
+        return raw.QuantizeV2(
+            input=value, min_range=zeros[0], max_range=zeros[1], T=item.dtype, name=name
+        ).output
     return tf.cast(value, item.dtype, name=name)
 
 
@@ -483,7 +603,9 @@ def _value(attr: Any, value: Any) -> Any:
 
 
 def shown(result: Any, name: str, first: bool = False) -> list[Any]:
-    """The results, or the first, as a TFLite model may give them: what its edge refuses is wrapped in an operator of another name."""
+    """The results, or the first, as a TFLite model may give them: what its edge refuses is wrapped in an
+    operator of another name.
+    """
     import tensorflow as tf
 
     if result is None or isinstance(result, tf.Operation):

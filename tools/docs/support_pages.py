@@ -1,7 +1,8 @@
 """The support matrix and a page for each target, generated from the packs.
 
 python tools/docs/support_pages.py            # writes docs/support
-python tools/docs/support_pages.py --check    # exits with 1 when the committed pages are not what the packs say
+python tools/docs/support_pages.py --check    # exits with 1 when the committed pages are not what the packs
+say
 """
 
 from __future__ import annotations
@@ -18,14 +19,21 @@ from accelint.rules.wording import say
 
 OUT = Path(__file__).parents[2] / "docs" / "support"
 DIALECTS = {
-    "onnx": "ONNX", "tflite": "TensorFlow Lite", "tf": "TensorFlow", "mil": "Core ML ML Program", "nn": "Core ML NeuralNetwork",
-}  # fmt: skip
+    "onnx": "ONNX",
+    "tflite": "TensorFlow Lite",
+    "tf": "TensorFlow",
+    "mil": "Core ML ML Program",
+    "nn": "Core ML NeuralNetwork",
+}
 
 
 def pages() -> dict[str, str]:
     """File name -> text of every page."""
     packs = [Outline(target) for target in pack_folders()]
-    found = {f"{dialect}.md": matrix(dialect, [pack for pack in packs if pack.head["dialect"] == dialect]) for dialect in DIALECTS}
+    found = {
+        f"{dialect}.md": matrix(dialect, [pack for pack in packs if pack.head["dialect"] == dialect])
+        for dialect in DIALECTS
+    }
     found |= {f"{file_name(pack)}.md": page(pack) for pack in packs}
     found["README.md"] = index(packs)
     return found
@@ -36,15 +44,27 @@ def file_name(pack: Outline) -> str:
 
 
 def index(packs: list[Outline]) -> str:
-    lines = ["# Support", "", "Generated from the packs by `python tools/docs/support_pages.py`.", "", "Operators by targets: "]
+    lines = [
+        "# Support",
+        "",
+        "Generated from the packs by `python tools/docs/support_pages.py`.",
+        "",
+        "Operators by targets: ",
+    ]
     lines[-1] += ", ".join(f"[{title}]({dialect}.md)" for dialect, title in DIALECTS.items()) + "."
-    lines += ["", "| target | variants | runtime | date | operators | rules | evidence |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "| target | variants | runtime | date | operators | rules | evidence |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for pack in packs:
         rules = pack.rules()
         kinds = sorted({item.get("evidence", "source") for item in (*rules, *pack.sources().values())})
         head = f"[{pack.target}]({file_name(pack)}.md) | {', '.join(pack.variants()) or '-'}"
         counts = f"{len(known(pack))} | {len(rules)} | {', '.join(kinds)}"
-        lines.append(f"| {head} | {pack.head['runtime']} {pack.head['version']} | {pack.head['date']} | {counts} |")
+        lines.append(
+            f"| {head} | {pack.head['runtime']} {pack.head['version']} | {pack.head['date']} | {counts} |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -54,15 +74,24 @@ def known(pack: Outline) -> list[str]:
 
 def matrix(dialect: str, packs: list[Outline]) -> str:
     """Operators by targets: yes (any configuration), the number of limits, or nothing."""
-    lines = [f"# {DIALECTS[dialect]} operators", "", "**any**: taken in any configuration that the general rules of the target allow; "]
+    lines = [
+        f"# {DIALECTS[dialect]} operators",
+        "",
+        "**any**: taken in any configuration that the general rules of the target allow; ",
+    ]
     lines[-1] += "a number: rules that limit it; empty: not taken."
-    lines += ["", "| operator | " + " | ".join(f"[{pack.target}]({file_name(pack)}.md)" for pack in packs) + " |"]
+    lines += [
+        "",
+        "| operator | " + " | ".join(f"[{pack.target}]({file_name(pack)}.md)" for pack in packs) + " |",
+    ]
     lines.append("|---" * (len(packs) + 1) + "|")
     names = sorted({name for pack in packs for name in known(pack)})
     limits = {pack.target: limits_of(pack) for pack in packs}
     taken = {pack.target: set(known(pack)) for pack in packs}
     for name in names:
-        cells = [str(limits[pack.target].get(name, "any")) if name in taken[pack.target] else "" for pack in packs]
+        cells = [
+            str(limits[pack.target].get(name, "any")) if name in taken[pack.target] else "" for pack in packs
+        ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -78,18 +107,31 @@ def limits_of(pack: Outline) -> dict[str, int]:
 def page(pack: Outline) -> str:
     head = pack.head
     lines = [f"# {pack.target}", "", head["title"], ""]
-    lines += [f"- runtime: {head['runtime']} {head['version']}, read and measured {head['date']}", f"- dialect: {head['dialect']}"]
-    lines += [f"- operators that it does not list: {head['default']}", f"- can be asked here: {head.get('runs_here') or 'yes'}"]
+    lines += [
+        f"- runtime: {head['runtime']} {head['version']}, read and measured {head['date']}",
+        f"- dialect: {head['dialect']}",
+    ]
+    lines += [
+        f"- operators that it does not list: {head['default']}",
+        f"- can be asked here: {head.get('runs_here') or 'yes'}",
+    ]
     lines += [f"- variants: {', '.join(pack.variants())}"] if pack.variants() else []
     lines += ["", head["notes"]] if head.get("notes") else []
     lines += ["", "## Sources", ""]
     lines += [
-        f"- {name}: {item.get('url') or item.get('package')} {item['version']} ({item.get('evidence', 'source')}, {item.get('date', '')})"
+        f"- {name}: {item.get('url') or item.get('package')} {item['version']} "
+        f"({item.get('evidence', 'source')}, {item.get('date', '')})"
         for name, item in pack.sources().items()
     ]
     lines += ["", "## Operators", ""]
     lines += [f"- {', '.join(item['ops'])}: {item.get('note') or 'taken'}" for item in pack.supports()]
-    lines += ["", "## Limits", "", "| code | rule | operators | requires | effect | evidence | reason |", "|---|---|---|---|---|---|---|"]
+    lines += [
+        "",
+        "## Limits",
+        "",
+        "| code | rule | operators | requires | effect | evidence | reason |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [limit(rule) for rule in sorted(pack.rules(), key=lambda rule: (rule["id"], rule["name"]))]
     return "\n".join(lines) + "\n"
 
@@ -108,13 +150,21 @@ def limit(rule: dict[str, object]) -> str:
         rule["evidence"],
         rule["reason"],
     ]
-    return "| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;") for cell in cells) + " |"
+    return (
+        "| "
+        + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;") for cell in cells)
+        + " |"
+    )
 
 
 def main() -> int:
     made = pages()
     if "--check" in sys.argv:
-        stale = [name for name, text in made.items() if not (OUT / name).is_file() or (OUT / name).read_text(encoding="utf-8") != text]
+        stale = [
+            name
+            for name, text in made.items()
+            if not (OUT / name).is_file() or (OUT / name).read_text(encoding="utf-8") != text
+        ]
         print("stale: " + ", ".join(stale) if stale else "docs/support is what the packs say")
         return 1 if stale else 0
     OUT.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,10 @@
-"""QDQ forms of float ONNX models, as ONNX Runtime's quantizer and its QNN helpers write them, for `accelint conform --corpus`.
+"""QDQ forms of float ONNX models, as ONNX Runtime's quantizer and its QNN helpers write them, for `accelint
+conform --corpus`.
 
     python tools/models/qdq_models.py .work/models/onnx .work/models/qdq [--kinds u8s8c,qnn16] [--limit N]
 
-A model that the quantizer refuses is named at the end. Calibration data is random: only types and structure matter here.
+A model that the quantizer refuses is named at the end. Calibration data is random: only types and structure
+matter here.
 """
 
 from __future__ import annotations
@@ -15,11 +17,19 @@ from pathlib import Path
 from typing import Any
 
 KINDS = {
-    "u8u8": ("QUInt8", "QUInt8", False), "u8s8c": ("QUInt8", "QInt8", True), "s8s8": ("QInt8", "QInt8", False),
-    "u16u8": ("QUInt16", "QUInt8", False), "u16s8c": ("QUInt16", "QInt8", True), "u16s4": ("QUInt16", "QInt4", False),
-    "qnn8c": ("QUInt8", "QInt8", True), "qnn16": ("QUInt16", "QUInt8", False), "qnn16c": ("QUInt16", "QInt8", True),
-}  # fmt: skip
-"""Types of activations and weights, and whether weights are quantized per channel; ``qnn``: by ``get_qnn_qdq_config``."""
+    "u8u8": ("QUInt8", "QUInt8", False),
+    "u8s8c": ("QUInt8", "QInt8", True),
+    "s8s8": ("QInt8", "QInt8", False),
+    "u16u8": ("QUInt16", "QUInt8", False),
+    "u16s8c": ("QUInt16", "QInt8", True),
+    "u16s4": ("QUInt16", "QInt4", False),
+    "qnn8c": ("QUInt8", "QInt8", True),
+    "qnn16": ("QUInt16", "QUInt8", False),
+    "qnn16c": ("QUInt16", "QInt8", True),
+}
+"""Types of activations and weights, and whether weights are quantized per channel; ``qnn``: by
+``get_qnn_qdq_config``.
+"""
 
 
 def main() -> int:
@@ -49,7 +59,11 @@ def quantized(file: Path, made: Path, kind: str) -> None:
     from onnxruntime.quantization.execution_providers.qnn import get_qnn_qdq_config, qnn_preprocess_model
 
     activation, weight, per_channel = KINDS[kind]
-    types = {"activation_type": QuantType[activation], "weight_type": QuantType[weight], "per_channel": per_channel}
+    types = {
+        "activation_type": QuantType[activation],
+        "weight_type": QuantType[weight],
+        "per_channel": per_channel,
+    }
     with tempfile.TemporaryDirectory() as folder:
         prepared = Path(folder) / "prepared.onnx"
         if kind.startswith("qnn"):
@@ -86,7 +100,11 @@ def inputs(file: Path, seed: int) -> dict[str, Any]:
     for item in onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"]).get_inputs():
         shape = [size if isinstance(size, int) else 1 for size in item.shape]
         whole = "int" in item.type or "bool" in item.type
-        found[item.name] = np.ones(shape, bool if "bool" in item.type else np.int64) if whole else random.random(shape, np.float32)
+        found[item.name] = (
+            np.ones(shape, bool if "bool" in item.type else np.int64)
+            if whole
+            else random.random(shape, np.float32)
+        )
     return found
 
 

@@ -28,8 +28,11 @@ class Item:
     path: Path | None = None
 
 
-def corpus(dialect: str, name: str, seed: int = 0, limit: int | None = None, ops: frozenset[str] | None = None) -> Iterator[Item]:
-    """The models of a corpus in a stable order. Raises UsageError when there is none of that name for the dialect.
+def corpus(
+    dialect: str, name: str, seed: int = 0, limit: int | None = None, ops: frozenset[str] | None = None
+) -> Iterator[Item]:
+    """The models of a corpus in a stable order. Raises UsageError when there is none of that name for the
+    dialect.
 
     ``limit`` takes an even sample. ``ops`` keeps the cases of those operator types, where the corpus tells.
     """
@@ -37,7 +40,10 @@ def corpus(dialect: str, name: str, seed: int = 0, limit: int | None = None, ops
         yield from _folder(Path(name), dialect, limit)
         return
     if name not in GENERATED.get(dialect, ()):
-        raise UsageError(f"{name!r} is neither a folder nor a corpus of {dialect} models: {', '.join(GENERATED.get(dialect, ()))}")
+        raise UsageError(
+            f"{name!r} is neither a folder nor a corpus of {dialect} models: "
+            f"{', '.join(GENERATED.get(dialect, ()))}"
+        )
     module = import_module(f".{dialect}.corpus", __package__)
     cases = list(module.backend_cases() if name == "backend" else module.cases(seed=seed, ops=ops))
     for case in _sample(cases, limit):

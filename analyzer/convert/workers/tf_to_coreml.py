@@ -1,7 +1,8 @@
 """In a process of its own: a SavedModel or GraphDef to Core ML with coremltools.
 
-coremltools takes one function without variables, so the chosen signature is frozen first (a Keras 3 SavedModel given
-as it is fails with "Only a single concrete function is supported"). The signature's output names are put back.
+coremltools takes one function without variables, so the chosen signature is frozen first (a Keras 3
+SavedModel given as it is fails with "Only a single concrete function is supported"). The signature's output
+names are put back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from .tf_to_tflite import _call, _function, _spec
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Convert; answers with ``refused`` (type, node, message) or with ``done``.
 
-    The request is that of ``tensorflow.run``'s items, with ``deployment`` (``iOS18``) and ``precision`` besides.
+    The request is that of ``tensorflow.run``'s items, with ``deployment`` (``iOS18``) and ``precision``
+    besides.
     """
     import coremltools as ct
     import tensorflow as tf
@@ -30,10 +32,15 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             source="tensorflow",
             convert_to="mlprogram",
             minimum_deployment_target=getattr(ct.target, request["deployment"]),
-            compute_precision=ct.precision.FLOAT16 if request["precision"] == "float16" else ct.precision.FLOAT32,
+            compute_precision=ct.precision.FLOAT16
+            if request["precision"] == "float16"
+            else ct.precision.FLOAT32,
         )
     except Exception as error:
-        return {"refused": [{"type": "", "node": "", "message": f"{type(error).__name__}: {str(error)[:4000]}"}], **versions}
+        return {
+            "refused": [{"type": "", "node": "", "message": f"{type(error).__name__}: {str(error)[:4000]}"}],
+            **versions,
+        }
     finally:
         del owner
     _renamed(ct, model, outputs).save(request["output"])
@@ -46,7 +53,11 @@ def _frozen(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, list[str]]:
     owner, function, names = _function(tf, request)
     specs = [_spec(tf, name, spec, request["inputs"].get(name)) for name, spec in names.items()]
     concrete = tf.function(lambda *values: _call(function, names, values)).get_concrete_function(*specs)
-    return owner, convert_variables_to_constants_v2(concrete, lower_control_flow=False), sorted(concrete.structured_outputs)
+    return (
+        owner,
+        convert_variables_to_constants_v2(concrete, lower_control_flow=False),
+        sorted(concrete.structured_outputs),
+    )
 
 
 def _unknown(frozen: Any) -> list[dict[str, str]]:

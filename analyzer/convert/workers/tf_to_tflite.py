@@ -1,9 +1,10 @@
 """In a process of its own: SavedModels and GraphDefs to TFLite with TensorFlow's own converter.
 
-The chosen signature is saved again, alone and with the fixed shapes, before the converter sees it. That selects it
-among several, and it lets the converter freeze the variables: saved beside functions that assign them, they stay
-``VAR_HANDLE`` and ``READ_VARIABLE`` operators, which no accelerator takes. When the converter then fails without
-naming an operator, it gets a second chance with the variables frozen beforehand (TensorFlow 1 variables need that).
+The chosen signature is saved again, alone and with the fixed shapes, before the converter sees it. That
+selects it among several, and it lets the converter freeze the variables: saved beside functions that assign
+them, they stay ``VAR_HANDLE`` and ``READ_VARIABLE`` operators, which no accelerator takes. When the converter
+then fails without naming an operator, it gets a second chance with the variables frozen beforehand
+(TensorFlow 1 variables need that).
 """
 
 from __future__ import annotations
@@ -23,15 +24,20 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 def _answered(request: dict[str, Any]) -> dict[str, Any]:
     """``size`` of what was written, or ``refused`` (records for ``refusals.from_errors``) and ``message``.
 
-    Request: ``model`` (folder or GraphDef file), ``kind`` (``savedmodel`` or ``graphdef``), ``tags``, ``signature``,
-    ``inputs`` (name to shape), ``feeds`` and ``fetches`` (tensor names of a GraphDef), ``output`` and the options.
+    Request: ``model`` (folder or GraphDef file), ``kind`` (``savedmodel`` or ``graphdef``), ``tags``,
+    ``signature``, ``inputs`` (name to shape), ``feeds`` and ``fetches`` (tensor names of a GraphDef),
+    ``output`` and the options.
     """
     import tensorflow as tf
 
     versions = {"tensorflow": tf.__version__}
     try:
         answer = _attempt(tf, request, frozen=False)
-        if "size" not in answer and request["kind"] == "savedmodel" and not any(item["calls"] for item in answer["refused"]):
+        if (
+            "size" not in answer
+            and request["kind"] == "savedmodel"
+            and not any(item["calls"] for item in answer["refused"])
+        ):
             with suppress(Exception):  # the first answer stands when freezing is not possible
                 second = _attempt(tf, request, frozen=True)
                 answer = second if "size" in second or second["refused"] else answer
@@ -51,7 +57,10 @@ def _attempt(tf: Any, request: dict[str, Any], *, frozen: bool) -> dict[str, Any
         try:
             data = converter.convert()
         except ConverterError as error:
-            return {"refused": [_record(item) for item in getattr(error, "errors", ())], "message": str(error)[:100_000]}
+            return {
+                "refused": [_record(item) for item in getattr(error, "errors", ())],
+                "message": str(error)[:100_000],
+            }
         finally:
             del kept
     Path(request["output"]).write_bytes(data)
@@ -91,10 +100,17 @@ def _frozen(tf: Any, request: dict[str, Any], folder: str) -> dict[str, Any]:
 
 def _call(function: Any, names: dict[str, Any], values: tuple[Any, ...]) -> dict[str, Any]:
     structure = function.structured_input_signature
-    result = function(*values) if structure is None or structure[0] else function(**dict(zip(names, values, strict=True)))
+    result = (
+        function(*values)
+        if structure is None or structure[0]
+        else function(**dict(zip(names, values, strict=True)))
+    )
     if isinstance(result, dict):
         return result
-    return {f"output_{index}": value for index, value in enumerate(result if isinstance(result, (list, tuple)) else [result])}
+    return {
+        f"output_{index}": value
+        for index, value in enumerate(result if isinstance(result, (list, tuple)) else [result])
+    }
 
 
 def _spec(tf: Any, name: str, spec: Any, shape: list[int | None] | None) -> Any:
@@ -126,7 +142,11 @@ def _graph_function(tf: Any, request: dict[str, Any]) -> tuple[Any, Any, dict[st
     feeds = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["feeds"].items()}
     fetches = {name: wrapped.graph.as_graph_element(tensor) for name, tensor in request["fetches"].items()}
     function = wrapped.prune(list(feeds.values()), fetches)
-    return wrapped, _Positional(function), {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()}
+    return (
+        wrapped,
+        _Positional(function),
+        {name: tf.TensorSpec(tensor.shape, tensor.dtype, name=name) for name, tensor in feeds.items()},
+    )
 
 
 class _Positional:
@@ -173,7 +193,10 @@ def _samples(tf: Any, request: dict[str, Any]) -> Any:
         return
     rng = np.random.default_rng(request["seed"])
     for _ in range(request["samples"]):
-        yield {_identifier(name): _random(tf, rng, shape, request["dtypes"][name]) for name, shape in request["inputs"].items()}
+        yield {
+            _identifier(name): _random(tf, rng, shape, request["dtypes"][name])
+            for name, shape in request["inputs"].items()
+        }
 
 
 def _random(tf: Any, rng: Any, shape: list[int | None] | None, dtype: str) -> Any:
@@ -186,8 +209,19 @@ def _random(tf: Any, rng: Any, shape: list[int | None] | None, dtype: str) -> An
 def _record(item: Any) -> dict[str, Any]:
     """A ConverterErrorData as plain data."""
     calls = [
-        {"name": call.name, "file": call.source.filename, "line": call.source.line, "column": call.source.column}
+        {
+            "name": call.name,
+            "file": call.source.filename,
+            "line": call.source.line,
+            "column": call.source.column,
+        }
         for call in item.location.call
     ]
     code = type(item).ErrorCode.Name(item.error_code) if item.HasField("error_code") else ""
-    return {"operator": item.operator.name, "code": code, "message": item.error_message, "pass": item.subcomponent, "calls": calls}
+    return {
+        "operator": item.operator.name,
+        "code": code,
+        "message": item.error_message,
+        "pass": item.subcomponent,
+        "calls": calls,
+    }

@@ -19,13 +19,15 @@ _SPECIFICATION = {"CoreML5": 6, "CoreML6": 7, "CoreML7": 8, "CoreML8": 9, "CoreM
 def build(functions: Mapping[str, Graph], default: str = "main") -> bytes:
     """A serialized ML Program with these functions. Raises UsageError for what the format cannot hold.
 
-    A function's opset is its graph's ``ios`` opset, iOS 18 where it has none. The result is the content of an ``.mlmodel``
-    file; coremltools reads it, and Core ML wants it in a package (``package``).
+    A function's opset is its graph's ``ios`` opset, iOS 18 where it has none. The result is the content of an
+    ``.mlmodel`` file; coremltools reads it, and Core ML wants it in a package (``package``).
     """
     spec = message("Model")()
     newest = "CoreML5"
     for name, graph in functions.items():
-        opset = next((key for key, release in OPSETS.items() if release == graph.opsets.get("ios")), "CoreML8")
+        opset = next(
+            (key for key, release in OPSETS.items() if release == graph.opsets.get("ios")), "CoreML8"
+        )
         newest = max(newest, opset)
         function = spec.mlProgram.functions[name]
         function.opset = opset
@@ -52,11 +54,21 @@ def _feature(feature: Any, tensor: Tensor) -> None:
 
 
 def package(program: bytes, folder: Path) -> None:
-    """Put a serialized ML Program into a new ``.mlpackage`` folder, the form in which Core ML takes programs."""
+    """Put a serialized ML Program into a new ``.mlpackage`` folder, the form in which Core ML takes
+    programs.
+    """
     inner = folder / "Data" / "com.apple.CoreML"
     inner.mkdir(parents=True)
     (inner / "model.mlmodel").write_bytes(program)
-    entry = {"author": "com.apple.CoreML", "description": "CoreML Model Specification", "name": "model.mlmodel"}
+    entry = {
+        "author": "com.apple.CoreML",
+        "description": "CoreML Model Specification",
+        "name": "model.mlmodel",
+    }
     items = {"accelint-model": {**entry, "path": "com.apple.CoreML/model.mlmodel"}}
-    manifest = {"fileFormatVersion": "1.0.0", "itemInfoEntries": items, "rootModelIdentifier": "accelint-model"}
+    manifest = {
+        "fileFormatVersion": "1.0.0",
+        "itemInfoEntries": items,
+        "rootModelIdentifier": "accelint-model",
+    }
     (folder / "Manifest.json").write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")

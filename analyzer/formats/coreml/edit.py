@@ -1,7 +1,8 @@
 """Carrying the edits of a graph into a MIL block.
 
-Operations that the graph left alone stay as they were stored; changed ones get new bindings, new ones are built, and
-``const`` operations go when their last reader does. A changed parameter becomes a ``const`` operation of its own.
+Operations that the graph left alone stay as they were stored; changed ones get new bindings, new ones are
+built, and ``const`` operations go when their last reader does. A changed parameter becomes a ``const``
+operation of its own.
 """
 
 from __future__ import annotations
@@ -40,7 +41,9 @@ class Snapshot:
 def snapshot(graph: Graph) -> Snapshot:
     """Remember a graph and the bodies in it."""
     ops = {op.id: op for op in graph.ops()}
-    bodies = {op.id: {key: snapshot(body) for key, body in op.graphs.items()} for op in ops.values() if op.graphs}
+    bodies = {
+        op.id: {key: snapshot(body) for key, body in op.graphs.items()} for op in ops.values() if op.graphs
+    }
     return Snapshot(graph.inputs, graph.outputs, dict(graph.tensors), ops, bodies)
 
 
@@ -59,7 +62,9 @@ def _same_op(op: Operator, original: Snapshot, id: str) -> bool:
     if op is not before and _fields(op) != _fields(before):
         return False
     bodies = original.bodies.get(id, {})
-    return op.graphs.keys() == bodies.keys() and all(same(body, bodies[key]) for key, body in op.graphs.items())
+    return op.graphs.keys() == bodies.keys() and all(
+        same(body, bodies[key]) for key, body in op.graphs.items()
+    )
 
 
 def _fields(op: Operator) -> tuple[Any, ...]:
@@ -84,13 +89,19 @@ class _Edit:
         self.emitted.append(operation)
 
     def need(self, name: str) -> None:
-        """Append the ``const`` operation of that name, stored or new, unless it is there or is no constant of this block."""
+        """Append the ``const`` operation of that name, stored or new, unless it is there or is no constant of
+        this block.
+        """
         if name in self.present:
             return
         operation = self.consts.get(name)
         tensor = self.graph.tensors.get(name)
         stored = self.original.tensors.get(name)
-        if tensor is not None and tensor.const is not None and (operation is None or (stored is not None and tensor is not stored)):
+        if (
+            tensor is not None
+            and tensor.const is not None
+            and (operation is None or (stored is not None and tensor is not stored))
+        ):
             operation = const_operation(name, tensor.const)
         if operation is not None:
             self.present.add(name)
@@ -107,7 +118,9 @@ class _Edit:
 
 
 def edit_block(block: Any, graph: Graph, original: Snapshot) -> None:
-    """Rewrite ``block``, from which ``original`` was read, to say what ``graph`` says. Raises UsageError where it cannot."""
+    """Rewrite ``block``, from which ``original`` was read, to say what ``graph`` says. Raises UsageError
+    where it cannot.
+    """
     stored = list(block.operations)
     consts = {op.outputs[0].name: op for op in stored if op.type == "const"}
     names = {value.name for inner in walk_blocks(block) for op in inner.operations for value in op.outputs}
@@ -124,7 +137,11 @@ def edit_block(block: Any, graph: Graph, original: Snapshot) -> None:
     for name in graph.outputs:
         edit.need(name)
     read = references(edit.emitted) | set(graph.outputs)
-    kept = [op for op in edit.emitted if op.type != "const" or op.outputs[0].name in read or op.outputs[0].name not in read_before]
+    kept = [
+        op
+        for op in edit.emitted
+        if op.type != "const" or op.outputs[0].name in read or op.outputs[0].name not in read_before
+    ]
     copies = [_copy(operation) for operation in kept]
     del block.operations[:]
     block.operations.extend(copies)
@@ -150,7 +167,11 @@ def references(operations: Iterable[Any]) -> set[str]:
     while waiting:
         operation = waiting.pop()
         for key in operation.inputs:
-            found.update(binding.name for binding in operation.inputs[key].arguments if binding.WhichOneof("binding") == "name")
+            found.update(
+                binding.name
+                for binding in operation.inputs[key].arguments
+                if binding.WhichOneof("binding") == "name"
+            )
         for block in operation.blocks:
             found.update(block.outputs)
             waiting.extend(block.operations)
@@ -189,7 +210,10 @@ def _groups(op: Operator) -> dict[str, tuple[str, ...]]:
 def _input_names(op: Operator) -> tuple[str, ...]:
     names = tuple(op.attrs.get("input_names", ()))
     if len(names) != len(op.inputs):
-        raise UsageError(f"operator {op.label!r} ({op.type}) has {len(op.inputs)} inputs and {len(names)} input_names: name every input")
+        raise UsageError(
+            f"operator {op.label!r} ({op.type}) has {len(op.inputs)} inputs and {len(names)} "
+            f"input_names: name every input"
+        )
     return names
 
 
@@ -237,7 +261,10 @@ def _set_outputs(edit: _Edit, op: Operator, operation: Any) -> None:
 def _built(edit: _Edit, op: Operator) -> Any:
     """A new operation. Raises UsageError for one with bodies."""
     if op.graphs:
-        raise UsageError(f"operator {op.label!r} ({op.type}) is new and has bodies: Core ML operators with bodies can only be kept")
+        raise UsageError(
+            f"operator {op.label!r} ({op.type}) is new and has bodies: Core ML operators with "
+            f"bodies can only be kept"
+        )
     operation = message("MILSpec.Operation")(type=op.type)
     _text(operation.attributes["name"], op.label)
     for key, names in _groups(op).items():
@@ -256,7 +283,9 @@ def set_type(kind: Any, tensor: Tensor) -> None:
     """Write a tensor's dtype and shape into a ``ValueType``; raises UsageError for what is no tensor."""
     number = _NUMBERS.get(tensor.dtype)
     if number is None or tensor.shape is None:
-        raise UsageError(f"tensor {tensor.name!r} ({tensor.dtype}) has no dtype or rank to be stored: give it a shape")
+        raise UsageError(
+            f"tensor {tensor.name!r} ({tensor.dtype}) has no dtype or rank to be stored: give it a shape"
+        )
     target = kind.stateType.wrappedType.tensorType if tensor.attrs.get("state") else kind.tensorType
     target.dataType = number
     target.rank = len(tensor.shape)
@@ -302,10 +331,16 @@ def attribute_constant(graph: Graph, op: Operator, key: str, value: Any) -> Cons
     if flat and isinstance(flat[0], str):
         return Constant("string", shape, inline="\0".join(flat).encode())
     if not all(isinstance(item, (bool, int, float)) for item in flat):
-        raise UsageError(f"operator {op.label!r} ({op.type}) has an attribute that cannot be stored: {value!r}")
+        raise UsageError(
+            f"operator {op.label!r} ({op.type}) has an attribute that cannot be stored: {value!r}"
+        )
     declared = operators()[op.type].dtypes.get(key, ()) if op.type in operators() else ()
     inputs = [tensor.dtype for tensor in graph.input_tensors(op) if tensor is not None]
-    dtype = next(name for name in _wishes(flat, inputs, declared) if not declared or name in declared or name == "float32")
+    dtype = next(
+        name
+        for name in _wishes(flat, inputs, declared)
+        if not declared or name in declared or name == "float32"
+    )
     return Constant(dtype, shape, inline=struct.pack(f"<{len(flat)}{CODES[dtype]}", *flat))
 
 

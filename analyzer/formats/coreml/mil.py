@@ -1,9 +1,9 @@
 """ML Programs: functions, nested blocks and constants of MIL as graphs.
 
-Operators keep MIL's parameters apart: tensors and weights are ``inputs`` in the order in which MIL declares them
-(``attrs["input_names"]`` says which is which; a list such as concat's ``values`` repeats its name), configuration that
-MIL wants constant becomes attributes. ``const`` operations are no operators: their values become constant tensors when
-an operator reads them, or attributes.
+Operators keep MIL's parameters apart: tensors and weights are ``inputs`` in the order in which MIL declares
+them (``attrs["input_names"]`` says which is which; a list such as concat's ``values`` repeats its name),
+configuration that MIL wants constant becomes attributes. ``const`` operations are no operators: their values
+become constant tensors when an operator reads them, or attributes.
 """
 
 from __future__ import annotations
@@ -24,9 +24,19 @@ if TYPE_CHECKING:
 
 _MAX_DIM = 1 << 40
 CODES = {
-    "float16": "e", "float32": "f", "float64": "d", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i",
-    "uint32": "I", "int64": "q", "uint64": "Q", "bool": "?",
-}  # fmt: skip
+    "float16": "e",
+    "float32": "f",
+    "float64": "d",
+    "int8": "b",
+    "uint8": "B",
+    "int16": "h",
+    "uint16": "H",
+    "int32": "i",
+    "uint32": "I",
+    "int64": "q",
+    "uint64": "Q",
+    "bool": "?",
+}
 """struct codes of the dtypes that an attribute's value can have."""
 _UNPACKED = {"floats": "f", "doubles": "d", "ints": "i", "longInts": "q", "bools": "?"}
 _BODIES = {"cond": ("true", "false"), "while_loop": ("condition", "body")}
@@ -37,7 +47,9 @@ _UNKNOWN = Parameters((), frozenset())
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a conversion needs to know about the file: path to name in errors, specification file and its weights."""
+    """What a conversion needs to know about the file: path to name in errors, specification file and its
+    weights.
+    """
 
     path: Path
     file: Path
@@ -105,7 +117,9 @@ def _fill(scope: Scope, block: Any, place: Place) -> None:
 
 def _remember(scope: Scope, operation: Any, place: Place) -> None:
     if len(operation.outputs) != 1 or "val" not in operation.attributes:
-        raise ModelError(place.path, f"a const operation in {scope.graph.name!r} without a value", "export it again")
+        raise ModelError(
+            place.path, f"a const operation in {scope.graph.name!r} without a value", "export it again"
+        )
     name = operation.outputs[0].name
     if name in scope.consts or name in scope.graph.tensors:
         raise ModelError(place.path, f"{scope.graph.name!r} defines {name!r} twice", "export it again")
@@ -152,14 +166,18 @@ def _parameters(operation: Any) -> dict[str, Bindings]:
     found: dict[str, Bindings] = {}
     for key in sorted(operation.inputs):
         bindings = operation.inputs[key].arguments
-        found[key] = [(b.name, None) if b.WhichOneof("binding") == "name" else (None, b.value) for b in bindings]
+        found[key] = [
+            (b.name, None) if b.WhichOneof("binding") == "name" else (None, b.value) for b in bindings
+        ]
     for key in sorted(operation.attributes):
         if key != "name" and key not in found:
             found[key] = [(None, operation.attributes[key])]
     return found
 
 
-def _arguments(scope: Scope, operation: Any, id: str, place: Place) -> tuple[tuple[str, ...], tuple[str | None, ...], dict[str, Any]]:
+def _arguments(
+    scope: Scope, operation: Any, id: str, place: Place
+) -> tuple[tuple[str, ...], tuple[str | None, ...], dict[str, Any]]:
     """Names of the inputs, the inputs, and the attributes."""
     declared = operators().get(operation.type, _UNKNOWN)
     given = _parameters(operation)
@@ -174,7 +192,14 @@ def _arguments(scope: Scope, operation: Any, id: str, place: Place) -> tuple[tup
     for key in (*declared.inputs, *sorted(set(given) - set(declared.inputs))):
         for position, binding in enumerate(given.get(key, [(None, None)])):
             names.append(key)
-            inputs.append(_input(scope, binding, f"{_stem(operation, id)}/{key}" + (f"/{position}" if position else ""), place))
+            inputs.append(
+                _input(
+                    scope,
+                    binding,
+                    f"{_stem(operation, id)}/{key}" + (f"/{position}" if position else ""),
+                    place,
+                )
+            )
     while inputs and inputs[-1] is None:
         inputs.pop()
         names.pop()
@@ -211,7 +236,9 @@ def _input(scope: Scope, binding: tuple[str | None, Any], stem: str, place: Plac
 
 
 def _materialize(scope: Scope, name: str, place: Place) -> None:
-    """Make a constant tensor of a ``const`` that is read for the first time; other names must be there already."""
+    """Make a constant tensor of a ``const`` that is read for the first time; other names must be there
+    already.
+    """
     found = scope.const(name)
     if found is not None:
         owner, value = found
@@ -293,10 +320,16 @@ def flexibility(kind: Any) -> dict[str, Any]:
     chosen = array.WhichOneof("ShapeFlexibility")
     if chosen is None:
         return {}
-    default = {"flexible": "enumerated" if chosen == "enumeratedShapes" else "range", "default_shape": tuple(array.shape)}
+    default = {
+        "flexible": "enumerated" if chosen == "enumeratedShapes" else "range",
+        "default_shape": tuple(array.shape),
+    }
     if chosen == "enumeratedShapes":
         return {**default, "shapes": tuple(tuple(item.shape) for item in array.enumeratedShapes.shapes)}
-    return {**default, "bounds": tuple((item.lowerBound, item.upperBound) for item in array.shapeRange.sizeRanges)}
+    return {
+        **default,
+        "bounds": tuple((item.lowerBound, item.upperBound) for item in array.shapeRange.sizeRanges),
+    }
 
 
 def _image_flexibility(image: Any) -> dict[str, Any]:
@@ -312,7 +345,9 @@ def _image_flexibility(image: Any) -> dict[str, Any]:
 
 
 def const_tensor(name: str, value: Any, place: Place) -> Tensor:
-    """A constant tensor with the value of a MIL ``Value``. Raises ModelError when value and type do not agree."""
+    """A constant tensor with the value of a MIL ``Value``. Raises ModelError when value and type do not
+    agree.
+    """
     dtype, shape, attrs = value_type(value.type, place)
     form = value.WhichOneof("value")
     if "kind" in attrs or form is None:
@@ -340,14 +375,21 @@ def _immediate(name: str, immediate: Any, dtype: str, shape: tuple[int, ...], pl
     count = Constant(dtype, shape).elements
     if data is None or (bits is not None and len(data) != (count * bits + 7) // 8):
         held = "no value of its type" if data is None else f"{len(data)} bytes"
-        raise ModelError(place.path, f"constant {name!r}: {dtype} of shape {shape} holds {held}", "the file is damaged: export it again")
+        raise ModelError(
+            place.path,
+            f"constant {name!r}: {dtype} of shape {shape} holds {held}",
+            "the file is damaged: export it again",
+        )
     return Constant(dtype, shape, inline=data)
 
 
 def _stored(name: str, stored: Any, dtype: str, shape: tuple[int, ...], place: Place) -> Constant:
     const = Constant(dtype, shape, file=place.file, offset=stored.offset, length=stored.length)
     bits = BITS.get(dtype, 0)
-    if stored.length != (const.elements * bits + 7) // 8 or stored.offset + stored.length > place.file.stat().st_size:
+    if (
+        stored.length != (const.elements * bits + 7) // 8
+        or stored.offset + stored.length > place.file.stat().st_size
+    ):
         problem = f"constant {name!r}: {dtype} of shape {shape} holds {stored.length} bytes"
         raise ModelError(place.path, problem, "the file is damaged: export it again")
     return const
@@ -371,7 +413,9 @@ def _packed(tensor: Any, dtype: str) -> bytes | None:
 
 
 def decode(value: Any, place: Place) -> Any:
-    """A small value as Python data: a scalar, a tuple (nested by rank); a large one as a Constant, a list as a tuple."""
+    """A small value as Python data: a scalar, a tuple (nested by rank); a large one as a Constant, a list as
+    a tuple.
+    """
     plain = _plain(value)
     if plain is not None:
         return plain
@@ -402,7 +446,9 @@ _PLAIN = {1: "bools", 2: "strings", 11: "floats", 23: "ints"}
 
 
 def _plain(value: Any) -> Any:
-    """The common case without a detour: a scalar or a list of bool, string, float32 or int32. None for everything else."""
+    """The common case without a detour: a scalar or a list of bool, string, float32 or int32. None for
+    everything else.
+    """
     kind, tensor = value.type.tensorType, value.immediateValue.tensor
     name = _PLAIN.get(kind.dataType)
     if name is None or tensor.WhichOneof("value") != name:

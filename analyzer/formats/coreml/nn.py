@@ -1,9 +1,9 @@
 """NeuralNetwork models: layers as operators.
 
-A layer's type is the name of its ``layer`` field (``convolution``, ``innerProduct``, ...), its parameters become
-attributes: nested fields with dotted names (``same.asymmetryMode``), a choice between messages as the name of the
-chosen one, weights as ``Constant``. Layers may write a name again (loops do): each later value of a name gets a name
-of its own, ``x#1``, ``x#2``, so that every tensor has one writer.
+A layer's type is the name of its ``layer`` field (``convolution``, ``innerProduct``, ...), its parameters
+become attributes: nested fields with dotted names (``same.asymmetryMode``), a choice between messages as the
+name of the chosen one, weights as ``Constant``. Layers may write a name again (loops do): each later value of
+a name gets a name of its own, ``x#1``, ``x#2``, so that every tensor has one writer.
 """
 
 from __future__ import annotations
@@ -58,8 +58,14 @@ def network(name: str, net: Any, description: Any, place: Place) -> Graph:
         names.current[item.name] = item.name
     _layers(names, net, place)
     outputs = [names.read(item.name) for item in description.output]
-    graph.set_interface([item.name for item in description.input], [name for name in outputs if graph.find(name) is not None])
-    missing = [item.name for item, tensor in zip(description.output, outputs, strict=True) if graph.find(tensor) is None]
+    graph.set_interface(
+        [item.name for item in description.input], [name for name in outputs if graph.find(name) is not None]
+    )
+    missing = [
+        item.name
+        for item, tensor in zip(description.output, outputs, strict=True)
+        if graph.find(tensor) is None
+    ]
     if missing and not _classifier(description):
         raise ModelError(place.path, f"no layer writes the output {missing[0]!r}", "export it again")
     return graph
@@ -112,7 +118,11 @@ def _layer(names: Names, index: int, layer: Any, place: Place) -> None:
         attrs["isUpdatable"] = True
     graphs = {key: body.graph for key, body in bodies.items()}
     names_out = tuple(fresh for _, fresh in outputs)
-    graph.add_op(Operator(id, kind, inputs, names_out, attrs, layer.name, graphs=graphs, source=Source(str(place.path))))
+    graph.add_op(
+        Operator(
+            id, kind, inputs, names_out, attrs, layer.name, graphs=graphs, source=Source(str(place.path))
+        )
+    )
     names.current.update(outputs)
 
 
@@ -120,7 +130,12 @@ def _note_shapes(graph: Graph, inputs: tuple[str, ...], shapes: Any) -> None:
     """Take the shape of a tensor from the layer that reads it, where its writer told none."""
     for name, dims in zip(inputs, shapes, strict=False):
         tensor, shape = graph.tensors.get(name), _dims(dims)
-        if tensor is not None and tensor.shape is None and shape is not None and "flexible" not in tensor.attrs:
+        if (
+            tensor is not None
+            and tensor.shape is None
+            and shape is not None
+            and "flexible" not in tensor.attrs
+        ):
             graph.set_tensor(Tensor(tensor.name, tensor.dtype, shape, attrs=tensor.attrs))
 
 
@@ -138,7 +153,9 @@ def _bodies(names: Names, id: str, kind: str, parameters: Any, place: Place) -> 
         if parameters.HasField(key):
             inner = Names(Graph(f"{id}/{key}", "nn", outer=names.graph), outer=names)
             _layers(inner, getattr(parameters, key), place)
-            inner.graph.set_interface((), [fresh for fresh in inner.current.values() if fresh in inner.graph.tensors])
+            inner.graph.set_interface(
+                (), [fresh for fresh in inner.current.values() if fresh in inner.graph.tensors]
+            )
             bodies[key] = inner
     return bodies
 
@@ -167,7 +184,9 @@ def _attributes(parameters: Any, place: Place) -> dict[str, Any]:
     return attrs
 
 
-def _field(attrs: dict[str, Any], waiting: list[tuple[str, Any]], prefix: str, message: Any, item: Any, place: Place) -> None:
+def _field(
+    attrs: dict[str, Any], waiting: list[tuple[str, Any]], prefix: str, message: Any, item: Any, place: Place
+) -> None:
     name, kind = prefix + item.name, item.message_type
     if kind is not None and kind.name in ("NeuralNetwork", "Stored"):
         return
@@ -200,13 +219,21 @@ def _weights(weights: Any, place: Place) -> Constant:
     if weights.HasField("stored"):
         stored = weights.stored
         if stored.offset + stored.length > place.file.stat().st_size:
-            raise ModelError(place.path, "weights beyond the end of the file", "the file is damaged: export it again")
+            raise ModelError(
+                place.path, "weights beyond the end of the file", "the file is damaged: export it again"
+            )
         dtype, width = _weight_dtype(stored.field, bits)
-        return Constant(dtype, (stored.length * 8 // width,), file=place.file, offset=stored.offset, length=stored.length)
+        return Constant(
+            dtype, (stored.length * 8 // width,), file=place.file, offset=stored.offset, length=stored.length
+        )
     if weights.floatValue:
         import struct
 
-        return Constant("float32", (len(weights.floatValue),), inline=struct.pack(f"<{len(weights.floatValue)}f", *weights.floatValue))
+        return Constant(
+            "float32",
+            (len(weights.floatValue),),
+            inline=struct.pack(f"<{len(weights.floatValue)}f", *weights.floatValue),
+        )
     for number, data in ((2, weights.float16Value), (30, weights.rawValue), (31, weights.int8RawValue)):
         if data:
             dtype, width = _weight_dtype(number, bits)

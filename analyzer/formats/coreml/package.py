@@ -1,6 +1,7 @@
 """The files of a Core ML model: the package's manifest and the weight files.
 
-Sources: coremltools ``modelpackage`` (Manifest.json) and ``mlmodel/src/MILBlob/Blob/StorageFormat.hpp`` (weights).
+Sources: coremltools ``modelpackage`` (Manifest.json) and ``mlmodel/src/MILBlob/Blob/StorageFormat.hpp``
+(weights).
 """
 
 from __future__ import annotations
@@ -19,9 +20,24 @@ _HEADER = struct.Struct("<II56x")
 _METADATA = struct.Struct("<IIQQQ32x")
 _SENTINEL = 0xDEADBEEF
 BLOB_DTYPES = {
-    1: "float16", 2: "float32", 3: "uint8", 4: "int8", 5: "bfloat16", 6: "int16", 7: "uint16", 8: "int4", 9: "uint1", 10: "uint2",
-    11: "uint4", 12: "uint3", 13: "uint6", 14: "int32", 15: "uint32", 16: "float8e4m3fn", 17: "float8e5m2",
-}  # fmt: skip
+    1: "float16",
+    2: "float32",
+    3: "uint8",
+    4: "int8",
+    5: "bfloat16",
+    6: "int16",
+    7: "uint16",
+    8: "int4",
+    9: "uint1",
+    10: "uint2",
+    11: "uint4",
+    12: "uint3",
+    13: "uint6",
+    14: "int32",
+    15: "uint32",
+    16: "float8e4m3fn",
+    17: "float8e5m2",
+}
 """``BlobDataType`` of the blob storage format."""
 ODD_BITS = {"uint1": 1, "uint3": 3, "uint6": 6}
 """Widths that only compressed weights have."""
@@ -31,10 +47,16 @@ def inside(root: Path, relative: str, owner: Path, what: str) -> Path:
     """The file of that relative POSIX path under ``root``; raises ModelError when it leads out of it."""
     pure = PurePosixPath(relative)
     if not relative or "\0" in relative or pure.is_absolute() or ".." in pure.parts:
-        raise ModelError(owner, f"{what} {relative!r} lies outside the model's folder", "the package is damaged or hostile")
+        raise ModelError(
+            owner, f"{what} {relative!r} lies outside the model's folder", "the package is damaged or hostile"
+        )
     found = root.joinpath(*pure.parts)
     if not found.resolve().is_relative_to(root.resolve()):
-        raise ModelError(owner, f"{what} {relative!r} is a link out of the model's folder", "the package is damaged or hostile")
+        raise ModelError(
+            owner,
+            f"{what} {relative!r} is a link out of the model's folder",
+            "the package is damaged or hostile",
+        )
     return found
 
 
@@ -43,14 +65,24 @@ def root_model(package: Path) -> Path:
     manifest = _manifest(package)
     entries, root = manifest.get("itemInfoEntries"), manifest.get("rootModelIdentifier")
     if not isinstance(entries, dict) or not isinstance(root, str):
-        raise ModelError(package, "Manifest.json has no itemInfoEntries or no rootModelIdentifier", "save the package again")
+        raise ModelError(
+            package,
+            "Manifest.json has no itemInfoEntries or no rootModelIdentifier",
+            "save the package again",
+        )
     entry = entries.get(root)
     path = entry.get("path") if isinstance(entry, dict) else None
     if not isinstance(path, str):
-        raise ModelError(package, f"Manifest.json has no entry with a path for its root model {root!r}", "save the package again")
+        raise ModelError(
+            package,
+            f"Manifest.json has no entry with a path for its root model {root!r}",
+            "save the package again",
+        )
     found = inside(package / "Data", path, package, "the root model's path")
     if found.is_dir():
-        raise ModelError(package, f"its root model {path!r} is a folder", "give a package that was not compiled")
+        raise ModelError(
+            package, f"its root model {path!r} is a folder", "give a package that was not compiled"
+        )
     if not found.is_file():
         raise ModelError(package, f"its root model Data/{path} is missing", "copy the whole package")
     return found
@@ -63,7 +95,9 @@ def _manifest(package: Path) -> dict[str, Any]:
             raise ModelError(package, "Manifest.json is larger than 16 MiB", "the package is damaged")
         manifest = json.loads(file.read_bytes())
     except OSError as error:
-        raise ModelError(package, f"Manifest.json cannot be read: {error.strerror}", "copy the whole package") from error
+        raise ModelError(
+            package, f"Manifest.json cannot be read: {error.strerror}", "copy the whole package"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise ModelError(package, f"Manifest.json is not JSON: {error}", "save the package again") from error
     if not isinstance(manifest, dict):
@@ -72,16 +106,22 @@ def _manifest(package: Path) -> dict[str, Any]:
 
 
 class Blobs:
-    """The weight files of one model; opened when a value in them is met, and read no further than its metadata."""
+    """The weight files of one model; opened when a value in them is met, and read no further than its
+    metadata.
+    """
 
     def __init__(self, model: Path, owner: Path) -> None:
-        """``@model_path`` in a value's file name is the folder of the specification ``model``; errors name ``owner``."""
+        """``@model_path`` in a value's file name is the folder of the specification ``model``; errors name
+        ``owner``.
+        """
         self._root = model.parent
         self._owner = owner
         self._sizes: dict[str, tuple[Path, int]] = {}
 
     def constant(self, name: str, offset: int, dtype: str, shape: tuple[int, ...]) -> Constant:
-        """The value whose metadata stand at ``offset``. Raises ModelError when file, metadata and type do not agree."""
+        """The value whose metadata stand at ``offset``. Raises ModelError when file, metadata and type do not
+        agree.
+        """
         file, size = self._open(name)
         if offset % 64 or offset < _HEADER.size or offset + _METADATA.size > size:
             raise self._error(name, f"a value's metadata at byte {offset} of {size}")
@@ -111,7 +151,9 @@ class Blobs:
         with file.open("rb") as stream:
             head = stream.read(_HEADER.size)
         if head.startswith(b"version https://git-lfs"):
-            raise ModelError(self._owner, f"the weight file {relative} is a Git LFS pointer", "run 'git lfs pull'")
+            raise ModelError(
+                self._owner, f"the weight file {relative} is a Git LFS pointer", "run 'git lfs pull'"
+            )
         if len(head) < _HEADER.size:
             raise self._error(name, "a file shorter than its header")
         _, version = _HEADER.unpack(head)
@@ -120,10 +162,16 @@ class Blobs:
         return file, file.stat().st_size
 
     def _error(self, name: str, found: str) -> ModelError:
-        return ModelError(self._owner, f"the weight file {name} is damaged: {found}", "copy the whole package, or export it again")
+        return ModelError(
+            self._owner,
+            f"the weight file {name} is damaged: {found}",
+            "copy the whole package, or export it again",
+        )
 
 
-def _check_length(owner: Path, name: str, offset: int, dtype: str, shape: tuple[int, ...], length: int, padding: int) -> None:
+def _check_length(
+    owner: Path, name: str, offset: int, dtype: str, shape: tuple[int, ...], length: int, padding: int
+) -> None:
     bits = ODD_BITS.get(dtype) or BITS.get(dtype)
     if bits is None:
         raise ModelError(owner, f"the weight file {name} holds a value of type {dtype}", "export it again")
@@ -132,5 +180,8 @@ def _check_length(owner: Path, name: str, offset: int, dtype: str, shape: tuple[
         count *= dim
     needed = count * bits
     if not needed <= length * 8 <= needed + max(padding, 7):
-        problem = f"the value at byte {offset} of {name} has {length} bytes, and {dtype} of shape {shape} needs {(needed + 7) // 8}"
+        problem = (
+            f"the value at byte {offset} of {name} has {length} bytes, and {dtype} of "
+            f"shape {shape} needs {(needed + 7) // 8}"
+        )
         raise ModelError(owner, problem, "the package is damaged: export it again")

@@ -1,4 +1,6 @@
-"""Core ML models: ``.mlpackage`` and ``.mlmodel``, ML Programs (dialect ``mil``) and NeuralNetworks (dialect ``nn``)."""
+"""Core ML models: ``.mlpackage`` and ``.mlmodel``, ML Programs (dialect ``mil``) and NeuralNetworks (dialect
+``nn``).
+"""
 
 from __future__ import annotations
 
@@ -51,7 +53,9 @@ def read(path: Path) -> Model:
     except GraphError as error:
         raise ModelError(path, error.message, "the file is damaged: export it again") from error
     stored.original = {name: snapshot(graph) for name, graph in graphs.items()}
-    return Model(path, "mlpackage" if package else "mlmodel", _main(spec, graphs), graphs, {}, _metadata(spec), stored)
+    return Model(
+        path, "mlpackage" if package else "mlmodel", _main(spec, graphs), graphs, {}, _metadata(spec), stored
+    )
 
 
 def _parse(path: Path, file: Path) -> Any:
@@ -62,19 +66,28 @@ def _parse(path: Path, file: Path) -> Any:
     except OSError as error:
         raise ModelError(path, f"cannot be read: {error.strerror}", "check the permissions") from error
     except DecodeError as error:
-        raise ModelError(path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again") from error
+        raise ModelError(
+            path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again"
+        ) from error
 
 
 def parts(spec: Any, prefix: str) -> dict[str, tuple[Any, Any]]:
-    """By graph name, the ``MILSpec.Function`` or NeuralNetwork message that holds the graph, and its description.
+    """By graph name, the ``MILSpec.Function`` or NeuralNetwork message that holds the graph, and its
+    description.
 
     Empty when the model has no operators. ``prefix`` is the name of the pipeline's stage.
     """
     kind = spec.WhichOneof("Type")
     if kind == "mlProgram":
-        functions, described = spec.mlProgram.functions, {item.name: item for item in spec.description.functions}
+        functions, described = (
+            spec.mlProgram.functions,
+            {item.name: item for item in spec.description.functions},
+        )
         alone = len(functions) == 1
-        return {_join(prefix, name, alone=alone): (functions[name], described.get(name, spec.description)) for name in sorted(functions)}
+        return {
+            _join(prefix, name, alone=alone): (functions[name], described.get(name, spec.description))
+            for name in sorted(functions)
+        }
     if kind in NETWORKS:
         return {prefix or "main": (getattr(spec, kind), spec.description)}
     found: dict[str, tuple[Any, Any]] = {}
@@ -106,7 +119,9 @@ def stages(spec: Any, prefix: str) -> dict[str, Any]:
 
 
 def _graphs(spec: Any, place: Place) -> dict[str, Graph]:
-    """The entry graphs of a model, those of a pipeline's stages included. Raises ModelError when there are none."""
+    """The entry graphs of a model, those of a pipeline's stages included. Raises ModelError when there are
+    none.
+    """
     kind = spec.WhichOneof("Type")
     if kind is None:
         problem = "no model in the specification, or one of a kind that is newer than accelint"
@@ -116,7 +131,11 @@ def _graphs(spec: Any, place: Place) -> dict[str, Graph]:
     held = parts(spec, "")
     if not held:
         what = f"a {kind} whose stages have" if kind in PIPELINES else f"a {kind} model has"
-        raise ModelError(place.path, f"{what} no operators to place", "give a neural network, an ML Program or a pipeline with one")
+        raise ModelError(
+            place.path,
+            f"{what} no operators to place",
+            "give a neural network, an ML Program or a pipeline with one",
+        )
     graphs = {name: _graph(name, part, description, place) for name, (part, description) in held.items()}
     steps = {name: _opaque(name, stage, place) for name, stage in _opaque_stages(spec).items()}
     return {**graphs, **steps}
@@ -154,7 +173,9 @@ def _opaque(name: str, stage: Any, place: Place) -> Graph:
     outputs = [item if item not in reads else f"{item}#1" for item in writes]
     for item in outputs:
         graph.add_tensor(Tensor(item))
-    graph.add_op(Operator(f"{name}/0", kind, tuple(reads), tuple(outputs), name=name, source=Source(str(place.path))))
+    graph.add_op(
+        Operator(f"{name}/0", kind, tuple(reads), tuple(outputs), name=name, source=Source(str(place.path)))
+    )
     graph.set_interface(reads, outputs)
     return graph
 

@@ -1,7 +1,7 @@
 """A Core ML specification with its large weights left in the file, and back.
 
-``strip`` copies the wire bytes of a model without the values of large weights; where some were, the message holds
-``Stored`` (field, offset, length). ``restore`` puts them back when the model is written.
+``strip`` copies the wire bytes of a model without the values of large weights; where some were, the message
+holds ``Stored`` (field, offset, length). ``restore`` puts them back when the model is written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ def strip(path: Path) -> bytes:
             stripped = _strip(data, PREFIX + "Model", 0, len(data), 0)
             return data[:] if stripped is None else stripped
         except WireError as error:
-            raise ModelError(path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again") from error
+            raise ModelError(
+                path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again"
+            ) from error
 
 
 def _strip(data: Buffer, kind: str, at: int, end: int, depth: int) -> bytes | None:

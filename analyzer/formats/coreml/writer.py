@@ -23,10 +23,14 @@ _BLOCK = 1 << 20
 
 
 def write(model: Model, path: Path) -> None:
-    """Write a Core ML model that was read from a file, with its graphs' edits. Raises UsageError where an edit cannot be stored."""
+    """Write a Core ML model that was read from a file, with its graphs' edits. Raises UsageError where an
+    edit cannot be stored.
+    """
     stored = model.stored
     if not isinstance(stored, Stored):
-        raise UsageError("a Core ML model is written from the file that it was read from: load it with accelint first")
+        raise UsageError(
+            "a Core ML model is written from the file that it was read from: load it with accelint first"
+        )
     spec = _edited(model, stored)
     if stored.package is None:
         with atomic(path, source=stored.file) as draft:
@@ -93,7 +97,10 @@ def _edited(model: Model, stored: Stored) -> Any:
 
 def _check_interface(graph: Graph, original: Snapshot) -> None:
     if graph.inputs != original.inputs or len(graph.outputs) != len(original.outputs):
-        raise UsageError(f"function {graph.name!r} has other inputs or outputs than the model's description: they can only be kept")
+        raise UsageError(
+            f"function {graph.name!r} has other inputs or outputs than the model's "
+            f"description: they can only be kept"
+        )
 
 
 def _set_inputs(function: Any, description: Any, graph: Graph, original: Snapshot) -> None:
@@ -124,12 +131,16 @@ def _freeze(kind: Any, shape: list[int]) -> None:
 
 
 def _edit_network(net: Any, graph: Graph, original: Snapshot) -> None:
-    """Carry removed layers, changed inputs and changed scalar parameters into a network. Raises UsageError for new layers."""
+    """Carry removed layers, changed inputs and changed scalar parameters into a network. Raises UsageError
+    for new layers.
+    """
     kept = []
     for op in graph.ops():
         before = original.ops.get(op.id)
         if before is None or op.type != before.type:
-            raise UsageError(f"layer {op.label!r} ({op.type}) is new: NeuralNetwork layers can be kept, changed or removed")
+            raise UsageError(
+                f"layer {op.label!r} ({op.type}) is new: NeuralNetwork layers can be kept, changed or removed"
+            )
         layer = type(net.layers[0])()
         layer.CopyFrom(net.layers[int(op.id.rpartition("/")[2])])
         bodies = original.bodies.get(op.id, {})

@@ -1,7 +1,8 @@
 """Keras v3 files: built by Keras in a worker process, then read as the SavedModel that Keras exports.
 
 A ``.keras`` file holds a configuration, not a graph, so only Keras can tell the operators. No code inside a
-model is ever run: what ``keras_config`` objects to is refused before the worker starts, and the worker loads in safe mode.
+model is ever run: what ``keras_config`` objects to is refused before the worker starts, and the worker loads
+in safe mode.
 """
 
 from __future__ import annotations
@@ -52,12 +53,18 @@ def read(path: Path) -> Model:
 
 
 def read_fixed(path: Path, shapes: Mapping[str, Shape]) -> Model:
-    """The same model traced with other shapes by input name, for converters that need them known while tracing.
+    """The same model traced with other shapes by input name, for converters that need them known while
+    tracing.
 
-    Recurrent layers bake the batch size into the graph: a SavedModel that was traced without one cannot get it later.
+    Recurrent layers bake the batch size into the graph: a SavedModel that was traced without one cannot get
+    it later.
     """
     folder = jobs.Scratch("accelint-keras-")
-    export(path, folder.path / "model", {name: list(shape) for name, shape in shapes.items() if shape is not None})
+    export(
+        path,
+        folder.path / "model",
+        {name: list(shape) for name, shape in shapes.items() if shape is not None},
+    )
     model = tf_reader.read(folder.path / "model")
     return Model(path, "keras", model.graph, model.graphs, model.functions, model.metadata, stored=folder)
 
@@ -69,9 +76,13 @@ def export(path: Path, output: Path, shapes: Mapping[str, Sequence[Dim]] | None 
         return jobs.run("accelint.analyzer.formats.keras.worker", request)
     except JobRefused as error:
         first = error.message.strip().splitlines()[0]
-        raise ModelError(path, f"Keras cannot build it: {first}", "open it with keras.saving.load_model to see more") from error
+        raise ModelError(
+            path, f"Keras cannot build it: {first}", "open it with keras.saving.load_model to see more"
+        ) from error
     except RuntimeFailure as error:
-        raise ModelError(path, f"Keras did not finish building it: {error.message}", "the file is damaged or too large") from error
+        raise ModelError(
+            path, f"Keras did not finish building it: {error.message}", "the file is damaged or too large"
+        ) from error
 
 
 def _members(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -79,14 +90,24 @@ def _members(path: Path) -> tuple[Any, dict[str, Any]]:
     try:
         with zipfile.ZipFile(path) as archive:
             config, about = (_json(path, archive, name) for name in ("config.json", "metadata.json"))
-    except (zipfile.BadZipFile, zlib.error, OSError, KeyError, NotImplementedError, RuntimeError, EOFError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        OSError,
+        KeyError,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+    ) as error:
         raise ModelError(path, f"a damaged Keras file: {error}", "save it again") from error
     return config, about if isinstance(about, dict) else {}
 
 
 def _json(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
     if archive.getinfo(name).file_size > MAX_CONFIG:
-        raise ModelError(path, f"{name} has {archive.getinfo(name).file_size} bytes", "the file is damaged or hostile")
+        raise ModelError(
+            path, f"{name} has {archive.getinfo(name).file_size} bytes", "the file is damaged or hostile"
+        )
     with archive.open(name) as stream:
         data = stream.read(MAX_CONFIG)
     try:

@@ -17,16 +17,26 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     signature = _signature(keras, model, request.get("shapes") or {})
     model.export(request["output"], format="tf_saved_model", verbose=False, input_signature=signature)
     layers = [{"name": layer.name, "class": type(layer).__name__} for layer in getattr(model, "layers", [])]
-    return {"keras": keras.__version__, "tensorflow": tf.__version__, "name": model.name, "class": type(model).__name__, "layers": layers}
+    return {
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "name": model.name,
+        "class": type(model).__name__,
+        "layers": layers,
+    }
 
 
 def _signature(keras: Any, model: Any, shapes: dict[str, list[int | None]]) -> Any:
     """The model's own input specs with the fixed shapes, None when there is nothing to fix.
 
-    Keras exports every batch as open, also one that the model states (``keras.Input(..., batch_size=1)``); its converters
-    to TFLite keep the stated one, and so does this.
+    Keras exports every batch as open, also one that the model states (``keras.Input(..., batch_size=1)``);
+    its converters to TFLite keep the stated one, and so does this.
     """
-    stated = {item.name: list(item.shape) for item in keras.tree.flatten(getattr(model, "inputs", None) or []) if item.shape[:1] != (None,)}
+    stated = {
+        item.name: list(item.shape)
+        for item in keras.tree.flatten(getattr(model, "inputs", None) or [])
+        if item.shape[:1] != (None,)
+    }
     fixes = {**{name: shape for name, shape in stated.items() if shape}, **shapes}
     if not fixes:
         return None

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from .tensors import Values
 
-FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE, SPARSES, TYPE, TYPES = range(1, 15)
+FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARSE, SPARSES, TYPE, TYPES = (
+    range(1, 15)
+)
 """``AttributeProto.AttributeType``, in the order of the enum."""
 
 
@@ -67,7 +69,9 @@ class Attributes:
             elif kind == GRAPHS:
                 bodies.update((f"{name}/{index}", graph) for index, graph in enumerate(proto.graphs))
             elif kind == 0:
-                raise self.values.error(f"attribute {name!r} of operator {op_id} ({node.op_type}) has no type that ONNX defines")
+                raise self.values.error(
+                    f"attribute {name!r} of operator {op_id} ({node.op_type}) has no type that ONNX defines"
+                )
             else:
                 attrs[name] = self._other(proto, kind)
         return attrs, bodies
@@ -106,13 +110,21 @@ class Attributes:
 
 
 _FIELDS = (
-    ("f", FLOAT), ("i", INT), ("s", STRING), ("t", TENSOR), ("g", GRAPH), ("sparse_tensor", SPARSE), ("tp", TYPE),
-)  # fmt: skip
+    ("f", FLOAT),
+    ("i", INT),
+    ("s", STRING),
+    ("t", TENSOR),
+    ("g", GRAPH),
+    ("sparse_tensor", SPARSE),
+    ("tp", TYPE),
+)
 _LISTS = (("floats", FLOATS), ("ints", INTS), ("strings", STRINGS), ("tensors", TENSORS), ("graphs", GRAPHS))
 
 
 def _guess(proto: Any) -> int:
-    """The type of an attribute of a model older than IR version 2, which did not store it; 0 when it holds nothing."""
+    """The type of an attribute of a model older than IR version 2, which did not store it; 0 when it holds
+    nothing.
+    """
     for name, kind in _FIELDS:
         if proto.HasField(name):
             return kind
@@ -148,7 +160,9 @@ _LIST_OF = {INT: INTS, FLOAT: FLOATS, STRING: STRINGS, TENSOR: TENSORS}
 
 
 def fill_attribute(proto: Any, value: Any, kind: int, tensor: Callable[[str, Constant], Any]) -> None:
-    """Store a value in an AttributeProto as ``kind``; ``tensor`` makes TensorProtos. Raises GraphError when it does not fit."""
+    """Store a value in an AttributeProto as ``kind``; ``tensor`` makes TensorProtos. Raises GraphError when
+    it does not fit.
+    """
     proto.type = kind
     if isinstance(value, Parameter):
         proto.ref_attr_name = value.name

@@ -21,7 +21,20 @@ if TYPE_CHECKING:
     from ...ir.graph import Constant, Graph, Operator, Tensor
     from ...ir.model import Model
 
-IR_VERSIONS = ((7, 3), (8, 3), (9, 4), (10, 5), (11, 6), (12, 7), (14, 7), (18, 8), (20, 9), (22, 10), (23, 11), (24, 12))
+IR_VERSIONS = (
+    (7, 3),
+    (8, 3),
+    (9, 4),
+    (10, 5),
+    (11, 6),
+    (12, 7),
+    (14, 7),
+    (18, 8),
+    (20, 9),
+    (22, 10),
+    (23, 11),
+    (24, 12),
+)
 """The lowest IR version that came with an opset or a later one. Source: onnx, docs/Versioning.md."""
 
 
@@ -34,7 +47,9 @@ class Builder:
 
     def __init__(self, model: Model) -> None:
         self.source = model
-        self.stored = model.stored if isinstance(model.stored, Stored) else Stored(pb().ModelProto(), None, [])
+        self.stored = (
+            model.stored if isinstance(model.stored, Stored) else Stored(pb().ModelProto(), None, [])
+        )
         self.spans = list(self.stored.spans)
         self.ir_version = 0
 
@@ -93,7 +108,9 @@ class Builder:
         self.interface(proto, graph, record)
         self.value_infos(proto, graph, record)
         gone = [
-            note for note in proto.quantization_annotation if note.tensor_name in record.tensors and graph.find(note.tensor_name) is None
+            note
+            for note in proto.quantization_annotation
+            if note.tensor_name in record.tensors and graph.find(note.tensor_name) is None
         ]
         for note in gone:
             proto.quantization_annotation.remove(note)
@@ -140,7 +157,9 @@ class Builder:
         for name in [name for name in old if name not in op.attrs]:
             proto.attribute.remove(_attribute(proto, name))
         for name, value in op.attrs.items():
-            if name in old and (old[name] is value or (type(old[name]) is type(value) and old[name] == value)):
+            if name in old and (
+                old[name] is value or (type(old[name]) is type(value) and old[name] == value)
+            ):
                 continue
             stored = _attribute(proto, name)
             kind = stored.type if stored is not None else None
@@ -177,9 +196,15 @@ class Builder:
 
     def initializers(self, proto: Any, graph: Graph, record: GraphRecord) -> None:
         """Keep the stored initializers whose value is still that of the graph, and add what is new."""
-        values = {name: value for name, tensor in graph.tensors.items() if (value := _value(tensor)) is not None}
+        values = {
+            name: value for name, tensor in graph.tensors.items() if (value := _value(tensor)) is not None
+        }
         before = {name: _value(tensor) for name, tensor in record.tensors.items()}
-        dense = [item for item in record.proto.initializer if item.name in values and values[item.name] is before.get(item.name)]
+        dense = [
+            item
+            for item in record.proto.initializer
+            if item.name in values and values[item.name] is before.get(item.name)
+        ]
         sparse = [item for item in record.proto.sparse_initializer if _same(item.values.name, values, before)]
         kept = {item.name for item in dense} | {item.values.name for item in sparse}
         stored = {item.name: item for item in record.proto.initializer}
@@ -189,13 +214,19 @@ class Builder:
                 tensors.append(item)
             elif item.name in values:
                 tensors.append(self.tensor(item.name, values[item.name]))
-        tensors += [self.tensor(name, value) for name, value in values.items() if name not in kept and name not in stored]
+        tensors += [
+            self.tensor(name, value)
+            for name, value in values.items()
+            if name not in kept and name not in stored
+        ]
         del proto.initializer[:], proto.sparse_initializer[:]
         proto.initializer.extend(tensors)
         proto.sparse_initializer.extend(sparse)
 
     def tensor(self, name: str, value: Constant) -> Any:
-        """The TensorProto of a value: small ones inline, large ones as a reference to where their bytes lie."""
+        """The TensorProto of a value: small ones inline, large ones as a reference to where their bytes
+        lie.
+        """
         number = NUMBERS.get(value.dtype)
         if number is None:
             raise GraphError(f"the constant {name!r} is of {value.dtype}, which ONNX has not")
@@ -229,7 +260,11 @@ class Builder:
         return (count * bits + 7) // 8
 
     def _is_external(self, file: Path) -> bool:
-        return self.stored.file is not None and file != self.stored.file and file.is_relative_to(self.source.path.parent)
+        return (
+            self.stored.file is not None
+            and file != self.stored.file
+            and file.is_relative_to(self.source.path.parent)
+        )
 
     # ---- types -----------------------------------------------------------------------------
 
@@ -244,7 +279,9 @@ class Builder:
                 if tensor.const is not None and (name in listed or name not in record.tensors)
             }
         order = [name for name in listed if name in wanted]
-        if [name for name in order if name in graph.inputs] != [name for name in graph.inputs if name in order]:
+        if [name for name in order if name in graph.inputs] != [
+            name for name in graph.inputs if name in order
+        ]:
             order = [*graph.inputs, *(name for name in order if name not in graph.inputs)]
         order += [name for name in graph.inputs if name not in order]
         order += [name for name in graph.tensors if name in wanted and name not in order]
@@ -252,19 +289,28 @@ class Builder:
         self._infos(proto.output, graph.outputs, record.proto.output, graph, record)
 
     def value_infos(self, proto: Any, graph: Graph, record: GraphRecord) -> None:
-        """Types of the tensors between: the stored ones that still exist, and those of changed or new tensors."""
+        """Types of the tensors between: the stored ones that still exist, and those of changed or new
+        tensors.
+        """
         tensors = graph.tensors
         stored = [info.name for info in record.proto.value_info]
         names = [name for name in stored if name in tensors or name not in record.tensors]
         skip = {*stored, *graph.inputs, *graph.outputs}
         for name, tensor in tensors.items():
-            if name in skip or tensor is record.tensors.get(name) or tensor.const is not None or "default" in tensor.attrs:
+            if (
+                name in skip
+                or tensor is record.tensors.get(name)
+                or tensor.const is not None
+                or "default" in tensor.attrs
+            ):
                 continue
             if tensor.dtype != "unknown":
                 names.append(name)
         self._infos(proto.value_info, names, record.proto.value_info, graph, record)
 
-    def _infos(self, target: Any, names: Iterable[str], stored: Any, graph: Graph, record: GraphRecord) -> None:
+    def _infos(
+        self, target: Any, names: Iterable[str], stored: Any, graph: Graph, record: GraphRecord
+    ) -> None:
         known = {info.name: info for info in stored}
         infos: list[Any] = []
         for name in names:

@@ -1,10 +1,11 @@
 """The shapes that ONNX Runtime knows when it asks its providers: fewer than onnx's own inference finds.
 
-ONNX Runtime carries values from Shape operators through fewer operators than onnx does, and uses them where all are
-known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL: through Cast of a list (not of a
-scalar), Squeeze, Unsqueeze, Gather of one constant index, as a scalar or a list, Concat, Add, Sub, Mul and Div of carried values
-(``onnxruntime/core/graph/data_propagation``); not through Slice, Identity, Where, nor together with constants.
-`python tools/conformance/ort_shapes.py` compares.
+ONNX Runtime carries values from Shape operators through fewer operators than onnx does, and uses them where
+all are known. Measured on 1.31.1, by the shapes of chains of one operator each, loaded with ORT_DISABLE_ALL:
+through Cast of a list (not of a scalar), Squeeze, Unsqueeze, Gather of one constant index, as a scalar or a
+list, Concat, Add, Sub, Mul and Div of carried values (``onnxruntime/core/graph/data_propagation``); not
+through Slice, Identity, Where, nor together with constants. `python tools/conformance/ort_shapes.py`
+compares.
 """
 
 from __future__ import annotations
@@ -20,20 +21,36 @@ if TYPE_CHECKING:
     from ...ir.graph import Graph, Operator, Shape
 
 SHAPED: Mapping[str, int] = {
-    "Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1, "Slice": 1, "Resize": 3, "Range": 0, "Pad": 1, "Split": 1, "Unsqueeze": 1,
-    "TopK": 1, "OneHot": 1, "Upsample": 1,
-}  # fmt: skip
+    "Reshape": 1,
+    "Expand": 1,
+    "ConstantOfShape": 0,
+    "Tile": 1,
+    "Slice": 1,
+    "Resize": 3,
+    "Range": 0,
+    "Pad": 1,
+    "Split": 1,
+    "Unsqueeze": 1,
+    "TopK": 1,
+    "OneHot": 1,
+    "Upsample": 1,
+}
 """Operators whose result's shape follows from the value of an input, and the position of that input."""
 OPAQUE: Mapping[str, int] = {"GreaterOrEqual": 16, "LessOrEqual": 16, "MeanVarianceNormalization": 1_000}
-"""Operators whose result has no shape before that operator set: ONNX Runtime 1.24.1 and 1.31.1 have no inference for them."""
+"""Operators whose result has no shape before that operator set: ONNX Runtime 1.24.1 and 1.31.1 have no
+inference for them.
+"""
 _ROUNDS = 16
 """Inferences at most: how deep computed shapes may stand on other computed shapes."""
 Carried = tuple[int, list[int]]
 """Rank (0 or 1) and elements of an integer value."""
 
 
-def note_plain_shapes(graph: Graph, proto: Any, types: Callable[[Any, Any], Mapping[str, tuple[Any, Shape]]]) -> None:
-    """Write ``plain_shapes`` into a graph's attributes: tensor -> (its shape, the one without carried values), where the two differ.
+def note_plain_shapes(
+    graph: Graph, proto: Any, types: Callable[[Any, Any], Mapping[str, tuple[Any, Shape]]]
+) -> None:
+    """Write ``plain_shapes`` into a graph's attributes: tensor -> (its shape, the one without carried
+    values), where the two differ.
 
     ``types`` gives dtype and shape by name of a GraphProto and its inferred twin.
     """
@@ -42,7 +59,11 @@ def note_plain_shapes(graph: Graph, proto: Any, types: Callable[[Any, Any], Mapp
         return
     known = types(proto.graph, plain.graph)
     shapes = {info.name: known[info.name][1] for info in (*plain.graph.value_info, *plain.graph.output)}
-    seen = {name: (tensor.shape, shapes.get(name)) for name, tensor in graph.tensors.items() if _written(graph, name)}
+    seen = {
+        name: (tensor.shape, shapes.get(name))
+        for name, tensor in graph.tensors.items()
+        if _written(graph, name)
+    }
     endless = [name for op in graph.ops() if _of_no_rank(graph, op, shapes) and (name := op.outputs[0])]
     seen |= {name: (graph.tensor(name).shape, (None,)) for name in endless}
     graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
@@ -54,9 +75,16 @@ def _written(graph: Graph, name: str) -> bool:
 
 
 def _of_no_rank(graph: Graph, op: Operator, shapes: Mapping[str, Shape]) -> bool:
-    """Whether it is the Shape of something of which not even the number of dimensions is known: how long it is is not known either."""
+    """Whether it is the Shape of something of which not even the number of dimensions is known: how long it
+    is is not known either.
+    """
     name = op.inputs[0] if op.type == "Shape" else None
-    return name is not None and graph.producer(name) is not None and _written(graph, name) and shapes.get(name) is None
+    return (
+        name is not None
+        and graph.producer(name) is not None
+        and _written(graph, name)
+        and shapes.get(name) is None
+    )
 
 
 def infer_plainly(proto: Any) -> Any | None:
@@ -88,11 +116,15 @@ def infer_plainly(proto: Any) -> Any | None:
 
 
 def _hand_down(graph: Any, outer: Mapping[str, Any]) -> None:
-    """Store in each body the whole-number constants that it reads from outside: onnx's inference looks no further than the body."""
+    """Store in each body the whole-number constants that it reads from outside: onnx's inference looks no
+    further than the body.
+    """
     known = {**outer, **{tensor.name: tensor for tensor in graph.initializer if _small(tensor)}}
     for node in graph.node:
         if node.op_type == "Constant" and node.output:
-            known.update((node.output[0], item.t) for item in node.attribute if item.name == "value" and _small(item.t))
+            known.update(
+                (node.output[0], item.t) for item in node.attribute if item.name == "value" and _small(item.t)
+            )
     for body in (body for node in graph.node for body in _bodies(node)):
         own = {info.name for info in body.input} | {tensor.name for tensor in body.initializer}
         own |= {name for node in body.node for name in node.output}
@@ -120,14 +152,20 @@ def _computed(node: Any, constants: set[str]) -> bool:
 
 
 def _write_values(graph: Any, known: Any) -> bool:
-    """Store the values that shapes follow from as initializers, their operators' results get another name. False when there are none."""
-    asked = {name for node in graph.node if node.op_type in SHAPED for name in node.input[SHAPED[node.op_type] :]}
+    """Store the values that shapes follow from as initializers, their operators' results get another name.
+    False when there are none.
+    """
+    asked = {
+        name for node in graph.node if node.op_type in SHAPED for name in node.input[SHAPED[node.op_type] :]
+    }
     found = {name: value for name, value in carried(graph, known).items() if name in asked}
     for node in graph.node:
         name = node.output[0] if node.output else ""
         if name in found:
             rank, values = found[name]
-            graph.initializer.add(name=name, data_type=7, dims=[len(values)] if rank else [], int64_data=values)
+            graph.initializer.add(
+                name=name, data_type=7, dims=[len(values)] if rank else [], int64_data=values
+            )
             node.output[0] = f"{name}/carried"
     return bool(found)
 
@@ -143,10 +181,18 @@ def _tell_type(graph: Any, value: Any) -> None:
 def carried(graph: Any, known: Any) -> dict[str, Carried]:
     """The integer values that ONNX Runtime carries, by result; ``known`` is the graph with inferred types."""
     typed = [info for infos in (known.value_info, known.input, known.output) for info in infos]
-    shapes = {info.name: _numbers(info.type.tensor_type.shape) for info in typed if info.type.tensor_type.HasField("shape")}
+    shapes = {
+        info.name: _numbers(info.type.tensor_type.shape)
+        for info in typed
+        if info.type.tensor_type.HasField("shape")
+    }
     shapes |= {item.name: list(item.dims) for item in graph.initializer}
     indices = {item.name: item for item in graph.initializer if list(item.dims) in ([], [1])}
-    indices |= {node.output[0]: node.attribute[0].t for node in graph.node if node.op_type == "Constant" and _holds_tensor(node)}
+    indices |= {
+        node.output[0]: node.attribute[0].t
+        for node in graph.node
+        if node.op_type == "Constant" and _holds_tensor(node)
+    }
     done = {item.name for item in graph.initializer}
     found: dict[str, Carried] = {}
     for node in graph.node:
@@ -157,7 +203,11 @@ def carried(graph: Any, known: Any) -> dict[str, Carried]:
 
 
 def _holds_tensor(node: Any) -> bool:
-    return len(node.attribute) == 1 and node.attribute[0].HasField("t") and list(node.attribute[0].t.dims) in ([], [1])
+    return (
+        len(node.attribute) == 1
+        and node.attribute[0].HasField("t")
+        and list(node.attribute[0].t.dims) in ([], [1])
+    )
 
 
 def _numbers(shape: Any) -> list[int | None]:

@@ -1,7 +1,8 @@
-"""Shapes of Microsoft's operators, which onnx's inference does not know: a standard operator of the same result stands in for each.
+"""Shapes of Microsoft's operators, which onnx's inference does not know: a standard operator of the same
+result stands in for each.
 
-ONNX Runtime infers them with schemas of its own (``core/graph/contrib_ops``). Quantizers write them for 16 and 4 bits before
-operator set 21, and its optimizer writes the activations and the normalizations.
+ONNX Runtime infers them with schemas of its own (``core/graph/contrib_ops``). Quantizers write them for 16
+and 4 bits before operator set 21, and its optimizer writes the activations and the normalizations.
 """
 
 from __future__ import annotations
@@ -13,34 +14,57 @@ from .proto import pb
 
 DOMAIN = "com.microsoft"
 STAND_INS: Mapping[str, tuple[str, Sequence[int]]] = {
-    "QuantizeLinear": ("QuantizeLinear", (0, 1, 2)), "DequantizeLinear": ("DequantizeLinear", (0, 1, 2)),
-    "Gelu": ("Identity", (0,)), "QuickGelu": ("Identity", (0,)), "FastGelu": ("Identity", (0,)), "BiasGelu": ("Identity", (0,)),
-    "RotaryEmbedding": ("Identity", (0,)), "SkipLayerNormalization": ("Identity", (0,)),
-    "SkipSimplifiedLayerNormalization": ("Identity", (0,)), "SimplifiedLayerNormalization": ("Identity", (0,)),
-    "GroupNorm": ("Identity", (0,)), "FusedConv": ("Conv", (0, 1, 2)),
-    "FusedGemm": ("Gemm", (0, 1, 2)), "DynamicQuantizeMatMul": ("MatMul", (0, 1)), "EmbedLayerNormalization": ("Gather", (2, 0)),
-    "DynamicQuantizeLSTM": ("LSTM", (0, 1, 2)), "QLinearAdd": ("Add", (0, 3)), "QLinearMul": ("Mul", (0, 3)),
-    "QLinearSigmoid": ("Identity", (0,)), "QLinearLeakyRelu": ("Identity", (0,)), "QLinearSoftmax": ("Identity", (0,)),
-    "QLinearConcat": ("Concat", range(2, 3000, 3)), "QLinearAveragePool": ("AveragePool", (0,)),
+    "QuantizeLinear": ("QuantizeLinear", (0, 1, 2)),
+    "DequantizeLinear": ("DequantizeLinear", (0, 1, 2)),
+    "Gelu": ("Identity", (0,)),
+    "QuickGelu": ("Identity", (0,)),
+    "FastGelu": ("Identity", (0,)),
+    "BiasGelu": ("Identity", (0,)),
+    "RotaryEmbedding": ("Identity", (0,)),
+    "SkipLayerNormalization": ("Identity", (0,)),
+    "SkipSimplifiedLayerNormalization": ("Identity", (0,)),
+    "SimplifiedLayerNormalization": ("Identity", (0,)),
+    "GroupNorm": ("Identity", (0,)),
+    "FusedConv": ("Conv", (0, 1, 2)),
+    "FusedGemm": ("Gemm", (0, 1, 2)),
+    "DynamicQuantizeMatMul": ("MatMul", (0, 1)),
+    "EmbedLayerNormalization": ("Gather", (2, 0)),
+    "DynamicQuantizeLSTM": ("LSTM", (0, 1, 2)),
+    "QLinearAdd": ("Add", (0, 3)),
+    "QLinearMul": ("Mul", (0, 3)),
+    "QLinearSigmoid": ("Identity", (0,)),
+    "QLinearLeakyRelu": ("Identity", (0,)),
+    "QLinearSoftmax": ("Identity", (0,)),
+    "QLinearConcat": ("Concat", range(2, 3000, 3)),
+    "QLinearAveragePool": ("AveragePool", (0,)),
     "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
-}  # fmt: skip
+}
 """The standard operator whose first result has the same shape and dtype, and the inputs that it reads."""
 _NEAR = "SimplifiedLayerNormalization"
 """Microsoft's, and written in the standard domain."""
-_TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {"FusedMatMul": ("...", "...", (0, 1)), "QGemm": ("", "", (0, 3))}
-"""Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an Einsum, and the inputs."""
+_TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {
+    "FusedMatMul": ("...", "...", (0, 1)),
+    "QGemm": ("", "", (0, 3)),
+}
+"""Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an
+Einsum, and the inputs.
+"""
 _COLUMNS: Mapping[str, str] = {"MatMulNBits": "N"}
 """Products with a packed matrix: the attribute that counts its columns, ``K`` counts the rows."""
 
 
 def with_stand_ins(data: bytes) -> tuple[bytes, list[tuple[int, Any]]] | None:
-    """The serialized model with stand-ins, and the nodes that they replace by position; None when it has none."""
+    """The serialized model with stand-ins, and the nodes that they replace by position; None when it has
+    none.
+    """
     if DOMAIN.encode() not in data and _NEAR.encode() not in data:
         return None
     proto = pb().ModelProto.FromString(data)
     replaced = []
     for index, node in enumerate(proto.graph.node):
-        if node.op_type == _NEAR or (node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)):
+        if node.op_type == _NEAR or (
+            node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)
+        ):
             replaced.append((index, pb().NodeProto.FromString(node.SerializeToString())))
             _stand_in(proto.graph, node)
     return (bytes(proto.SerializeToString()), replaced) if replaced else None
@@ -59,7 +83,11 @@ def restored(data: bytes, replaced: list[tuple[int, Any]]) -> bytes:
 
 
 _MADE = "com.microsoft::"
-_SUMS: Mapping[str, int] = {"SkipLayerNormalization": 3, "SkipSimplifiedLayerNormalization": 3, "EmbedLayerNormalization": 2}
+_SUMS: Mapping[str, int] = {
+    "SkipLayerNormalization": 3,
+    "SkipSimplifiedLayerNormalization": 3,
+    "EmbedLayerNormalization": 2,
+}
 """Results that are like the first: the sum before a normalization."""
 
 
@@ -70,7 +98,12 @@ def _second_results(graph: Any, node: Any) -> None:
         return
     if len(node.output) > place and node.output[place] and node.output[place] not in known:
         graph.value_info.add(name=node.output[place]).type.CopyFrom(first)
-    if node.op_type == "EmbedLayerNormalization" and len(node.output) > 1 and node.output[1] and node.output[1] not in known:
+    if (
+        node.op_type == "EmbedLayerNormalization"
+        and len(node.output) > 1
+        and node.output[1]
+        and node.output[1] not in known
+    ):
         mask = graph.value_info.add(name=node.output[1]).type.tensor_type
         mask.elem_type = 6
         mask.shape.dim.extend(first.tensor_type.shape.dim[:1])
@@ -95,7 +128,9 @@ def _stand_in(graph: Any, node: Any) -> None:
 
 
 def _product(node: Any, attributes: Mapping[str, int]) -> None:
-    """An Einsum; where the result of quantized operands is not quantized, its dtype is not theirs and nothing stands in."""
+    """An Einsum; where the result of quantized operands is not quantized, its dtype is not theirs and nothing
+    stands in.
+    """
     before, after, places = _TURNED[node.op_type]
     if node.op_type == "QGemm" and len(node.input) < 9:
         return

@@ -38,14 +38,18 @@ def calls(nodes: Any) -> list[str]:
 
 
 def expanded(proto: Any) -> dict[str, int]:
-    """Operators that a call of each function stands for, calls in it expanded. Raises RecursionError on a cycle."""
+    """Operators that a call of each function stands for, calls in it expanded. Raises RecursionError on a
+    cycle.
+    """
     called = {function_key(function): calls(function.node) for function in proto.functions}
     sizes: dict[str, int] = {}
     for root in called:
         stack, open_keys = [root], set[str]()
         while stack:
             key = stack[-1]
-            missing = [callee for callee in dict.fromkeys(called[key]) if callee in called and callee not in sizes]
+            missing = [
+                callee for callee in dict.fromkeys(called[key]) if callee in called and callee not in sizes
+            ]
             if key not in sizes and missing:
                 open_keys.add(key)
                 if open_keys & set(missing):
@@ -67,4 +71,6 @@ def check_functions(proto: Any, path: Path) -> None:
     try:
         expanded(proto)
     except RecursionError as error:
-        raise ModelError(path, f"the function {error} calls itself", "ONNX has no recursion: export it again") from error
+        raise ModelError(
+            path, f"the function {error} calls itself", "ONNX has no recursion: export it again"
+        ) from error

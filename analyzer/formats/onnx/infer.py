@@ -7,14 +7,19 @@ from typing import Any
 from .functions import MAX_EXPANDED, expanded
 from .proto import infer_shapes, pb
 
-PROPAGATORS = frozenset({"Add", "Cast", "Concat", "Gather", "Mul", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze"})
-"""Operators whose values onnx can follow. It takes about 70 bytes for each element of a 1-D operand, whatever it means."""
+PROPAGATORS = frozenset(
+    {"Add", "Cast", "Concat", "Gather", "Mul", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze"}
+)
+"""Operators whose values onnx can follow. It takes about 70 bytes for each element of a 1-D operand, whatever
+it means.
+"""
 MAX_FOLLOWED = 500_000
 """Elements of such operands beyond which values are not followed."""
 
 
 def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
-    """The model with inferred types, and the problem when inference failed (then the model as far as it is known).
+    """The model with inferred types, and the problem when inference failed (then the model as far as it is
+    known).
 
     Inference runs when the file leaves the shape of a result open, as ONNX Runtime does: it often
     finds numbers where the exporter stored symbols. ``data`` is the serialized ``proto``. Large
@@ -42,9 +47,15 @@ def _infer(fallback: Any, data: bytes, *, values: bool) -> tuple[Any, str]:
 
 def _counts(graph: Any) -> bool:
     """True when an operator whose values onnx can follow gives whole numbers, which shapes are made of."""
-    kinds = {info.name: info.type.tensor_type.elem_type for infos in (graph.value_info, graph.output) for info in infos}
+    kinds = {
+        info.name: info.type.tensor_type.elem_type
+        for infos in (graph.value_info, graph.output)
+        for info in infos
+    }
     for node in graph.node:
-        if (node.op_type in PROPAGATORS or node.op_type == "Shape") and any(kinds.get(name, 0) in (0, 6, 7) for name in node.output):
+        if (node.op_type in PROPAGATORS or node.op_type == "Shape") and any(
+            kinds.get(name, 0) in (0, 6, 7) for name in node.output
+        ):
             return True
         if any(attribute.type == 5 and _counts(attribute.g) for attribute in node.attribute):
             return True
@@ -53,7 +64,11 @@ def _counts(graph: Any) -> bool:
 
 def _followed(graph: Any) -> int:
     """Elements that following the values in a graph and its bodies would make onnx keep."""
-    lengths = {info.name: _length(info.type) for infos in (graph.value_info, graph.input, graph.output) for info in infos}
+    lengths = {
+        info.name: _length(info.type)
+        for infos in (graph.value_info, graph.input, graph.output)
+        for info in infos
+    }
     total = 0
     for node in graph.node:
         if node.op_type in PROPAGATORS:
@@ -71,8 +86,15 @@ def _length(proto: Any) -> int:
 
 
 def _open(graph: Any) -> bool:
-    """True when a result of an operator, here or in a body, has no type or a shape that is not all numbers."""
-    known = {info.name for infos in (graph.value_info, graph.output, graph.input) for info in infos if _closed(info.type)}
+    """True when a result of an operator, here or in a body, has no type or a shape that is not all
+    numbers.
+    """
+    known = {
+        info.name
+        for infos in (graph.value_info, graph.output, graph.input)
+        for info in infos
+        if _closed(info.type)
+    }
     for node in graph.node:
         for name in node.output:
             if name and name not in known:

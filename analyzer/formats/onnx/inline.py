@@ -25,7 +25,8 @@ PLACE = "accelint.place"
 
 
 def inlined(model: Model) -> tuple[Model, Mapping[str, str]]:
-    """The model without local functions, and for each of its operators the id of the stored operator it comes from.
+    """The model without local functions, and for each of its operators the id of the stored operator it comes
+    from.
 
     A model without functions is returned as it is. A function whose opsets differ from the model's
     stays a call. Raises ModelError when the functions expand beyond reason.
@@ -35,7 +36,9 @@ def inlined(model: Model) -> tuple[Model, Mapping[str, str]]:
     builder = Builder(model)
     proto = builder.model()
     if sum(expanded(proto).values()) > MAX_EXPANDED:
-        raise ModelError(model.path, "the local functions expand to too many operators", "inline them when exporting")
+        raise ModelError(
+            model.path, "the local functions expand to too many operators", "inline them when exporting"
+        )
     originals = _split(proto)
     data: bytes = native().inliner.inline_local_functions(proto.SerializeToString(), False)
     data = _restore(pb().ModelProto.FromString(data), originals)
@@ -45,7 +48,9 @@ def inlined(model: Model) -> tuple[Model, Mapping[str, str]]:
 
 
 def _split(proto: Any) -> dict[str, Any]:
-    """A function of its own for each call, and the place of its call on every node; returns the function by the new name."""
+    """A function of its own for each call, and the place of its call on every node; returns the function by
+    the new name.
+    """
     bodies = {function_key(function): function for function in proto.functions}
     copies: list[Any] = []
     originals: dict[str, Any] = {}
@@ -57,7 +62,10 @@ def _split(proto: Any) -> dict[str, Any]:
             node.metadata_props.add(key=PLACE, value=place)
             for attribute in node.attribute:
                 todo.append((attribute.g.node, f"{where}/{index}/{attribute.name}", origin))
-                todo += [(body.node, f"{where}/{index}/{attribute.name}/{part}", origin) for part, body in enumerate(attribute.graphs)]
+                todo += [
+                    (body.node, f"{where}/{index}/{attribute.name}/{part}", origin)
+                    for part, body in enumerate(attribute.graphs)
+                ]
             body = bodies.get("::".join(filter(None, (node.domain, node.op_type, node.overload))))
             if body is None:
                 continue
@@ -67,7 +75,9 @@ def _split(proto: Any) -> dict[str, Any]:
             originals[copy.name] = body
             copies.append(copy)
             todo.append((copy.node, "", place))
-    originals = {name: pb().FunctionProto.FromString(body.SerializeToString()) for name, body in originals.items()}
+    originals = {
+        name: pb().FunctionProto.FromString(body.SerializeToString()) for name, body in originals.items()
+    }
     del proto.functions[:]
     proto.functions.extend(copies)
     return originals

@@ -21,11 +21,35 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 DTYPES: dict[int, str] = {
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 8: "string", 9: "bool",
-    10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 14: "complex64", 15: "complex128", 16: "bfloat16",
-    17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz", 21: "uint4", 22: "int4",
-    23: "float4e2m1", 24: "float8e8m0", 25: "uint2", 26: "int2", 27: "float6e2m3", 28: "float6e3m2",
-}  # fmt: skip
+    1: "float32",
+    2: "uint8",
+    3: "int8",
+    4: "uint16",
+    5: "int16",
+    6: "int32",
+    7: "int64",
+    8: "string",
+    9: "bool",
+    10: "float16",
+    11: "float64",
+    12: "uint32",
+    13: "uint64",
+    14: "complex64",
+    15: "complex128",
+    16: "bfloat16",
+    17: "float8e4m3fn",
+    18: "float8e4m3fnuz",
+    19: "float8e5m2",
+    20: "float8e5m2fnuz",
+    21: "uint4",
+    22: "int4",
+    23: "float4e2m1",
+    24: "float8e8m0",
+    25: "uint2",
+    26: "int2",
+    27: "float6e2m3",
+    28: "float6e3m2",
+}
 """dtype by ``TensorProto.DataType``. Source: onnx 1.23, onnx-ml.proto."""
 NUMBERS: dict[str, int] = {dtype: number for number, dtype in DTYPES.items()}
 
@@ -79,11 +103,15 @@ def native() -> Any:
 
 
 def infer_shapes(model: bytes, *, values: bool = True) -> bytes:
-    """The serialized model with every type and shape that onnx can infer, values propagated unless told; raises what onnx raises."""
+    """The serialized model with every type and shape that onnx can infer, values propagated unless told;
+    raises what onnx raises.
+    """
     from .contrib import restored, with_stand_ins
 
     adapted = with_stand_ins(model)
-    inferred = native().shape_inference.infer_shapes(model if adapted is None else adapted[0], False, False, values)
+    inferred = native().shape_inference.infer_shapes(
+        model if adapted is None else adapted[0], False, False, values
+    )
     assert isinstance(inferred, bytes)
     return inferred if adapted is None else restored(inferred, adapted[1])
 
@@ -101,7 +129,9 @@ def prose(value: str | bytes) -> str:
 
 
 def attribute_type(op_type: str, domain: str, version: int, attribute: str) -> int | None:
-    """The ``AttributeProto.AttributeType`` that the operator's schema declares, None when there is no schema."""
+    """The ``AttributeProto.AttributeType`` that the operator's schema declares, None when there is no
+    schema.
+    """
     defs = native().defs
     try:
         schema = defs.get_schema(op_type, version, domain)

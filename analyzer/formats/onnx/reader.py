@@ -1,4 +1,6 @@
-"""ONNX files to Models. Cost follows structure, not weights: large tensor data is skipped on the wire and never read."""
+"""ONNX files to Models. Cost follows structure, not weights: large tensor data is skipped on the wire and
+never read.
+"""
 
 from __future__ import annotations
 
@@ -35,18 +37,24 @@ def read(path: Path) -> Model:
 
 
 def from_bytes(data: bytes, path: Path = Path("model.onnx")) -> Model:
-    """A Model from a serialized ModelProto in memory; ``path`` names it and is where external data is looked for."""
+    """A Model from a serialized ModelProto in memory; ``path`` names it and is where external data is looked
+    for.
+    """
     return _model(Stripped(data), path, None)
 
 
 def from_stripped(data: bytes, spans: list[Span], path: Path, file: Path | None) -> Model:
-    """A Model from a stripped message; ``spans`` are what its marked tensors stand for, in ``file`` where they name no other."""
+    """A Model from a stripped message; ``spans`` are what its marked tensors stand for, in ``file`` where
+    they name no other.
+    """
     return _model(Stripped(data, spans), path, file)
 
 
 def _model(stripped: Stripped, path: Path, file: Path | None) -> Model:
     if len(stripped.data) > MAX_MEMORY_MODEL:
-        raise ModelError(path, "more than 2 GB beside its tensors", "protobuf cannot hold that: export it again")
+        raise ModelError(
+            path, "more than 2 GB beside its tensors", "protobuf cannot hold that: export it again"
+        )
     try:
         return _Reader(path, file, stripped).model()
     except UnicodeDecodeError as error:
@@ -91,7 +99,9 @@ class _Reader:
             note_plain_shapes(graph, proto, self.types.of_graph)
         functions: dict[str, Graph] = {}
         for function in proto.functions:
-            body = Graph(f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets)
+            body = Graph(
+                f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets
+            )
             self.fill_function(body, function)
             functions[function_key(function)] = body
         metadata = self.metadata(opsets)
@@ -103,7 +113,9 @@ class _Reader:
         proto = self.proto
         found = {
             "ir_version": self.ir_version,
-            "producer": " ".join(prose(part) for part in (proto.producer_name, proto.producer_version) if part),
+            "producer": " ".join(
+                prose(part) for part in (proto.producer_name, proto.producer_version) if part
+            ),
             "domain": prose(proto.domain),
             "model_version": proto.model_version,
             "doc": prose(proto.doc_string),
@@ -141,7 +153,10 @@ class _Reader:
         self.add_results(graph, proto.node, types)
         self.add_ops(graph, proto.node, proto.node, record)
         graph.set_interface(proto.input, proto.output)
-        graph.attrs["parameters"] = (*map(text, proto.attribute), *(text(attribute.name) for attribute in proto.attribute_proto))
+        graph.attrs["parameters"] = (
+            *map(text, proto.attribute),
+            *(text(attribute.name) for attribute in proto.attribute_proto),
+        )
         graph.ops()
         record.tensors = dict(graph.tensors)
         record.inputs, record.outputs = graph.inputs, graph.outputs
@@ -152,12 +167,16 @@ class _Reader:
             graph.attrs["doc"] = prose(proto.doc_string)
         if proto.quantization_annotation:
             graph.attrs["quantization_annotation"] = {
-                text(note.tensor_name): {text(entry.key): text(entry.value) for entry in note.quant_parameter_tensor_names}
+                text(note.tensor_name): {
+                    text(entry.key): text(entry.value) for entry in note.quant_parameter_tensor_names
+                }
                 for note in proto.quantization_annotation
             }
 
     def add_inputs(self, graph: Graph, proto: Any, types: dict[str, Type], interface: list[str]) -> list[str]:
-        """Add inputs and initializers; an initializer that is also an input is a default value from IR version 4 on."""
+        """Add inputs and initializers; an initializer that is also an input is a default value from IR
+        version 4 on.
+        """
         listed = set(interface)
         constants = {text(tensor.name): self.values.constant(tensor) for tensor in proto.initializer}
         sparse = {text(tensor.values.name): self.values.sparse(tensor) for tensor in proto.sparse_initializer}

@@ -47,4 +47,8 @@ class Stored:
     def same(self, record: GraphRecord, op: Operator) -> bool:
         """True when the operator and its bodies are as they were read."""
         stored = record.ops.get(op.id)
-        return stored is not None and stored[0] is op and all(self.unchanged(body) for body in op.graphs.values())
+        return (
+            stored is not None
+            and stored[0] is op
+            and all(self.unchanged(body) for body in op.graphs.values())
+        )

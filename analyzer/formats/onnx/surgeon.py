@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 
 def through_surgeon(proto: Any) -> Any:
-    """The ModelProto as onnx-graphsurgeon writes it, or ``proto`` itself where that would lose or change something."""
+    """The ModelProto as onnx-graphsurgeon writes it, or ``proto`` itself where that would lose or change
+    something.
+    """
     if next(losses(proto), None):
         return proto
     try:
@@ -31,7 +33,15 @@ def losses(proto: Any) -> Iterator[str]:
     graph = proto.graph
     names = {info.name for info in graph.input}
     read = {name for node in graph.node for name in node.input} | {info.name for info in graph.output}
-    fields = ("domain", "doc_string", "model_version", "metadata_props", "training_info", "configuration", "functions")
+    fields = (
+        "domain",
+        "doc_string",
+        "model_version",
+        "metadata_props",
+        "training_info",
+        "configuration",
+        "functions",
+    )
     yield from (f"the model's {field}" for field in fields if getattr(proto, field))
     parts = ("quantization_annotation", "metadata_props", "sparse_initializer")
     yield from (f"the graph's {field}" for field in parts if getattr(graph, field))
@@ -44,7 +54,10 @@ def losses(proto: Any) -> Iterator[str]:
     for node in graph.node:
         if node.doc_string or node.metadata_props or node.overload or node.device_configurations:
             yield f"the notes of {node.name or node.op_type!r}"
-        if any(attribute.HasField("g") or attribute.graphs or attribute.doc_string for attribute in node.attribute):
+        if any(
+            attribute.HasField("g") or attribute.graphs or attribute.doc_string
+            for attribute in node.attribute
+        ):
             yield f"the bodies of {node.name or node.op_type!r}"
 
 

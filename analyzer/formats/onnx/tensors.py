@@ -27,12 +27,20 @@ MAX_ELEMENTS = (1 << 63) - 1
 MAX_DENSE = (1 << 31) - 1
 """Bytes of the largest sparse tensor that can be read, the limit of a tensor that is stored dense."""
 _TYPED = {
-    "float32": ("float_data", "f"), "complex64": ("float_data", "f"),
-    "float64": ("double_data", "d"), "complex128": ("double_data", "d"),
-    "int64": ("int64_data", "q"), "uint32": ("uint64_data", "I"), "uint64": ("uint64_data", "Q"), "int32": ("int32_data", "i"),
-    "int16": ("int32_data", "h"), "uint16": ("int32_data", "H"), "float16": ("int32_data", "H"), "bfloat16": ("int32_data", "H"),
+    "float32": ("float_data", "f"),
+    "complex64": ("float_data", "f"),
+    "float64": ("double_data", "d"),
+    "complex128": ("double_data", "d"),
+    "int64": ("int64_data", "q"),
+    "uint32": ("uint64_data", "I"),
+    "uint64": ("uint64_data", "Q"),
+    "int32": ("int32_data", "i"),
+    "int16": ("int32_data", "h"),
+    "uint16": ("int32_data", "H"),
+    "float16": ("int32_data", "H"),
+    "bfloat16": ("int32_data", "H"),
     "int8": ("int32_data", "b"),
-}  # fmt: skip
+}
 """Typed field and array code of the dtypes; every other dtype is held byte by byte in ``int32_data``."""
 _FIELD_NUMBERS = {"float_data": 4, "int32_data": 5, "int64_data": 7, "double_data": 10, "uint64_data": 11}
 
@@ -57,18 +65,24 @@ class Values:
         name = proto.name
         dtype = DTYPES.get(proto.data_type)
         if dtype is None:
-            raise self.error(f"tensor {name!r} has the data type {proto.data_type}, which ONNX does not define")
+            raise self.error(
+                f"tensor {name!r} has the data type {proto.data_type}, which ONNX does not define"
+            )
         dims = tuple(proto.dims)
         need = self.nbytes(name, dtype, dims)
         if proto.data_location == 1:
             return self._elsewhere(proto, dtype, dims, need)
         if dtype == "string":
             if _count(dims) != len(proto.string_data):
-                raise self.error(f"tensor {name!r} of shape {list(dims)} has {len(proto.string_data)} strings")
+                raise self.error(
+                    f"tensor {name!r} of shape {list(dims)} has {len(proto.string_data)} strings"
+                )
             return Constant(dtype, dims, loader=partial(_strings, tuple(proto.string_data)))
         data = proto.raw_data if proto.HasField("raw_data") else self._typed(proto, dtype)
         if need is not None and len(data) != need:
-            raise self.error(f"tensor {name!r} ({dtype}, shape {list(dims)}) needs {need} bytes and has {len(data)}")
+            raise self.error(
+                f"tensor {name!r} ({dtype}, shape {list(dims)}) needs {need} bytes and has {len(data)}"
+            )
         return Constant(dtype, dims, length=len(data), inline=data)
 
     def sparse(self, proto: Any) -> Constant:
@@ -77,14 +91,19 @@ class Values:
         dims = tuple(proto.dims)
         need = self.nbytes(proto.values.name, values.dtype, dims)
         if need is None or BITS[values.dtype] < 8 or need > MAX_DENSE:
-            raise self.error(f"the sparse tensor {proto.values.name!r} ({values.dtype}, shape {list(dims)}) cannot be made dense")
+            raise self.error(
+                f"the sparse tensor {proto.values.name!r} ({values.dtype}, shape {list(dims)}) "
+                f"cannot be made dense"
+            )
         indices = self.constant(proto.indices)
         if indices.dtype != "int64" or indices.shape not in (values.shape, (*values.shape, len(dims))):
             raise self.error(f"the indices of the sparse tensor {proto.values.name!r} do not fit its values")
         return Constant(values.dtype, dims, length=need, loader=partial(_dense, values, indices, dims))
 
     def nbytes(self, name: str, dtype: str, dims: Iterable[int]) -> int | None:
-        """Bytes that a tensor takes, None when the dtype has no size. Raises ModelError on dims that cannot be."""
+        """Bytes that a tensor takes, None when the dtype has no size. Raises ModelError on dims that cannot
+        be.
+        """
         count = 1
         for dim in dims:
             if dim < 0:
@@ -97,7 +116,9 @@ class Values:
 
     def error(self, problem: str) -> ModelError:
         """A ModelError about this model."""
-        return ModelError(self.path, problem, "the file is damaged or its exporter is broken: export it again")
+        return ModelError(
+            self.path, problem, "the file is damaged or its exporter is broken: export it again"
+        )
 
     def _typed(self, proto: Any, dtype: str) -> bytes:
         source, _ = _TYPED.get(dtype, ("int32_data", "B"))
@@ -117,15 +138,25 @@ class Values:
         file, offset = self.external.locate(proto.name, entries, need)
         return Constant(dtype, dims, file=file, offset=offset, length=need)
 
-    def _in_file(self, proto: Any, mark: str, dtype: str, dims: tuple[int, ...], need: int | None) -> Constant:
+    def _in_file(
+        self, proto: Any, mark: str, dtype: str, dims: tuple[int, ...], need: int | None
+    ) -> Constant:
         try:
             span = span_of(mark, self.spans)
         except WireError as error:
             raise self.error(f"tensor {proto.name!r} has {error}") from error
         if span.number != RAW_DATA:
-            return Constant(dtype, dims, length=need or 0, loader=partial(_typed_span, span.file or self.file, span, dtype, need))
+            return Constant(
+                dtype,
+                dims,
+                length=need or 0,
+                loader=partial(_typed_span, span.file or self.file, span, dtype, need),
+            )
         if need is not None and span.length != need:
-            raise self.error(f"tensor {proto.name!r} ({dtype}, shape {list(dims)}) needs {need} bytes and has {span.length}")
+            raise self.error(
+                f"tensor {proto.name!r} ({dtype}, shape {list(dims)}) needs {need} bytes and "
+                f"has {span.length}"
+            )
         return Constant(dtype, dims, file=span.file or self.file, offset=span.offset, length=span.length)
 
 
@@ -137,7 +168,9 @@ def _count(dims: tuple[int, ...]) -> int:
 
 
 def pack(numbers: Any, dtype: str) -> bytes:
-    """The numbers of a typed field as little-endian bytes of ``dtype``. Raises OverflowError when one does not fit."""
+    """The numbers of a typed field as little-endian bytes of ``dtype``. Raises OverflowError when one does
+    not fit.
+    """
     _, code = _TYPED.get(dtype, ("", "B"))
     values = array(code, numbers)
     if sys.byteorder == "big":
@@ -151,7 +184,9 @@ def _typed_span(file: Path | None, span: Span, dtype: str, need: int | None) -> 
     proto = pb().TensorProto.FromString(tag(span.number, 2) + encode(len(raw)) + raw)
     data = pack(getattr(proto, source), dtype)
     if need is not None and len(data) != need:
-        raise ModelError(file or "", f"a {dtype} tensor needs {need} bytes and has {len(data)}", "export it again")
+        raise ModelError(
+            file or "", f"a {dtype} tensor needs {need} bytes and has {len(data)}", "export it again"
+        )
     return data
 
 

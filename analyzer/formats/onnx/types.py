@@ -28,7 +28,9 @@ class Types:
         self._inferred: dict[bytes, Type | None] = {}
 
     def of_graph(self, proto: Any, inferred: Any) -> dict[str, Type]:
-        """dtype and shape by name, from everything in a graph that has a type, completed from its inferred twin."""
+        """dtype and shape by name, from everything in a graph that has a type, completed from its inferred
+        twin.
+        """
         types = self.stored(proto.value_info) | self.stored(proto.output) | self.stored(proto.input)
         if inferred is not proto:
             self._complete(types, inferred)
@@ -68,13 +70,17 @@ class Types:
                 types[info.name] = found
 
     def _infer(self, name: str, proto: Any) -> Type | None:
-        """An inferred type; symbols that onnx invented are unknown dimensions, a type that cannot be is none."""
+        """An inferred type; symbols that onnx invented are unknown dimensions, a type that cannot be is
+        none.
+        """
         try:
             dtype, shape = self._read(name, proto)
         except ModelError:
             return None
         if shape is not None:
-            shape = tuple([None if isinstance(dim, str) and dim.startswith(INVENTED) else dim for dim in shape])
+            shape = tuple(
+                [None if isinstance(dim, str) and dim.startswith(INVENTED) else dim for dim in shape]
+            )
         return dtype, shape
 
 

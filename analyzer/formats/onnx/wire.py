@@ -45,7 +45,9 @@ PACKED_DATA = frozenset({4, 5, 7, 10, 11})
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """``length`` bytes at ``offset`` of ``file`` (None: the model's own): the value of field ``number`` of a TensorProto."""
+    """``length`` bytes at ``offset`` of ``file`` (None: the model's own): the value of field ``number`` of a
+    TensorProto.
+    """
 
     number: int
     offset: int
@@ -107,11 +109,17 @@ def _strip_tensor(data: Buffer, at: int, end: int, spans: list[Span]) -> list[by
         return None
     span, tag_at = found[0]
     spans.append(span)
-    return [bytes(data[at:tag_at]), bytes(data[span.offset + span.length : end]), _mark(len(spans) - 1, explicit=location == 0)]
+    return [
+        bytes(data[at:tag_at]),
+        bytes(data[span.offset + span.length : end]),
+        _mark(len(spans) - 1, explicit=location == 0),
+    ]
 
 
 def _mark(index: int, *, explicit: bool) -> bytes:
-    """``external_data { key: MARK value: index }  data_location: EXTERNAL``; ``explicit`` when the field stood there as DEFAULT."""
+    """``external_data { key: MARK value: index }  data_location: EXTERNAL``; ``explicit`` when the field
+    stood there as DEFAULT.
+    """
     value = f"{index}:default".encode() if explicit else str(index).encode()
     entry = _KEY + encode(len(value)) + value
     return _ENTRY + encode(len(entry)) + entry + _EXTERNAL
@@ -138,7 +146,9 @@ Piece = bytes | Span
 
 
 def inflate(data: bytes, spans: list[Span]) -> list[Piece]:
-    """The pieces of the full model, in order; a Span stands for the bytes of the file that it names. Raises WireError."""
+    """The pieces of the full model, in order; a Span stands for the bytes of the file that it names. Raises
+    WireError.
+    """
     return _inflate(data, 0, len(data), "model", spans, 0) or [data]
 
 

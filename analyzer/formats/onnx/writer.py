@@ -63,7 +63,9 @@ def to_bytes(model: Model) -> bytes:
         builder.refer(tensor, Span(RAW_DATA, offset, size, file))
     pieces = inflate(proto.SerializeToString(), builder.spans)
     if length(pieces) > LIMIT:
-        raise UsageError(f"{model.path} is larger than 2 GB and cannot be held in one message: write it to a file")
+        raise UsageError(
+            f"{model.path} is larger than 2 GB and cannot be held in one message: write it to a file"
+        )
     return b"".join(_blocks(pieces, model.path))
 
 
@@ -87,13 +89,20 @@ def tensors(proto: Any) -> Iterator[Any]:
                 todo.append(attribute.g)
             yield from attribute.tensors
             todo += attribute.graphs
-            for sparse in (*attribute.sparse_tensors, *((attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ())):
+            for sparse in (
+                *attribute.sparse_tensors,
+                *((attribute.sparse_tensor,) if attribute.HasField("sparse_tensor") else ()),
+            ):
                 yield from (sparse.values, sparse.indices)
 
 
 def external_tensors(proto: Any) -> list[tuple[Any, dict[str, str]]]:
     """The tensors whose values lie in external files, with their entries."""
-    found = [(tensor, {entry.key: entry.value for entry in tensor.external_data}) for tensor in tensors(proto) if tensor.data_location == 1]
+    found = [
+        (tensor, {entry.key: entry.value for entry in tensor.external_data})
+        for tensor in tensors(proto)
+        if tensor.data_location == 1
+    ]
     return [(tensor, entries) for tensor, entries in found if MARK not in entries]
 
 
@@ -102,17 +111,28 @@ def external_tensors(proto: Any) -> list[tuple[Any, dict[str, str]]]:
 
 def _check_target(model: Model, path: Path, locations: set[str]) -> None:
     for location in locations:
-        if path.exists() and (model.path.parent / location).exists() and path.samefile(model.path.parent / location):
+        if (
+            path.exists()
+            and (model.path.parent / location).exists()
+            and path.samefile(model.path.parent / location)
+        ):
             raise UsageError(f"{path} holds the weights of the input: give another output path")
         if Path(location) == Path(path.name):
-            raise UsageError(f"{path} has the name of the model's external data {location!r}: give another output path")
+            raise UsageError(
+                f"{path} has the name of the model's external data {location!r}: give another output path"
+            )
 
 
 def _carry(source: Path, target: Path, drafts: ExitStack) -> None:
-    """Copy an external data file to where the new model expects it; one that is there already is left alone."""
+    """Copy an external data file to where the new model expects it; one that is there already is left
+    alone.
+    """
     if target.exists():
         if not source.samefile(target) and not _equal(source, target):
-            raise UsageError(f"{target} exists and differs from the model's external data: remove it, or write to another folder")
+            raise UsageError(
+                f"{target} exists and differs from the model's external data: remove it, or "
+                f"write to another folder"
+            )
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, drafts.enter_context(atomic(target)))
@@ -186,7 +206,9 @@ def _read(stream: BinaryIO, span: Span, file: Path) -> Iterator[bytes]:
         block = stream.read(min(left, BLOCK))
         if not block:
             raise ModelError(
-                file, f"{span.length} bytes expected at offset {span.offset}, the file ends before", "it changed since it was read"
+                file,
+                f"{span.length} bytes expected at offset {span.offset}, the file ends before",
+                "it changed since it was read",
             )
         left -= len(block)
         yield block

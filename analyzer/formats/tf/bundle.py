@@ -1,7 +1,7 @@
 """Where a checkpoint keeps each variable: the index of a TensorFlow tensor bundle.
 
-``variables.index`` is an uncompressed LevelDB table (tensorflow/core/lib/io/format.cc, table_builder.cc) that maps
-a key to a ``BundleEntryProto``; the values stand in ``variables.data-00000-of-00001`` and its like.
+``variables.index`` is an uncompressed LevelDB table (tensorflow/core/lib/io/format.cc, table_builder.cc) that
+maps a key to a ``BundleEntryProto``; the values stand in ``variables.data-00000-of-00001`` and its like.
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ class Bundle:
         self.prefix = prefix
         self.file = prefix.with_name(prefix.name + ".index")
         if not self.file.is_file():
-            raise ModelError(self.file, "the checkpoint's index is missing", "copy the whole SavedModel folder")
+            raise ModelError(
+                self.file, "the checkpoint's index is missing", "copy the whole SavedModel folder"
+            )
         try:
             entries = dict(_table(self.file.read_bytes()))
         except (WireError, IndexError) as error:
-            raise ModelError(self.file, f"a damaged checkpoint index: {error}", "copy or export the model again") from error
+            raise ModelError(
+                self.file, f"a damaged checkpoint index: {error}", "copy or export the model again"
+            ) from error
         self.shards = 1
         self.entries: Mapping[str, Any] = self._parsed(entries)
 
@@ -47,9 +51,15 @@ class Bundle:
         try:
             self.shards = message("BundleHeaderProto").FromString(entries.get(b"", b"")).num_shards or 1
             entry = message("BundleEntryProto")
-            return {key.decode("utf-8", "replace"): entry.FromString(value) for key, value in entries.items() if key}
+            return {
+                key.decode("utf-8", "replace"): entry.FromString(value)
+                for key, value in entries.items()
+                if key
+            }
         except DecodeError as error:
-            raise ModelError(self.file, f"a damaged checkpoint index: {error}", "copy or export the model again") from error
+            raise ModelError(
+                self.file, f"a damaged checkpoint index: {error}", "copy or export the model again"
+            ) from error
 
     def shard(self, entry: Any) -> Path:
         """The file that holds an entry's bytes."""
@@ -67,7 +77,9 @@ class Bundle:
         if entry is None:
             return None
         if not self.shard(entry).is_file():
-            raise ModelError(self.shard(entry), "the checkpoint's data file is missing", "copy the whole SavedModel folder")
+            raise ModelError(
+                self.shard(entry), "the checkpoint's data file is missing", "copy the whole SavedModel folder"
+            )
         try:
             with self.shard(entry).open("rb") as stream:
                 stream.seek(max(entry.offset, 0))
@@ -76,7 +88,9 @@ class Bundle:
             return message("TrackableObjectGraph").FromString(data[at + 4 : at + 4 + length])
         except (OSError, WireError, DecodeError) as error:
             raise ModelError(
-                self.shard(entry), f"the checkpoint's object graph cannot be read: {error}", "copy the whole SavedModel folder"
+                self.shard(entry),
+                f"the checkpoint's object graph cannot be read: {error}",
+                "copy the whole SavedModel folder",
             ) from error
 
 

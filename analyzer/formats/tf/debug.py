@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-_LIBRARIES = ("/tensorflow/python/", "/tensorflow/core/", "/site-packages/", "/dist-packages/", "/keras/src/", "<frozen ")
+_LIBRARIES = (
+    "/tensorflow/python/",
+    "/tensorflow/core/",
+    "/site-packages/",
+    "/dist-packages/",
+    "/keras/src/",
+    "<frozen ",
+)
 
 
 class DebugInfo:
@@ -22,7 +29,9 @@ class DebugInfo:
         self._by_id: dict[int, str | None] = {}
 
     def code(self, node: str, function: str) -> str | None:
-        """``file.py:line`` of the innermost frame in the user's own code, else of the innermost frame; None when untold."""
+        """``file.py:line`` of the innermost frame in the user's own code, else of the innermost frame; None
+        when untold.
+        """
         if self._proto is None:
             return None
         key = f"{node}@{function}"
@@ -61,4 +70,6 @@ def debug_info(folder: Path) -> DebugInfo:
     try:
         return DebugInfo(message("GraphDebugInfo").FromString(file.read_bytes()))
     except DecodeError as error:
-        raise ModelError(file, f"damaged debug information: {error}", "delete the folder 'debug' or export the model again") from error
+        raise ModelError(
+            file, f"damaged debug information: {error}", "delete the folder 'debug' or export the model again"
+        ) from error

@@ -2,12 +2,14 @@
 
 How a stored graph becomes ours:
 
-- A tensor is named ``node:index``. Function bodies refer to ``node:argument:index``; both become the flat index.
+- A tensor is named ``node:index``. Function bodies refer to ``node:argument:index``; both become the flat
+  index.
 - ``Const`` nodes become constant tensors and ``NoOp`` nodes vanish: neither computes anything.
 - Calls (``PartitionedCall`` and the like) are inlined, because every consumer of the model inlines them.
   An inlined node keeps its own name, or ``call/name`` when that is taken. The ``Identity`` nodes that only
   return a call's results vanish with it. ``If``, ``While`` and every other node that names functions keep
-  them as bodies in ``Operator.graphs``. What was inlined out of a function that XLA compiles is marked (``COMPILED``).
+  them as bodies in ``Operator.graphs``. What was inlined out of a function that XLA compiles is marked
+  (``COMPILED``).
 - Control inputs stay in the attribute ``control_inputs``, as stored.
 - The back edge of a TensorFlow 1 loop (``NextIteration`` to ``Merge``) is a None input of the ``Merge``; its
   name stands in the attribute ``back_edges``.
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
 PLACEHOLDERS = ("Placeholder", "PlaceholderV2", "PlaceholderWithDefault")
 VARIABLES = ("VarHandleOp", "VariableV2", "Variable")
 COMPILED = "_XlaMustCompile"
-"""Mark of calls and functions that XLA compiles; operators that were inlined out of one have it as an attribute."""
+"""Mark of calls and functions that XLA compiles; operators that were inlined out of one have it as an
+attribute.
+"""
 _MERGES, _BACK = ("Merge", "RefMerge"), ("NextIteration", "RefNextIteration")
 
 
@@ -141,7 +145,11 @@ def indexed(nodes: Iterable[Any], where: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for node in nodes:
         if not node.name or node.name in found:
-            raise GraphError(f"{where} has two nodes named {node.name!r}" if node.name else f"{where} has a node without a name")
+            raise GraphError(
+                f"{where} has two nodes named {node.name!r}"
+                if node.name
+                else f"{where} has a node without a name"
+            )
         found[node.name] = node
     return found
 
@@ -237,9 +245,13 @@ class Builder:
         """Add a function's nodes to a draft; returns the tensors it gives back, in order."""
         where = f"function {definition.signature.name!r}"
         nodes = indexed(definition.node_def, where)
-        results = [definition.ret[arg.name] for arg in definition.signature.output_arg if arg.name in definition.ret]
+        results = [
+            definition.ret[arg.name] for arg in definition.signature.output_arg if arg.name in definition.ret
+        ]
         returned = frozenset(map(data_node, results)) if inline else frozenset()
-        scope = Scope(nodes, path, definition.signature.name, caller, depth, dict(arguments), returned, compiled)
+        scope = Scope(
+            nodes, path, definition.signature.name, caller, depth, dict(arguments), returned, compiled
+        )
         roots = [*map(data_node, results), *definition.control_ret.values()]
         roots += [name for name, node in nodes.items() if not self._pure(node)]
         self._emit_all(draft, scope, ordered(nodes, roots, set()))
@@ -253,9 +265,16 @@ class Builder:
     # ---- entry graphs --------------------------------------------------------------------
 
     def entry(
-        self, name: str, nodes: Mapping[str, Any], inputs: Sequence[Tensor], outputs: Sequence[str], roots: Iterable[str] = ()
+        self,
+        name: str,
+        nodes: Mapping[str, Any],
+        inputs: Sequence[Tensor],
+        outputs: Sequence[str],
+        roots: Iterable[str] = (),
     ) -> Draft:
-        """The part of the top-level graph that leads from ``inputs`` to the references ``outputs`` and the nodes ``roots``."""
+        """The part of the top-level graph that leads from ``inputs`` to the references ``outputs`` and the
+        nodes ``roots``.
+        """
         draft, fed = Draft(name), {data_node(tensor.name) for tensor in inputs}
         scope = Scope(nodes, name)
         for tensor in inputs:
@@ -296,14 +315,23 @@ class Builder:
         given = [scope.resolve(reference) for reference in node.input if not reference.startswith("^")]
         names = [argument.name for argument in definition.signature.input_arg]
         if len(given) != len(names):
-            raise GraphError(f"{node.name!r} gives {len(given)} values to the function {callee!r}, which takes {len(names)}")
+            raise GraphError(
+                f"{node.name!r} gives {len(given)} values to the function {callee!r}, which "
+                f"takes {len(names)}"
+            )
         caller = f"{scope.caller}/{node.name}" if scope.caller else node.name
-        arguments, compiled = dict(zip(names, given, strict=True)), scope.compiled or _compiled(node, definition)
-        results = self._run(draft, definition, arguments, id, caller, scope.depth + 1, inline=True, compiled=compiled)
+        arguments, compiled = (
+            dict(zip(names, given, strict=True)),
+            scope.compiled or _compiled(node, definition),
+        )
+        results = self._run(
+            draft, definition, arguments, id, caller, scope.depth + 1, inline=True, compiled=compiled
+        )
         own = [argument.name for argument in definition.signature.output_arg]
         generic = node.op != callee
         scope.written[node.name] = [
-            ("output" if generic else own[index], index if generic else 0, "unknown") for index in range(len(results))
+            ("output" if generic else own[index], index if generic else 0, "unknown")
+            for index in range(len(results))
         ]
         scope.values.update((f"{node.name}:{index}", result) for index, result in enumerate(results))
 
@@ -312,7 +340,9 @@ class Builder:
             raise GraphError(f"the constant {node.name!r} has no value")
         name = self._fresh(draft, scope, node.name)
         try:
-            tensor = const_tensor(f"{name}:0", node.attr["value"].tensor, self.context.file, {"node": node.name})
+            tensor = const_tensor(
+                f"{name}:0", node.attr["value"].tensor, self.context.file, {"node": node.name}
+            )
         except GraphError as error:
             raise GraphError(f"node {node.name!r}: {error.message}") from None
         self._add(draft, tensor)
@@ -342,9 +372,17 @@ class Builder:
             attrs["undefined"] = True
         if node.op in VARIABLES and not scope.function:
             draft.variables[outputs[0]] = node
-        bodies = {key: self.function(called, f"{id}/{key}", scope.depth + 1) for key, called in self.context.library.bodies(node)}
-        source = Source(f"{self.context.file.name}#{scope.function}/{node.name}", self.context.debug.code(node.name, scope.function))
-        draft.ops.append(Operator(id, node.op, tuple(inputs), tuple(outputs), attrs, name, graphs=bodies, source=source))
+        bodies = {
+            key: self.function(called, f"{id}/{key}", scope.depth + 1)
+            for key, called in self.context.library.bodies(node)
+        }
+        source = Source(
+            f"{self.context.file.name}#{scope.function}/{node.name}",
+            self.context.debug.code(node.name, scope.function),
+        )
+        draft.ops.append(
+            Operator(id, node.op, tuple(inputs), tuple(outputs), attrs, name, graphs=bodies, source=source)
+        )
 
     def _inputs(self, scope: Scope, node: Any, attrs: dict[str, Any]) -> list[str | None]:
         """The tensors read; control inputs and back edges go to the attributes."""
@@ -371,7 +409,9 @@ class Builder:
         scope.written[node.name] = written
         names = []
         for index, (_, _, kind) in enumerate(written):
-            tensor = Tensor(f"{name}:{index}", kind, shape(stored[index]) if index < len(stored) else _declared(node))
+            tensor = Tensor(
+                f"{name}:{index}", kind, shape(stored[index]) if index < len(stored) else _declared(node)
+            )
             self._add(draft, tensor)
             scope.values[f"{node.name}:{index}"] = tensor.name
             names.append(tensor.name)

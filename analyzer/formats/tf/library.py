@@ -30,7 +30,11 @@ class Library(Mapping[str, Any]):
         for function in functions:
             name = function.signature.name
             if not name or name in self._functions:
-                raise GraphError(f"the library has two functions named {name!r}" if name else "the library has a function without a name")
+                raise GraphError(
+                    f"the library has two functions named {name!r}"
+                    if name
+                    else "the library has a function without a name"
+                )
             self._functions[name] = function
 
     def __getitem__(self, name: str) -> Any:
@@ -69,7 +73,9 @@ class Library(Mapping[str, Any]):
         return [(key, name) for key, name in found if name in self._functions]
 
     def check(self, nodes: Iterable[Any]) -> None:
-        """Raise GraphError when the nodes expand beyond ``MAX_NODES`` or ``MAX_DEPTH``, or into themselves."""
+        """Raise GraphError when the nodes expand beyond ``MAX_NODES`` or ``MAX_DEPTH``, or into
+        themselves.
+        """
         total = 0
         for node in nodes:
             total += 1 + sum(self._measure(name)[0] for name in self._called(node))
@@ -89,7 +95,9 @@ class Library(Mapping[str, Any]):
             if name in self._sizes:
                 todo.pop()
             elif name not in open_:
-                open_[name] = [callee for node in self._functions[name].node_def for callee in self._called(node)]
+                open_[name] = [
+                    callee for node in self._functions[name].node_def for callee in self._called(node)
+                ]
                 waiting = [callee for callee in dict.fromkeys(open_[name]) if callee not in self._sizes]
                 if any(callee in open_ for callee in waiting):
                     raise GraphError(f"the function {name!r} calls itself, directly or through others")

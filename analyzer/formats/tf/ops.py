@@ -55,12 +55,22 @@ class OpSpec:
 
     def _kinds(self, output: Output, node: Any) -> list[str]:
         if output.list_attr:
-            kinds = [dtype(number) for number in node.attr[output.list_attr].list.type] if output.list_attr in node.attr else []
-            return kinds or [item["type"] and dtype(item["type"]) for item in self.defaults.get(output.list_attr, ())]
+            kinds = (
+                [dtype(number) for number in node.attr[output.list_attr].list.type]
+                if output.list_attr in node.attr
+                else []
+            )
+            return kinds or [
+                item["type"] and dtype(item["type"]) for item in self.defaults.get(output.list_attr, ())
+            ]
         kind = dtype(output.fixed) if output.fixed else self._dtype(output.type_attr, node)
         if not output.number_attr:
             return [kind]
-        count = node.attr[output.number_attr].i if output.number_attr in node.attr else self.defaults.get(output.number_attr, 0)
+        count = (
+            node.attr[output.number_attr].i
+            if output.number_attr in node.attr
+            else self.defaults.get(output.number_attr, 0)
+        )
         if not 0 <= count <= MAX_OUTPUTS:
             raise GraphError(f"node {node.name!r} ({node.op}) claims {count} outputs")
         return [kind] * count
@@ -126,7 +136,10 @@ def _output(text: str) -> Output:
 
 
 def _from_definition(op: Any) -> OpSpec:
-    outputs = tuple(Output(arg.name, arg.type, arg.type_attr, arg.number_attr, arg.type_list_attr) for arg in op.output_arg)
+    outputs = tuple(
+        Output(arg.name, arg.type, arg.type_attr, arg.number_attr, arg.type_list_attr)
+        for arg in op.output_arg
+    )
     defaults: dict[str, Any] = {}
     for attr in op.attr:
         kind = attr.default_value.WhichOneof("value")
@@ -136,4 +149,6 @@ def _from_definition(op: Any) -> OpSpec:
             defaults[attr.name] = attr.default_value.s.decode("utf-8", "replace")
         elif kind == "type":
             defaults[attr.name] = {"type": attr.default_value.type}
-    return OpSpec(outputs, defaults, tuple(attr.name for attr in op.attr if attr.type in ("func", "list(func)")))
+    return OpSpec(
+        outputs, defaults, tuple(attr.name for attr in op.attr if attr.type in ("func", "list(func)"))
+    )

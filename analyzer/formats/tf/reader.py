@@ -48,9 +48,13 @@ def read(path: Path) -> Model:
     except GraphError as error:
         raise ModelError(file, error.message, _DAMAGED) from error
     except OSError as error:
-        raise ModelError(file, f"cannot be read: {error.strerror}", "check the file and its permissions") from error
+        raise ModelError(
+            file, f"cannot be read: {error.strerror}", "check the file and its permissions"
+        ) from error
     except (RecursionError, MemoryError) as error:
-        raise ModelError(file, f"nested or sized beyond reason ({type(error).__name__})", "the file is damaged or hostile") from error
+        raise ModelError(
+            file, f"nested or sized beyond reason ({type(error).__name__})", "the file is damaged or hostile"
+        ) from error
 
 
 def _model_file(path: Path) -> Path:
@@ -76,7 +80,9 @@ def _parse_text(file: Path) -> Any:
     from google.protobuf import text_format
 
     try:
-        return text_format.Parse(file.read_text(encoding="utf-8"), message("SavedModel")(), allow_unknown_field=True)
+        return text_format.Parse(
+            file.read_text(encoding="utf-8"), message("SavedModel")(), allow_unknown_field=True
+        )
     except (text_format.ParseError, UnicodeDecodeError) as error:
         raise ModelError(file, f"a damaged text SavedModel: {error}", _DAMAGED) from error
 
@@ -140,22 +146,30 @@ def _saved_model(path: Path, file: Path, saved: Any) -> Model:
         "producer": f"tensorflow {meta.meta_info_def.tensorflow_version}".strip(),
         "tags": tuple(meta.meta_info_def.tags),
         "signature": main,
-        "signatures": {name: _interface(meta.signature_def[name]) for name in graphs if name in meta.signature_def},
+        "signatures": {
+            name: _interface(meta.signature_def[name]) for name in graphs if name in meta.signature_def
+        },
         "assigned_variables": {name: names for name, names in assigned.items() if names},
     }
     return Model(path, "savedmodel", graphs[main], graphs, Functions(context), metadata)
 
 
 def _meta_graph(file: Path, saved: Any) -> Any:
-    metas = [meta for meta in saved.meta_graphs if "serve" in meta.meta_info_def.tags] or list(saved.meta_graphs)
+    metas = [meta for meta in saved.meta_graphs if "serve" in meta.meta_info_def.tags] or list(
+        saved.meta_graphs
+    )
     if not metas:
         raise ModelError(file, "a SavedModel without a graph", "export it again")
     return metas[0]
 
 
 def _signature(builder: Builder, name: str, signature: Any, nodes: Mapping[str, Any]) -> Draft:
-    inputs = [_fed(key, signature.inputs[key]) for key in sorted(signature.inputs) if signature.inputs[key].name]
-    outputs = [signature.outputs[key].name for key in sorted(signature.outputs) if signature.outputs[key].name]
+    inputs = [
+        _fed(key, signature.inputs[key]) for key in sorted(signature.inputs) if signature.inputs[key].name
+    ]
+    outputs = [
+        signature.outputs[key].name for key in sorted(signature.outputs) if signature.outputs[key].name
+    ]
     for tensor in inputs:
         if data_node(tensor.name) not in nodes:
             raise GraphError(f"the signature {name!r} feeds {tensor.name!r}, which does not exist")
@@ -173,8 +187,12 @@ def _distinct(tensors: Sequence[Tensor]) -> list[Tensor]:
 
 def _labelled(graph: Graph, signature: Any) -> Graph:
     """Keep the signature's own names beside the tensors'."""
-    graph.attrs["signature_outputs"] = tuple(key for key in sorted(signature.outputs) if signature.outputs[key].name)
-    graph.attrs["signature_inputs"] = tuple(graph.tensor(name).attrs.get("signature_key", name) for name in graph.inputs)
+    graph.attrs["signature_outputs"] = tuple(
+        key for key in sorted(signature.outputs) if signature.outputs[key].name
+    )
+    graph.attrs["signature_inputs"] = tuple(
+        graph.tensor(name).attrs.get("signature_key", name) for name in graph.inputs
+    )
     return graph
 
 
@@ -214,7 +232,10 @@ def _same_or(graph: Graph, main: Graph) -> Graph:
 
 
 def _outline(graph: Graph) -> tuple[Any, ...]:
-    interface = (graph.attrs.get("signature_inputs", graph.inputs), graph.attrs.get("signature_outputs", graph.outputs))
+    interface = (
+        graph.attrs.get("signature_inputs", graph.inputs),
+        graph.attrs.get("signature_outputs", graph.outputs),
+    )
     return (*interface, tuple((op.type, op.name) for op in graph.ops()))
 
 
@@ -239,7 +260,9 @@ def _graph_def(path: Path, file: Path, graph: Any) -> Model:
 def _placeholder(node: Any) -> Tensor:
     stored = node.attr["_output_shapes"].list.shape if "_output_shapes" in node.attr else ()
     dims = next(map(shape, stored), shape(node.attr["shape"].shape) if "shape" in node.attr else None)
-    return Tensor(f"{node.name}:0", dtype(node.attr["dtype"].type) if "dtype" in node.attr else "unknown", dims)
+    return Tensor(
+        f"{node.name}:0", dtype(node.attr["dtype"].type) if "dtype" in node.attr else "unknown", dims
+    )
 
 
 def _unread(builder: Builder, nodes: Mapping[str, Any]) -> list[str]:

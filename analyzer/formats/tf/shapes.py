@@ -14,10 +14,11 @@ from ...processes import job as jobs
 
 
 def infer(model: Model) -> int:
-    """Give the tensors of a GraphDef's main graph the shapes that TensorFlow infers; returns how many were unknown and are known now.
+    """Give the tensors of a GraphDef's main graph the shapes that TensorFlow infers; returns how many were
+    unknown and are known now.
 
-    SavedModels store their shapes, so nothing is asked for them. Raises MissingExtraError without TensorFlow and
-    ModelError when TensorFlow cannot import the graph.
+    SavedModels store their shapes, so nothing is asked for them. Raises MissingExtraError without TensorFlow
+    and ModelError when TensorFlow cannot import the graph.
     """
     graph = model.graph
     unknown = [tensor for tensor in graph.tensors.values() if tensor.shape is None]
@@ -28,7 +29,11 @@ def infer(model: Model) -> int:
     try:
         shapes = jobs.run(__name__, {"model": str(model.path.absolute())})["shapes"]
     except JobRefused as error:
-        raise ModelError(model.path, f"TensorFlow cannot import the graph: {error.message.splitlines()[0]}", "export it again") from error
+        raise ModelError(
+            model.path,
+            f"TensorFlow cannot import the graph: {error.message.splitlines()[0]}",
+            "export it again",
+        ) from error
     found = 0
     for tensor in unknown:
         shape = _shape(shapes.get(tensor.name))
@@ -51,4 +56,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     with graph.as_default():
         tf.import_graph_def(graph_def, name="")
     tensors = [tensor for op in graph.get_operations() for tensor in op.outputs]
-    return {"shapes": {tensor.name: tensor.shape.as_list() if tensor.shape.rank is not None else None for tensor in tensors}}
+    return {
+        "shapes": {
+            tensor.name: tensor.shape.as_list() if tensor.shape.rank is not None else None
+            for tensor in tensors
+        }
+    }

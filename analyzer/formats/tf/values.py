@@ -18,16 +18,33 @@ MAX_ELEMENTS = 1 << 31
 MAX_STRINGS = 64
 
 _LISTS = {
-    "float32": "float_val", "float64": "double_val", "int32": "int_val", "int16": "int_val", "int8": "int_val", "uint8": "int_val",
-    "uint16": "int_val", "int64": "int64_val", "bool": "bool_val", "uint32": "uint32_val", "uint64": "uint64_val", "float16": "half_val",
-    "bfloat16": "half_val", "complex64": "scomplex_val", "complex128": "dcomplex_val", "int4": "int_val", "uint4": "int_val",
-    "int2": "int_val", "uint2": "int_val",
-}  # fmt: skip
+    "float32": "float_val",
+    "float64": "double_val",
+    "int32": "int_val",
+    "int16": "int_val",
+    "int8": "int_val",
+    "uint8": "int_val",
+    "uint16": "int_val",
+    "int64": "int64_val",
+    "bool": "bool_val",
+    "uint32": "uint32_val",
+    "uint64": "uint64_val",
+    "float16": "half_val",
+    "bfloat16": "half_val",
+    "complex64": "scomplex_val",
+    "complex128": "dcomplex_val",
+    "int4": "int_val",
+    "uint4": "int_val",
+    "int2": "int_val",
+    "uint2": "int_val",
+}
 """The TensorProto field that lists the elements of a dtype (tensor.proto)."""
 
 
 def shape(proto: Any) -> Shape:
-    """A TensorShapeProto: None for an unknown rank, None for an unknown dimension. Raises GraphError past rank 254."""
+    """A TensorShapeProto: None for an unknown rank, None for an unknown dimension. Raises GraphError past
+    rank 254.
+    """
     if proto.unknown_rank:
         return None
     if len(proto.dim) > MAX_RANK:
@@ -143,13 +160,21 @@ def _listed(proto: Any, kind: str, dims: tuple[int, ...]) -> bytes:
     if field is None or count > MAX_ELEMENTS:
         raise GraphError(f"a {kind} constant of shape {dims} has no plain bytes")
     # Sub-byte elements come as content, one per byte.
-    values = np.frombuffer(proto.tensor_content, np.int8) if proto.tensor_content else np.asarray(list(getattr(proto, field)))
+    values = (
+        np.frombuffer(proto.tensor_content, np.int8)
+        if proto.tensor_content
+        else np.asarray(list(getattr(proto, field)))
+    )
     if kind in ("complex64", "complex128"):
         values = values[0::2] + 1j * values[1::2]
     values = values[:count]
     if not len(values):
         values = np.zeros(1, values.dtype)
-    values = np.concatenate([values, np.full(count - len(values), values[-1])]) if len(values) < count else values[:count]
+    values = (
+        np.concatenate([values, np.full(count - len(values), values[-1])])
+        if len(values) < count
+        else values[:count]
+    )
     if field == "half_val":
         values = values.astype(np.uint16)
         return values.astype("<u2").tobytes()

@@ -60,22 +60,29 @@ class Checkpoint:
     nodes: Mapping[str, Any]
 
     def constant(self, node: Any) -> Constant:
-        """The stored value of a variable node. Raises ModelError when the checkpoint lacks or contradicts it."""
+        """The stored value of a variable node. Raises ModelError when the checkpoint lacks or contradicts
+        it.
+        """
         kind, dims = _declared(node)
         key = self._keys.get(node.name) or _shared_name(node)
         entry = self._bundle.entries.get(key) or self._bundle.entries.get(node.name)
         if entry is None:
-            return Constant(kind, dims, loader=_unknown(f"{self._bundle.file}: no entry for the variable {node.name!r}"))
+            return Constant(
+                kind, dims, loader=_unknown(f"{self._bundle.file}: no entry for the variable {node.name!r}")
+            )
         stored = shape(entry.shape)
         if dtype(entry.dtype) != kind or (dims and stored != dims):
             raise ModelError(
                 self._bundle.file,
-                f"the variable {node.name!r} is {kind}{list(dims)}, the checkpoint holds {dtype(entry.dtype)}{list(stored or ())}",
+                f"the variable {node.name!r} is {kind}{list(dims)}, the checkpoint holds "
+                f"{dtype(entry.dtype)}{list(stored or ())}",
                 "export the model again",
             )
         file = self._bundle.shard(entry)
         if not file.is_file():
-            raise ModelError(file, "the checkpoint's data file is missing", "copy the whole SavedModel folder")
+            raise ModelError(
+                file, "the checkpoint's data file is missing", "copy the whole SavedModel folder"
+            )
         return Constant(kind, dims, file=file, offset=entry.offset, length=entry.size)
 
     @cached_property
@@ -92,7 +99,9 @@ class Checkpoint:
         return {name: keys[number] for name, number in self._object_numbers().items() if number in keys}
 
     def _object_numbers(self) -> dict[str, int]:
-        """Object number by variable node: the captures that a call passes stand in the order of ``bound_inputs``."""
+        """Object number by variable node: the captures that a call passes stand in the order of
+        ``bound_inputs``.
+        """
         found: dict[str, int] = {}
         for node in self.nodes.values():
             if "f" not in node.attr:
@@ -103,7 +112,13 @@ class Checkpoint:
             bound = self.objects.concrete_functions[name].bound_inputs
             given = [reference for reference in node.input if not reference.startswith("^")]
             if len(bound) <= len(given):
-                found.update(zip((reference.split(":")[0] for reference in given[len(given) - len(bound) :]), bound, strict=True))
+                found.update(
+                    zip(
+                        (reference.split(":")[0] for reference in given[len(given) - len(bound) :]),
+                        bound,
+                        strict=True,
+                    )
+                )
         return found
 
 
@@ -115,7 +130,11 @@ def _object_keys(saved: Any, stored: Any) -> dict[int, str]:
         ours, theirs = todo.pop()
         if ours >= len(saved.nodes) or theirs >= len(stored.nodes):
             continue
-        values = [attribute.checkpoint_key for attribute in stored.nodes[theirs].attributes if attribute.name == "VARIABLE_VALUE"]
+        values = [
+            attribute.checkpoint_key
+            for attribute in stored.nodes[theirs].attributes
+            if attribute.name == "VARIABLE_VALUE"
+        ]
         if values:
             found[ours] = values[0]
         below = {child.local_name: child.node_id for child in stored.nodes[theirs].children}
@@ -160,7 +179,13 @@ def freeze(draft: Draft, checkpoint: Checkpoint | None) -> list[str]:
 
 
 def _frozen(tensor: Tensor, node: Any, value: Constant) -> Tensor:
-    return replace(tensor, dtype=value.dtype, shape=value.shape, const=value, attrs={**tensor.attrs, "variable": node.name})
+    return replace(
+        tensor,
+        dtype=value.dtype,
+        shape=value.shape,
+        const=value,
+        attrs={**tensor.attrs, "variable": node.name},
+    )
 
 
 def _is_static(node: Any) -> bool:
@@ -198,7 +223,12 @@ def _drop_reads(draft: Draft) -> None:
         if first is not None and draft.tensors[first].const is not None:
             continue
         source = op.inputs[0] if op.inputs else None
-        if op.type in READS and source is not None and draft.tensors[source].const is not None and first is not None:
+        if (
+            op.type in READS
+            and source is not None
+            and draft.tensors[source].const is not None
+            and first is not None
+        ):
             same[first] = source
             continue
         kept.append(op)

@@ -9,7 +9,8 @@ KEEP = 1024
 """Contents up to this many bytes stay in the message."""
 
 _CUT = "cut"
-# Where a TensorProto can stand: message, field number, message below. The chain has no loop, so the walk is bounded.
+# Where a TensorProto can stand: message, field number, message below. The chain has no loop, so the walk is
+# bounded.
 _BELOW: dict[str, dict[int, str]] = {
     "SavedModel": {2: "MetaGraphDef"},
     "MetaGraphDef": {2: "GraphDef"},

@@ -1,8 +1,9 @@
 """FlatBuffers, written by the TFLite schema's tables, front to back.
 
-Parents come before their children, so the contents of buffers, the bulk of a model, come last and are copied from file to
-file. Rows have the shape that ``tflite_flat`` decodes: dicts by field name, absent fields None or left out; a ``Constant``
-as a byte vector is content that comes last, as an offset it is content outside of the FlatBuffer.
+Parents come before their children, so the contents of buffers, the bulk of a model, come last and are copied
+from file to file. Rows have the shape that ``tflite_flat`` decodes: dicts by field name, absent fields None
+or left out; a ``Constant`` as a byte vector is content that comes last, as an offset it is content outside of
+the FlatBuffer.
 """
 
 from __future__ import annotations
@@ -151,7 +152,10 @@ class Emitter:
     def _number(self, table: str, field: Field, name: Any) -> int:
         number = self._schema.numbers[field.of].get(name)
         if number is None:
-            raise GraphError(f"{table}.{field.name} cannot be {name!r}: {field.of} has {', '.join(self._schema.numbers[field.of])}")
+            raise GraphError(
+                f"{table}.{field.name} cannot be {name!r}: {field.of} has "
+                f"{', '.join(self._schema.numbers[field.of])}"
+            )
         return number
 
     def _child(self, table: str, field: Field, value: Any) -> int:

@@ -1,8 +1,8 @@
 """FlatBuffers, read by the TFLite schema's tables, every offset checked.
 
-Layout (source: flatbuffers.dev, "Internals"): a table starts with a signed offset back to its vtable; the vtable holds
-its own size, the table's size and one 16-bit field offset per slot; strings, vectors and tables are unsigned 32-bit
-offsets forward; a vector starts with its 32-bit length.
+Layout (source: flatbuffers.dev, "Internals"): a table starts with a signed offset back to its vtable; the
+vtable holds its own size, the table's size and one 16-bit field offset per slot; strings, vectors and tables
+are unsigned 32-bit offsets forward; a vector starts with its 32-bit length.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class Broken(ValueError):
 class Flat:
     """A reader of one buffer.
 
-    Tables become dicts by field name, absent fields with their defaults; enums their names; unions (table name, dict)
-    or None; scalar vectors tuples. ``work`` bounds what is decoded in total, so that many offsets to one large vector
-    cannot blow up.
+    Tables become dicts by field name, absent fields with their defaults; enums their names; unions (table
+    name, dict) or None; scalar vectors tuples. ``work`` bounds what is decoded in total, so that many offsets
+    to one large vector cannot blow up.
     """
 
     def __init__(self, data: Buffer) -> None:
@@ -49,9 +49,15 @@ class Flat:
         self._plans: dict[tuple[str, int], Plan] = {}
         self._vectors: dict[tuple[str, int], Callable[..., tuple[Any, ...]]] = {}
         self._methods: dict[str, Decode] = {
-            "string": self._string, "table": self._table_at, "tables": self._tables,
-            "union": self._union, "scalars": self._scalars, "enums": self._enums, "bytes": self._bytes, "span": self._span,
-        }  # fmt: skip
+            "string": self._string,
+            "table": self._table_at,
+            "tables": self._tables,
+            "union": self._union,
+            "scalars": self._scalars,
+            "enums": self._enums,
+            "bytes": self._bytes,
+            "span": self._span,
+        }
 
     def root(self, table: str, identifier: bytes) -> Row:
         """The root table of a buffer with that file identifier."""
@@ -82,7 +88,10 @@ class Flat:
             raise Broken(f"the vtable of a {name} table at byte {vtable} of {self.size}")
         length, size = _U16(self.data, vtable)[0], _U16(self.data, vtable + 2)[0]
         if length < 4 or length % 2 or vtable + length > self.size or size < 4:
-            raise Broken(f"the vtable of a {name} table at byte {vtable} has length {length} for a table of {size} bytes")
+            raise Broken(
+                f"the vtable of a {name} table at byte {vtable} has length {length} for a "
+                f"table of {size} bytes"
+            )
         slots = [_U16(self.data, vtable + 4 + 2 * slot)[0] for slot in range((length - 4) // 2)]
         rows: list[tuple[int, str, Decode, Any]] = []
         for field in self._schema.tables[name]:
@@ -120,7 +129,11 @@ class Flat:
     def _spend(self, amount: int, at: int) -> None:
         self.work -= amount
         if self.work < 0 or at + amount > self.size:
-            raise Broken(f"{amount} bytes at byte {at} of {self.size}" if self.work >= 0 else "more content than the file has bytes")
+            raise Broken(
+                f"{amount} bytes at byte {at} of {self.size}"
+                if self.work >= 0
+                else "more content than the file has bytes"
+            )
 
     def _bool(self, at: int, _: None) -> bool:
         return self.data[at] != 0
@@ -133,7 +146,10 @@ class Flat:
         number = unpack(self.data, at)[0]
         name = names.get(number)
         if name is None:
-            raise Broken(f"the value {number} of {enum}, which the TFLite schema of {self._schema.source['date']} does not have")
+            raise Broken(
+                f"the value {number} of {enum}, which the TFLite schema of "
+                f"{self._schema.source['date']} does not have"
+            )
         return name
 
     def _vector(self, at: int, width: int) -> tuple[int, int]:
@@ -190,7 +206,9 @@ class Flat:
         start, count = self._vector(at, 4)
         self._spend(4 * count, start)
         table, data = self.table, self.data
-        return tuple([table(place + _U32(data, place)[0], name) for place in range(start, start + 4 * count, 4)])
+        return tuple(
+            [table(place + _U32(data, place)[0], name) for place in range(start, start + 4 * count, 4)]
+        )
 
     def _union(self, at: int, arg: tuple[int, str]) -> tuple[str, Row] | None:
         offset, union = arg
@@ -199,6 +217,9 @@ class Flat:
             return None
         members = self._schema.unions[union]
         if number > len(members):
-            raise Broken(f"the member {number} of {union}, which the TFLite schema of {self._schema.source['date']} does not have")
+            raise Broken(
+                f"the member {number} of {union}, which the TFLite schema of "
+                f"{self._schema.source['date']} does not have"
+            )
         name = members[number - 1]
         return name, self._table_at(at, name)

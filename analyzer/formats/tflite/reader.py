@@ -1,11 +1,12 @@
 """TFLite files to graphs, without TensorFlow: structure is decoded, weights stay in the file.
 
-Dialect ``tflite``. An operator's type is its builtin name (``CONV_2D``), or its custom code with the domain ``custom``.
-Its attributes are all fields of its options table by schema name, enums as their names, and where the file has them
-``custom_options`` (bytes, a ``Constant`` when large), ``intermediates`` (tensor names) and ``mutating_variable_inputs``.
-Where the options table is absent or another operator's, ``options`` holds None or its name. Operators that call subgraphs
-hold them in ``graphs`` by the option's name without ``_subgraph_index``. A tensor that is written more than once is one
-tensor for each value, the later ones with the attribute ``again``.
+Dialect ``tflite``. An operator's type is its builtin name (``CONV_2D``), or its custom code with the domain
+``custom``. Its attributes are all fields of its options table by schema name, enums as their names, and where
+the file has them ``custom_options`` (bytes, a ``Constant`` when large), ``intermediates`` (tensor names) and
+``mutating_variable_inputs``. Where the options table is absent or another operator's, ``options`` holds None
+or its name. Operators that call subgraphs hold them in ``graphs`` by the option's name without
+``_subgraph_index``. A tensor that is written more than once is one tensor for each value, the later ones with
+the attribute ``again``.
 """
 
 from __future__ import annotations
@@ -33,13 +34,19 @@ MAX_EXPANDED = 10_000_000
 """Limits on the nesting of subgraphs and on the operators that calling them repeatedly amounts to."""
 
 BODIES: Mapping[str, tuple[str, ...]] = {
-    "CALL": ("subgraph",), "CALL_ONCE": ("init_subgraph_index",), "IF": ("then_subgraph_index", "else_subgraph_index"),
-    "WHILE": ("cond_subgraph_index", "body_subgraph_index"), "STABLEHLO_WHILE": ("cond_subgraph_index", "body_subgraph_index"),
-    "STABLEHLO_REDUCE": ("body_subgraph_index",), "STABLEHLO_REDUCE_WINDOW": ("body_subgraph_index",),
-    "STABLEHLO_SORT": ("comparator_subgraph_index",), "STABLEHLO_SCATTER": ("update_computation_subgraph_index",),
-    "STABLEHLO_COMPOSITE": ("decomposition_subgraph_index",), "STABLEHLO_CASE": ("branch_subgraph_indices",),
+    "CALL": ("subgraph",),
+    "CALL_ONCE": ("init_subgraph_index",),
+    "IF": ("then_subgraph_index", "else_subgraph_index"),
+    "WHILE": ("cond_subgraph_index", "body_subgraph_index"),
+    "STABLEHLO_WHILE": ("cond_subgraph_index", "body_subgraph_index"),
+    "STABLEHLO_REDUCE": ("body_subgraph_index",),
+    "STABLEHLO_REDUCE_WINDOW": ("body_subgraph_index",),
+    "STABLEHLO_SORT": ("comparator_subgraph_index",),
+    "STABLEHLO_SCATTER": ("update_computation_subgraph_index",),
+    "STABLEHLO_COMPOSITE": ("decomposition_subgraph_index",),
+    "STABLEHLO_CASE": ("branch_subgraph_indices",),
     "STABLEHLO_CUSTOM_CALL": ("called_computations",),
-}  # fmt: skip
+}
 """The options that hold the index of a subgraph (or several)."""
 
 
@@ -68,7 +75,9 @@ class Stored:
 
 
 def read(path: str | Path) -> Model:
-    """The model in a TFLite file; its weights are not read. Raises ModelError for everything that is wrong with it."""
+    """The model in a TFLite file; its weights are not read. Raises ModelError for everything that is wrong
+    with it.
+    """
     path = Path(path)
     try:
         with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -125,8 +134,17 @@ class _Reader:
             graph.ops()
         signatures = [self._signature(row) for row in self.root["signature_defs"] or ()]
         entries = {self.graphs[0].name: self.graphs[0]}
-        entries.update((graph.name, graph) for graph in (self.graphs[item["subgraph_index"]] for item in signatures))
-        return Model(self.path, "tflite", self.graphs[0], entries, metadata=self._metadata(signatures), stored=self._stored())
+        entries.update(
+            (graph.name, graph) for graph in (self.graphs[item["subgraph_index"]] for item in signatures)
+        )
+        return Model(
+            self.path,
+            "tflite",
+            self.graphs[0],
+            entries,
+            metadata=self._metadata(signatures),
+            stored=self._stored(),
+        )
 
     # ---- the file ------------------------------------------------------------------------
 
@@ -136,7 +154,9 @@ class _Reader:
             return row["data"][0], row["data"][1]
         if row["offset"] > 1 and row["size"]:
             if row["offset"] + row["size"] > len(self.data):
-                raise Broken(f"buffer {index} has {row['size']} bytes at byte {row['offset']} of {len(self.data)}")
+                raise Broken(
+                    f"buffer {index} has {row['size']} bytes at byte {row['offset']} of {len(self.data)}"
+                )
             return row["offset"], row["size"]
         return None
 
@@ -145,7 +165,9 @@ class _Reader:
         if self.in_file:
             return Constant(dtype, shape, self.path, offset, length)
         data = self.data
-        return Constant(dtype, shape, offset=offset, length=length, loader=lambda: bytes(data[offset : offset + length]))
+        return Constant(
+            dtype, shape, offset=offset, length=length, loader=lambda: bytes(data[offset : offset + length])
+        )
 
     def _outside(self, id: int, dtype: str, shape: tuple[int, ...]) -> Constant:
         """A constant in a file of its own beside the model."""
@@ -156,28 +178,48 @@ class _Reader:
         name = groups[row["group"]]["name"] or ""
         file = (self.path.parent / name).resolve()
         if not name or not file.is_relative_to(self.path.parent.resolve()):
-            raise ModelError(self.path, f"its weights are in {name!r}, outside its folder", "put the file beside the model")
+            raise ModelError(
+                self.path, f"its weights are in {name!r}, outside its folder", "put the file beside the model"
+            )
         if not file.is_file():
-            raise ModelError(self.path, f"its weights file {name!r} is missing", "put the file beside the model")
+            raise ModelError(
+                self.path, f"its weights file {name!r} is missing", "put the file beside the model"
+            )
         if row["offset"] + row["length"] > file.stat().st_size:
-            raise ModelError(self.path, f"its weights file {name!r} is too short for external buffer {id}", "copy it again")
+            raise ModelError(
+                self.path, f"its weights file {name!r} is too short for external buffer {id}", "copy it again"
+            )
         return Constant(dtype, shape, file, row["offset"], row["length"])
 
     def _metadata(self, signatures: list[Row]) -> dict[str, Any]:
         values: dict[str, Constant] = {}
         for row in self.root["metadata"] or ():
             span = self.buffers[_within(row["buffer"], self.buffers, "buffer of the metadata")]
-            values[row["name"] or ""] = self._constant(span, "uint8", (span[1],)) if span else Constant("uint8", (0,), inline=b"")
+            values[row["name"] or ""] = (
+                self._constant(span, "uint8", (span[1],)) if span else Constant("uint8", (0,), inline=b"")
+            )
         named = {
-            item["key"]: {"graph": self.graphs[item["subgraph_index"]].name, "inputs": item["inputs"], "outputs": item["outputs"]}
+            item["key"]: {
+                "graph": self.graphs[item["subgraph_index"]].name,
+                "inputs": item["inputs"],
+                "outputs": item["outputs"],
+            }
             for item in signatures
         }
-        return {"version": self.root["version"], "description": self.root["description"] or "", "signatures": named, "metadata": values}
+        return {
+            "version": self.root["version"],
+            "description": self.root["description"] or "",
+            "signatures": named,
+            "metadata": values,
+        }
 
     def _signature(self, row: Row) -> Row:
         index = _within(row["subgraph_index"], self.rows, "subgraph of a signature")
         sides = {
-            side: {item["name"] or "": names[_within(item["tensor_index"], names, "tensor of a signature")] for item in row[side] or ()}
+            side: {
+                item["name"] or "": names[_within(item["tensor_index"], names, "tensor of a signature")]
+                for item in row[side] or ()
+            }
             for side, names in (("inputs", self.names[index]), ("outputs", self.final[index]))
         }
         return {"key": row["signature_key"] or "", "subgraph_index": index, **sides}
@@ -219,7 +261,9 @@ class _Reader:
         return [_within(index, self.rows, f"subgraph of {type_}") for index in found]
 
     def _order(self) -> list[int]:
-        """Subgraphs, called ones before their callers; raises when they call each other in a circle or too deep."""
+        """Subgraphs, called ones before their callers; raises when they call each other in a circle or too
+        deep.
+        """
         calls = [[index for op in row["operators"] or () for index in self._calls(op)] for row in self.rows]
         self.called.update(index for row in calls for index in row)
         state = [0] * len(self.rows)
@@ -254,7 +298,10 @@ class _Reader:
         graph.attrs.update(index=index, name=row["name"] or "")
         for position, tensor in enumerate(rows):
             graph.add_tensor(self._tensor(position, names, tensor))
-        sides = [[names[_within(item, names, f"tensor of subgraph {index}")] for item in row[side] or ()] for side in ("inputs", "outputs")]
+        sides = [
+            [names[_within(item, names, f"tensor of subgraph {index}")] for item in row[side] or ()]
+            for side in ("inputs", "outputs")
+        ]
         graph.set_interface(*sides)
         return names
 
@@ -275,7 +322,11 @@ class _Reader:
             attrs["variant_tensors"] = row["variant_tensors"]
         if row["shape_signature"] is not None:
             attrs["shape_signature"] = row["shape_signature"]
-        span = self.buffers[_within(row["buffer"], self.buffers, f"buffer of tensor {position}")] if row["buffer"] or self.buffers else None
+        span = (
+            self.buffers[_within(row["buffer"], self.buffers, f"buffer of tensor {position}")]
+            if row["buffer"] or self.buffers
+            else None
+        )
         const = None
         if row["external_buffer"]:
             attrs["external_buffer"] = row["external_buffer"]
@@ -290,7 +341,9 @@ class _Reader:
         quant = None if row["quantization"] is None else _quantization(row["quantization"], attrs, names)
         return Tensor(name, dtype, self._shape(row, stored, attrs, const), const, quant, attrs)
 
-    def _shape(self, row: Row, stored: tuple[int, ...], attrs: dict[str, Any], const: Constant | None) -> tuple[int | None, ...] | None:
+    def _shape(
+        self, row: Row, stored: tuple[int, ...], attrs: dict[str, Any], const: Constant | None
+    ) -> tuple[int | None, ...] | None:
         """The shape with unknown dimensions as None; None for an unknown rank.
 
         ``has_rank`` tells a scalar from an unknown rank, but only in files whose exporter knew that field.
@@ -300,7 +353,9 @@ class _Reader:
         signature = row["shape_signature"]
         if signature is not None and len(signature) == len(stored) and min(signature, default=0) < 0:
             attrs["stored_shape"] = stored
-            return tuple([None if sign < 0 or dim < 0 else dim for sign, dim in zip(signature, stored, strict=True)])
+            return tuple(
+                [None if sign < 0 or dim < 0 else dim for sign, dim in zip(signature, stored, strict=True)]
+            )
         if stored and min(stored) < 0:
             attrs["stored_shape"] = stored
             return tuple([None if dim < 0 else dim for dim in stored])
@@ -328,13 +383,17 @@ class _Reader:
             written.update(name for name in sides[1] if name)
             attrs = self._attributes(row, type_, domain, names)
             bodies = self._bodies(attrs, type_) if not domain and type_ in BODIES else {}
-            op = Operator(f"{prefix}/{position}", type_, sides[0], sides[1], attrs, "", domain, version, bodies, source)
+            op = Operator(
+                f"{prefix}/{position}", type_, sides[0], sides[1], attrs, "", domain, version, bodies, source
+            )
             graph.add_op(op)
         if current != names:
             graph.set_interface(graph.inputs, [current[item] for item in self.rows[index]["outputs"] or ()])
 
     def _again(self, graph: Graph, name: str, position: int) -> str:
-        """A new name for a tensor that an operator overwrites (memory that is shared on purpose): each value has one writer."""
+        """A new name for a tensor that an operator overwrites (memory that is shared on purpose): each value
+        has one writer.
+        """
         tensor = graph.tensor(name)
         fresh = f"{name}@{position}"
         while fresh in graph.tensors:
@@ -354,14 +413,19 @@ class _Reader:
                 attrs["options"] = union[0]
         if row["custom_options"] is not None:
             span = row["custom_options"]
-            attrs["custom_options"] = self.flat.take(span) if span[1] <= LARGE else self._constant(span, "uint8", (span[1],))
+            attrs["custom_options"] = (
+                self.flat.take(span) if span[1] <= LARGE else self._constant(span, "uint8", (span[1],))
+            )
         if row["large_custom_options_offset"] > 1:
             span = row["large_custom_options_offset"], row["large_custom_options_size"]
             if sum(span) > len(self.data):
                 raise Broken(f"custom options of {span[1]} bytes at byte {span[0]} of {len(self.data)}")
             attrs["large_custom_options"] = self._constant(span, "uint8", (span[1],))
         if row["intermediates"]:
-            chosen = (None if item < 0 else names[_within(item, names, "intermediate tensor")] for item in row["intermediates"])
+            chosen = (
+                None if item < 0 else names[_within(item, names, "intermediate tensor")]
+                for item in row["intermediates"]
+            )
             attrs["intermediates"] = tuple(chosen)
         if row["mutating_variable_inputs"]:
             attrs["mutating_variable_inputs"] = row["mutating_variable_inputs"]
@@ -380,8 +444,12 @@ class _Reader:
 
 
 def body_key(option: str) -> str:
-    """The key in ``Operator.graphs`` of an option that holds a subgraph index: ``then_subgraph_index`` is ``then``."""
-    return {"branch_subgraph_indices": "branch", "called_computations": "computation"}.get(option, option.removesuffix("_subgraph_index"))
+    """The key in ``Operator.graphs`` of an option that holds a subgraph index: ``then_subgraph_index`` is
+    ``then``.
+    """
+    return {"branch_subgraph_indices": "branch", "called_computations": "computation"}.get(
+        option, option.removesuffix("_subgraph_index")
+    )
 
 
 def _within(index: int, rows: Any, what: str) -> int:
@@ -401,7 +469,9 @@ def _code(row: Row) -> tuple[str, str, int]:
     number = max(row["deprecated_builtin_code"], schema().numbers["BuiltinOperator"][row["builtin_code"]])
     name = schema().enums["BuiltinOperator"].get(number)
     if name is None:
-        raise Broken(f"the operator code {number}, which the TFLite schema of {schema().source['date']} does not have")
+        raise Broken(
+            f"the operator code {number}, which the TFLite schema of {schema().source['date']} does not have"
+        )
     if name == "CUSTOM":
         return row["custom_code"] or "", CUSTOM_DOMAIN, row["version"]
     return name, "", row["version"]

@@ -37,8 +37,9 @@ CUSTOM_DOMAIN = "custom"
 class Field:
     """One field of a table.
 
-    ``kind`` is ``scalar``, ``enum``, ``string``, ``table``, ``union``, ``scalars``, ``enums``, ``tables`` or ``bytes``;
-    ``of`` names the struct code, enum, table or union; a union's type is in the slot before ``slot``.
+    ``kind`` is ``scalar``, ``enum``, ``string``, ``table``, ``union``, ``scalars``, ``enums``, ``tables`` or
+    ``bytes``; ``of`` names the struct code, enum, table or union; a union's type is in the slot before
+    ``slot``.
     """
 
     name: str
@@ -67,8 +68,13 @@ class Schema:
 
     @cached_property
     def defaults(self) -> dict[str, dict[str, Any]]:
-        """What the absent fields of each table mean; a vector, string, table or union that is absent is None."""
-        return {name: {item.name: item.default for item in fields if not item.deprecated} for name, fields in self.tables.items()}
+        """What the absent fields of each table mean; a vector, string, table or union that is absent is
+        None.
+        """
+        return {
+            name: {item.name: item.default for item in fields if not item.deprecated}
+            for name, fields in self.tables.items()
+        }
 
     def option_defaults(self, type_: str) -> dict[str, Any]:
         """The options of a builtin operator with their defaults; none for an operator without options."""
@@ -87,14 +93,19 @@ class Schema:
 def schema() -> Schema:
     """The schema, read once."""
     facts = json.loads(Path(__file__).with_name("schema.json").read_text())
-    enums = {name: {number: member for member, number in enum["values"].items()} for name, enum in facts["enums"].items()}
+    enums = {
+        name: {number: member for member, number in enum["values"].items()}
+        for name, enum in facts["enums"].items()
+    }
     bases = {name: FORMATS[enum["base"]] for name, enum in facts["enums"].items()}
     unions = {name: tuple(members) for name, members in facts["unions"].items()}
     tables = {name: _fields(rows, bases, unions) for name, rows in facts["tables"].items()}
     return Schema(tables, enums, bases, unions, facts["options"], facts["source"])
 
 
-def _fields(rows: list[list[Any]], bases: dict[str, str], unions: dict[str, tuple[str, ...]]) -> tuple[Field, ...]:
+def _fields(
+    rows: list[list[Any]], bases: dict[str, str], unions: dict[str, tuple[str, ...]]
+) -> tuple[Field, ...]:
     fields: list[Field] = []
     slot = 0
     for name, type_, default, *mark in rows:

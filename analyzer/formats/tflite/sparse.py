@@ -1,8 +1,8 @@
 """Sparse TFLite constants as dense values.
 
-Source: the comment of ``SparsityParameters`` in the TFLite schema (a modified TACO format): dimensions are traversed in
-``traversal_order``; each is dense, or compressed sparse rows of ``array_segments`` and ``array_indices``; the last
-``len(block_map)`` dimensions are blocks within the original ones.
+Source: the comment of ``SparsityParameters`` in the TFLite schema (a modified TACO format): dimensions are
+traversed in ``traversal_order``; each is dense, or compressed sparse rows of ``array_segments`` and
+``array_indices``; the last ``len(block_map)`` dimensions are blocks within the original ones.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str,
         raise GraphError(f"a sparse constant of dtype {dtype}")
     values = np.frombuffer(data, np.dtype(STORED_AS.get(dtype, dtype)).newbyteorder("<"))
     if elements(shape) > DENSEST * max(len(values), 1024):
-        raise GraphError(f"a sparse constant of shape {shape} with {len(values)} values: sparse beyond reason")
+        raise GraphError(
+            f"a sparse constant of shape {shape} with {len(values)} values: sparse beyond reason"
+        )
     places = _places(shape, sparsity)
     if len(places) != len(values):
         raise GraphError(f"a sparse constant has {len(values)} values for {len(places)} places")
@@ -93,12 +95,20 @@ def _compressed(item: dict[str, Any], rows: NDArray[Any]) -> tuple[NDArray[Any],
     import numpy as np
 
     segments, indices = _index_vector(item["array_segments"]), _index_vector(item["array_indices"])
-    fits = len(segments) >= int(rows.max(initial=-1)) + 2 and segments[:1].min(initial=0) >= 0 and not np.any(np.diff(segments) < 0)
+    fits = (
+        len(segments) >= int(rows.max(initial=-1)) + 2
+        and segments[:1].min(initial=0) >= 0
+        and not np.any(np.diff(segments) < 0)
+    )
     if not fits or int(segments[-1]) > len(indices):
         raise GraphError("a sparse constant whose segments do not fit its indices")
     counts = segments[rows + 1] - segments[rows]
     picks = np.repeat(np.arange(len(rows)), counts)
-    positions = np.concatenate([np.arange(segments[row], segments[row + 1]) for row in rows]) if len(rows) else np.zeros(0, np.int64)
+    positions = (
+        np.concatenate([np.arange(segments[row], segments[row + 1]) for row in rows])
+        if len(rows)
+        else np.zeros(0, np.int64)
+    )
     return picks, indices[positions], positions
 
 
@@ -120,6 +130,8 @@ def _unblocked(places: NDArray[Any], rank: int, block_map: tuple[int, ...], size
 
 
 def _within_shape(places: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    if len(places) and (places.min(initial=0) < 0 or any(int(places[:, dim].max()) >= size for dim, size in enumerate(shape))):
+    if len(places) and (
+        places.min(initial=0) < 0 or any(int(places[:, dim].max()) >= size for dim, size in enumerate(shape))
+    ):
         raise GraphError("a sparse constant with a value outside its shape")
     return places

@@ -1,7 +1,8 @@
 """Graphs to TFLite files.
 
-What the reader kept (signatures, metadata, buffer numbers, sparsity, custom options, shape signatures) is written back;
-constants are copied from the file that holds them. Operators, tensors and bodies may have been replaced or added.
+What the reader kept (signatures, metadata, buffer numbers, sparsity, custom options, shape signatures) is
+written back; constants are copied from the file that holds them. Operators, tensors and bodies may have been
+replaced or added.
 """
 
 from __future__ import annotations
@@ -43,7 +44,9 @@ def write(model: Model, path: str | Path) -> None:
 
 
 def _carry_archive(source: Path, draft: Path) -> None:
-    """Append the zip archive that stands after the model in its file (labels, vocabularies: "associated files" of the metadata)."""
+    """Append the zip archive that stands after the model in its file (labels, vocabularies: "associated
+    files" of the metadata).
+    """
     import zipfile
 
     try:
@@ -53,11 +56,15 @@ def _carry_archive(source: Path, draft: Path) -> None:
             for entry in archive.infolist():
                 copy.writestr(entry, archive.read(entry))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise GraphError(f"{source}: its associated files (a zip archive after the model) cannot be read: {error}") from error
+        raise GraphError(
+            f"{source}: its associated files (a zip archive after the model) cannot be read: {error}"
+        ) from error
 
 
 def to_bytes(model: Model) -> bytes:
-    """The model as the content of a TFLite file; files associated with it (a zip archive after it) are not in it."""
+    """The model as the content of a TFLite file; files associated with it (a zip archive after it) are not in
+    it.
+    """
     stream = io.BytesIO()
     _Writer(model, None).emitter().write(stream)
     return stream.getvalue()
@@ -73,7 +80,9 @@ class _Writer:
 
     def __init__(self, model: Model, folder: Path | None) -> None:
         if model.dialect != "tflite":
-            raise UsageError(f"a graph of the dialect {model.dialect!r} cannot be written as TFLite: convert it")
+            raise UsageError(
+                f"a graph of the dialect {model.dialect!r} cannot be written as TFLite: convert it"
+            )
         self.model = model
         self.stored: Stored | None = model.stored if isinstance(model.stored, Stored) else None
         self.keep_external = folder is not None and folder == model.path.absolute().parent
@@ -90,7 +99,13 @@ class _Writer:
         tensors = [_tensors(graph, self.stored) for graph in self.graphs]
         self.indices = [{tensor.name: index for index, tensor in enumerate(items)} for items in tensors]
         for graph, indices in zip(self.graphs, self.indices, strict=True):
-            indices.update({name: indices[tensor.attrs["again"]] for name, tensor in graph.tensors.items() if name not in indices})
+            indices.update(
+                {
+                    name: indices[tensor.attrs["again"]]
+                    for name, tensor in graph.tensors.items()
+                    if name not in indices
+                }
+            )
         subgraphs = [self._subgraph(index, items) for index, items in enumerate(tensors)]
         metadata = self._metadata()
         row: Row = {
@@ -104,7 +119,9 @@ class _Writer:
         }
         if self.stored:
             row["metadata_buffer"] = self.stored.metadata_buffer
-            row["external_buffer_groups"] = self.stored.external_groups or None if self.keep_external else None
+            row["external_buffer_groups"] = (
+                self.stored.external_groups or None if self.keep_external else None
+            )
             row["external_buffers"] = self.stored.external or None if self.keep_external else None
         emitter = Emitter()
         emitter.root("Model", row, b"TFL3")
@@ -126,14 +143,21 @@ class _Writer:
         return rows
 
     def _buffer(self, constant: Constant, wanted: int | None) -> int:
-        """The number of the buffer for this constant: the stored one while it is the same content, else a new one."""
+        """The number of the buffer for this constant: the stored one while it is the same content, else a new
+        one.
+        """
         key: tuple[Any, ...] = (constant.file, constant.offset, constant.length)
         if constant.file is None:
             key = (id(constant if constant.inline is None else constant.inline),)
         number = self.shared.get(key)
         if number is not None:
             return number
-        if wanted and constant.inline is None and self.buffers[wanted] is None and self._span(wanted) == (constant.offset, constant.length):
+        if (
+            wanted
+            and constant.inline is None
+            and self.buffers[wanted] is None
+            and self._span(wanted) == (constant.offset, constant.length)
+        ):
             number = wanted
             self.buffers[number] = constant
         else:
@@ -165,7 +189,8 @@ class _Writer:
                 raise GraphError(f"signature {key!r} is of the graph {item['graph']!r}, which is gone")
             sides = {
                 side: [
-                    {"name": name, "tensor_index": self._index(index, tensor, f"signature {key!r}")} for name, tensor in item[side].items()
+                    {"name": name, "tensor_index": self._index(index, tensor, f"signature {key!r}")}
+                    for name, tensor in item[side].items()
                 ]
                 for side in ("inputs", "outputs")
             }
@@ -175,7 +200,9 @@ class _Writer:
     def _index(self, graph: int, name: str, what: str) -> int:
         number = self.indices[graph].get(name)
         if number is None:
-            raise GraphError(f"{what} names the tensor {name!r}, which graph {self.graphs[graph].name!r} does not have")
+            raise GraphError(
+                f"{what} names the tensor {name!r}, which graph {self.graphs[graph].name!r} does not have"
+            )
         return number
 
     # ---- subgraphs -----------------------------------------------------------------------
@@ -195,10 +222,18 @@ class _Writer:
         attrs = tensor.attrs
         type_ = TENSOR_TYPES.get(tensor.dtype)
         if type_ is None:
-            raise GraphError(f"tensor {tensor.name!r} has the dtype {tensor.dtype!r}, which TFLite does not have")
-        row: Row = {"type": type_, "name": _stored_name(tensor) or None, "is_variable": bool(attrs.get("is_variable"))}
+            raise GraphError(
+                f"tensor {tensor.name!r} has the dtype {tensor.dtype!r}, which TFLite does not have"
+            )
+        row: Row = {
+            "type": type_,
+            "name": _stored_name(tensor) or None,
+            "is_variable": bool(attrs.get("is_variable")),
+        }
         row.update(_shape(tensor, ranked=self.stored is None or self.stored.ranked))
-        content = attrs.get("sparse_data") if tensor.const is not None and tensor.const.loader is not None else None
+        content = (
+            attrs.get("sparse_data") if tensor.const is not None and tensor.const.loader is not None else None
+        )
         row["sparsity"] = attrs.get("sparsity") if content is not None or tensor.const is None else None
         content = content or tensor.const
         if content is not None and self._still_external(tensor, content):
@@ -212,7 +247,11 @@ class _Writer:
         return row
 
     def _still_external(self, tensor: Tensor, content: Constant) -> bool:
-        return self.keep_external and "external_buffer" in tensor.attrs and content.file not in (None, self.model.path)
+        return (
+            self.keep_external
+            and "external_buffer" in tensor.attrs
+            and content.file not in (None, self.model.path)
+        )
 
     def _quantization(self, graph: int, tensor: Tensor) -> Row | None:
         quant, attrs = tensor.quant, tensor.attrs
@@ -223,12 +262,23 @@ class _Writer:
         details = attrs.get("quantization_details")
         if details is None:
             if quant.block is not None:
-                raise GraphError(f"tensor {tensor.name!r} is quantized in blocks without the tensors that hold its scales")
-            return {**row, "scale": quant.scale, "zero_point": quant.zero_point, "quantized_dimension": quant.axis or 0}
+                raise GraphError(
+                    f"tensor {tensor.name!r} is quantized in blocks without the tensors that hold its scales"
+                )
+            return {
+                **row,
+                "scale": quant.scale,
+                "zero_point": quant.zero_point,
+                "quantized_dimension": quant.axis or 0,
+            }
         kind, named = details[0], dict(details[1])
         for key in ("scales", "zero_points"):
             if key in named:
-                named[key] = -1 if named[key] is None else self._index(graph, named[key], f"the quantization of {tensor.name!r}")
+                named[key] = (
+                    -1
+                    if named[key] is None
+                    else self._index(graph, named[key], f"the quantization of {tensor.name!r}")
+                )
         return {**row, **attrs.get("quantization", {}), "details": (kind, named)}
 
     # ---- operators -----------------------------------------------------------------------
@@ -237,13 +287,20 @@ class _Writer:
         code = (op.type, op.domain, op.version)
         if op.domain not in ("", CUSTOM_DOMAIN) or (not op.domain and op.type not in schema().options):
             advice = "custom ones have the domain 'custom'"
-            raise GraphError(f"operator {op.label!r} has the type {op.type!r}, which is no TFLite operator ({advice})")
+            raise GraphError(
+                f"operator {op.label!r} has the type {op.type!r}, which is no TFLite operator ({advice})"
+            )
         custom = op.attrs.get("custom_options")
         if isinstance(custom, bytes) and b"bytecode_offset" in custom:
-            problem = f"operator {op.label!r} ({op.type}) holds code for one chip at a fixed place of its file"
+            problem = (
+                f"operator {op.label!r} ({op.type}) holds code for one chip at a fixed place of its file"
+            )
             raise GraphError(f"{problem}: change the model before it is compiled")
         sides = {
-            side: [-1 if name is None else self._index(graph, name, f"operator {op.label!r}") for name in getattr(op, side)]
+            side: [
+                -1 if name is None else self._index(graph, name, f"operator {op.label!r}")
+                for name in getattr(op, side)
+            ]
             for side in ("inputs", "outputs")
         }
         row: Row = {"opcode_index": self.codes.setdefault(code, len(self.codes)), **sides}
@@ -254,7 +311,9 @@ class _Writer:
             row.update(large_custom_options_offset=large, large_custom_options_size=size_of(large))
         if op.attrs.get("intermediates"):
             what = f"operator {op.label!r}"
-            row["intermediates"] = [-1 if name is None else self._index(graph, name, what) for name in op.attrs["intermediates"]]
+            row["intermediates"] = [
+                -1 if name is None else self._index(graph, name, what) for name in op.attrs["intermediates"]
+            ]
         self._add_options(row, op)
         return row
 
@@ -265,7 +324,10 @@ class _Writer:
         known = schema().defaults[table] if table else {}
         wrong = sorted(options.keys() - known.keys())
         if wrong:
-            raise GraphError(f"operator {op.label!r} has the attributes {wrong}, which {op.type} does not have (it has {sorted(known)})")
+            raise GraphError(
+                f"operator {op.label!r} has the attributes {wrong}, which {op.type} does not "
+                f"have (it has {sorted(known)})"
+            )
         if not table or (absent and options == known):
             return
         if not op.domain:
@@ -302,7 +364,11 @@ def _subgraphs(model: Model, stored: Stored | None) -> list[Graph]:
         pending += [body for op in graph.ops() for body in op.graphs.values()]
     if stored:
         have = {graph.attrs.get("index") for graph in found}
-        found += [graph for index, graph in enumerate(stored.graphs) if index not in have and index not in stored.called and index]
+        found += [
+            graph
+            for index, graph in enumerate(stored.graphs)
+            if index not in have and index not in stored.called and index
+        ]
     head, rest = found[0], found[1:]
     return [head, *sorted(rest, key=lambda graph: graph.attrs.get("index", len(found)))]
 
@@ -323,8 +389,12 @@ def _same(one: Graph, other: Graph) -> bool:
 def _same_op(left: Operator, right: Operator) -> bool:
     if left is right:
         return True
-    alike = all(getattr(left, name) == getattr(right, name) for name in ("id", "type", "inputs", "outputs", "version"))
-    bodies = left.graphs.keys() == right.graphs.keys() and all(_same(body, right.graphs[key]) for key, body in left.graphs.items())
+    alike = all(
+        getattr(left, name) == getattr(right, name) for name in ("id", "type", "inputs", "outputs", "version")
+    )
+    bodies = left.graphs.keys() == right.graphs.keys() and all(
+        _same(body, right.graphs[key]) for key, body in left.graphs.items()
+    )
     return alike and bodies and left.attrs is right.attrs
 
 
@@ -340,7 +410,9 @@ def _tensors(graph: Graph, stored: Stored | None) -> list[Tensor]:
         named.update((name, None) for name in op.attrs.get("intermediates") or () if name)
     for tensor in tensors:
         details = tensor.attrs.get("quantization_details")
-        named.update((details[1][key], None) for key in ("scales", "zero_points") if details and details[1].get(key))
+        named.update(
+            (details[1][key], None) for key in ("scales", "zero_points") if details and details[1].get(key)
+        )
     return tensors + [kept[name] for name in named if name not in graph.tensors and name in kept]
 
 

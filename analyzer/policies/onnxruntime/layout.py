@@ -1,7 +1,9 @@
-"""What is left of a provider's layout change when it is asked again: transposes that moved past other operators.
+"""What is left of a provider's layout change when it is asked again: transposes that moved past other
+operators.
 
-A provider that wants channels last is asked twice, before and after ONNX Runtime puts its layout-sensitive operators between
-transposes and lets its transpose optimizer move these towards the results (``layout_transformation.cc``, ``transpose_optimization``).
+A provider that wants channels last is asked twice, before and after ONNX Runtime puts its layout-sensitive
+operators between transposes and lets its transpose optimizer move these towards the results
+(``layout_transformation.cc``, ``transpose_optimization``).
 """
 
 from __future__ import annotations
@@ -10,19 +12,77 @@ from collections.abc import Iterator
 
 from ...ir.graph import Graph, Operator
 
-_SENSITIVE = frozenset((
-    "AveragePool", "BatchNormalization", "Conv", "ConvTranspose", "DepthToSpace", "GlobalAveragePool", "GlobalMaxPool", "GridSample",
-    "InstanceNormalization", "LRN", "LpPool", "MaxPool", "MaxRoiPool", "Resize", "RoiAlign", "SpaceToDepth", "Upsample",
-))  # fmt: skip
-_PASSED = frozenset((
-    "Abs", "Add", "Cast", "Ceil", "Clip", "Concat", "Cos", "DequantizeLinear", "Div", "Elu", "Erf", "Exp", "Floor", "Gelu", "HardSigmoid",
-    "HardSwish", "Identity", "LeakyRelu", "Log", "Max", "Min", "Mul", "Neg", "PRelu", "Pad", "Pow", "QuantizeLinear", "Reciprocal", "Relu",
-    "Round", "Sigmoid", "Sign", "Sin", "Slice", "Softmax", "Softplus", "Softsign", "Sqrt", "Sub", "Tanh", "Where",
-))  # fmt: skip
+_SENSITIVE = frozenset(
+    (
+        "AveragePool",
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "DepthToSpace",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "GridSample",
+        "InstanceNormalization",
+        "LRN",
+        "LpPool",
+        "MaxPool",
+        "MaxRoiPool",
+        "Resize",
+        "RoiAlign",
+        "SpaceToDepth",
+        "Upsample",
+    )
+)
+_PASSED = frozenset(
+    (
+        "Abs",
+        "Add",
+        "Cast",
+        "Ceil",
+        "Clip",
+        "Concat",
+        "Cos",
+        "DequantizeLinear",
+        "Div",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "LeakyRelu",
+        "Log",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "PRelu",
+        "Pad",
+        "Pow",
+        "QuantizeLinear",
+        "Reciprocal",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Slice",
+        "Softmax",
+        "Softplus",
+        "Softsign",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+        "Where",
+    )
+)
 
 
 def at_the_edge(graph: Graph, op: Operator) -> bool:
-    """Whether a lone quantize or dequantize operator is at the model's edge, which the QNN provider leaves to the host.
+    """Whether a lone quantize or dequantize operator is at the model's edge, which the QNN provider leaves to
+    the host.
 
     An operator that writes a result of the model does so no more when a transpose moves behind it.
     """
@@ -36,13 +96,24 @@ def at_the_edge(graph: Graph, op: Operator) -> bool:
 def leaves_its_unit(graph: Graph, op: Operator) -> bool:
     """Whether a transpose moves between a dequantize operator and the operator that it feeds.
 
-    A transpose of the model in three dimensions, which cancels with none that the layout change makes, moves past the pair behind it.
+    A transpose of the model in three dimensions, which cancels with none that the layout change makes, moves
+    past the pair behind it.
     """
     quantize = graph.producer(op.inputs[0])
-    if op.type != "DequantizeLinear" or quantize is None or quantize.type != "QuantizeLinear" or len(graph.consumers(op.inputs[0])) != 1:
+    if (
+        op.type != "DequantizeLinear"
+        or quantize is None
+        or quantize.type != "QuantizeLinear"
+        or len(graph.consumers(op.inputs[0])) != 1
+    ):
         return False
     transpose, moved = graph.producer(quantize.inputs[0]), graph.find(quantize.inputs[0] or "")
-    if transpose is None or transpose.type != "Transpose" or moved is None or len(moved.shape or ()) != _MATRICES:
+    if (
+        transpose is None
+        or transpose.type != "Transpose"
+        or moved is None
+        or len(moved.shape or ()) != _MATRICES
+    ):
         return False
     return any(other.type in _SENSITIVE for other in graph.ops())
 
@@ -53,8 +124,8 @@ _MATRICES = 3
 def _transposed(graph: Graph, op: Operator) -> bool:
     """Whether a transpose moves behind the operator.
 
-    It does when transposes move at all, in a graph with a layout-sensitive operator, and something that the operator computes from
-    was made by such an operator or a transpose, past others that let it by.
+    It does when transposes move at all, in a graph with a layout-sensitive operator, and something that the
+    operator computes from was made by such an operator or a transpose, past others that let it by.
     """
     todo, seen = list(_writers(graph, op)), {op.id}
     while todo:
@@ -71,5 +142,7 @@ def _writers(graph: Graph, op: Operator) -> Iterator[Operator]:
     """What writes the inputs that are computed, constants that are dequantized aside."""
     for name in op.inputs[:1] if op.type in ("QuantizeLinear", "DequantizeLinear") else op.inputs:
         writer = graph.producer(name) if name else None
-        if writer is not None and (writer.type != "DequantizeLinear" or graph.constant(writer.inputs[0]) is None):
+        if writer is not None and (
+            writer.type != "DequantizeLinear" or graph.constant(writer.inputs[0]) is None
+        ):
             yield writer

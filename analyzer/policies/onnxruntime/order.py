@@ -6,7 +6,9 @@ from ...ir.graph import Graph, Operator
 
 
 def topological(graph: Graph) -> list[str]:
-    """Ids in the order of ONNX Runtime's ``GraphViewer``: depth first from the last leaf, the highest index first."""
+    """Ids in the order of ONNX Runtime's ``GraphViewer``: depth first from the last leaf, the highest index
+    first.
+    """
     ops = list(graph.ops())
     index = {op.id: place for place, op in enumerate(ops)}
     before = {op.id: sorted(writers(graph, op), key=index.__getitem__) for op in ops}
@@ -37,4 +39,6 @@ def reads(op: Operator) -> list[str]:
 
 def writers(graph: Graph, op: Operator) -> set[str]:
     """The operators that an operator waits for."""
-    return {writer.id for name in reads(op) if (writer := graph.producer(name)) is not None and writer is not op}
+    return {
+        writer.id for name in reads(op) if (writer := graph.producer(name)) is not None and writer is not op
+    }

@@ -1,4 +1,6 @@
-"""ONNX Runtime: compiling providers take convex groups of node units, kernel providers take operators one by one."""
+"""ONNX Runtime: compiling providers take convex groups of node units, kernel providers take operators one by
+one.
+"""
 
 from __future__ import annotations
 
@@ -23,20 +25,24 @@ class OrtCompile:
     """A provider that compiles groups: QNN, Core ML, NNAPI, OpenVINO, XNNPACK.
 
     Options:
-        units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator between them.
-        fusions: patterns that the provider takes as one operator (``["gelu", "rank-6", "regroup", "dynamic"]``).
-        edges: ``"host"`` when lone quantize operators that read an input of the model, and dequantize operators that write
+        units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator
+        between them. fusions: patterns that the provider takes as one operator (``["gelu", "rank-6",
+        "regroup", "dynamic"]``). edges: ``"host"`` when lone quantize operators that read an input of the
+        model, and dequantize operators that write
             an output, are left to the host.
-        lone: types that are not handed over when they are a group of their own (``["QuantizeLinear", "DequantizeLinear"]``).
-        trivial: types that do not make a group: one that has only these is not handed over.
-        min_nodes: smaller groups are not handed over.
+        lone: types that are not handed over when they are a group of their own (``["QuantizeLinear",
+        "DequantizeLinear"]``). trivial: types that do not make a group: one that has only these is not handed
+        over. min_nodes: smaller groups are not handed over.
         constants: ``"host"`` when a group that reads nothing but constants is not handed over.
-        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
+        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is
+            not handed over.
     """
 
     bodies = False
     captures_wait = True
-    """Whether the walk waits for what an operator's bodies read from outside, as it does for the operator's own inputs."""
+    """Whether the walk waits for what an operator's bodies read from outside, as it does for the operator's
+    own inputs.
+    """
 
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Constant operators: they become initializers before any provider is asked."""
@@ -51,24 +57,46 @@ class OrtCompile:
         for name, fused in _FUSIONS.items():
             if name in options.get("fusions", ()):
                 plain = fused(plain)
-        return seen_in_units(plain, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else plain
+        return (
+            seen_in_units(plain, shared=options.get("selectors") == "shared")
+            if options.get("units") == "qdq"
+            else plain
+        )
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are left to process."""
-        found = units(graph, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else {}
-        edge = {id for id in taken if id not in found and at_the_edge(graph, graph.op(id))} if options.get("edges") == "host" else set()
+        """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are
+        left to process.
+        """
+        found = (
+            units(graph, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else {}
+        )
+        edge = (
+            {id for id in taken if id not in found and at_the_edge(graph, graph.op(id))}
+            if options.get("edges") == "host"
+            else set()
+        )
         taken = taken - edge
         dropped: dict[str, Dropped] = {}
         for unit in {id(unit): unit for unit in found.values() if unit.target.id not in taken}.values():
-            left = {member.id for member in unit.before if options.get("edges") == "host" and leaves_its_unit(graph, member)}
-            dropped.update((member.id, _with_target(unit, member.id)) for member in unit.members if member.id in taken - left)
+            left = {
+                member.id
+                for member in unit.before
+                if options.get("edges") == "host" and leaves_its_unit(graph, member)
+            }
+            dropped.update(
+                (member.id, _with_target(unit, member.id))
+                for member in unit.members
+                if member.id in taken - left
+            )
         dropped.update((id, _EDGE) for id in edge)
         folded = self.folded(graph, options)
         small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
         dropped.update(small)
         kept: list[tuple[str, ...]] = []
         for offered in self.rounds(graph, taken - small.keys(), options):
-            for group in _Walk(graph, offered, found, folded, tuple(kept), captures_wait=self.captures_wait).run():
+            for group in _Walk(
+                graph, offered, found, folded, tuple(kept), captures_wait=self.captures_wait
+            ).run():
                 why = _too_little([graph.op(id) for id in group], options)
                 if why is None and options.get("constants") == "host" and _only_constants(graph, group):
                     why = _CONSTANT
@@ -79,11 +107,17 @@ class OrtCompile:
         return Grouping(_in_order(graph, kept), dropped, self.stops(graph, kept, options))
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
-        """What the provider is offered, at once or in rounds; the groups of a round are one operator each in the next."""
+        """What the provider is offered, at once or in rounds; the groups of a round are one operator each in
+        the next.
+        """
         return [taken]
 
-    def stops(self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
-        """The operators of groups that the provider takes and cannot compile; groups are in the order in which it meets them."""
+    def stops(
+        self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]
+    ) -> dict[str, Dropped]:
+        """The operators of groups that the provider takes and cannot compile; groups are in the order in
+        which it meets them.
+        """
         return {}
 
 
@@ -94,17 +128,29 @@ _EDGE = Dropped(
 )
 
 
-def _small_graph(graph: Graph, taken: Set[str], folded: Set[str], opening: Sequence[str]) -> dict[str, Dropped]:
-    """Every operator of a graph of at most three that begins with a type that only larger graphs may begin with."""
+def _small_graph(
+    graph: Graph, taken: Set[str], folded: Set[str], opening: Sequence[str]
+) -> dict[str, Dropped]:
+    """Every operator of a graph of at most three that begins with a type that only larger graphs may begin
+    with.
+    """
     running = [op for op in graph.ops() if op.id not in folded]
-    if not opening or not running or len(running) > _SMALL or running[0].type not in opening or any(op.id not in taken for op in running):
+    if (
+        not opening
+        or not running
+        or len(running) > _SMALL
+        or running[0].type not in opening
+        or any(op.id not in taken for op in running)
+    ):
         return {}
     words = f"a graph of {len(running)} that begins with {running[0].type} is not handed over"
     return {op.id: Dropped("ACL601", "small-graph", words) for op in running}
 
 
 _SMALL = 3
-_CONSTANT = Dropped("ACL601", "constant-group", "its group reads nothing but constants: it is not handed over")
+_CONSTANT = Dropped(
+    "ACL601", "constant-group", "its group reads nothing but constants: it is not handed over"
+)
 
 
 def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
@@ -115,7 +161,9 @@ def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
 
 
 class OrtKernel:
-    """A provider that registers kernels (CPU, WebGPU, CUDA): each operator is placed on its own, in bodies too."""
+    """A provider that registers kernels (CPU, WebGPU, CUDA): each operator is placed on its own, in bodies
+    too.
+    """
 
     bodies = True
 
@@ -143,15 +191,25 @@ def _too_little(group: Sequence[Operator], options: Mapping[str, Any]) -> Droppe
     if len(group) == 1 and types[0] in options.get("lone", ()):
         return Dropped("ACL601", "lone-operator", f"a group of one {types[0]} is not handed over")
     if all(name in options.get("trivial", ()) for name in types):
-        return Dropped("ACL601", "trivial-group", f"its group has only {', '.join(sorted(set(types)))}, which alone are not handed over")
+        return Dropped(
+            "ACL601",
+            "trivial-group",
+            f"its group has only {', '.join(sorted(set(types)))}, which alone are not handed over",
+        )
     least = int(options.get("min_nodes", 1))
     if len(group) < least:
-        return Dropped("ACL601", "group-too-small", f"its group has {len(group)} operators, at least {least} are handed over")
+        return Dropped(
+            "ACL601",
+            "group-too-small",
+            f"its group has {len(group)} operators, at least {least} are handed over",
+        )
     return None
 
 
 class _Walk:
-    """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for the next group."""
+    """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for
+    the next group.
+    """
 
     def __init__(
         self,
@@ -168,7 +226,11 @@ class _Walk:
         self.home = {id: group[0] for group in made for id in group}
         """The groups of earlier rounds: each is one operator by now."""
         self.captures_wait = captures_wait
-        self.heads = [op for id in topological(graph) if id not in gone and self._head(id) == id and (op := graph.op(id))]
+        self.heads = [
+            op
+            for id in topological(graph)
+            if id not in gone and self._head(id) == id and (op := graph.op(id))
+        ]
         self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
         self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
         for op in graph.ops():
@@ -185,10 +247,14 @@ class _Walk:
             for writer in self._writers(graph, name, gone):
                 if writer != head:
                     self.readers[writer].append(head)
-                    self.waiting[head] += self.captures_wait or not op.graphs or op.id in self.home or name in op.inputs
+                    self.waiting[head] += (
+                        self.captures_wait or not op.graphs or op.id in self.home or name in op.inputs
+                    )
 
     def _reads(self, graph: Graph, op: Operator) -> list[str]:
-        """What a head reads from outside of its unit: past its own dequantize operators, that every unit has for itself."""
+        """What a head reads from outside of its unit: past its own dequantize operators, that every unit has
+        for itself.
+        """
         unit = self.found.get(op.id)
         own = {} if unit is None else {member.outputs[0]: member.inputs[0] for member in unit.before}
         return [found for name in reads(op) if (found := own.get(name, name))]
@@ -240,13 +306,23 @@ class _Walk:
         if unit is None:
             return [id]
         own = [op.id for op in unit.before if self._head(op.id) == id]
-        return [*own, id, *(op.id for op in unit.members if op not in unit.before and self._head(op.id) == id)]
+        return [
+            *own,
+            id,
+            *(op.id for op in unit.members if op not in unit.before and self._head(op.id) == id),
+        ]
 
 
 def with_plain_shapes(graph: Graph) -> Graph:
-    """The graph with the shapes that follow without carrying values through operators (Shape, Gather, Concat, ...)."""
+    """The graph with the shapes that follow without carrying values through operators (Shape, Gather, Concat,
+    ...).
+    """
     plain: Mapping[str, tuple[Any, Any]] = graph.attrs.get("plain_shapes", {})
-    changed = {name: shapes[1] for name, shapes in plain.items() if (tensor := graph.tensors.get(name)) and tensor.shape == shapes[0]}
+    changed = {
+        name: shapes[1]
+        for name, shapes in plain.items()
+        if (tensor := graph.tensors.get(name)) and tensor.shape == shapes[0]
+    }
     if not changed:
         return graph
     view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
@@ -296,7 +372,9 @@ def _quantized(graph: Graph, unit: Unit, changed: dict[str, Tensor]) -> Operator
         source = _result(unit, reader)
         old, new = graph.find(source or ""), graph.find(reader.outputs[0] or "")
         if old is not None and new is not None:
-            changed[old.name] = replace(old, dtype=new.dtype, shape=new.shape, quant=quantization(graph, reader))
+            changed[old.name] = replace(
+                old, dtype=new.dtype, shape=new.shape, quant=quantization(graph, reader)
+            )
     return replace(op, inputs=tuple(inputs))
 
 
@@ -322,13 +400,19 @@ def _stored(graph: Graph, op: Operator, name: str | None, changed: dict[str, Ten
 
 
 def quantization(graph: Graph, op: Operator) -> Quantization | None:
-    """What a QuantizeLinear or DequantizeLinear says about the integers on its other side; None when it is computed."""
+    """What a QuantizeLinear or DequantizeLinear says about the integers on its other side; None when it is
+    computed.
+    """
     scale = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
     if scale is None:
         return None
     scales = tuple(float(value) for value in scale.read().reshape(-1).tolist())
     zero = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
-    zeros = tuple(int(value) for value in zero.read().reshape(-1).tolist()) if zero is not None else (0,) * len(scales)
+    zeros = (
+        tuple(int(value) for value in zero.read().reshape(-1).tolist())
+        if zero is not None
+        else (0,) * len(scales)
+    )
     block = int(op.attrs.get("block_size", 0)) or None
     axis = int(op.attrs.get("axis", 1)) if scale.shape and len(scales) > 1 else None
     return Quantization(scales, zeros, axis, block)

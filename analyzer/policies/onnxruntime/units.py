@@ -1,7 +1,9 @@
-"""Node units of ONNX Runtime's compiling providers: an operator with the quantize and dequantize operators around it.
+"""Node units of ONNX Runtime's compiling providers: an operator with the quantize and dequantize operators
+around it.
 
-Follows ``OrtSelectorManager`` of the QNN provider (``qnn_ep_utils.cc``), which mirrors ONNX Runtime's shared QDQ selectors:
-an operator whose float inputs come from DequantizeLinear and whose results go to QuantizeLinear is one unit that computes in integers.
+Follows ``OrtSelectorManager`` of the QNN provider (``qnn_ep_utils.cc``), which mirrors ONNX Runtime's shared
+QDQ selectors: an operator whose float inputs come from DequantizeLinear and whose results go to
+QuantizeLinear is one unit that computes in integers.
 """
 
 from __future__ import annotations
@@ -11,15 +13,65 @@ from dataclasses import dataclass
 
 from ...ir.graph import Graph, Operator
 
-_HANDED_ON = ["Gather", "GatherElements", "Reshape", "Expand", "Flatten", "Transpose", "MaxPool", "Resize", "Squeeze", "Unsqueeze", "Tile"]
+_HANDED_ON = [
+    "Gather",
+    "GatherElements",
+    "Reshape",
+    "Expand",
+    "Flatten",
+    "Transpose",
+    "MaxPool",
+    "Resize",
+    "Squeeze",
+    "Unsqueeze",
+    "Tile",
+]
 _ARG = ("ArgMax", "ArgMin")
-_UNARY = frozenset((
-    "Abs", "Asin", "Atan", "AveragePool", "Ceil", "Cos", "DepthToSpace", "Elu", "Erf", "Exp", "Floor", "Gelu", "GlobalAveragePool",
-    "GlobalMaxPool", "HardSigmoid", "HardSwish", "LRN", "LeakyRelu", "Log", "LogSoftmax", "LpNormalization", "Neg", "ReduceL2",
-    "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum", "Relu", "Round", "Sigmoid", "Sign", "Sin",
-    "Slice",
-    "Softmax", "Softplus", "SpaceToDepth", "Sqrt", "Swish", "Tanh",
-))  # fmt: skip
+_UNARY = frozenset(
+    (
+        "Abs",
+        "Asin",
+        "Atan",
+        "AveragePool",
+        "Ceil",
+        "Cos",
+        "DepthToSpace",
+        "Elu",
+        "Erf",
+        "Exp",
+        "Floor",
+        "Gelu",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "HardSigmoid",
+        "HardSwish",
+        "LRN",
+        "LeakyRelu",
+        "Log",
+        "LogSoftmax",
+        "LpNormalization",
+        "Neg",
+        "ReduceL2",
+        "ReduceLogSumExp",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+        "Relu",
+        "Round",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Slice",
+        "Softmax",
+        "Softplus",
+        "SpaceToDepth",
+        "Sqrt",
+        "Swish",
+        "Tanh",
+    )
+)
 _BINARY = ["Add", "Div", "Mul", "Pow", "Sub", "PRelu", "GridSample"]
 _VARIADIC = ("Concat", "Max", "Min")
 _COMPARISON = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
@@ -27,7 +79,9 @@ _COMPARISON = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One node unit: the target with the operators that stand for it in integers, in execution order around it."""
+    """One node unit: the target with the operators that stand for it in integers, in execution order around
+    it.
+    """
 
     target: Operator
     before: tuple[Operator, ...]
@@ -59,7 +113,9 @@ class _Around:
         return [_dtype(self.graph, op.outputs[0]) for op in self.after]
 
     def complete(self, inputs: int | None = None, *, bare: bool = False) -> bool:
-        """``CheckQDQNodes``: as many DequantizeLinears as inputs, every result read by QuantizeLinears only."""
+        """``CheckQDQNodes``: as many DequantizeLinears as inputs, every result read by QuantizeLinears
+        only.
+        """
         wanted = sum(1 for name in self.op.inputs if name) if inputs is None else inputs
         if len(self.before) != wanted or not self.before:
             return False
@@ -67,16 +123,23 @@ class _Around:
             return bare
         results = [name for name in self.op.outputs if name]
         readers = sum(_reads(self.graph, name) for name in results)
-        return len(results) == len(self.after) == readers and not any(name in self.graph.outputs for name in results)
+        return len(results) == len(self.after) == readers and not any(
+            name in self.graph.outputs for name in results
+        )
 
     def same(self) -> bool:
         """All dtypes on both sides agree."""
         return len({*self.entering, *self.leaving}) == 1
 
     def handed_on(self) -> bool:
-        """Both sides have the same scale, constant (``IsQDQPairSupported``: zero points are not compared, nor scales but the first)."""
+        """Both sides have the same scale, constant (``IsQDQPairSupported``: zero points are not compared, nor
+        scales but the first).
+        """
         first = self.before[0].inputs[1]
-        return all(op.inputs[1] == first or _scale(self.graph, first) == _scale(self.graph, op.inputs[1]) is not None for op in self.after)
+        return all(
+            op.inputs[1] == first or _scale(self.graph, first) == _scale(self.graph, op.inputs[1]) is not None
+            for op in self.after
+        )
 
 
 _OF_QNN = frozenset(("Erf", "ReduceL2", "ReduceLogSumExp", "Softplus", "Swish", "GRU"))
@@ -86,15 +149,18 @@ _OF_QNN = frozenset(("Erf", "ReduceL2", "ReduceLogSumExp", "Softplus", "Swish", 
 def units(graph: Graph, *, shared: bool = False) -> dict[str, Unit]:
     """Operator id -> the unit it belongs to, for targets and members alike.
 
-    ``shared`` stands for ONNX Runtime's own selectors (``QDQ::SelectorManager``), which know fewer targets than those of the
-    QNN provider and ask that a Relu or Clip before a QuantizeLinear changes nothing that the integers could hold.
+    ``shared`` stands for ONNX Runtime's own selectors (``QDQ::SelectorManager``), which know fewer targets
+    than those of the QNN provider and ask that a Relu or Clip before a QuantizeLinear changes nothing that
+    the integers could hold.
     """
     found: dict[str, Unit] = {}
     for op in graph.ops():
         if op.domain not in ("", "ai.onnx", "com.microsoft"):
             continue
         unit = None if shared and op.type in _OF_QNN else _unit(graph, op)
-        if unit is not None and not (shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)):
+        if unit is not None and not (
+            shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)
+        ):
             found[op.id] = unit
             found.update((member.id, unit) for member in unit.members)
     return found
@@ -104,12 +170,22 @@ def _unit(graph: Graph, op: Operator) -> Unit | None:
     selector = _SELECTORS.get(op.type)
     if selector is None:
         return None
-    before = tuple(writer for name in op.inputs if (writer := graph.producer(name)) is not None and writer.type == "DequantizeLinear")
+    before = tuple(
+        writer
+        for name in op.inputs
+        if (writer := graph.producer(name)) is not None and writer.type == "DequantizeLinear"
+    )
     if not before:
         return None
     clip = _clip(graph, op)
     source = clip or op
-    after = tuple(reader for name in source.outputs if name for reader in graph.consumers(name) if reader.type == "QuantizeLinear")
+    after = tuple(
+        reader
+        for name in source.outputs
+        if name
+        for reader in graph.consumers(name)
+        if reader.type == "QuantizeLinear"
+    )
     if not selector(_Around(graph, op, before, after, clip)):
         return None
     return Unit(op, before, after, clip)
@@ -130,7 +206,9 @@ _LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16"
 
 
 def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator]) -> bool:
-    """Whether the range of the integers lies within the clip's (``IsClipMadeRedundantByQ``); both must be constant."""
+    """Whether the range of the integers lies within the clip's (``IsClipMadeRedundantByQ``); both must be
+    constant.
+    """
     if len(after) != 1:
         return False
     quantize = after[0]
@@ -192,7 +270,12 @@ def _unary(around: _Around) -> bool:
 
 def _clip_unit(around: _Around) -> bool:
     own = around.graph.producer(around.op.inputs[0])
-    return 1 <= len(around.before) <= 3 and around.complete(len(around.before)) and own in around.before and around.same()
+    return (
+        1 <= len(around.before) <= 3
+        and around.complete(len(around.before))
+        and own in around.before
+        and around.same()
+    )
 
 
 def _pair(around: _Around) -> bool:
@@ -274,7 +357,9 @@ def _rms(around: _Around) -> bool:
 
 
 def _recurrent(around: _Around) -> bool:
-    """As measured with onnxruntime-qnn 2.7.0: sequence lengths may be integers, every result must be quantized."""
+    """As measured with onnxruntime-qnn 2.7.0: sequence lengths may be integers, every result must be
+    quantized.
+    """
     return around.complete(len(around.before)) and around.entering[0] == around.leaving[0]
 
 

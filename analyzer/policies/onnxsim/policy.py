@@ -1,4 +1,6 @@
-"""Waves over what onnxsim's simplifier leaves: shape arithmetic is computed, and some patterns are one operator."""
+"""Waves over what onnxsim's simplifier leaves: shape arithmetic is computed, and some patterns are one
+operator.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +21,16 @@ _KEPT = ("DequantizeLinear", "QuantizeLinear")
 
 
 class OnnxSim(Waves):
-    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as taken."""
+    """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
+    taken.
+    """
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """The graph without what is computed ahead of time, its results as constants, whose values are known where they make shapes.
+        """The graph without what is computed ahead of time, its results as constants, whose values are known
+        where they make shapes.
 
-        Shapes that follow from those values are filled in: onnx's own inference does not follow every operator. The last operator of
-        what is fused is shown as the fused one.
+        Shapes that follow from those values are filled in: onnx's own inference does not follow every
+        operator. The last operator of what is fused is shown as the fused one.
         """
         ahead = Ahead(graph)
         view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
@@ -35,14 +40,20 @@ class OnnxSim(Waves):
         view.set_interface(graph.inputs, graph.outputs)
         for op in graph.ops():
             if op.id not in ahead.done:
-                view.add_op(replace(op, outputs=()) if ahead.kept.intersection(name for name in op.outputs if name) else op)
+                view.add_op(
+                    replace(op, outputs=())
+                    if ahead.kept.intersection(name for name in op.outputs if name)
+                    else op
+                )
             elif op.type in ("Shape", "Size") and op.inputs[0] in graph.inputs:
                 view.add_op(replace(op, type="Shape", outputs=()))  # the input still has to get in
         return seen_fused(view)
 
 
 class Ahead:
-    """One walk in file order: what reads nothing but constants and shapes that are fixed, and the shapes that follow."""
+    """One walk in file order: what reads nothing but constants and shapes that are fixed, and the shapes that
+    follow.
+    """
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -56,7 +67,9 @@ class Ahead:
                 self._fold(op)
             else:
                 self._infer(op)
-                if op.type == "DequantizeLinear" and all(self._constant(name) is not None for name in op.inputs if name):
+                if op.type == "DequantizeLinear" and all(
+                    self._constant(name) is not None for name in op.inputs if name
+                ):
                     self.kept.update(name for name in op.outputs if name)  # coremltools evaluates it
 
     def tensor(self, tensor: Tensor) -> Tensor:
@@ -66,15 +79,29 @@ class Ahead:
         if folded is not None:
             return replace(tensor, shape=shape, const=folded, attrs={**tensor.attrs, "folded": True})
         if tensor.name in self.kept:
-            return replace(tensor, shape=shape, const=Constant("unknown", ()), attrs={**tensor.attrs, "dequantized": True})
+            return replace(
+                tensor,
+                shape=shape,
+                const=Constant("unknown", ()),
+                attrs={**tensor.attrs, "dequantized": True},
+            )
         if tensor.name in self.measured:
             return replace(tensor, shape=shape, attrs={**tensor.attrs, "measured": True})
         return tensor if shape is tensor.shape else replace(tensor, shape=shape)
 
     def _is_ahead(self, op: Operator) -> bool:
-        if not op.inputs or op.type == "Constant" or op.type in RANDOM or op.graphs or op.domain not in _FOLDED_DOMAINS or op.type in _KEPT:
+        if (
+            not op.inputs
+            or op.type == "Constant"
+            or op.type in RANDOM
+            or op.graphs
+            or op.domain not in _FOLDED_DOMAINS
+            or op.type in _KEPT
+        ):
             return False
-        return self._fixed(op) is not None or all(self._constant(name) is not None for name in op.inputs if name)
+        return self._fixed(op) is not None or all(
+            self._constant(name) is not None for name in op.inputs if name
+        )
 
     def _fixed(self, op: Operator) -> Shape:
         """The shape of what a Shape or a Size reads, when it is fixed."""
@@ -97,11 +124,19 @@ class Ahead:
                     self.shapes[name] = value.shape
 
     def _infer(self, op: Operator) -> None:
-        opened = [name for name in op.outputs if name and (found := self.graph.find(name)) is not None and not found.static]
+        opened = [
+            name
+            for name in op.outputs
+            if name and (found := self.graph.find(name)) is not None and not found.static
+        ]
         inputs = {name: tensor for name in op.inputs if name and (tensor := self._find(name)) is not None}
         if not opened or len(inputs) != len({name for name in op.inputs if name}):
             return
-        values = {name: value for name in inputs if (value := self._constant(name)) is not None and _may_be_read(value)}
+        values = {
+            name: value
+            for name in inputs
+            if (value := self._constant(name)) is not None and _may_be_read(value)
+        }
         told = infer_outputs(op, inputs, values, self.graph.opsets)
         self.shapes.update({name: told[name] for name in opened if name in told})
 

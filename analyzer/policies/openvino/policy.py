@@ -1,8 +1,10 @@
-"""ONNX Runtime's OpenVINO provider: the whole graph when it takes every operator, else connected stretches of the topological order.
+"""ONNX Runtime's OpenVINO provider: the whole graph when it takes every operator, else connected stretches of
+the topological order.
 
-Read from ``GetCapability::Execute`` and ``GetPartitionedClusters``, ``GetConnectedClusters`` (``openvino/ov_versions/capability.cc``
-and ``utils.cc``), and from ``GraphViewer``'s order of nodes (``Graph::ReverseDFSFrom``), as of the sources of 2025; what the sources
-leave open was measured on onnxruntime-openvino 1.24.1.
+Read from ``GetCapability::Execute`` and ``GetPartitionedClusters``, ``GetConnectedClusters``
+(``openvino/ov_versions/capability.cc`` and ``utils.cc``), and from ``GraphViewer``'s order of nodes
+(``Graph::ReverseDFSFrom``), as of the sources of 2025; what the sources leave open was measured on
+onnxruntime-openvino 1.24.1.
 """
 
 from __future__ import annotations
@@ -17,29 +19,41 @@ from ..onnxruntime.providers import OrtCompile
 from .stops import in_circles, reads_stored, stops
 
 _SMALL = 3
-_TRIVIAL = Dropped("ACL601", "lone-operator", "it is alone between operators that are not taken, and one operator is not handed over")
-_SPLIT_OUTPUT = Dropped(
-    "ACL601", "result-also-used-outside", "a Conv or Identity of its group is also read outside of it: such a group is not handed over"
+_TRIVIAL = Dropped(
+    "ACL601",
+    "lone-operator",
+    "it is alone between operators that are not taken, and one operator is not handed over",
 )
-_NO_INPUT = Dropped("ACL601", "graph-without-inputs", "a model without inputs, or a group that reads nothing, is not handed over")
+_SPLIT_OUTPUT = Dropped(
+    "ACL601",
+    "result-also-used-outside",
+    "a Conv or Identity of its group is also read outside of it: such a group is not handed over",
+)
+_NO_INPUT = Dropped(
+    "ACL601",
+    "graph-without-inputs",
+    "a model without inputs, or a group that reads nothing, is not handed over",
+)
 
 
 class OpenVino(OrtCompile):
     """Stretches of taken operators in topological order, each divided into its connected parts.
 
     Options:
-        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is not handed over.
-        lone: types that are not handed over when they are the whole graph.
-        moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no kernel for it.
-        unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers again.
-        splits: types that end a stretch although they are taken, unless the whole graph is.
+        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is
+        not handed over. lone: types that are not handed over when they are the whole graph.
+        moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no
+        kernel for it. unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers
+        again. splits: types that end a stretch although they are taken, unless the whole graph is.
     """
 
     bodies = True
     bodies_first = True
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """What the provider is handed: in a first round, and in a second the parts of the functions that nobody took in the first."""
+        """What the provider is handed: in a first round, and in a second the parts of the functions that
+        nobody took in the first.
+        """
         folded = self.folded(graph, options)
         order = [id for id in topological(graph) if id not in folded]
         if not order:
@@ -50,14 +64,24 @@ class OpenVino(OrtCompile):
         first = _round(graph, order, taken - named - late, folded, options)
         left = {id for id, why in first.dropped.items() if graph.op(id).type in functions}
         if late | left:
-            second = _round(graph, order, (taken - named - {id for group in first.groups for id in group}), folded, options)
+            second = _round(
+                graph,
+                order,
+                (taken - named - {id for group in first.groups for id in group}),
+                folded,
+                options,
+            )
             first = _both(first, second, late | left)
         refused = {**first.refused, **in_circles(graph, first.groups)}
         return Grouping(first.groups, {**first.dropped, **dict.fromkeys(named, _NAMED_AXES)}, refused)
 
 
-def _round(graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str], options: Mapping[str, Any]) -> Grouping:
-    """One answer of the provider: the whole graph, or the connected parts of the stretches between what it does not take."""
+def _round(
+    graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str], options: Mapping[str, Any]
+) -> Grouping:
+    """One answer of the provider: the whole graph, or the connected parts of the stretches between what it
+    does not take.
+    """
     if all(id in taken for id in order):
         return _whole(graph, order, folded, options)
     splits = options.get("splits", ())
@@ -68,19 +92,31 @@ def _round(graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str]
     refused = {id: why for part in kept for id, why in stops(graph, part, folded, options).items()}
     alone = {id: _TRIVIAL for id in order if id in taken and graph.op(id).type in splits}
     position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
-    return Grouping(tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), alone | dropped, refused)
+    return Grouping(
+        tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), alone | dropped, refused
+    )
 
 
 def _both(first: Grouping, second: Grouping, unfolded: Set[str]) -> Grouping:
-    """What the first round dropped has kernels of the host by then: a group of the second that holds some of it is not made."""
+    """What the first round dropped has kernels of the host by then: a group of the second that holds some of
+    it is not made.
+    """
     groups = [group for group in second.groups if all(id in unfolded for id in group)]
     made = {id for group in groups for id in group}
-    dropped = dict.fromkeys(unfolded - made, _WITH_HOST) | {id: why for id, why in first.dropped.items() if id not in made}
-    return Grouping((*first.groups, *groups), dropped, dict(first.refused) | {id: why for id, why in second.refused.items() if id in made})
+    dropped = dict.fromkeys(unfolded - made, _WITH_HOST) | {
+        id: why for id, why in first.dropped.items() if id not in made
+    }
+    return Grouping(
+        (*first.groups, *groups),
+        dropped,
+        dict(first.refused) | {id: why for id, why in second.refused.items() if id in made},
+    )
 
 
 _WITH_HOST = Dropped(
-    "ACL601", "parts-beside-the-host", "the operators that it is decomposed into are alone, or touch what was already left to the CPU"
+    "ACL601",
+    "parts-beside-the-host",
+    "the operators that it is decomposed into are alone, or touch what was already left to the CPU",
 )
 
 
@@ -90,12 +126,15 @@ def _only_unfolded(graph: Graph, op: Operator, functions: Sequence[str]) -> bool
         return False
     tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
     return op.type != "CastLike" or any(
-        tensor is not None and tensor.shape == () and graph.constant(tensor.name) is None for tensor in tensors
+        tensor is not None and tensor.shape == () and graph.constant(tensor.name) is None
+        for tensor in tensors
     )
 
 
 _NAMED_AXES = Dropped(
-    "ACL601", "input-named-axes", "an input of Unsqueeze has the name 'axes', which the provider leaves to the CPU: rename the tensor"
+    "ACL601",
+    "input-named-axes",
+    "an input of Unsqueeze has the name 'axes', which the provider leaves to the CPU: rename the tensor",
 )
 
 
@@ -113,7 +152,11 @@ def _whole(graph: Graph, order: Sequence[str], folded: Set[str], options: Mappin
     elif any(graph.tensor(name).shape is None for name in fed):
         why = _NO_SHAPE
     elif len(order) <= _SMALL and _asked_as(first) in options.get("opens_small", ()):
-        why = Dropped("ACL601", "small-graph", f"a graph of {len(order)} that begins with {first.type} is not handed over")
+        why = Dropped(
+            "ACL601",
+            "small-graph",
+            f"a graph of {len(order)} that begins with {first.type} is not handed over",
+        )
     elif len(order) == 1 and _lone_type(graph, first, options.get("lone", ())):
         why = Dropped("ACL601", "lone-operator", f"a graph of one {first.type} is not handed over")
     if why is not None:
@@ -124,12 +167,16 @@ def _whole(graph: Graph, order: Sequence[str], folded: Set[str], options: Mappin
 
 
 def _asked_as(op: Operator) -> str:
-    """CastLike of operator set 25 is decomposed before the provider takes it (measured), older ones are taken as they stand."""
+    """CastLike of operator set 25 is decomposed before the provider takes it (measured), older ones are taken
+    as they stand.
+    """
     return "Cast" if op.type == "CastLike" and op.version >= 25 else op.type
 
 
 _NO_SHAPE = Dropped(
-    "ACL601", "input-without-a-shape", "an input of the model has no shape (or is no tensor): the whole graph is not handed over"
+    "ACL601",
+    "input-without-a-shape",
+    "an input of the model has no shape (or is no tensor): the whole graph is not handed over",
 )
 
 
@@ -139,7 +186,8 @@ def _lone_type(graph: Graph, op: Operator, lone: Sequence[str]) -> bool:
         return len(op.inputs) > 1 and graph.constant(op.inputs[1]) is None
     tensors = [graph.find(name or "") for name in (*op.inputs[:2], op.outputs[0])]
     return op.type in lone and any(
-        tensor is None or tensor.dtype != "float16" for tensor in (tensors[-1:] if op.type == "Expand" else tensors)
+        tensor is None or tensor.dtype != "float16"
+        for tensor in (tensors[-1:] if op.type == "Expand" else tensors)
     )
 
 
@@ -189,7 +237,9 @@ def _connected(stretch: Sequence[str], near: Mapping[str, Sequence[str]]) -> lis
 def _handed(
     graph: Graph, parts: list[list[str]], near: Mapping[str, Sequence[str]], functions: Sequence[str]
 ) -> tuple[list[list[str]], dict[str, Dropped]]:
-    """The parts that are handed over, and why the others are not. A lone operator joins a later part that it touches."""
+    """The parts that are handed over, and why the others are not. A lone operator joins a later part that it
+    touches.
+    """
     kept: list[list[str]] = []
     dropped: dict[str, Dropped] = {}
     for place, part in enumerate(parts):
@@ -205,7 +255,9 @@ def _handed(
 _JOINED = Dropped("", "", "")
 
 
-def _lone(part: list[str], place: int, parts: list[list[str]], near: Mapping[str, Sequence[str]]) -> Dropped | None:
+def _lone(
+    part: list[str], place: int, parts: list[list[str]], near: Mapping[str, Sequence[str]]
+) -> Dropped | None:
     if len(part) != 1 or place == len(parts) - 1:
         return None
     later = next((other for other in parts[place + 1 :] if set(near[part[0]]) & set(other)), None)
@@ -224,4 +276,8 @@ def _refused(graph: Graph, part: Sequence[str]) -> Dropped | None:
         if op.type in ("Conv", "Identity") and readers and outside:
             return _SPLIT_OUTPUT
     written = {name for id in part for name in graph.op(id).outputs}
-    return None if any(name and name not in written for id in part for name in graph.op(id).inputs) else _NO_INPUT
+    return (
+        None
+        if any(name and name not in written for id in part for name in graph.op(id).inputs)
+        else _NO_INPUT
+    )

@@ -1,8 +1,9 @@
-"""What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator alone.
+"""What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator
+alone.
 
-The provider has taken the group by then, so that the session stops. Read from OpenVINO 2025.4: ``shuffle_channels_fusion.cpp``,
-``pad_shape_inference.hpp``, ``low_precision_transformations/src/pad.cpp``, ``intel_cpu/src/node.cpp``; held against
-onnxruntime-openvino 1.24.1.
+The provider has taken the group by then, so that the session stops. Read from OpenVINO 2025.4:
+``shuffle_channels_fusion.cpp``, ``pad_shape_inference.hpp``, ``low_precision_transformations/src/pad.cpp``,
+``intel_cpu/src/node.cpp``; held against onnxruntime-openvino 1.24.1.
 """
 
 from __future__ import annotations
@@ -15,10 +16,18 @@ from ...ir.graph import Graph, Operator
 from .. import Dropped
 
 
-def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]) -> dict[str, Dropped]:
-    """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with them."""
+def stops(
+    graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]
+) -> dict[str, Dropped]:
+    """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with
+    them.
+    """
     inside = {*part, *folded}
-    found = {id: _FOUR_BITS for id in part if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))}
+    found = {
+        id: _FOUR_BITS
+        for id in part
+        if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))
+    }
     found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
     found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
     found |= {id: _BOXES for id in part if _open_boxes(graph, graph.op(id))}
@@ -30,7 +39,9 @@ def stops(graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[
 
 
 _OPEN_INPUT = Dropped(
-    "ACL703", "group-input-without-a-rank", "its group reads a tensor whose number of dimensions is not known: the session stops"
+    "ACL703",
+    "group-input-without-a-rank",
+    "its group reads a tensor whose number of dimensions is not known: the session stops",
 )
 
 
@@ -38,7 +49,11 @@ def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     """``CPU plug-in doesn't support Parameter operation with dynamic rank``."""
     for name in op.inputs:
         tensor, writer = graph.find(name or ""), graph.producer(name)
-        if tensor is None or graph.constant(tensor.name) is not None or (writer is not None and writer.id in inside):
+        if (
+            tensor is None
+            or graph.constant(tensor.name) is not None
+            or (writer is not None and writer.id in inside)
+        ):
             continue
         _, plain = graph.attrs.get("plain_shapes", {}).get(tensor.name, (None, tensor.shape))
         if plain is None:
@@ -47,7 +62,10 @@ def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
 
 
 _SOME_AXES = Dropped(
-    "ACL703", "pad-of-some-axes", "OpenVINO does not read the axes of Pad, so that pads must be given for all dimensions: the session stops"
+    "ACL703",
+    "pad-of-some-axes",
+    "OpenVINO does not read the axes of Pad, so that pads must be given for all dimensions: "
+    "the session stops",
 )
 
 
@@ -75,21 +93,30 @@ def _evaluated(graph: Graph, name: str | None, inside: Set[str]) -> bool:
 _CIRCLE = Dropped(
     "ACL703",
     "groups-in-a-circle",
-    "a lone operator was joined to its group, which so waits for operators that wait for it: the session refuses a graph with a cycle",
+    "a lone operator was joined to its group, which so waits for operators that wait for it: "
+    "the session refuses a graph with a cycle",
 )
 
 
 def reads_stored(graph: Graph, op: Operator) -> bool:
-    """A DequantizeLinear of stored values: ONNX Runtime gives each reader one of its own before it asks, so that none are joined by it."""
+    """A DequantizeLinear of stored values: ONNX Runtime gives each reader one of its own before it asks, so
+    that none are joined by it.
+    """
     return op.type == "DequantizeLinear" and graph.constant(op.inputs[0]) is not None
 
 
 def in_circles(graph: Graph, groups: Sequence[Sequence[str]]) -> dict[str, Dropped]:
-    """The operators of groups that depend on themselves through operators outside ("the graph is not acyclic")."""
+    """The operators of groups that depend on themselves through operators outside ("the graph is not
+    acyclic").
+    """
     home = {id: f"group {number}" for number, group in enumerate(groups) for id in group}
     reads: dict[str, set[str]] = {}
     for op in graph.ops():
-        writers = {writer.id for name in op.inputs if (writer := graph.producer(name)) is not None and not reads_stored(graph, writer)}
+        writers = {
+            writer.id
+            for name in op.inputs
+            if (writer := graph.producer(name)) is not None and not reads_stored(graph, writer)
+        }
         here = home.get(op.id, op.id)
         reads.setdefault(here, set()).update(home.get(id, id) for id in writers if home.get(id, id) != here)
     try:
@@ -107,7 +134,9 @@ _FOUR_BITS = Dropped(
 
 
 def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[str]) -> bool:
-    """A result in 4 bits that is computed from 4 bits read from outside by more than moving and scaling ("unsupported src_prc: i4")."""
+    """A result in 4 bits that is computed from 4 bits read from outside by more than moving and scaling
+    ("unsupported src_prc: i4").
+    """
     if op.type != "QuantizeLinear" or not _four_bits(graph, op.outputs[0]):
         return False
     todo: list[tuple[str | None, bool]] = [(op.inputs[0], False)]
@@ -119,7 +148,12 @@ def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[
             continue
         if writer.type == "DequantizeLinear":
             source = writer.inputs[0]
-            if computed and _four_bits(graph, source) and not _stored(graph, source) and _writer(graph, source, inside) is None:
+            if (
+                computed
+                and _four_bits(graph, source)
+                and not _stored(graph, source)
+                and _writer(graph, source, inside) is None
+            ):
                 return True
             continue
         computed = computed or not _scales_or_moves(graph, writer, moves)
@@ -138,12 +172,16 @@ def _stored(graph: Graph, name: str | None) -> bool:
     """Whether a tensor is a constant, or one that is dequantized."""
     writer = graph.producer(name)
     return graph.constant(name) is not None or (
-        writer is not None and writer.type == "DequantizeLinear" and graph.constant(writer.inputs[0]) is not None
+        writer is not None
+        and writer.type == "DequantizeLinear"
+        and graph.constant(writer.inputs[0]) is not None
     )
 
 
 def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
-    """What is merged into the quantization behind it, or keeps values: by one factor or one for each channel."""
+    """What is merged into the quantization behind it, or keeps values: by one factor or one for each
+    channel.
+    """
     if op.type == "Resize":
         mode = op.attrs.get("coordinate_transformation_mode", "half_pixel")
         return bool(op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners")
@@ -170,7 +208,9 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
         or data.shape is None
     ):
         return False
-    large = {len(data.shape) - len(factor.shape) + place for place, dim in enumerate(factor.shape) if dim != 1}
+    large = {
+        len(data.shape) - len(factor.shape) + place for place, dim in enumerate(factor.shape) if dim != 1
+    }
     return result is not None and result.shape == data.shape and (len(data.shape) <= 2 or large <= {1})
 
 
@@ -182,20 +222,26 @@ def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
 _READ_SHAPES = ("RandomNormalLike", "RandomUniformLike")
 """What of their input is used is no number."""
 _OPEN_RANK = Dropped(
-    "ACL703", "open-rank", "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops"
+    "ACL703",
+    "open-rank",
+    "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops",
 )
 
 
 def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     """Whether OpenVINO cannot tell how many dimensions a result has.
 
-    It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support Reshape operation with
-    dynamic rank"); what another group or the host computes has no value for it.
+    It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support
+    Reshape operation with dynamic rank"); what another group or the host computes has no value for it.
     """
     if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
         data = graph.find(op.inputs[0] or "")
         return data is None or not data.static
-    if op.type in ("Squeeze", "Unsqueeze") and len(op.inputs) > 1 and not _evaluated(graph, op.inputs[1], inside):
+    if (
+        op.type in ("Squeeze", "Unsqueeze")
+        and len(op.inputs) > 1
+        and not _evaluated(graph, op.inputs[1], inside)
+    ):
         axes = graph.find(op.inputs[1] or "")
         return op.type == "Unsqueeze" or axes is None or not axes.static
     place = _SIZES.get(op.type)
@@ -212,7 +258,9 @@ _SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1}
 
 
 def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
-    """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its tensors."""
+    """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its
+    tensors.
+    """
     todo, seen = [sizes], {sizes}
     while todo:
         name = todo.pop()
@@ -224,42 +272,62 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
             continue
         if writer.id not in inside:
             return False
-        fresh = [] if writer.type == "Shape" else [name for name in writer.inputs if name and name not in seen]
+        fresh = (
+            [] if writer.type == "Shape" else [name for name in writer.inputs if name and name not in seen]
+        )
         seen.update(fresh)
         todo += fresh
     return True
 
 
-_BOXES = Dropped("ACL703", "boxes-without-corners", "the last dimension of the boxes must be known to be 4: the session stops")
+_BOXES = Dropped(
+    "ACL703",
+    "boxes-without-corners",
+    "the last dimension of the boxes must be known to be 4: the session stops",
+)
 
 
 def _open_boxes(graph: Graph, op: Operator) -> bool:
     """``Check 'boxes_dims[2] == m_coord_num'`` of ``non_max_suppression.cpp``."""
     boxes = graph.find(op.inputs[0] or "") if op.type == "NonMaxSuppression" else None
-    return bool(boxes is not None and boxes.shape is not None and len(boxes.shape) == 3 and boxes.shape[2] != 4)
+    return bool(
+        boxes is not None and boxes.shape is not None and len(boxes.shape) == 3 and boxes.shape[2] != 4
+    )
 
 
 _TWICE = Dropped(
     "ACL703",
     "concat-quantized-twice",
-    "the result of a Concat is quantized twice with nothing between that changes it: OpenVINO ends the process; leave one pair out",
+    "the result of a Concat is quantized twice with nothing between that changes it: OpenVINO "
+    "ends the process; leave one pair out",
 )
 
 
 def _quantized_twice(graph: Graph, op: Operator, inside: Set[str]) -> bool:
-    """Measured: a Concat, a pair of QuantizeLinear and DequantizeLinear, and another QuantizeLinear, past what is optimized away."""
+    """Measured: a Concat, a pair of QuantizeLinear and DequantizeLinear, and another QuantizeLinear, past
+    what is optimized away.
+    """
     if op.type != "QuantizeLinear":
         return False
     real = _past_nothing(graph, op.inputs[0], inside)
-    stored = _writer(graph, real.inputs[0], inside) if real is not None and real.type == "DequantizeLinear" else None
-    whole = _past_nothing(graph, stored.inputs[0], inside) if stored is not None and stored.type == "QuantizeLinear" else None
+    stored = (
+        _writer(graph, real.inputs[0], inside)
+        if real is not None and real.type == "DequantizeLinear"
+        else None
+    )
+    whole = (
+        _past_nothing(graph, stored.inputs[0], inside)
+        if stored is not None and stored.type == "QuantizeLinear"
+        else None
+    )
     return whole is not None and whole.type == "Concat"
 
 
 _SHARED = Dropped(
     "ACL703",
     "pad-of-a-dequantized-tensor-with-other-readers",
-    "OpenVINO widens the zero point for the padded dimension, and the other readers use it too: the session stops; pad before quantizing",
+    "OpenVINO widens the zero point for the padded dimension, and the other readers use it "
+    "too: the session stops; pad before quantizing",
 )
 
 
@@ -268,12 +336,23 @@ def _pads_shared(graph: Graph, op: Operator, inside: Set[str]) -> bool:
 
     A pad that only convolutions read is merged into them before.
     """
-    source = _writer(graph, op.inputs[0], inside) if op.type == "Pad" and op.attrs.get("mode", "constant") == "constant" else None
+    source = (
+        _writer(graph, op.inputs[0], inside)
+        if op.type == "Pad" and op.attrs.get("mode", "constant") == "constant"
+        else None
+    )
     pads = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
-    if source is None or source.type != "DequantizeLinear" or pads is None or pads.dtype not in ("int64", "int32"):
+    if (
+        source is None
+        or source.type != "DequantizeLinear"
+        or pads is None
+        or pads.dtype not in ("int64", "int32")
+    ):
         return False
     readers = graph.consumers(op.outputs[0])
-    if (readers and all(reader.type in ("Conv", "AveragePool") for reader in readers)) or not _read_elsewhere(graph, source, op):
+    if (readers and all(reader.type in ("Conv", "AveragePool") for reader in readers)) or not _read_elsewhere(
+        graph, source, op
+    ):
         return False
     data, sizes = graph.find(op.inputs[0] or ""), [int(size) for size in pads.read().reshape(-1)]
     padded = {at % (len(sizes) // 2) for at, size in enumerate(sizes) if size}
@@ -284,9 +363,15 @@ def _pads_shared(graph: Graph, op: Operator, inside: Set[str]) -> bool:
 
 def _read_elsewhere(graph: Graph, source: Operator, op: Operator) -> bool:
     """Whether a dequantized tensor, or another dequantization of the same, has another reader."""
-    same = [item for item in graph.consumers(source.inputs[0]) if item.type == source.type and item.inputs == source.inputs]
+    same = [
+        item
+        for item in graph.consumers(source.inputs[0])
+        if item.type == source.type and item.inputs == source.inputs
+    ]
     names = [item.outputs[0] for item in same]
-    return any(name in graph.outputs or any(reader is not op for reader in graph.consumers(name)) for name in names)
+    return any(
+        name in graph.outputs or any(reader is not op for reader in graph.consumers(name)) for name in names
+    )
 
 
 def _is_other(graph: Graph, name: str | None) -> bool:
@@ -336,26 +421,37 @@ def _all_are(graph: Graph, name: str | None, value: int) -> bool:
 _PART = Dropped(
     "ACL703",
     "gather-elements-part",
-    "OpenVINO compiles GatherElements with as many indices as there are data on every other axis, a slice of the data put aside, and the "
+    "OpenVINO compiles GatherElements with as many indices as there are data on every other "
+    "axis, a slice of the data put aside, and the "
     "session stops: gather whole rows and slice the result",
 )
 
 
 def _gathers_part(graph: Graph, op: Operator, inside: Set[str]) -> bool:
-    """``gather_elements_shape_inference.hpp``; sizes of the indices that only values tell are taken to be those of the data."""
+    """``gather_elements_shape_inference.hpp``; sizes of the indices that only values tell are taken to be
+    those of the data.
+    """
     if op.type != "GatherElements":
         return False
-    read, whole, indices = (graph.find(name or "") for name in (op.inputs[0], _unsliced(graph, op.inputs[0], inside), op.inputs[1]))
+    read, whole, indices = (
+        graph.find(name or "")
+        for name in (op.inputs[0], _unsliced(graph, op.inputs[0], inside), op.inputs[1])
+    )
     if read is None or whole is None or indices is None or whole.shape is None or indices.shape is None:
         return False
     axis = int(op.attrs.get("axis", 0)) % max(len(whole.shape), 1)
-    counts = [found if found is not None else most for found, most in zip(indices.shape, read.shape or (), strict=False)]
+    counts = [
+        found if found is not None else most
+        for found, most in zip(indices.shape, read.shape or (), strict=False)
+    ]
     pairs = [pair for place, pair in enumerate(zip(whole.shape, counts, strict=False)) if place != axis]
     return any(isinstance(data, int) and isinstance(count, int) and data != count for data, count in pairs)
 
 
 def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
-    """``EliminateSliceBeforeGatherElements`` (``nop_elimination.cpp``) leaves out a Slice that begins at zero."""
+    """``EliminateSliceBeforeGatherElements`` (``nop_elimination.cpp``) leaves out a Slice that begins at
+    zero.
+    """
     writer = graph.producer(name)
     if writer is None or writer.type != "Slice" or writer.id not in inside or len(writer.inputs) < 3:
         return name
@@ -366,12 +462,15 @@ def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
 _SHUFFLE = Dropped(
     "ACL703",
     "reshape-transpose-reshape",
-    "OpenVINO takes the three for a channel shuffle, whose number of groups is not known here, and the session stops: freeze the shapes",
+    "OpenVINO takes the three for a channel shuffle, whose number of groups is not known here, "
+    "and the session stops: freeze the shapes",
 )
 
 
 def _shuffles(graph: Graph, op: Operator, inside: Set[str]) -> bool:
-    """``ShuffleChannelsFusion`` asks for the size of a dimension that is open ("Cannot get length of dynamic dimension")."""
+    """``ShuffleChannelsFusion`` asks for the size of a dimension that is open ("Cannot get length of dynamic
+    dimension").
+    """
     if op.type != "Reshape" or graph.constant(op.inputs[1]) is None:
         return False
     turned = _only_writer(graph, op.inputs[0], "Transpose", inside)

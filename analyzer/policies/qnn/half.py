@@ -1,11 +1,13 @@
-"""Groups of float32 that the compiler of the HTP cannot finish for Hexagon v68 (1002): halves and full floats that meet.
+"""Groups of float32 that the compiler of the HTP cannot finish for Hexagon v68 (1002): halves and full floats
+that meet.
 
-v68 computes some types in float16 only, some in whichever of the two widths their input has, and converts at the edge of a
-group but not within. What is known of a tensor inside of a group: it is ``HALF``, it is ``FULL``, it is ``FREE``, which comes
-from the edge through operators that compute in both, or it is ``SOFT``, which is computed from halves and becomes full where
-an operator that keeps halves from being handed on (``Softmax``) reads it. Derived from some 1500 groups of two to five
-operators, each type between one that needs halves (LeakyRelu) and one that makes full floats of what is free (Sqrt), asked of
-onnxruntime-qnn 2.7.0 with ``htp_arch`` 68.
+v68 computes some types in float16 only, some in whichever of the two widths their input has, and converts at
+the edge of a group but not within. What is known of a tensor inside of a group: it is ``HALF``, it is
+``FULL``, it is ``FREE``, which comes from the edge through operators that compute in both, or it is ``SOFT``,
+which is computed from halves and becomes full where an operator that keeps halves from being handed on
+(``Softmax``) reads it. Derived from some 1500 groups of two to five operators, each type between one that
+needs halves (LeakyRelu) and one that makes full floats of what is free (Sqrt), asked of onnxruntime-qnn 2.7.0
+with ``htp_arch`` 68.
 """
 
 from __future__ import annotations
@@ -17,10 +19,29 @@ from .. import Dropped
 from ..onnxruntime.units import units
 
 FREE, HALF, SOFT, FULL = "free", "half", "soft", "full"
-_NEEDS_HALF = frozenset((
-    "BatchNormalization", "Conv", "ConvTranspose", "Einsum", "Expand", "Floor", "FusedMatMul", "Gemm", "GlobalMaxPool", "LRN",
-    "LeakyRelu", "LpPool", "MatMul", "MaxPool", "Mul", "PRelu", "ReduceL2", "Sign", "Softplus",
-))  # fmt: skip
+_NEEDS_HALF = frozenset(
+    (
+        "BatchNormalization",
+        "Conv",
+        "ConvTranspose",
+        "Einsum",
+        "Expand",
+        "Floor",
+        "FusedMatMul",
+        "Gemm",
+        "GlobalMaxPool",
+        "LRN",
+        "LeakyRelu",
+        "LpPool",
+        "MatMul",
+        "MaxPool",
+        "Mul",
+        "PRelu",
+        "ReduceL2",
+        "Sign",
+        "Softplus",
+    )
+)
 """Reads halves or what is free, and makes halves."""
 _TO_HALF = frozenset(("AveragePool", "GlobalAveragePool", "TopK"))
 """Reads all, and makes halves."""
@@ -30,7 +51,9 @@ _TO_FULL = frozenset((
 """Makes what is soft of halves, and full floats of all else."""
 _FREES_HALF = frozenset(("Log", "Softmax"))
 """Makes something free of halves, and hands on all else."""
-_FREES = frozenset(("ConstantOfShape", "DequantizeLinear", "LayerNormalization", "QuantizeLinear", "Shape", "SpaceToDepth"))
+_FREES = frozenset(
+    ("ConstantOfShape", "DequantizeLinear", "LayerNormalization", "QuantizeLinear", "Shape", "SpaceToDepth")
+)
 """Reads all, and makes something free."""
 _APART = frozenset(("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual"))
 """Makes something free of halves, and full floats of all else: their bool, cast to float32."""
@@ -39,7 +62,8 @@ _FLOATS = ("float32", "float64")
 _MEETS = Dropped(
     "ACL703",
     "full-floats-meet-halves",
-    "Hexagon v68 computes this operator in float16 and what it reads in float32, and does not convert inside of a group: the graph "
+    "Hexagon v68 computes this operator in float16 and what it reads in float32, and does not "
+    "convert inside of a group: the graph "
     "is not finalized (1002) and the session stops; quantize the model",
 )
 
@@ -77,7 +101,20 @@ def _first(graph: Graph, group: Sequence[str], integers: Set[str]) -> str | None
     return next((needed[root] for root in needed if root in kept), None)
 
 
-_SECOND_ONLY = ("Clip", "Expand", "Pad", "Reshape", "Resize", "Slice", "Split", "Squeeze", "Tile", "TopK", "Unsqueeze", "Upsample")
+_SECOND_ONLY = (
+    "Clip",
+    "Expand",
+    "Pad",
+    "Reshape",
+    "Resize",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "TopK",
+    "Unsqueeze",
+    "Upsample",
+)
 
 
 def _data(graph: Graph, op: Operator) -> Iterator[str]:
@@ -90,7 +127,8 @@ def _data(graph: Graph, op: Operator) -> Iterator[str]:
 def _made(graph: Graph, op: Operator, kind: str, read: Sequence[str], inside: Set[str]) -> str | None:
     """What an operator makes of operands of these kinds; None where it cannot be compiled.
 
-    Integers have no width here but for Mod: of int32 it is not compiled, and of int64 nothing that is compared with it goes to And.
+    Integers have no width here but for Mod: of int32 it is not compiled, and of int64 nothing that is
+    compared with it goes to And.
     """
     if op.type == "Mod" and _dtype(graph, op) in ("int32", "int64"):
         return FULL if _dtype(graph, op) == "int64" else None
@@ -121,7 +159,11 @@ def _of_halves(graph: Graph, op: Operator, kind: str, read: Sequence[str]) -> st
         return FREE if HALF in read or _read_alone(graph, op) else FULL
     if HALF in read:
         return SOFT if kind == "widens" else HALF
-    free = [name for name, kind in zip(_data(graph, op), read, strict=True) if kind == FREE and graph.constant(name) is None]
+    free = [
+        name
+        for name, kind in zip(_data(graph, op), read, strict=True)
+        if kind == FREE and graph.constant(name) is None
+    ]
     return FULL if FULL in read or (op.type != "Concat" and free) else SOFT
 
 
@@ -130,7 +172,9 @@ def _read_alone(graph: Graph, op: Operator) -> bool:
     readers = graph.consumers(op.outputs[0])
     if len(readers) != 1 or _class(graph, readers[0]) != "needs":
         return False
-    return all(name == op.outputs[0] or graph.constant(name) is not None for name in readers[0].inputs if name)
+    return all(
+        name == op.outputs[0] or graph.constant(name) is not None for name in readers[0].inputs if name
+    )
 
 
 def _class(graph: Graph, op: Operator) -> str:
@@ -146,8 +190,14 @@ def _class(graph: Graph, op: Operator) -> str:
     if op.type in ("Resize", "Upsample") and op.attrs.get("mode", "nearest") != "nearest":
         return "half"
     if op.type == "Cast":
-        return "frees" if any(tensor and tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op)) else "passes"
-    if op.type in _APART and all(tensor is None or tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op)):
+        return (
+            "frees"
+            if any(tensor and tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op))
+            else "passes"
+        )
+    if op.type in _APART and all(
+        tensor is None or tensor.dtype not in _FLOATS for tensor in graph.input_tensors(op)
+    ):
         return "passes"
     for types, name in _CLASSES:
         if op.type in types:
@@ -157,9 +207,14 @@ def _class(graph: Graph, op: Operator) -> str:
 
 _SQUARE = 2.0
 _CLASSES = (
-    (_NEEDS_HALF, "needs"), (_TO_HALF, "half"), (_TO_FULL, "widens"), (_FREES_HALF, "frees"), (_FREES, "free"), (_APART, "apart"),
+    (_NEEDS_HALF, "needs"),
+    (_TO_HALF, "half"),
+    (_TO_FULL, "widens"),
+    (_FREES_HALF, "frees"),
+    (_FREES, "free"),
+    (_APART, "apart"),
     (("Pad",), "full"),
-)  # fmt: skip
+)
 
 
 def _of_floats(graph: Graph, op: Operator) -> bool:
@@ -173,7 +228,9 @@ def _dtype(graph: Graph, op: Operator) -> str:
 
 
 def _reduces(graph: Graph, op: Operator) -> str:
-    """Axes of one are nothing to reduce, and the mean of the last two is another operator than that of one."""
+    """Axes of one are nothing to reduce, and the mean of the last two is another operator than that of
+    one.
+    """
     sizes = _sizes(graph, op.inputs[0])
     axes = op.attrs.get("axes")
     stored = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
@@ -181,7 +238,9 @@ def _reduces(graph: Graph, op: Operator) -> str:
         axes = stored.read().tolist()
     if sizes is None:
         return "half"
-    found = {axis % len(sizes) for axis in (axes if axes is not None else range(len(sizes)))} if sizes else set()
+    found = (
+        {axis % len(sizes) for axis in (axes if axes is not None else range(len(sizes)))} if sizes else set()
+    )
     if all(sizes[axis] == 1 for axis in found):
         return "passes"
     return "apart" if op.type == "ReduceMean" and {len(sizes) - 1, len(sizes) - 2} <= found else "half"

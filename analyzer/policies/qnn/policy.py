@@ -1,7 +1,8 @@
 """ONNX Runtime's QNN provider: two rounds of groups, and what its compiled graphs cannot read or write.
 
-Read from ``graph_partitioner.cc`` of ONNX Runtime (``PartitionOnnxFormatModel``, ``InlineNodes``) and ``qnn_model.cc``,
-``qnn_model_wrapper.cc`` of the provider; held against onnxruntime 1.31.1 with onnxruntime-qnn 2.7.0.
+Read from ``graph_partitioner.cc`` of ONNX Runtime (``PartitionOnnxFormatModel``, ``InlineNodes``) and
+``qnn_model.cc``, ``qnn_model_wrapper.cc`` of the provider; held against onnxruntime 1.31.1 with
+onnxruntime-qnn 2.7.0.
 """
 
 from __future__ import annotations
@@ -20,9 +21,23 @@ from ..onnxruntime.units import units
 from .half import meeting
 
 _TO = {
-    "float32": 1, "uint8": 2, "int8": 3, "uint16": 4, "int16": 5, "int32": 6, "int64": 7, "string": 8, "bool": 9, "float16": 10,
-    "float64": 11, "uint32": 12, "uint64": 13, "complex64": 14, "complex128": 15, "bfloat16": 16,
-}  # fmt: skip
+    "float32": 1,
+    "uint8": 2,
+    "int8": 3,
+    "uint16": 4,
+    "int16": 5,
+    "int32": 6,
+    "int64": 7,
+    "string": 8,
+    "bool": 9,
+    "float16": 10,
+    "float64": 11,
+    "uint32": 12,
+    "uint64": 13,
+    "complex64": 14,
+    "complex128": 15,
+    "bfloat16": 16,
+}
 """``onnx.TensorProto.DataType``; a dtype that is not listed is one that nothing is cast to here."""
 _UNFOLDED = "accelint.unfolded"
 _KEEPS_DOUBLE = ("Clip",)
@@ -33,8 +48,10 @@ class Qnn(OrtCompile):
     """``OrtCompile`` with a second round, for the parts of functions that nobody took in the first.
 
     Options, beside those of ``OrtCompile``:
-        unfolds: functions that the provider takes as the parts that the standard gives for them, once ONNX Runtime has put
-            these in their place. CastLike, which the provider also takes as it stands, is one where a size is not known.
+        unfolds: functions that the provider takes as the parts that the standard gives for them, once ONNX
+            Runtime has put
+            these in their place. CastLike, which the provider also takes as it stands, is one where a size is
+            not known.
     """
 
     bodies_first = True
@@ -42,31 +59,50 @@ class Qnn(OrtCompile):
     captures_wait = False
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
-        """As for every provider that compiles, with CastLike as the Cast that it becomes, and float64 inside as float32."""
+        """As for every provider that compiles, with CastLike as the Cast that it becomes, and float64 inside
+        as float32.
+        """
         return super().view(_as_built(graph), options)
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
-        """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the second.
+        """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the
+        second.
 
-        A model with functions of its own has all functions that nobody claims unfolded beforehand (``InlineFunctionsAOT``).
+        A model with functions of its own has all functions that nobody claims unfolded beforehand
+        (``InlineFunctionsAOT``).
         """
         if graph.attrs.get("inlined"):
             return [taken]
-        late = {id for id in taken if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs}
+        late = {
+            id
+            for id in taken
+            if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs
+        }
         return [taken - late, late] if late else [taken]
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes all."""
+        """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes
+        all.
+        """
         if graph.opsets.get("", _FIRST) < _FIRST:
             return Grouping((), dict.fromkeys(taken, _OLD))
         built = _edited(with_plain_shapes(graph), _cast_alone)
         apart = {**_captures_from_the_host(built, taken), **_plain_before(built, taken)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
-            return Grouping((), {**dict.fromkeys((id for group in found.groups for id in group), _CIRCLE), **found.dropped, **apart})
+            return Grouping(
+                (),
+                {
+                    **dict.fromkeys((id for group in found.groups for id in group), _CIRCLE),
+                    **found.dropped,
+                    **apart,
+                },
+            )
         return Grouping(found.groups, {**found.dropped, **apart}, found.refused)
 
-    def stops(self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]) -> dict[str, Dropped]:
+    def stops(
+        self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]
+    ) -> dict[str, Dropped]:
         """Groups that the provider composes and cannot set up; the session is then not created."""
         found: dict[str, Dropped] = {}
         for group in groups:
@@ -75,8 +111,12 @@ class Qnn(OrtCompile):
                 why = meeting(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
-            found.update((id, _QUANTIZED_CONSTANT) for id in group if quantizes_a_constant(graph, graph.op(id)))
-            found.update((id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id)))
+            found.update(
+                (id, _QUANTIZED_CONSTANT) for id in group if quantizes_a_constant(graph, graph.op(id))
+            )
+            found.update(
+                (id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id))
+            )
             found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
         return found
 
@@ -84,12 +124,15 @@ class Qnn(OrtCompile):
 _V68 = 68
 _FIRST = 7
 _OLD = Dropped(
-    "ACL601", "operator-set-before-7", "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider"
+    "ACL601",
+    "operator-set-before-7",
+    "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider",
 )
 _CIRCLE = Dropped(
     "ACL601",
     "groups-in-a-circle",
-    "the provider does not wait for what If and Loop read from outside of their bodies: a group that it made depends on itself, and "
+    "the provider does not wait for what If and Loop read from outside of their bodies: a "
+    "group that it made depends on itself, and "
     "ONNX Runtime then takes none of its groups",
 )
 _CAPTURED = Dropped(
@@ -98,36 +141,45 @@ _CAPTURED = Dropped(
     "a branch reads a tensor that an operator on the CPU computes: pass it through an operator that is taken",
 )
 _CAPTURED_CONSTANT = Dropped(
-    "ACL203", "captured-constant", "a branch reads a constant of the main graph, which the provider does not find: store it in the branch"
+    "ACL203",
+    "captured-constant",
+    "a branch reads a constant of the main graph, which the provider does not find: store it in the branch",
 )
 _RMS_WEIGHT = Dropped(
     "ACL703",
     "rms-weight-first",
-    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the product as x * weight",
+    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the "
+    "product as x * weight",
 )
 _QUANTIZED_FOR_OTHERS = Dropped(
     "ACL703",
     "dynamic-quantization-shared",
-    "only some of the operators that read it are taken with it, and it is then not built on its own: the session stops; quantize for "
+    "only some of the operators that read it are taken with it, and it is then not built on "
+    "its own: the session stops; quantize for "
     "the others apart",
 )
 _PLAIN = Dropped(
     "ACL604",
     "dequantizes-plain-integers",
-    "it dequantizes what an operator computed on integers as such: quantize around that operator, or dequantize before it",
+    "it dequantizes what an operator computed on integers as such: quantize around that "
+    "operator, or dequantize before it",
 )
 _QUANTIZED_CONSTANT = Dropped(
     "ACL703",
     "dynamic-quantization-of-a-constant",
-    "it quantizes a constant for a product that is taken, and such a graph is not composed: the session stops; store the result",
+    "it quantizes a constant for a product that is taken, and such a graph is not composed: "
+    "the session stops; store the result",
 )
 _NO_INPUTS = Dropped(
-    "ACL703", "group-without-inputs", "its group reads nothing but constants: the compiled graph would have no input, and the session stops"
+    "ACL703",
+    "group-without-inputs",
+    "its group reads nothing but constants: the compiled graph would have no input, and the session stops",
 )
 _DOUBLE = Dropped(
     "ACL703",
     "float64-between-groups",
-    "its group reads or writes a tensor of float64, which the provider computes with as float32 and cannot hand over: the session stops; "
+    "its group reads or writes a tensor of float64, which the provider computes with as "
+    "float32 and cannot hand over: the session stops; "
     "cast to float32 before what stays on the CPU",
 )
 
@@ -135,7 +187,8 @@ _DOUBLE = Dropped(
 _WIDE = Dropped(
     "ACL703",
     "int64-of-five-dimensions",
-    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has int32 only, and the cast at the edge "
+    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has "
+    "int32 only, and the cast at the edge "
     "cannot be finalized; use int32",
 )
 
@@ -145,14 +198,20 @@ def _as_built(graph: Graph) -> Graph:
     shown = _edited(graph, lambda graph, op: _as_cast(graph, op) or _by_type(op))
     edge = {*shown.inputs, *shown.outputs}
     kept = {name for op in shown.ops() if op.type in _KEEPS_DOUBLE for name in op.inputs[1:]}
-    inner = {tensor.name for tensor in shown.tensors.values() if tensor.dtype == "float64" and tensor.name not in edge}
+    inner = {
+        tensor.name
+        for tensor in shown.tensors.values()
+        if tensor.dtype == "float64" and tensor.name not in edge
+    }
     if not inner - kept:
         return shown
     return _edited(shown, lambda graph, op: _to_single(op, inner), inner - kept)
 
 
 def _edited(graph: Graph, edit: Any, single: Set[str] = frozenset()) -> Graph:
-    """A graph with operators of the same ids, and some tensors in float32; the same graph when nothing is edited."""
+    """A graph with operators of the same ids, and some tensors in float32; the same graph when nothing is
+    edited.
+    """
     ops = [edit(graph, op) for op in graph.ops()]
     if not single and all(new is old for new, old in zip(ops, graph.ops(), strict=True)):
         return graph
@@ -171,7 +230,9 @@ def _in_single(tensor: Tensor) -> Tensor:
     stored = tensor.const
     if stored is None:
         return replace(tensor, dtype="float32")
-    return replace(tensor, dtype="float32", const=Constant("float32", stored.shape, loader=lambda: _single_bytes(stored)))
+    return replace(
+        tensor, dtype="float32", const=Constant("float32", stored.shape, loader=lambda: _single_bytes(stored))
+    )
 
 
 def _single_bytes(stored: Constant) -> bytes:
@@ -189,7 +250,9 @@ _OF_BOTH = ("GridSample", "Pad", "Range")
 
 
 def _by_type(op: Operator) -> Operator:
-    """Builders are found by the type alone, so that Microsoft's older operators get those of their successors."""
+    """Builders are found by the type alone, so that Microsoft's older operators get those of their
+    successors.
+    """
     return replace(op, domain="") if op.domain == "com.microsoft" and op.type in _OF_BOTH else op
 
 
@@ -198,11 +261,15 @@ def _as_cast(graph: Graph, op: Operator) -> Operator | None:
     if op.type != "CastLike" or len(op.inputs) < 2:
         return None
     like = graph.find(op.inputs[1] or "")
-    return replace(op, type="Cast", inputs=op.inputs[:1], attrs={"to": _TO.get(like.dtype if like else "", 0)})
+    return replace(
+        op, type="Cast", inputs=op.inputs[:1], attrs={"to": _TO.get(like.dtype if like else "", 0)}
+    )
 
 
 def _cast_alone(graph: Graph, op: Operator) -> Operator:
-    """The Cast that a CastLike becomes before the second round, where the provider refuses it in the first ("Cannot get shape")."""
+    """The Cast that a CastLike becomes before the second round, where the provider refuses it in the first
+    ("Cannot get shape").
+    """
     tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
     if op.type != "CastLike" or all(tensor is not None and tensor.static for tensor in tensors):
         return op
@@ -211,7 +278,9 @@ def _cast_alone(graph: Graph, op: Operator) -> Operator:
 
 
 def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
-    """Operators with bodies that read what the provider does not compute ("produced outside the QNN partition"), in file order."""
+    """Operators with bodies that read what the provider does not compute ("produced outside the QNN
+    partition"), in file order.
+    """
     apart: dict[str, Dropped] = {}
     for op in graph.ops():
         if op.id not in taken or not op.graphs:
@@ -225,19 +294,49 @@ def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]
     return apart
 
 
-_BUILT_PLAIN = frozenset((
-    "Abs", "Add", "Cast", "Clip", "Concat", "Flatten", "Gather", "GatherElements", "GatherND", "Identity", "Max", "Min", "Mod", "Mul",
-    "Neg", "Pad", "ReduceMax", "ReduceMin", "Relu", "Reshape", "ScatterElements", "ScatterND", "Sign", "Slice", "Split", "Squeeze",
-    "Sub", "Tile", "Transpose", "Unsqueeze",
-))  # fmt: skip
+_BUILT_PLAIN = frozenset(
+    (
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Concat",
+        "Flatten",
+        "Gather",
+        "GatherElements",
+        "GatherND",
+        "Identity",
+        "Max",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Pad",
+        "ReduceMax",
+        "ReduceMin",
+        "Relu",
+        "Reshape",
+        "ScatterElements",
+        "ScatterND",
+        "Sign",
+        "Slice",
+        "Split",
+        "Squeeze",
+        "Sub",
+        "Tile",
+        "Transpose",
+        "Unsqueeze",
+    )
+)
 """Operators on 8-bit integers that come as far as their results in the validation (Expand does not)."""
 
 
 def _plain_before(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
-    """What dequantizes a tensor that the validation of its writer has added as plain integers: its quantization is then not seen.
+    """What dequantizes a tensor that the validation of its writer has added as plain integers: its
+    quantization is then not seen.
 
-    One table of tensors is filled in the validation of all operators (``QnnModelWrapper::AddTensorWrapper``), and what is in it
-    under a name stays. The writer need not be taken for that.
+    One table of tensors is filled in the validation of all operators (``QnnModelWrapper::AddTensorWrapper``),
+    and what is in it under a name stays. The writer need not be taken for that.
     """
     found = units(graph)
     apart: dict[str, Dropped] = {}
@@ -245,7 +344,12 @@ def _plain_before(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
         if op.type != "DequantizeLinear" or op.id not in taken:
             continue
         writer = graph.producer(op.inputs[0] or "")
-        if writer is None or writer.type not in _BUILT_PLAIN or writer.id in found or not _known(graph, writer):
+        if (
+            writer is None
+            or writer.type not in _BUILT_PLAIN
+            or writer.id in found
+            or not _known(graph, writer)
+        ):
             continue
         if writer.type in ("Max", "Min") and len(writer.inputs) == 1:
             continue
@@ -256,7 +360,11 @@ def _plain_before(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
 
 def _known(graph: Graph, op: Operator) -> bool:
     """Whether all that it reads and writes has a known size."""
-    return all((tensor := graph.find(name)) is not None and tensor.static for name in (*op.inputs, *op.outputs) if name)
+    return all(
+        (tensor := graph.find(name)) is not None and tensor.static
+        for name in (*op.inputs, *op.outputs)
+        if name
+    )
 
 
 def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
@@ -279,7 +387,9 @@ def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
 
 
 def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:
-    """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that no builder has added."""
+    """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that
+    no builder has added.
+    """
     names = entering(graph, group)
     if not names:
         return _NO_INPUTS
@@ -287,22 +397,27 @@ def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:
     if names[0] in used:
         return None
     words = (
-        f"the first input of its group, {names[0]!r}, is empty or read for its dtype or sizes only: the provider then finds no input at "
+        f"the first input of its group, {names[0]!r}, is empty or read for its dtype or sizes "
+        f"only: the provider then finds no input at "
         "all, and the session stops"
     )
     return Dropped("ACL703", "first-input-unused", words)
 
 
 def entering(graph: Graph, group: Sequence[str]) -> list[str]:
-    """What a group reads from outside of it, constants left out, in the order of ``ResolveGraphInputOutputOrder``.
+    """What a group reads from outside of it, constants left out, in the order of
+    ``ResolveGraphInputOutputOrder``.
 
-    That is the order of the model's inputs where the group reads all of these, else the order in which its operators read.
+    That is the order of the model's inputs where the group reads all of these, else the order in which its
+    operators read.
     """
     written: set[str] = set()
     found: dict[str, None] = {}
     for id in group:
         op = graph.op(id)
-        found.update((name, None) for name in reads(op) if name not in written and graph.constant(name) is None)
+        found.update(
+            (name, None) for name in reads(op) if name not in written and graph.constant(name) is None
+        )
         written.update(name for name in op.outputs if name)
     fed = [name for name in graph.inputs if graph.constant(name) is None]
     if not all(name in found for name in fed):
@@ -314,12 +429,17 @@ _DATA_ONLY = ("CastLike", "Reshape", "Resize", "Squeeze", "Unsqueeze")
 
 
 def _used(graph: Graph, op: Operator) -> Sequence[str]:
-    """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second input, the first.
+    """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second
+    input, the first.
 
     A Concat leaves out what has a size of 0 (``concat_op_builder.cc``).
     """
     if op.type == "Concat":
-        return [name for name in reads(op) if name and ((tensor := graph.find(name)) is None or 0 not in (tensor.shape or ()))]
+        return [
+            name
+            for name in reads(op)
+            if name and ((tensor := graph.find(name)) is None or 0 not in (tensor.shape or ()))
+        ]
     return [name for name in (op.inputs[:1] if op.type in _DATA_ONLY else reads(op)) if name]
 
 
@@ -334,7 +454,11 @@ def _at_the_edge(graph: Graph, group: Sequence[str]) -> Dropped | None:
     tensors = [graph.tensor(name) for name in crossing]
     if any(tensor.dtype == "float64" for tensor in tensors):
         return _DOUBLE
-    return _WIDE if any(tensor.dtype == "int64" and len(tensor.shape or ()) > _CASTS for tensor in tensors) else None
+    return (
+        _WIDE
+        if any(tensor.dtype == "int64" and len(tensor.shape or ()) > _CASTS for tensor in tensors)
+        else None
+    )
 
 
 _CASTS = 4

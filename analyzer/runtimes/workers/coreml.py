@@ -1,10 +1,12 @@
 """Core ML's compute plan and prediction, on macOS 14.4 or later.
 
-Not run by accelint's own tests, which need no Mac: written against the documented interface of ``coremltools`` 9.0
-(``coremltools.models.compute_plan``, ``coremltools.models.compute_device``) and tested on recorded plans in its data classes.
+Not run by accelint's own tests, which need no Mac: written against the documented interface of
+``coremltools`` 9.0 (``coremltools.models.compute_plan``, ``coremltools.models.compute_device``) and tested on
+recorded plans in its data classes.
 
-A plan says which device Core ML prefers for an operation before anything runs. With flexible shapes it may differ from what
-runs, so a placement is the plan's word; comparing the outputs with those on the CPU alone is the caller's part.
+A plan says which device Core ML prefers for an operation before anything runs. With flexible shapes it may
+differ from what runs, so a placement is the plan's word; comparing the outputs with those on the CPU alone is
+the caller's part.
 """
 
 from __future__ import annotations
@@ -27,7 +29,9 @@ _BODIES = {"cond": ("true", "false"), "while_loop": ("condition", "body")}
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """An operation of the file: graph path, index there (``const`` operations counted), type, names of its outputs."""
+    """An operation of the file: graph path, index there (``const`` operations counted), type, names of its
+    outputs.
+    """
 
     graph: str
     index: int
@@ -38,7 +42,9 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """An operation or layer of the compiled model: its outputs, the preferred device and all that could run it; None when not said."""
+    """An operation or layer of the compiled model: its outputs, the preferred device and all that could run
+    it; None when not said.
+    """
 
     type: str
     outputs: tuple[str, ...]
@@ -63,7 +69,9 @@ class CoreMlWorker:
         self.asked = 0
 
     def __call__(self, request: Request) -> Answer:
-        """One answer; ``missing`` when this Mac is not the chip that was asked about or has no such device."""
+        """One answer; ``missing`` when this Mac is not the chip that was asked about or has no such
+        device.
+        """
         self.asked += 1
         absent = self._absent()
         if absent:
@@ -74,11 +82,20 @@ class CoreMlWorker:
         except Exception as error:  # coremltools raises RuntimeError, ValueError and bare Exception
             return Answer("refused", reason=str(error)[:2000])
         placement = (
-            placed(list(stored(self.ct.utils.load_spec(str(request.model)))), list(planned(plan)), self.device) if request.placement else ()
+            placed(
+                list(stored(self.ct.utils.load_spec(str(request.model)))), list(planned(plan)), self.device
+            )
+            if request.placement
+            else ()
         )
         ran = self._run(request)
         return Answer(
-            ran.status, reason=ran.reason, placement=placement, outputs=ran.outputs, latency=ran.latency, notes={"machine": _machine()}
+            ran.status,
+            reason=ran.reason,
+            placement=placement,
+            outputs=ran.outputs,
+            latency=ran.latency,
+            notes={"machine": _machine()},
         )
 
     def _absent(self) -> str:
@@ -88,7 +105,11 @@ class CoreMlWorker:
         if self.chip and self.chip.lower() not in machine.lower().split():
             return f"this machine is {machine or 'not an Apple chip'}, not {self.chip.upper()}"
         kinds = {kind(item) for item in MLComputeDevice.get_all_compute_devices()}
-        return "" if self.device in kinds else f"Core ML lists no {self.device} here, only {', '.join(sorted(kinds))} (a virtual machine?)"
+        return (
+            ""
+            if self.device in kinds
+            else f"Core ML lists no {self.device} here, only {', '.join(sorted(kinds))} (a virtual machine?)"
+        )
 
     def _compiled(self, model: Path) -> Path:
         target = self.folder / f"compiled-{self.asked}.mlmodelc"
@@ -107,11 +128,15 @@ class CoreMlWorker:
         except Exception as error:
             return Answer("failed", reason=f"running the model: {str(error)[:2000]}")
         path = self.folder / f"outputs-{self.asked}.npz"
-        return Answer("ok", outputs=tensors.write(path, dict(found)) if request.outputs else None, latency=latency)
+        return Answer(
+            "ok", outputs=tensors.write(path, dict(found)) if request.outputs else None, latency=latency
+        )
 
 
 def open(name: str, folder: Path) -> CoreMlWorker:
-    """A worker for ``coreml/cpu``, ``coreml/gpu`` or ``coreml/ane``, the latter with a chip behind a colon."""
+    """A worker for ``coreml/cpu``, ``coreml/gpu`` or ``coreml/ane``, the latter with a chip behind a
+    colon.
+    """
     return CoreMlWorker(name, folder)
 
 
@@ -128,7 +153,10 @@ def planned(plan: Any) -> Iterator[Planned]:
         while todo:
             block = todo.pop()
             for op in block.operations:
-                usage, cost = plan.get_compute_device_usage_for_mlprogram_operation(op), plan.get_estimated_cost_for_mlprogram_operation(op)
+                usage, cost = (
+                    plan.get_compute_device_usage_for_mlprogram_operation(op),
+                    plan.get_estimated_cost_for_mlprogram_operation(op),
+                )
                 names = tuple(item.name for item in op.outputs)
                 yield _planned(op.operator_name, names, usage, None if cost is None else cost.weight)
                 todo += op.blocks
@@ -141,11 +169,19 @@ def planned(plan: Any) -> Iterator[Planned]:
 def _planned(type_: str, outputs: tuple[str, ...], usage: Any, cost: float | None) -> Planned:
     if usage is None:
         return Planned(type_, outputs, None, (), cost)
-    return Planned(type_, outputs, kind(usage.preferred_compute_device), tuple(map(kind, usage.supported_compute_devices)), cost)
+    return Planned(
+        type_,
+        outputs,
+        kind(usage.preferred_compute_device),
+        tuple(map(kind, usage.supported_compute_devices)),
+        cost,
+    )
 
 
 def stored(spec: Any) -> Iterator[Stored]:
-    """The operations or layers of a model's specification with their places, ``const`` operations left out."""
+    """The operations or layers of a model's specification with their places, ``const`` operations left
+    out.
+    """
     network = spec.WhichOneof("Type")
     if network == "mlProgram":
         todo = [(name, _block(function)) for name, function in spec.mlProgram.functions.items()]
@@ -156,7 +192,10 @@ def stored(spec: Any) -> Iterator[Stored]:
                     continue
                 yield Stored(path, index, op.type, tuple(item.name for item in op.outputs))
                 keys = _BODIES.get(op.type, ())
-                todo += [(f"{path}/{index}/{keys[at] if at < len(keys) else f'block{at}'}", inner) for at, inner in enumerate(op.blocks)]
+                todo += [
+                    (f"{path}/{index}/{keys[at] if at < len(keys) else f'block{at}'}", inner)
+                    for at, inner in enumerate(op.blocks)
+                ]
     elif network in ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor"):
         for index, layer in enumerate(getattr(spec, network).layers):
             yield Stored("main", index, layer.WhichOneof("layer") or "", tuple(layer.output), layer.name)
@@ -168,12 +207,16 @@ def _block(function: Any) -> Any:
 
 
 def placed(file: list[Stored], plan: list[Planned], device: str) -> tuple[Placed, ...]:
-    """Where each operation of the file is to run: on ``device``, elsewhere, or not told (``unknown``, ``unmapped``).
+    """Where each operation of the file is to run: on ``device``, elsewhere, or not told (``unknown``,
+    ``unmapped``).
 
     The compiler may fuse and fold, so operations are followed by the names of what they write.
     """
     by_output = {name: item for item in plan for name in item.outputs}
-    return tuple(_placed(item, next((by_output[name] for name in item.outputs if name in by_output), None), device) for item in file)
+    return tuple(
+        _placed(item, next((by_output[name] for name in item.outputs if name in by_output), None), device)
+        for item in file
+    )
 
 
 def _placed(item: Stored, found: Planned | None, device: str) -> Placed:
@@ -191,11 +234,17 @@ def _verdict(found: Planned | None, device: str) -> tuple[str, str]:
         return "unknown", "the plan names no device"
     if found.preferred == device:
         return "accelerator", ""
-    able = "could run there too" if device in found.supported else f"only {', '.join(found.supported)} can run it"
+    able = (
+        "could run there too"
+        if device in found.supported
+        else f"only {', '.join(found.supported)} can run it"
+    )
     return "cpu", f"Core ML prefers {found.preferred}; {able}"
 
 
 def _machine() -> str:
     """``Apple M4 Pro``."""
-    done = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip()

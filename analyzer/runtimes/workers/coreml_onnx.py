@@ -1,7 +1,8 @@
 """ONNX to Core ML with onnxsim, the maintained route since coremltools dropped its own ONNX front end.
 
-The model is simplified first and then translated node by node, as ``onnxsim model.onnx out.onnx --emit-coreml`` does. The translation
-stops at the first node that it cannot express: the whole model is refused, with that node's name and type.
+The model is simplified first and then translated node by node, as ``onnxsim model.onnx out.onnx
+--emit-coreml`` does. The translation stops at the first node that it cannot express: the whole model is
+refused, with that node's name and type.
 """
 
 from __future__ import annotations
@@ -41,12 +42,21 @@ class OnnxSimWorker:
         except Exception as error:  # onnxsim raises RuntimeError, coremltools nearly everything
             return Answer("refused", reason=_words(error))
         placement = tuple(
-            Placed(node.index, node.name, node.type, "folded" if node.type == "Constant" else "accelerator", node.graph) for node in nodes
+            Placed(
+                node.index,
+                node.name,
+                node.type,
+                "folded" if node.type == "Constant" else "accelerator",
+                node.graph,
+            )
+            for node in nodes
         )
         return Answer("ok", placement=placement, notes={"minimum_deployment_target": self.target})
 
     def _simplified(self, model: Any) -> Any:
-        """What the command line converts: the simplified model, or the model itself when onnxsim cannot simplify it."""
+        """What the command line converts: the simplified model, or the model itself when onnxsim cannot
+        simplify it.
+        """
         try:
             simple, _ = self.onnxsim.simplify(model)
         except Exception:

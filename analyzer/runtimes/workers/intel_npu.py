@@ -1,7 +1,9 @@
-"""Intel's NPU through LiteRT's compiler plug-in: which operators it takes and in how many pieces, without the NPU itself.
+"""Intel's NPU through LiteRT's compiler plug-in: which operators it takes and in how many pieces, without the
+NPU itself.
 
-``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each piece is one
-``DISPATCH_OP``; the operators left beside it are the CPU's. Operators are followed by the names of the tensors that they write.
+``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each piece is
+one ``DISPATCH_OP``; the operators left beside it are the CPU's. Operators are followed by the names of the
+tensors that they write.
 """
 
 from __future__ import annotations
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 
 _DISPATCH = "CUSTOM DISPATCH_OP"
 _UNSUPPORTED = re.compile(r"op type \d+ is not supported")
-_STATS = re.compile(r"Partitioned subgraph<(\d+)>, selected (\d+) ops, from a total of (\d+) ops\. resulted in (\d+) partitions")
+_STATS = re.compile(
+    r"Partitioned subgraph<(\d+)>, selected (\d+) ops, from a total of (\d+) ops\. resulted in "
+    r"(\d+) partitions"
+)
 
 
 class IntelNpuWorker:
@@ -39,7 +44,9 @@ class IntelNpuWorker:
         self.folder = folder
         self.tool = litert / "tools" / "apply_plugin_main"
         self.plugin = litert / "vendors" / "intel_openvino" / "compiler"
-        self.libraries = os.pathsep.join([str(openvino / "libs"), str(litert), os.environ.get("LD_LIBRARY_PATH", "")]).rstrip(os.pathsep)
+        self.libraries = os.pathsep.join(
+            [str(openvino / "libs"), str(litert), os.environ.get("LD_LIBRARY_PATH", "")]
+        ).rstrip(os.pathsep)
         self.soc = name.partition(":")[2].upper()
         if not os.access(self.tool, os.X_OK):
             self.tool.chmod(0o755)
@@ -54,15 +61,28 @@ class IntelNpuWorker:
         target.unlink(missing_ok=True)
         files = [file, *file.called()]
         source, names = uniquely_named(files, self.folder / "named")
-        command = [str(self.tool), "--cmd=partition", f"--model={source}", f"--o={target}", "--soc_manufacturer=IntelOpenVINO",
-                   f"--soc_model={self.soc}", f"--libs={self.plugin}", "--err=--"]  # fmt: skip
+        command = [
+            str(self.tool),
+            "--cmd=partition",
+            f"--model={source}",
+            f"--o={target}",
+            "--soc_manufacturer=IntelOpenVINO",
+            f"--soc_model={self.soc}",
+            f"--libs={self.plugin}",
+            "--err=--",
+        ]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
                               env={**os.environ, "LD_LIBRARY_PATH": self.libraries})  # fmt: skip
         log = (done.stdout + done.stderr)[-8000:]
         if done.returncode < 0:
             from ...processes.process import signal_name
 
-            return Answer("crashed", reason=f"died of {signal_name(-done.returncode)}", signal=signal_name(-done.returncode), log=log)
+            return Answer(
+                "crashed",
+                reason=f"died of {signal_name(-done.returncode)}",
+                signal=signal_name(-done.returncode),
+                log=log,
+            )
         stats = {int(found[1]): found for found in _STATS.finditer(log)}
         if done.returncode or not target.is_file() or 0 not in stats:
             return Answer("refused", reason=_last(log) or f"exit status {done.returncode}", log=log)
@@ -74,7 +94,13 @@ def open(name: str, folder: Path) -> IntelNpuWorker:
     return IntelNpuWorker(name, folder)
 
 
-def _answers(files: list[TfliteFile], names: list[dict[int, str]], target: Path, stats: dict[int, re.Match[str]], log: str) -> Answer:
+def _answers(
+    files: list[TfliteFile],
+    names: list[dict[int, str]],
+    target: Path,
+    stats: dict[int, re.Match[str]],
+    log: str,
+) -> Answer:
     """Each subgraph beside the one at its place in the partitioned file."""
     placed: list[Placed] = []
     notes: dict[str, object] = {"unsupported": list(dict.fromkeys(_UNSUPPORTED.findall(log)))}
@@ -83,7 +109,10 @@ def _answers(files: list[TfliteFile], names: list[dict[int, str]], target: Path,
         found = stats.get(file.subgraph)
         if found is None:
             silent = "the tool tells nothing of it"
-            placed += [Placed(op.index, file.label(op), op.type, "unknown", file.graph, reason=silent) for op in file.ops]
+            placed += [
+                Placed(op.index, file.label(op), op.type, "unknown", file.graph, reason=silent)
+                for op in file.ops
+            ]
             continue
         more, said = _placements(file, given, TfliteFile(target, file.subgraph), found, partitions)
         placed, partitions, notes = placed + more, partitions + int(found[4]), {**said, **notes}
@@ -95,7 +124,9 @@ def _placements(
 ) -> tuple[list[Placed], dict[str, object]]:
     selected, total = int(stats[2]), int(stats[3])
     inside = _pieces(file, names, result)
-    notes: dict[str, object] = {"counts": {"selected": selected, "left": total - selected}} if not file.subgraph else {}
+    notes: dict[str, object] = (
+        {"counts": {"selected": selected, "left": total - selected}} if not file.subgraph else {}
+    )
     if total != len(file.ops):
         notes["decomposed"] = f"the tool replaced composites: {total} operators instead of {len(file.ops)}"
     elif len(inside) != selected:
@@ -107,13 +138,22 @@ def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict
     """Piece by operator index: what lies between the tensors that each dispatch operator reads and writes."""
     by_name = {name: tensor for tensor, name in names.items()}
     if len(result.outputs) == len(file.outputs):  # a composite's body has names of its own
-        by_name = {**{result.name(new): old for new, old in zip(result.outputs, file.outputs, strict=True)}, **by_name}
+        by_name = {
+            **{result.name(new): old for new, old in zip(result.outputs, file.outputs, strict=True)},
+            **by_name,
+        }
     before = {tuple(names[item] for item in op.outputs) for op in file.ops if op.type == _DISPATCH}
     inside: dict[int, int] = {}
-    made = [op for op in result.ops if op.type == _DISPATCH and tuple(map(result.name, op.outputs)) not in before]
+    made = [
+        op for op in result.ops if op.type == _DISPATCH and tuple(map(result.name, op.outputs)) not in before
+    ]
     for number, piece in enumerate(made):
-        reads = {by_name[result.name(item)] for item in piece.inputs if item >= 0 and result.name(item) in by_name}
-        writes = [by_name[result.name(item)] for item in piece.outputs if item >= 0 and result.name(item) in by_name]
+        reads = {
+            by_name[result.name(item)] for item in piece.inputs if item >= 0 and result.name(item) in by_name
+        }
+        writes = [
+            by_name[result.name(item)] for item in piece.outputs if item >= 0 and result.name(item) in by_name
+        ]
         for index in file.between(reads, writes):
             inside.setdefault(index, number)
     return inside
@@ -122,7 +162,14 @@ def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict
 def _placed(file: TfliteFile, op: Op, inside: dict[int, int], first: int, doubtful: bool) -> Placed:
     label = file.label(op)
     if doubtful:
-        return Placed(op.index, label, op.type, "unmapped", file.graph, reason="the counts of the tool and of its model differ")
+        return Placed(
+            op.index,
+            label,
+            op.type,
+            "unmapped",
+            file.graph,
+            reason="the counts of the tool and of its model differ",
+        )
     if op.index not in inside:
         return Placed(op.index, label, op.type, "cpu", file.graph, reason="not selected by the plug-in")
     return Placed(op.index, label, op.type, "accelerator", file.graph, first + inside[op.index])

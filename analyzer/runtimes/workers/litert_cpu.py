@@ -1,7 +1,8 @@
-"""LiteRT on the CPU: the XNNPACK delegate (``litert/xnnpack``) and the built-in kernels without it (``litert/cpu``, the reference).
+"""LiteRT on the CPU: the XNNPACK delegate (``litert/xnnpack``) and the built-in kernels without it
+(``litert/cpu``, the reference).
 
-``Interpreter._get_ops_details()`` lists the file's operators and, behind them, one ``DELEGATE`` operator per delegated piece
-with the tensors that it reads and writes; what lies between those tensors is the piece.
+``Interpreter._get_ops_details()`` lists the file's operators and, behind them, one ``DELEGATE`` operator per
+delegated piece with the tensors that it reads and writes; what lies between those tensors is the piece.
 """
 
 from __future__ import annotations
@@ -38,10 +39,13 @@ class CpuWorker:
         model = exposed(request.model, kept, self.folder) if self.delegate else request.model
         try:
             interpreter = self.module.Interpreter(
-                model_path=str(model), num_threads=int(request.options.get("threads", 1)),
-                experimental_op_resolver_type=resolver.AUTO if self.delegate else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                model_path=str(model),
+                num_threads=int(request.options.get("threads", 1)),
+                experimental_op_resolver_type=resolver.AUTO
+                if self.delegate
+                else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
                 experimental_preserve_all_tensors=bool(kept) and not self.delegate,
-            )  # fmt: skip
+            )
             feeds = _feeds(interpreter, request)
             _resize(interpreter, feeds)
             interpreter.allocate_tensors()
@@ -64,7 +68,9 @@ class CpuWorker:
         return tuple(placed), count
 
     def _body(self, body: TfliteFile, first: int) -> tuple[list[Placed], int]:
-        """Placement of a body: the delegate is applied to each subgraph by itself, and the interpreter tells of the first only."""
+        """Placement of a body: the delegate is applied to each subgraph by itself, and the interpreter tells
+        of the first only.
+        """
         path = self.folder / "body.tflite"
         path.write_bytes(body.promoted())
         try:
@@ -72,19 +78,29 @@ class CpuWorker:
             interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             reason = f"the body cannot be loaded alone: {error}"[:300]
-            return [Placed(op.index, body.label(op), op.type, "unknown", body.graph, reason=reason) for op in body.ops], 0
+            return [
+                Placed(op.index, body.label(op), op.type, "unknown", body.graph, reason=reason)
+                for op in body.ops
+            ], 0
         return _placements(body, interpreter, first)
 
-    def _run(self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]) -> Answer:
+    def _run(
+        self, interpreter: Any, request: Request, feeds: dict[int, Any], kept: tuple[str, ...]
+    ) -> Answer:
         if not request.outputs and not request.latency_runs:
             return Answer("ok")
         try:
             for index, array in feeds.items():
                 interpreter.set_tensor(index, array)
             interpreter.invoke()
-            found = [(item["name"], interpreter.get_tensor(item["index"])) for item in interpreter.get_output_details()]
+            found = [
+                (item["name"], interpreter.get_tensor(item["index"]))
+                for item in interpreter.get_output_details()
+            ]
             found += [] if self.delegate else _intermediate(interpreter, kept)
-            latency = measure(interpreter.invoke, request.latency_runs, int(request.options.get("threads", 1)))
+            latency = measure(
+                interpreter.invoke, request.latency_runs, int(request.options.get("threads", 1))
+            )
         except (ValueError, RuntimeError) as error:
             return Answer("failed", reason=f"running the model: {str(error)[:2000]}")
         path = self.folder / f"outputs-{self.asked}.npz"
@@ -97,9 +113,14 @@ def open(name: str, folder: Path) -> CpuWorker:
 
 
 def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[list[Placed], int]:
-    """Where the operators of one subgraph run and in how many pieces; ``interpreter`` has it as its first, None without delegate."""
+    """Where the operators of one subgraph run and in how many pieces; ``interpreter`` has it as its first,
+    None without delegate.
+    """
     details = interpreter._get_ops_details()[len(file.ops) :] if interpreter is not None else []
-    pieces = [file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details]
+    pieces = [
+        file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]])
+        for each in details
+    ]
     doubtful: set[int] = set()
     if pieces:
         pieces, doubtful = settle(file.ops, pieces, _silent(file, pieces))
@@ -107,17 +128,25 @@ def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[lis
 
 
 def _silent(file: TfliteFile, pieces: list[set[int]]) -> list[int]:
-    """Operators outside the pieces whose results nobody reads, if they have any: no walk back from a result meets them."""
+    """Operators outside the pieces whose results nobody reads, if they have any: no walk back from a result
+    meets them.
+    """
     read = {item for op in file.ops for item in op.inputs} | set(file.outputs)
     inside = set().union(*pieces)
-    return [op.index for op in file.ops if op.index not in inside and not read & {item for item in op.outputs if item >= 0}]
+    return [
+        op.index
+        for op in file.ops
+        if op.index not in inside and not read & {item for item in op.outputs if item >= 0}
+    ]
 
 
-def settle(ops: Sequence[Op], pieces: list[set[int]], silent: Sequence[int]) -> tuple[list[set[int]], set[int]]:
+def settle(
+    ops: Sequence[Op], pieces: list[set[int]], silent: Sequence[int]
+) -> tuple[list[set[int]], set[int]]:
     """The pieces with those silent operators that must be in them, and the operators that may or may not be.
 
-    XNNPACK takes every piece, so only a choice of silent operators with which LiteRT's partitioner gives exactly these pieces
-    can be true; what all such choices have in common is certain.
+    XNNPACK takes every piece, so only a choice of silent operators with which LiteRT's partitioner gives
+    exactly these pieces can be true; what all such choices have in common is certain.
     """
     if not silent or len(silent) > _CHOICES:
         return pieces, set(silent)
@@ -145,12 +174,16 @@ def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int]
     if op.index in doubtful:
         device, reason = "unmapped", "nothing reads what it writes, so the pieces do not tell"
     elif number is not None:
-        device, reason = ("folded", "constant, unpacked when loading") if _unpacks(file, op) else ("accelerator", "")
+        device, reason = (
+            ("folded", "constant, unpacked when loading") if _unpacks(file, op) else ("accelerator", "")
+        )
     return Placed(op.index, file.label(op), op.type, device, file.graph, number, reason)
 
 
 def _unpacks(file: TfliteFile, op: Op) -> bool:
-    """XNNPACK unpacks float16, int8 and sparse constants once, when it is applied (``Delegate::PrepareOpsToDelegate``)."""
+    """XNNPACK unpacks float16, int8 and sparse constants once, when it is applied
+    (``Delegate::PrepareOpsToDelegate``).
+    """
     if file.unpacks(op):
         return True
     stored = bool(op.inputs) and op.type in ("DEQUANTIZE", "DENSIFY") and file.constant(op.inputs[0])
@@ -199,7 +232,9 @@ def _resize(interpreter: Any, feeds: dict[int, Any]) -> None:
 
 
 def _planned(interpreter: Any) -> list[tuple[int, list[int]]]:
-    """Index and shape of the tensors whose memory is planned before the model runs; dynamic ones have none yet."""
+    """Index and shape of the tensors whose memory is planned before the model runs; dynamic ones have none
+    yet.
+    """
     found = []
     for item in interpreter.get_tensor_details():
         try:

@@ -1,9 +1,11 @@
-"""LiteRT's GPU accelerator (ML Drift on WebGPU): the same operator parser as its OpenCL, Metal and Vulkan backends.
+"""LiteRT's GPU accelerator (ML Drift on WebGPU): the same operator parser as its OpenCL, Metal and Vulkan
+backends.
 
-A ``CompiledModel`` says what it refused on standard error only, per distinct operator type and reason, with two counts. The
-operators behind them are found by asking about each distinct operator alone, in a request of its own because a kernel that
-cannot be built may take the process down, and by replaying the partitioner; the count of the runtime has the last word.
-``is_fully_accelerated()`` is no help: it counts what XNNPACK takes as accelerated.
+A ``CompiledModel`` says what it refused on standard error only, per distinct operator type and reason, with
+two counts. The operators behind them are found by asking about each distinct operator alone, in a request of
+its own because a kernel that cannot be built may take the process down, and by replaying the partitioner; the
+count of the runtime has the last word. ``is_fully_accelerated()`` is no help: it counts what XNNPACK takes as
+accelerated.
 """
 
 from __future__ import annotations
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 PARTITIONS = 1
-"""Pieces that the delegate takes: the largest one. Source: delegate_webgpu.cc, ``max_delegated_partitions=1``."""
+"""Pieces that the delegate takes: the largest one. Source: delegate_webgpu.cc,
+``max_delegated_partitions=1``.
+"""
 _HEAD = "Following operations are not supported by GPU delegate:"
 _COUNTS = re.compile(
     r"(?:(?P<gpu>\d+) operations will run on the GPU, and the remaining (?P<rest>\d+)"
@@ -32,12 +36,16 @@ _COUNTS = re.compile(
     r" operations will run on the CPU\."
 )
 _CREATED = "API from graph"
-"""``Initializing WebGPU-based API from graph.``: a delegate kernel was made, so at least one operator was taken."""
+"""``Initializing WebGPU-based API from graph.``: a delegate kernel was made, so at least one operator was
+taken.
+"""
 
 
 @dataclass(slots=True)
 class Block:
-    """What the delegate printed for one subgraph: reasons by operator type, and how many operators it took and left."""
+    """What the delegate printed for one subgraph: reasons by operator type, and how many operators it took
+    and left.
+    """
 
     reasons: dict[str, list[str]] = field(default_factory=dict)
     gpu: int = 0
@@ -45,7 +53,9 @@ class Block:
 
 
 def blocks(log: str, types: set[str]) -> list[Block]:
-    """The delegate's reports in a log, one per subgraph that it did not take whole. ``types``: the operator types of the file."""
+    """The delegate's reports in a log, one per subgraph that it did not take whole. ``types``: the operator
+    types of the file.
+    """
     found = []
     for part in log.split(_HEAD)[1:]:
         counts = _COUNTS.search(part)
@@ -86,22 +96,34 @@ class GpuWorker:
         """One answer; with ``notes["probe"]`` when small models must be asked about first."""
         self.asked += 1
         log = Printed(self.folder)
-        model = self._load(request, exposed(request.model, tuple(request.options.get("keep", ())), self.folder))
+        model = self._load(
+            request, exposed(request.model, tuple(request.options.get("keep", ())), self.folder)
+        )
         printed = log.text()
         if isinstance(model, str):
             reason = _refusal(printed, model)
             return Answer("refused", reason=reason, notes={} if " | " in reason else {"unexplained": True})
-        placement, partitions, notes = self._placement(request, printed) if request.placement else ((), None, {})
+        placement, partitions, notes = (
+            self._placement(request, printed) if request.placement else ((), None, {})
+        )
         if "probe" in notes:
             return Answer("ok", notes=notes)
         ran = self._run(model, request)
         return Answer(
-            ran.status, reason=ran.reason, outputs=ran.outputs, latency=ran.latency, placement=placement, partitions=partitions, notes=notes
+            ran.status,
+            reason=ran.reason,
+            outputs=ran.outputs,
+            latency=ran.latency,
+            placement=placement,
+            partitions=partitions,
+            notes=notes,
         )
 
     def _load(self, request: Request, path: Path) -> Any:
         try:
-            return self.compiled_model.CompiledModel.from_file(str(path), environment=self.environment, options=self._options(request))
+            return self.compiled_model.CompiledModel.from_file(
+                str(path), environment=self.environment, options=self._options(request)
+            )
         except (RuntimeError, ValueError) as error:
             return str(error)
 
@@ -114,13 +136,20 @@ class GpuWorker:
             gpu_options=module.GpuOptions(enforce_f32=bool(request.options.get("enforce_f32", False))),
         )
 
-    def _placement(self, request: Request, printed: str) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+    def _placement(
+        self, request: Request, printed: str
+    ) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
         main = TfliteFile(request.model)
         files = [main, *main.called()]
         reports = blocks(printed, {op.type for file in files for op in file.ops})
         matched = [(file, _matching(file, reports)) for file in files]
         known = dict(request.options.get("known", {}))
-        wanted = {key: path for file, block in matched if block for key, path in self._undecided(file, block, known).items()}
+        wanted = {
+            key: path
+            for file, block in matched
+            if block
+            for key, path in self._undecided(file, block, known).items()
+        }
         if wanted and not request.options.get("alone"):
             return (), None, {"probe": wanted}
         created = _CREATED in printed
@@ -128,7 +157,11 @@ class GpuWorker:
         notes: dict[str, Any] = {}
         partitions = 0
         for file, block in matched:
-            more, count, said = _split(file, block, known, partitions) if block else _whole(file, created or not file.ops, partitions)
+            more, count, said = (
+                _split(file, block, known, partitions)
+                if block
+                else _whole(file, created or not file.ops, partitions)
+            )
             placed += more
             partitions += count or 0
             notes |= said
@@ -174,13 +207,16 @@ def open(name: str, folder: Path) -> GpuWorker:
 def accepted(answer: Answer) -> bool:
     """Whether the delegate took the operator of a one-operator model.
 
-    A kernel is made only for what the check let through, so a crash or an error while making it means that it was taken.
+    A kernel is made only for what the check let through, so a crash or an error while making it means that it
+    was taken.
     """
     return _CREATED in answer.log and _HEAD not in answer.log
 
 
 def _matching(file: TfliteFile, reports: list[Block]) -> Block | None:
-    """The report about a subgraph, taken from the list; None when it was taken whole. They come in the order of subgraphs."""
+    """The report about a subgraph, taken from the list; None when it was taken whole. They come in the order
+    of subgraphs.
+    """
     types = {op.type for op in file.ops}
     for position, block in enumerate(reports):
         if block.gpu + block.cpu == len(file.ops) and set(block.reasons) <= types:
@@ -192,17 +228,29 @@ def _whole(file: TfliteFile, created: bool, first: int) -> tuple[list[Placed], i
     """Nothing was refused: everything runs on the GPU, if a kernel was made at all."""
     device, partition = ("accelerator", first) if created else ("unknown", None)
     reason = "" if created else "the delegate neither refused an operator nor made a kernel"
-    placed = [_folded(file, op) or Placed(op.index, file.label(op), op.type, device, file.graph, partition, reason) for op in file.ops]
+    placed = [
+        _folded(file, op) or Placed(op.index, file.label(op), op.type, device, file.graph, partition, reason)
+        for op in file.ops
+    ]
     return placed, 1 if created and file.ops else 0, {}
 
 
 def _folded(file: TfliteFile, op: Op) -> Placed | None:
     if not file.unpacks(op):
         return None
-    return Placed(op.index, file.label(op), op.type, "folded", file.graph, reason="float16 constant: the delegate reads it as it is")
+    return Placed(
+        op.index,
+        file.label(op),
+        op.type,
+        "folded",
+        file.graph,
+        reason="float16 constant: the delegate reads it as it is",
+    )
 
 
-def _split(file: TfliteFile, block: Block, known: Mapping[str, bool], first: int) -> tuple[list[Placed], int, dict[str, Any]]:
+def _split(
+    file: TfliteFile, block: Block, known: Mapping[str, bool], first: int
+) -> tuple[list[Placed], int, dict[str, Any]]:
     refused = {op.index: _reason(file, op, block, known) for op in file.ops}
     taken = {index for index, reason in refused.items() if reason is None}
     groups = subsets(file.ops, taken)
@@ -220,11 +268,23 @@ def _split(file: TfliteFile, block: Block, known: Mapping[str, bool], first: int
     for op in file.ops:
         device = "cpu" if op.index not in gpu else "accelerator"
         reason = refused[op.index] or (
-            "" if op.index in gpu else f"supported, but the delegate takes only the largest of {len(groups)} pieces"
+            ""
+            if op.index in gpu
+            else f"supported, but the delegate takes only the largest of {len(groups)} pieces"
         )
         if not agrees and op.index in taken:
             device, reason = "unmapped", notes["disagreement"]
-        placed.append(Placed(op.index, file.label(op), op.type, device, file.graph, first if device == "accelerator" else None, reason))
+        placed.append(
+            Placed(
+                op.index,
+                file.label(op),
+                op.type,
+                device,
+                file.graph,
+                first if device == "accelerator" else None,
+                reason,
+            )
+        )
     return placed, len(chosen), notes
 
 
@@ -276,8 +336,19 @@ def _once(model: Any, inputs: list[Any], outputs: list[Any]) -> None:
 
 def _refusal(printed: str, error: str) -> str:
     """The lines that say why, without the chatter of start-up."""
-    marks = ("ERROR:", "WARNING: Attempting to use a delegate", "E0000", "INTERNAL:", "UNIMPLEMENTED:", "INVALID_ARGUMENT:")
+    marks = (
+        "ERROR:",
+        "WARNING: Attempting to use a delegate",
+        "E0000",
+        "INTERNAL:",
+        "UNIMPLEMENTED:",
+        "INVALID_ARGUMENT:",
+    )
     skip = ("compiler_plugin.cc", "npu_registry", "InitGoogle")
-    lines = [line.strip() for line in printed.splitlines() if line.startswith(marks) and not any(item in line for item in skip)]
+    lines = [
+        line.strip()
+        for line in printed.splitlines()
+        if line.startswith(marks) and not any(item in line for item in skip)
+    ]
     last = error.strip().splitlines()[-1].strip("└ ") if error.strip() else ""
     return " | ".join([*dict.fromkeys(lines), last])[:2000]

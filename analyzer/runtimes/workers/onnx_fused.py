@@ -1,8 +1,8 @@
 """Nodes of a file behind the nodes that ONNX Runtime made of them before it asked its providers.
 
-Providers are asked after the first level of optimization (``ORT_ENABLE_BASIC``: constant folding, Conv + BatchNormalization,
-MatMul + Add, Identity elimination, ...). Each node of that graph stands for the nodes of the file on the way from the tensors
-that it writes back to those that it reads.
+Providers are asked after the first level of optimization (``ORT_ENABLE_BASIC``: constant folding, Conv +
+BatchNormalization, MatMul + Add, Identity elimination, ...). Each node of that graph stands for the nodes of
+the file on the way from the tensors that it writes back to those that it reads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 
 def behind(nodes: Iterable[Node], optimized: Any) -> dict[str, list[str]]:
-    """Names of the optimized graph's nodes by the place of the file's node that they stand for; main graph only.
+    """Names of the optimized graph's nodes by the place of the file's node that they stand for; main graph
+    only.
 
     ``optimized`` is a ``GraphProto``. A node of the file that two of its nodes need appears under both.
     """

@@ -1,7 +1,8 @@
 """Following the nodes of an ONNX file through ONNX Runtime, which knows nodes by name only.
 
-A file may leave names out, and ONNX Runtime appends ``_token_3`` when it changes a node's layout and ``_inlfunc_`` names when
-it inlines a function. So each node gets a name that spells its place in the file, in a copy that shares the external data.
+A file may leave names out, and ONNX Runtime appends ``_token_3`` when it changes a node's layout and
+``_inlfunc_`` names when it inlines a function. So each node gets a name that spells its place in the file, in
+a copy that shares the external data.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ RENAMED = re.compile(r"(?:/duplicated)?(?:_token_\d+)?$|^_inlfunc_")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of the file: its graph's path (``main``, or ``main/3/then_branch``), index there, stored name and type."""
+    """One node of the file: its graph's path (``main``, or ``main/3/then_branch``), index there, stored name
+    and type.
+    """
 
     graph: str
     index: int
@@ -51,8 +54,8 @@ class Marked:
     Attributes:
         source: what to load: the file itself, or the bytes of the renamed copy.
         nodes: in file order, bodies after the node that holds them.
-        duplicates: names that several nodes share (some providers refuse such a model, so the file itself must be asked first).
-        constants: names of tensors with a value in the file.
+        duplicates: names that several nodes share (some providers refuse such a model, so the file itself
+        must be asked first). constants: names of tensors with a value in the file.
     """
 
     source: Path | bytes
@@ -73,11 +76,15 @@ class Marked:
 
     def readable(self, text: str) -> str:
         """A message of the runtime with the file's own names in it."""
-        return _PLACE.sub(lambda found: self.by_name[found[0]].label if found[0] in self.by_name else found[0], text)
+        return _PLACE.sub(
+            lambda found: self.by_name[found[0]].label if found[0] in self.by_name else found[0], text
+        )
 
 
 def mark(path: Path, keep: tuple[str, ...] = ()) -> Marked:
-    """Read the file's structure; rename nodes only where their own names do not do. ``keep``: tensors to add as outputs."""
+    """Read the file's structure; rename nodes only where their own names do not do. ``keep``: tensors to add
+    as outputs.
+    """
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
@@ -86,9 +93,13 @@ def mark(path: Path, keep: tuple[str, ...] = ()) -> Marked:
     seen: set[str] = set()
     duplicates = sorted({name for name in names if name and (name in seen or seen.add(name))})  # type: ignore[func-returns-value]
     usable = not duplicates and all(names) and not any(RENAMED.sub("", name) != name for name in names)
-    constants = {item.name for item in model.graph.initializer} | {item.values.name for item in model.graph.sparse_initializer}
+    constants = {item.name for item in model.graph.initializer} | {
+        item.values.name for item in model.graph.sparse_initializer
+    }
     if usable and not keep and not model.functions:
-        return Marked(path, [node for node, _ in nodes], {node.name: node for node, _ in nodes}, [], constants)
+        return Marked(
+            path, [node for node, _ in nodes], {node.name: node for node, _ in nodes}, [], constants
+        )
     for node, proto in nodes:
         proto.name = f"{_MARK}{node.place}@"
     if model.functions:
@@ -105,13 +116,17 @@ def _nodes(graph: Any, path: str, parent: str) -> Iterator[tuple[Node, Any]]:
     while todo:
         body, where, owner = todo.pop()
         for index, proto in enumerate(body.node):
-            node = Node(where, index, proto.name, proto.op_type, tuple(proto.input), tuple(proto.output), owner)
+            node = Node(
+                where, index, proto.name, proto.op_type, tuple(proto.input), tuple(proto.output), owner
+            )
             yield node, proto
             for attribute in proto.attribute:
                 where_to = f"{node.place}/{attribute.name}"
                 if attribute.HasField("g"):
                     todo.append((attribute.g, where_to, node.place))
-                todo += [(item, f"{where_to}/{part}", node.place) for part, item in enumerate(attribute.graphs)]
+                todo += [
+                    (item, f"{where_to}/{part}", node.place) for part, item in enumerate(attribute.graphs)
+                ]
 
 
 def _split_functions(model: Any, nodes: list[tuple[Node, Any]]) -> None:

@@ -1,8 +1,8 @@
 """Asking ONNX Runtime, whatever its execution provider: load, placement, outputs, latency. Runs in a worker.
 
-Placement comes from ``session.record_ep_graph_assignment_info`` (ONNX Runtime 1.24 or later), asked by default with graph
-optimization off, so that nodes meet the provider as they stand in the file; ``options={"optimize": "default"}`` asks what
-users will see, where fused nodes are ``unmapped``.
+Placement comes from ``session.record_ep_graph_assignment_info`` (ONNX Runtime 1.24 or later), asked by
+default with graph optimization off, so that nodes meet the provider as they stand in the file;
+``options={"optimize": "default"}`` asks what users will see, where fused nodes are ``unmapped``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """A node of the loaded graph: its provider, the partition when the provider compiles groups, name and type."""
+    """A node of the loaded graph: its provider, the partition when the provider compiles groups, name and
+    type.
+    """
 
     provider: str
     partition: int | None
@@ -48,10 +50,18 @@ class OrtWorker:
         folder: for outputs.
         provider: the name by which the provider reports its nodes.
         attach: adds the provider to session options, given the request's options.
-        compiles: the provider compiles groups of nodes (QNN, OpenVINO), each of which is a partition; one with kernels has none.
+        compiles: the provider compiles groups of nodes (QNN, OpenVINO), each of which is a partition; one
+            with kernels has none.
     """
 
-    def __init__(self, folder: Path, provider: str, attach: Callable[[Any, dict[str, Any]], None], *, compiles: bool = True) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        provider: str,
+        attach: Callable[[Any, dict[str, Any]], None],
+        *,
+        compiles: bool = True,
+    ) -> None:
         import onnxruntime
 
         self.ort = onnxruntime
@@ -61,7 +71,9 @@ class OrtWorker:
         self.compiles = compiles
         self.asked = 0
         self.stopped = False
-        """Whether the last run that placement was read from ended early: what is not listed then may have been left out."""
+        """Whether the last run that placement was read from ended early: what is not listed then may have
+        been left out.
+        """
 
     def __call__(self, request: Request) -> Answer:
         """One answer."""
@@ -76,7 +88,9 @@ class OrtWorker:
         session = self._load(request, marked.source)
         if isinstance(session, Answer):
             return replace(session, reason=marked.readable(session.reason))
-        placement, partitions, notes = self._placement(session, request, marked) if request.placement else ((), None, {})
+        placement, partitions, notes = (
+            self._placement(session, request, marked) if request.placement else ((), None, {})
+        )
         ran = self._run(session, request)
         return Answer(
             status=ran.status, reason=ran.reason, log=ran.log, outputs=ran.outputs, latency=ran.latency,
@@ -109,7 +123,9 @@ class OrtWorker:
     def load(self, request: Request, source: Path | bytes, options: Any) -> Any:
         """A session, or the answer that it was refused."""
         if isinstance(source, bytes):
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(request.model.parent))
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", str(request.model.parent)
+            )
         try:
             return self.ort.InferenceSession(source if isinstance(source, bytes) else str(source), options)
         except Exception as error:
@@ -126,7 +142,9 @@ class OrtWorker:
             partition += mine
         return result
 
-    def _placement(self, session: Any, request: Request, marked: Marked) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
+    def _placement(
+        self, session: Any, request: Request, marked: Marked
+    ) -> tuple[tuple[Placed, ...], int | None, dict[str, Any]]:
         found: dict[str, list[tuple[str, int | None]]] = {}
         anonymous: list[tuple[str, str]] = []
         extra: list[str] = []
@@ -143,14 +161,28 @@ class OrtWorker:
         if self.stopped:
             mapper.folded = {node.place for node in marked.nodes if node.type == "Constant"}
         if request.options.get("optimize", "off") != "off":
-            mapper.fused = self._fused(request, marked, {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned})
-        partitions = len({item.partition for item in assigned if item.partition is not None}) if self.compiles else None
-        return tuple(mapper.placed(node) for node in marked.nodes), partitions, {"added": len(extra), "added_nodes": extra[:50]}
+            mapper.fused = self._fused(
+                request,
+                marked,
+                {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned},
+            )
+        partitions = (
+            len({item.partition for item in assigned if item.partition is not None})
+            if self.compiles
+            else None
+        )
+        return (
+            tuple(mapper.placed(node) for node in marked.nodes),
+            partitions,
+            {"added": len(extra), "added_nodes": extra[:50]},
+        )
 
     def _fused(
         self, request: Request, marked: Marked, assigned: dict[str, tuple[str, int | None]]
     ) -> dict[str, list[tuple[str, int | None]]]:
-        """Provider and partition by place, of the nodes that optimization merged into others before providers were asked."""
+        """Provider and partition by place, of the nodes that optimization merged into others before providers
+        were asked.
+        """
         import onnx
 
         from .onnx_fused import behind
@@ -164,7 +196,11 @@ class OrtWorker:
             return {}
         names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph)
         target.unlink()
-        return {place: pieces for place, made in names.items() if (pieces := [assigned[name] for name in made if name in assigned])}
+        return {
+            place: pieces
+            for place, made in names.items()
+            if (pieces := [assigned[name] for name in made if name in assigned])
+        }
 
     def _run(self, session: Any, request: Request) -> Answer:
         if not request.outputs and not request.latency_runs:
@@ -173,11 +209,19 @@ class OrtWorker:
         names = [item.name for item in session.get_outputs()]
         try:
             values = session.run(names, feeds)
-            latency = measure(lambda: session.run(names, feeds), request.latency_runs, int(request.options.get("threads", 1)))
+            latency = measure(
+                lambda: session.run(names, feeds),
+                request.latency_runs,
+                int(request.options.get("threads", 1)),
+            )
         except Exception as error:
             return Answer("failed", reason=f"running the model: {_words(error)}")
         outputs = self.folder / f"outputs-{self.asked}.npz"
-        return Answer("ok", outputs=tensors.write(outputs, _flat(names, values)) if request.outputs else None, latency=latency)
+        return Answer(
+            "ok",
+            outputs=tensors.write(outputs, _flat(names, values)) if request.outputs else None,
+            latency=latency,
+        )
 
     def feeds(self, session: Any, request: Request) -> dict[str, Any]:
         """The request's inputs, or small random ones: open sizes are those of the option ``open``, or 1."""
@@ -188,8 +232,12 @@ class OrtWorker:
         from ..inputs import draw
 
         seed, size = int(request.options.get("seed", 0)), int(request.options.get("open", 1))
-        return {name: draw(name, dtype_of(item.type), [dim if isinstance(dim, int) else size for dim in item.shape], seed)
-                for name, item in wanted.items()}  # fmt: skip
+        return {
+            name: draw(
+                name, dtype_of(item.type), [dim if isinstance(dim, int) else size for dim in item.shape], seed
+            )
+            for name, item in wanted.items()
+        }
 
 
 class _Mapper:
@@ -197,12 +245,17 @@ class _Mapper:
 
     Args:
         found: provider and partition of each listed node, by place in the file.
-        anonymous: type and provider of the nodes without a name: ONNX Runtime makes them when it decomposes an operator
+        anonymous: type and provider of the nodes without a name: ONNX Runtime makes them when it decomposes
+            an operator
             that no kernel takes into the body that the ONNX standard gives it.
     """
 
     def __init__(
-        self, marked: Marked, found: dict[str, list[tuple[str, int | None]]], anonymous: list[tuple[str, str]], provider: str
+        self,
+        marked: Marked,
+        found: dict[str, list[tuple[str, int | None]]],
+        anonymous: list[tuple[str, str]],
+        provider: str,
     ) -> None:
         self.found = found
         self.fused: dict[str, list[tuple[str, int | None]]] = {}
@@ -233,7 +286,13 @@ class _Mapper:
         if len(set(body)) > 1 and len(self.missing) > 1:
             return "unmapped", None, f"decomposed into other operators, some on {self.provider} and some not"
         device, _, reason = self._pieces([(name, None) for name in body])
-        return device, None, f"decomposed into {len(body)} operators {reason}".rstrip() if len(self.missing) == 1 else "decomposed"
+        return (
+            device,
+            None,
+            f"decomposed into {len(body)} operators {reason}".rstrip()
+            if len(self.missing) == 1
+            else "decomposed",
+        )
 
     def _listed(self, node: Node) -> list[tuple[str, int | None]] | None:
         return self.found.get(node.place) or self._holder(node)
@@ -250,7 +309,13 @@ class _Mapper:
         if len(mine) == len(pieces):
             return "accelerator", mine[0], ""
         others = ", ".join(sorted({name for name, _ in pieces if name != self.provider}))
-        return "cpu", None, f"on {others}" if not mine else f"{len(pieces) - len(mine)} of its {len(pieces)} operators on {others}"
+        return (
+            "cpu",
+            None,
+            f"on {others}"
+            if not mine
+            else f"{len(pieces) - len(mine)} of its {len(pieces)} operators on {others}",
+        )
 
     def _holder(self, node: Node) -> list[tuple[str, int | None]] | None:
         """A body that is not listed by itself runs where the accelerator took the node that holds it."""
@@ -275,11 +340,17 @@ def _has_body(type_: str) -> bool:
 
 
 def _folded(marked: Marked, listed: Container[str]) -> set[str]:
-    """Places of the nodes whose result the file alone decides; behind a listed one, which runs, nothing was computed ahead."""
+    """Places of the nodes whose result the file alone decides; behind a listed one, which runs, nothing was
+    computed ahead.
+    """
     known = set(marked.constants)
     folded = set()
     for node in marked.nodes:
-        if node.graph == "main" and all(item in known for item in node.inputs if item) and node.type not in _IMPURE:
+        if (
+            node.graph == "main"
+            and all(item in known for item in node.inputs if item)
+            and node.type not in _IMPURE
+        ):
             folded.add(node.place)
             known.update(() if node.place in listed else node.outputs)
         elif node.type == "Constant":
@@ -288,8 +359,20 @@ def _folded(marked: Marked, listed: Container[str]) -> set[str]:
 
 
 _BODIES = {"CastLike": {"Cast"}}
-"""Types in the standard body of operators that occur several times in one model; others are taken to become any nameless node."""
-_IMPURE = {"RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial", "Bernoulli", "If", "Loop", "Scan"}
+"""Types in the standard body of operators that occur several times in one model; others are taken to become
+any nameless node.
+"""
+_IMPURE = {
+    "RandomNormal",
+    "RandomUniform",
+    "RandomNormalLike",
+    "RandomUniformLike",
+    "Multinomial",
+    "Bernoulli",
+    "If",
+    "Loop",
+    "Scan",
+}
 _TYPES = {"float": "float32", "double": "float64"}
 
 

@@ -17,6 +17,12 @@ def open(name: str, folder: Path) -> OrtWorker:
     device = (name.partition(":")[2] or "cpu").upper()
 
     def attach(options: Any, asked: dict[str, Any]) -> None:
-        options.add_provider(NAME, {"device_type": device, **{key: str(value) for key, value in dict(asked.get("provider", {})).items()}})
+        options.add_provider(
+            NAME,
+            {
+                "device_type": device,
+                **{key: str(value) for key, value in dict(asked.get("provider", {})).items()},
+            },
+        )
 
     return OrtWorker(folder, NAME, attach)

@@ -21,7 +21,11 @@ def open(name: str, folder: Path) -> OrtWorker:
     import onnxruntime_qnn
 
     soc = SOCS[name.partition(":")[2]]
-    defaults = {"backend_path": onnxruntime_qnn.get_qnn_htp_path(), "soc_model": str(soc.model), "htp_arch": str(soc.arch)}
+    defaults = {
+        "backend_path": onnxruntime_qnn.get_qnn_htp_path(),
+        "soc_model": str(soc.model),
+        "htp_arch": str(soc.arch),
+    }
     onnxruntime.register_execution_provider_library("QNN", onnxruntime_qnn.get_library_path())
     devices = [item for item in onnxruntime.get_ep_devices() if item.ep_name == "QNN"][:1]
     if not devices:
@@ -29,7 +33,8 @@ def open(name: str, folder: Path) -> OrtWorker:
 
     def attach(options: Any, asked: dict[str, Any]) -> None:
         options.add_provider_for_devices(
-            devices, {**defaults, **{key: str(value) for key, value in dict(asked.get("provider", {})).items()}}
+            devices,
+            {**defaults, **{key: str(value) for key, value in dict(asked.get("provider", {})).items()}},
         )
 
     return OrtWorker(folder, "QNN", attach)

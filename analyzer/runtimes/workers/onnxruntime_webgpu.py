@@ -1,7 +1,8 @@
 """ONNX Runtime's WebGPU execution provider, on a Vulkan driver.
 
-A provider with kernels: the assignment list leaves most of its nodes out, but the profiler names the provider of each node
-that ran. So the model is run once, with the request's inputs or small random ones; what did not run stays ``unmapped``.
+A provider with kernels: the assignment list leaves most of its nodes out, but the profiler names the provider
+of each node that ran. So the model is run once, with the request's inputs or small random ones; what did not
+run stays ``unmapped``.
 """
 
 from __future__ import annotations
@@ -28,10 +29,16 @@ class WebGpuWorker(OrtWorker):
     """Placement from the profiler's node events."""
 
     def load(self, request: Request, source: Path | bytes, options: Any) -> Any:
-        """A session, or the answer that it was refused; ``failed`` where this device lacks what others have."""
+        """A session, or the answer that it was refused; ``failed`` where this device lacks what others
+        have.
+        """
         session = super().load(request, source, options)
         if isinstance(session, Answer) and _NO_HALF in session.reason:
-            return Answer("failed", reason=f"the device here computes no float16, which says nothing about others: {session.reason}")
+            return Answer(
+                "failed",
+                reason=f"the device here computes no float16, which says nothing about others: "
+                f"{session.reason}",
+            )
         return session
 
     def assigned(self, session: Any, request: Request, marked: Marked) -> list[Assigned]:
@@ -47,7 +54,12 @@ class WebGpuWorker(OrtWorker):
         session = self.load(request, marked.source, options)
         self.stopped = True
         with suppress(Exception):  # what ran until then is in the profile
-            session.run(None, _within(self.feeds(session, request), marked) if request.inputs is None else self.feeds(session, request))
+            session.run(
+                None,
+                _within(self.feeds(session, request), marked)
+                if request.inputs is None
+                else self.feeds(session, request),
+            )
             self.stopped = False
         profile = Path(session.end_profiling())
         events = json.loads(profile.read_text("utf-8"))
@@ -55,19 +67,27 @@ class WebGpuWorker(OrtWorker):
         return [
             Assigned(event["args"]["provider"], None, _name(event, marked), event["args"].get("op_name", ""))
             for event in events
-            if event.get("cat") == "Node" and event.get("name", "").endswith(_SUFFIX) and event.get("args", {}).get("provider")
+            if event.get("cat") == "Node"
+            and event.get("name", "").endswith(_SUFFIX)
+            and event.get("args", {}).get("provider")
         ]
 
 
 def _within(feeds: dict[str, Any], marked: Marked) -> dict[str, Any]:
-    """Random inputs that say where to cut, set to what can be cut: the kernel aborts at a step of 0 or an axis that is not there."""
+    """Random inputs that say where to cut, set to what can be cut: the kernel aborts at a step of 0 or an
+    axis that is not there.
+    """
     import numpy as np
 
     for node in marked.nodes:
         if node.type == "Slice":
             starts, _, axes, steps = (node.inputs[1:] + ("",) * 4)[:4]
             feeds.update((name, np.ones_like(feeds[name])) for name in (steps,) if name in feeds)
-            feeds.update((name, np.arange(feeds[name].size, dtype=feeds[name].dtype)) for name in (axes,) if name in feeds)
+            feeds.update(
+                (name, np.arange(feeds[name].size, dtype=feeds[name].dtype))
+                for name in (axes,)
+                if name in feeds
+            )
             feeds.update((name, np.zeros_like(feeds[name])) for name in (starts,) if name in feeds)
     return feeds
 
@@ -86,6 +106,8 @@ def open(name: str, folder: Path) -> WebGpuWorker:
     prepare(folder)
 
     def attach(options: Any, asked: dict[str, Any]) -> None:
-        options.add_provider(NAME, {key: str(value) for key, value in dict(asked.get("provider", {})).items()})
+        options.add_provider(
+            NAME, {key: str(value) for key, value in dict(asked.get("provider", {})).items()}
+        )
 
     return WebGpuWorker(folder, NAME, attach, compiles=False)

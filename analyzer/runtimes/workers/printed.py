@@ -1,6 +1,8 @@
-"""What a runtime printed while it worked, for runtimes that give their reasons on standard output or error only.
+"""What a runtime printed while it worked, for runtimes that give their reasons on standard output or error
+only.
 
-The parent lets both streams of a worker end in files of the worker's folder, so native code's output is there too.
+The parent lets both streams of a worker end in files of the worker's folder, so native code's output is there
+too.
 """
 
 from __future__ import annotations

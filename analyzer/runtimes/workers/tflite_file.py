@@ -1,6 +1,8 @@
-"""The structure of a TFLite file as a worker needs it: which operators there are, which are alike, and one of them cut out alone.
+"""The structure of a TFLite file as a worker needs it: which operators there are, which are alike, and one of
+them cut out alone.
 
-Reads the flatbuffer in place with the schema that ``ai-edge-litert`` ships, so that large weights are never unpacked.
+Reads the flatbuffer in place with the schema that ``ai-edge-litert`` ships, so that large weights are never
+unpacked.
 """
 
 from __future__ import annotations
@@ -16,12 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BODIES = {
-    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"), "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"), "CALL": ("subgraph",),
+    "IF": ("thenSubgraphIndex", "elseSubgraphIndex"),
+    "WHILE": ("condSubgraphIndex", "bodySubgraphIndex"),
+    "CALL": ("subgraph",),
     "CALL_ONCE": ("initSubgraphIndex",),
-}  # fmt: skip
-_FIELDS = (*(field for fields in _BODIES.values() for field in fields), "decompositionSubgraphIndex", "comparatorSubgraphIndex")
+}
+_FIELDS = (
+    *(field for fields in _BODIES.values() for field in fields),
+    "decompositionSubgraphIndex",
+    "comparatorSubgraphIndex",
+)
 _SMALL = 4096
-"""Constants up to this many bytes (shapes, axes, paddings, scalars) make a difference to what a delegate accepts; weights do not."""
+"""Constants up to this many bytes (shapes, axes, paddings, scalars) make a difference to what a delegate
+accepts; weights do not.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +72,14 @@ class TfliteFile:
         result = []
         for index in range(self._graph.OperatorsLength()):
             item = self._graph.Operators(index)
-            type_, reads, writes = self._type(item.OpcodeIndex()), _ints(item.InputsAsNumpy()), _ints(item.OutputsAsNumpy())
-            touches = any(self.dtype(each) == self.schema.TensorType.RESOURCE for each in (*reads, *writes) if each >= 0)
+            type_, reads, writes = (
+                self._type(item.OpcodeIndex()),
+                _ints(item.InputsAsNumpy()),
+                _ints(item.OutputsAsNumpy()),
+            )
+            touches = any(
+                self.dtype(each) == self.schema.TensorType.RESOURCE for each in (*reads, *writes) if each >= 0
+            )
             result.append(Op(index, type_, reads, writes, touches or type_ in ("IF", "WHILE", "CALL_ONCE")))
         return tuple(result)
 
@@ -74,7 +90,9 @@ class TfliteFile:
 
     @cached_property
     def graph(self) -> str:
-        """What the operators' ids begin with: ``main``, the subgraph's own name where that is usable, or ``sg2``."""
+        """What the operators' ids begin with: ``main``, the subgraph's own name where that is usable, or
+        ``sg2``.
+        """
         names = ["main"]
         for index in range(1, self.subgraph + 1):
             name = (self._model.Subgraphs(index).Name() or b"").decode("utf-8", "replace")
@@ -82,7 +100,9 @@ class TfliteFile:
         return names[self.subgraph]
 
     def called(self) -> list[TfliteFile]:
-        """The other subgraphs that run when this one does (bodies of IF, WHILE, CALL and CALL_ONCE), in file order."""
+        """The other subgraphs that run when this one does (bodies of IF, WHILE, CALL and CALL_ONCE), in file
+        order.
+        """
         found, todo = {self.subgraph}, [self]
         while todo:
             file = todo.pop()
@@ -122,7 +142,9 @@ class TfliteFile:
         if tensor < 0:
             return True
         buffer = self._model.Buffers(self._graph.Tensors(tensor).Buffer())
-        return bool(buffer is not None and (buffer.DataLength() or buffer.Size() > 1)) or self.external(tensor)
+        return bool(buffer is not None and (buffer.DataLength() or buffer.Size() > 1)) or self.external(
+            tensor
+        )
 
     def external(self, tensor: int) -> bool:
         """True when the value lies in another file."""
@@ -148,7 +170,9 @@ class TfliteFile:
         )
 
     def between(self, reads: Collection[int], writes: Iterable[int]) -> set[int]:
-        """Indices of the operators on the way from the tensors that a piece writes back to those that it reads."""
+        """Indices of the operators on the way from the tensors that a piece writes back to those that it
+        reads.
+        """
         todo, found = [item for item in writes if item >= 0], set()
         while todo:
             op = self.producers.get(todo.pop())
@@ -159,7 +183,9 @@ class TfliteFile:
         return found
 
     def key(self, op: Op) -> str:
-        """Equal for operators that a delegate cannot tell apart: type, version, options, and what is known of each tensor."""
+        """Equal for operators that a delegate cannot tell apart: type, version, options, and what is known of
+        each tensor.
+        """
         item = self._graph.Operators(op.index)
         code = self._model.OperatorCodes(item.OpcodeIndex())
         parts = [op.type, str(code.Version()), _plain(self._unpacked(item))]
@@ -169,17 +195,27 @@ class TfliteFile:
         return hashlib.sha256("|".join(parts).encode()).hexdigest()[:24]
 
     def cut(self, op: Op) -> bytes:
-        """A model of that operator alone, with its constants, fed by its other inputs. Float16 unpacking of its inputs goes along."""
+        """A model of that operator alone, with its constants, fed by its other inputs. Float16 unpacking of
+        its inputs goes along.
+        """
         import flatbuffers
 
-        unpacking = [self.producers[item] for item in op.inputs if item in self.producers and self.unpacks(self.producers[item])]
+        unpacking = [
+            self.producers[item]
+            for item in op.inputs
+            if item in self.producers and self.unpacks(self.producers[item])
+        ]
         model, graph = self._empty_model()
         places: dict[int, int] = {}
         codes: dict[int, int] = {}
         for item in (*dict.fromkeys(unpacking), op):
             graph.operators.append(self._moved(item, model, graph, places, codes))
         made = {tensor for item in (*unpacking, op) for tensor in item.outputs}
-        graph.inputs = [places[item] for item in dict.fromkeys(op.inputs) if item >= 0 and item not in made and not self.constant(item)]
+        graph.inputs = [
+            places[item]
+            for item in dict.fromkeys(op.inputs)
+            if item >= 0 and item not in made and not self.constant(item)
+        ]
         graph.outputs = [places[item] for item in op.outputs if item >= 0]
         builder = flatbuffers.Builder(4096)
         builder.Finish(model.Pack(builder), b"TFL3")
@@ -194,7 +230,9 @@ class TfliteFile:
         return self._packed(model)
 
     def exposing(self, names: Collection[str]) -> bytes:
-        """The whole model with these computed tensors as outputs after its own; without signatures, which list outputs too."""
+        """The whole model with these computed tensors as outputs after its own; without signatures, which
+        list outputs too.
+        """
         model = self._whole()
         computed = {self.name(tensor): tensor for tensor in self.producers}
         extra = [computed[name] for name in names if name in computed and computed[name] not in self.outputs]
@@ -203,16 +241,25 @@ class TfliteFile:
         return self._packed(model)
 
     def promoted(self) -> bytes:
-        """The whole model with this subgraph in the first place, where the runtime tells most, and the first in its."""
+        """The whole model with this subgraph in the first place, where the runtime tells most, and the first
+        in its.
+        """
         model = self._whole()
         swap = {0: self.subgraph, self.subgraph: 0}
-        model.subgraphs[0], model.subgraphs[self.subgraph] = model.subgraphs[self.subgraph], model.subgraphs[0]
+        model.subgraphs[0], model.subgraphs[self.subgraph] = (
+            model.subgraphs[self.subgraph],
+            model.subgraphs[0],
+        )
         model.signatureDefs = []
         for graph in model.subgraphs:
             for op in graph.operators or ():
                 for field in _FIELDS:
                     if hasattr(op.builtinOptions, field):
-                        setattr(op.builtinOptions, field, swap.get(getattr(op.builtinOptions, field), getattr(op.builtinOptions, field)))
+                        setattr(
+                            op.builtinOptions,
+                            field,
+                            swap.get(getattr(op.builtinOptions, field), getattr(op.builtinOptions, field)),
+                        )
         return self._packed(model)
 
     def _whole(self) -> Any:
@@ -257,7 +304,9 @@ class TfliteFile:
         opcode = stored.OpcodeIndex()
         if opcode not in codes:
             codes[opcode] = len(model.operatorCodes)
-            model.operatorCodes.append(self.schema.OperatorCodeT.InitFromObj(self._model.OperatorCodes(opcode)))
+            model.operatorCodes.append(
+                self.schema.OperatorCodeT.InitFromObj(self._model.OperatorCodes(opcode))
+            )
         item.opcodeIndex = codes[opcode]
         item.inputs = [places.get(tensor, -1) for tensor in op.inputs]
         item.outputs = [places.get(tensor, -1) for tensor in op.outputs]
@@ -306,13 +355,19 @@ class TfliteFile:
             value = hashlib.sha256(data).hexdigest() if len(data) <= _SMALL else "weights"
         quantization = stored.Quantization()
         shapes = f"{_ints(stored.ShapeAsNumpy())}{_ints(stored.ShapeSignatureAsNumpy())}"
-        quantized = _plain(self.schema.QuantizationParametersT.InitFromObj(quantization)) if quantization is not None else ""
+        quantized = (
+            _plain(self.schema.QuantizationParametersT.InitFromObj(quantization))
+            if quantization is not None
+            else ""
+        )
         flags = f"{stored.Type()} {self.dtype(source)} {stored.IsVariable()} {stored.HasRank()}"
         return f"{flags} {shapes} {value} {hashlib.sha256(quantized.encode()).hexdigest()}"
 
 
 def exposed(model: Path, kept: tuple[str, ...], folder: Path) -> Path:
-    """The model, or a copy that gives these intermediate tensors as outputs: what a delegate computes is not kept otherwise."""
+    """The model, or a copy that gives these intermediate tensors as outputs: what a delegate computes is not
+    kept otherwise.
+    """
     if not kept:
         return model
     path = folder / "exposed.tflite"
@@ -321,31 +376,45 @@ def exposed(model: Path, kept: tuple[str, ...], folder: Path) -> Path:
 
 
 def pick(given: Mapping[str, object], index: int, *names: str) -> str | None:
-    """Which of the given arrays an input takes, for the tensor at ``index`` that is called ``names`` here and there.
+    """Which of the given arrays an input takes, for the tensor at ``index`` that is called ``names`` here and
+    there.
 
-    Stored names may be repeated or empty; a graph that was read from the file calls such tensors ``name#3`` and ``t3``.
+    Stored names may be repeated or empty; a graph that was read from the file calls such tensors ``name#3``
+    and ``t3``.
     """
     options = (f"{names[0]}#{index}", *(name for name in names if name), f"t{index}")
     return next((name for name in options if name in given), None)
 
 
 def uniquely_named(files: Sequence[TfliteFile], folder: Path) -> tuple[Path, list[dict[int, str]]]:
-    """The file itself when its tensor names are distinct, else a copy in which they are; with the names of each subgraph's tensors.
+    """The file itself when its tensor names are distinct, else a copy in which they are; with the names of
+    each subgraph's tensors.
 
-    For compilers that tell of operators by the names of the tensors that they write. ``files``: the subgraphs of one file.
+    For compilers that tell of operators by the names of the tensors that they write. ``files``: the subgraphs
+    of one file.
     """
     used = [
-        sorted({item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0} | {*file.inputs, *file.outputs})
+        sorted(
+            {item for op in file.ops for item in (*op.inputs, *op.outputs) if item >= 0}
+            | {*file.inputs, *file.outputs}
+        )
         for file in files
     ]
-    names = [{tensor: file.name(tensor) for tensor in tensors} for file, tensors in zip(files, used, strict=True)]
+    names = [
+        {tensor: file.name(tensor) for tensor in tensors} for file, tensors in zip(files, used, strict=True)
+    ]
     every = [name for given in names for name in given.values()]
     if len(set(every)) == len(every):
         return files[0].path, names
-    fresh = [{tensor: f"acl:{file.subgraph}:{tensor}" for tensor in tensors} for file, tensors in zip(files, used, strict=True)]
+    fresh = [
+        {tensor: f"acl:{file.subgraph}:{tensor}" for tensor in tensors}
+        for file, tensors in zip(files, used, strict=True)
+    ]
     folder.mkdir(exist_ok=True)
     path = folder / "named.tflite"
-    path.write_bytes(files[0].renamed({file.subgraph: given for file, given in zip(files, fresh, strict=True)}))
+    path.write_bytes(
+        files[0].renamed({file.subgraph: given for file, given in zip(files, fresh, strict=True)})
+    )
     return path, fresh
 
 

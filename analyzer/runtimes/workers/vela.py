@@ -1,8 +1,9 @@
-"""Vela, the compiler of Arm's Ethos-U NPUs: its output file holds one ``ethos-u`` operator per compiled piece and what it left to the CPU.
+"""Vela, the compiler of Arm's Ethos-U NPUs: its output file holds one ``ethos-u`` operator per compiled piece
+and what it left to the CPU.
 
-Operators are followed by the tensors that they write, whose names Vela keeps. The reasons are printed per operator
-(``Warning (supported operators) operator: CUMSUM, ofm: 'name'`` and ``Reason: ...``); only the output file decides, as
-some operators with a printed reason are compiled all the same.
+Operators are followed by the tensors that they write, whose names Vela keeps. The reasons are printed per
+operator (``Warning (supported operators) operator: CUMSUM, ofm: 'name'`` and ``Reason: ...``); only the
+output file decides, as some operators with a printed reason are compiled all the same.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CONFIG = {"u55": "ethos-u55-256", "u65": "ethos-u65-256", "u85": "ethos-u85-256"}
-"""The accelerator configurations that Vela itself takes by default; ``options={"accelerator": ...}`` names another."""
+"""The accelerator configurations that Vela itself takes by default; ``options={"accelerator": ...}`` names
+another.
+"""
 _WARNING = re.compile(r"^Warning \((?P<kind>[^)]*)\) operator: (?P<type>\S+), ofm: '(?P<name>.*)'$")
 _GIVEN = re.compile(r"acl:(\d+):(\d+)")
 """The names that ``uniquely_named`` gives: subgraph and tensor."""
@@ -53,7 +56,9 @@ class VelaWorker:
             return Answer("refused", reason=problem or "Vela wrote no model")
         placement, partitions, notes = _placements(files, names, compiled, _readable(reasons(printed), files))
         compiled.unlink()
-        return Answer("ok", placement=placement, partitions=partitions, notes={**notes, "accelerator": config})
+        return Answer(
+            "ok", placement=placement, partitions=partitions, notes={**notes, "accelerator": config}
+        )
 
     def _compile(self, source: Path, config: str, arguments: list[str]) -> tuple[str, str]:
         """What Vela printed, and why it failed (empty when it did not)."""
@@ -125,7 +130,11 @@ def _placement(
     inside: dict[int, int] = {}
     count = 0
     for piece in pieces:
-        reads = {by_name[name] for name in map(result.name, (item for item in piece.inputs if item >= 0)) if name in by_name}
+        reads = {
+            by_name[name]
+            for name in map(result.name, (item for item in piece.inputs if item >= 0))
+            if name in by_name
+        }
         writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
         held = [index for index in file.between(reads, writes) if not _on_cpu(file.ops[index], names, on_cpu)]
         if not held:
@@ -142,18 +151,34 @@ def _on_cpu(op: Op, names: dict[int, str], on_cpu: set[str]) -> bool:
     return any(names[item] in on_cpu for item in op.outputs if item >= 0)
 
 
-def _placed(file: TfliteFile, op: Op, names: dict[int, str], on_cpu: set[str], inside: dict[int, int], words: dict[str, str]) -> Placed:
+def _placed(
+    file: TfliteFile,
+    op: Op,
+    names: dict[int, str],
+    on_cpu: set[str],
+    inside: dict[int, int],
+    words: dict[str, str],
+) -> Placed:
     written = [names[item] for item in op.outputs if item >= 0]
     reason = " / ".join(words[name] for name in written if name in words)
     label = file.label(op)
     if _on_cpu(op, names, on_cpu):
-        return Placed(op.index, label, op.type, "cpu", file.graph, reason=reason or "left to the CPU without a reason")
+        return Placed(
+            op.index, label, op.type, "cpu", file.graph, reason=reason or "left to the CPU without a reason"
+        )
     if op.index in inside:
         return Placed(op.index, label, op.type, "accelerator", file.graph, inside[op.index])
     if op.inputs and all(file.constant(item) for item in op.inputs):
-        return Placed(op.index, label, op.type, "folded", file.graph, reason="constant: computed when compiling")
+        return Placed(
+            op.index, label, op.type, "folded", file.graph, reason="constant: computed when compiling"
+        )
     return Placed(
-        op.index, label, op.type, "unmapped", file.graph, reason="what it writes is not in the compiled model and no piece needs it"
+        op.index,
+        label,
+        op.type,
+        "unmapped",
+        file.graph,
+        reason="what it writes is not in the compiled model and no piece needs it",
     )
 
 

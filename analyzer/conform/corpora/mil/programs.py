@@ -21,7 +21,9 @@ Open = tuple[int | None, ...]
 
 @dataclass(slots=True)
 class Program:
-    """A small ML Program under construction; ``asked`` are the ids of the operators that the case is about."""
+    """A small ML Program under construction; ``asked`` are the ids of the operators that the case is
+    about.
+    """
 
     graph: Graph = field(default_factory=lambda: Graph("main", "mil", {"ios": 18}))
     asked: list[str] = field(default_factory=list)
@@ -41,8 +43,14 @@ class Program:
         for dim in shape:
             count *= dim
         loader = None if values is not None else lambda: bytes(count * width)
-        inline = None if values is None else b"".join(value.to_bytes(width, "little", signed=True) for value in values)
-        self.graph.add_tensor(Tensor(name, dtype, shape, Constant(dtype, shape, inline=inline, loader=loader)))
+        inline = (
+            None
+            if values is None
+            else b"".join(value.to_bytes(width, "little", signed=True) for value in values)
+        )
+        self.graph.add_tensor(
+            Tensor(name, dtype, shape, Constant(dtype, shape, inline=inline, loader=loader))
+        )
         return name
 
     def op(
@@ -57,14 +65,28 @@ class Program:
         more: Sequence[tuple[Open, str]] = (),
         **inputs: str | Sequence[str],
     ) -> str:
-        """An operator that reads ``inputs`` by parameter and writes one tensor, and ``more``; returns the first one's name."""
+        """An operator that reads ``inputs`` by parameter and writes one tensor, and ``more``; returns the
+        first one's name.
+        """
         index = len(self.graph)
-        names = [(key, name) for key, value in inputs.items() for name in ([value] if isinstance(value, str) else value)]
+        names = [
+            (key, name)
+            for key, value in inputs.items()
+            for name in ([value] if isinstance(value, str) else value)
+        ]
         outputs = [f"y{index}", *(f"y{index}_{place}" for place in range(1, len(more) + 1))]
         for name, (dims, kind_of) in zip(outputs, [(shape, dtype), *more], strict=True):
             self.graph.add_tensor(Tensor(name, kind_of, dims))
         attributes = {**(attrs or {}), "input_names": tuple(key for key, _ in names)}
-        op = Operator(f"main/{index}", kind, tuple(name for _, name in names), tuple(outputs), attributes, f"{kind}_{index}", version=18)
+        op = Operator(
+            f"main/{index}",
+            kind,
+            tuple(name for _, name in names),
+            tuple(outputs),
+            attributes,
+            f"{kind}_{index}",
+            version=18,
+        )
         self.graph.add_op(op)
         if asked:
             self.asked.append(op.id)
@@ -80,10 +102,19 @@ def unary(kind: str, shape: Shape = IMAGE, **attrs: Any) -> Build:
     return lambda p: p.op(kind, shape, x=p.input(*shape), attrs=attrs)
 
 
-def binary(kind: str, left: Shape = IMAGE, right: Shape = IMAGE, dtype: str = "float16", result: str = "") -> Build:
+def binary(
+    kind: str, left: Shape = IMAGE, right: Shape = IMAGE, dtype: str = "float16", result: str = ""
+) -> Build:
     """One operator on two computed tensors that broadcast."""
-    shape = tuple(max(pair) for pair in zip((1,) * (len(right) - len(left)) + left, (1,) * (len(left) - len(right)) + right, strict=True))
-    return lambda p: p.op(kind, shape, dtype=result or dtype, x=p.input(*left, dtype=dtype), y=p.input(*right, dtype=dtype))
+    shape = tuple(
+        max(pair)
+        for pair in zip(
+            (1,) * (len(right) - len(left)) + left, (1,) * (len(left) - len(right)) + right, strict=True
+        )
+    )
+    return lambda p: p.op(
+        kind, shape, dtype=result or dtype, x=p.input(*left, dtype=dtype), y=p.input(*right, dtype=dtype)
+    )
 
 
 def compared(kind: str) -> Build:
@@ -114,7 +145,9 @@ def selection(p: Program) -> None:
 
 
 def edged(inner: Callable[[Program, str, str], str]) -> Build:
-    """A float16 operator between casts from and to float32, as a model with float32 inputs and outputs has it."""
+    """A float16 operator between casts from and to float32, as a model with float32 inputs and outputs has
+    it.
+    """
 
     def build(p: Program) -> None:
         x = p.op("cast", IMAGE, asked=False, x=p.input(*IMAGE, dtype="float32"), attrs={"dtype": "fp16"})
@@ -127,10 +160,23 @@ def edged(inner: Callable[[Program, str, str], str]) -> Build:
 def cast(source: str, target: str) -> Build:
     """A cast."""
     names = {"float16": "fp16", "float32": "fp32"}
-    return lambda p: p.op("cast", IMAGE, dtype=target, x=p.input(*IMAGE, dtype=source), attrs={"dtype": names.get(target, target)})
+    return lambda p: p.op(
+        "cast",
+        IMAGE,
+        dtype=target,
+        x=p.input(*IMAGE, dtype=source),
+        attrs={"dtype": names.get(target, target)},
+    )
 
 
-def conv(*kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1, dynamic: bool = False, channels: int = 64) -> Build:
+def conv(
+    *kernel: int,
+    stride: int = 1,
+    dilation: int = 1,
+    groups: int = 1,
+    dynamic: bool = False,
+    channels: int = 64,
+) -> Build:
     """A convolution of ``channels`` channels to as many, with "same" padding."""
     rank = len(kernel)
 
@@ -138,7 +184,13 @@ def conv(*kernel: int, stride: int = 1, dilation: int = 1, groups: int = 1, dyna
         x = p.input(1, channels, *(64,) * rank)
         shape = (channels, channels // groups, *kernel)
         weight = p.input(*shape) if dynamic else p.const(*shape)
-        attrs = {"strides": (stride,) * rank, "dilations": (dilation,) * rank, "groups": groups, "pad_type": "same", "pad": (0,) * 2 * rank}
+        attrs = {
+            "strides": (stride,) * rank,
+            "dilations": (dilation,) * rank,
+            "groups": groups,
+            "pad_type": "same",
+            "pad": (0,) * 2 * rank,
+        }
         p.op("conv", (1, channels, *(-(-64 // stride),) * rank), x=x, weight=weight, attrs=attrs)
 
     return build
@@ -150,9 +202,21 @@ def conv_transpose(*kernel: int, strides: Shape = ()) -> Build:
     steps = strides or (1,) * rank
 
     def build(p: Program) -> None:
-        attrs = {"strides": steps, "dilations": (1,) * rank, "groups": 1, "pad_type": "same", "pad": (0,) * 2 * rank}
+        attrs = {
+            "strides": steps,
+            "dilations": (1,) * rank,
+            "groups": 1,
+            "pad_type": "same",
+            "pad": (0,) * 2 * rank,
+        }
         shape = (1, 32, *(16 * step for step in steps))
-        p.op("conv_transpose", shape, x=p.input(1, 64, *(16,) * rank), weight=p.const(64, 32, *kernel), attrs=attrs)
+        p.op(
+            "conv_transpose",
+            shape,
+            x=p.input(1, 64, *(16,) * rank),
+            weight=p.const(64, 32, *kernel),
+            attrs=attrs,
+        )
 
     return build
 
@@ -160,19 +224,40 @@ def conv_transpose(*kernel: int, strides: Shape = ()) -> Build:
 def pool(kind: str, *kernel: int) -> Build:
     """A pool with stride 1 and "same" padding."""
     rank = len(kernel)
-    attrs: dict[str, Any] = {"kernel_sizes": kernel, "strides": (1,) * rank, "pad_type": "same", "pad": (0,) * 2 * rank, "ceil_mode": False}
+    attrs: dict[str, Any] = {
+        "kernel_sizes": kernel,
+        "strides": (1,) * rank,
+        "pad_type": "same",
+        "pad": (0,) * 2 * rank,
+        "ceil_mode": False,
+    }
     if kind == "avg_pool":
         attrs["exclude_padding_from_average"] = False
     shape = (1, 64, *(32,) * rank)
     return lambda p: p.op(kind, shape, x=p.input(*shape), attrs=attrs)
 
 
-def matmul(left: Shape, right: Shape, out: Shape, *, constant: bool = False, dtype: str = "float16", transposed: bool = False) -> Build:
+def matmul(
+    left: Shape,
+    right: Shape,
+    out: Shape,
+    *,
+    constant: bool = False,
+    dtype: str = "float16",
+    transposed: bool = False,
+) -> Build:
     """A matrix product with a constant or computed right operand."""
 
     def build(p: Program) -> None:
         y = p.const(*right, dtype=dtype) if constant else p.input(*right, dtype=dtype)
-        p.op("matmul", out, dtype=dtype, x=p.input(*left, dtype=dtype), y=y, attrs={"transpose_x": False, "transpose_y": transposed})
+        p.op(
+            "matmul",
+            out,
+            dtype=dtype,
+            x=p.input(*left, dtype=dtype),
+            y=y,
+            attrs={"transpose_x": False, "transpose_y": transposed},
+        )
 
     return build
 
@@ -196,9 +281,18 @@ def norm(kind: str, *axes: int) -> Build:
         x = p.input(*IMAGE)
         if kind == "layer_norm":
             shape = tuple(IMAGE[axis] for axis in axes)
-            p.op(kind, IMAGE, x=x, gamma=p.const(*shape), beta=p.const(*shape), attrs={"axes": axes, "epsilon": 1e-5})
+            p.op(
+                kind,
+                IMAGE,
+                x=x,
+                gamma=p.const(*shape),
+                beta=p.const(*shape),
+                attrs={"axes": axes, "epsilon": 1e-5},
+            )
             return
-        statistics: dict[str, Any] = {"mean": p.const(64), "variance": p.const(64)} if kind == "batch_norm" else {}
+        statistics: dict[str, Any] = (
+            {"mean": p.const(64), "variance": p.const(64)} if kind == "batch_norm" else {}
+        )
         p.op(kind, IMAGE, x=x, **statistics, gamma=p.const(64), beta=p.const(64), attrs={"epsilon": 1e-5})
 
     return build
@@ -208,7 +302,9 @@ def gather(axis: int) -> Build:
     """gather with constant indices."""
     shape = tuple(3 if place == axis else dim for place, dim in enumerate(IMAGE))
     attrs = {"axis": axis, "batch_dims": 0, "validate_indices": False}
-    return lambda p: p.op("gather", shape, x=p.input(*IMAGE), indices=p.const(3, dtype="int32", values=(5, 2, 9)), attrs=attrs)
+    return lambda p: p.op(
+        "gather", shape, x=p.input(*IMAGE), indices=p.const(3, dtype="int32", values=(5, 2, 9)), attrs=attrs
+    )
 
 
 def gather_computed(p: Program) -> None:
@@ -224,14 +320,27 @@ def embedding(p: Program) -> None:
 
 
 def gathered(kind: str, *, about: str) -> Build:
-    """gather_along_axis or gather_nd, whose int32 indices are cast to int16 first; ``about`` is the operator asked about."""
+    """gather_along_axis or gather_nd, whose int32 indices are cast to int16 first; ``about`` is the operator
+    asked about.
+    """
     rows = (1, 64, 4, 32) if kind == "gather_along_axis" else (4, 1)
     shape = rows if kind == "gather_along_axis" else (4, 64, 32, 32)
-    attrs = {"axis": 2, "validate_indices": False} if kind == "gather_along_axis" else {"batch_dims": 0, "validate_indices": False}
+    attrs = (
+        {"axis": 2, "validate_indices": False}
+        if kind == "gather_along_axis"
+        else {"batch_dims": 0, "validate_indices": False}
+    )
 
     def build(p: Program) -> None:
         x = p.input(*IMAGE)
-        narrow = p.op("cast", rows, dtype="int16", asked=about == "cast", x=p.input(*rows, dtype="int32"), attrs={"dtype": "int16"})
+        narrow = p.op(
+            "cast",
+            rows,
+            dtype="int16",
+            asked=about == "cast",
+            x=p.input(*rows, dtype="int32"),
+            attrs={"dtype": "int16"},
+        )
         p.op(kind, shape, asked=about != "cast", x=x, indices=narrow, attrs=attrs)
 
     return build
@@ -244,7 +353,14 @@ def scatter(kind: str) -> Build:
         data = p.input(64, 32)
         rows = (4,) if kind == "scatter" else (4, 32)
         attrs = {"axis": 0, "mode": "update", "validate_indices": False}
-        p.op(kind, (64, 32), data=data, indices=p.const(*rows, dtype="int32"), updates=p.input(4, 32), attrs=attrs)
+        p.op(
+            kind,
+            (64, 32),
+            data=data,
+            indices=p.const(*rows, dtype="int32"),
+            updates=p.input(4, 32),
+            attrs=attrs,
+        )
 
     return build
 
@@ -254,7 +370,10 @@ def sliced(begin: Shape, end: Shape, stride: Shape) -> Build:
     shape = tuple(-(-(high - low) // step) for low, high, step in zip(begin, end, stride, strict=True))
 
     def build(p: Program) -> None:
-        bounds: dict[str, Any] = {"begin": p.const(4, dtype="int32", values=begin), "end": p.const(4, dtype="int32", values=end)}
+        bounds: dict[str, Any] = {
+            "begin": p.const(4, dtype="int32", values=begin),
+            "end": p.const(4, dtype="int32", values=end),
+        }
         p.op("slice_by_index", shape, x=p.input(*IMAGE), **bounds, attrs={"stride": stride})
 
     return build
@@ -265,7 +384,13 @@ def sliced_by_size(*, dynamic: bool) -> Build:
 
     def build(p: Program) -> None:
         begin = p.input(4, dtype="int32") if dynamic else p.const(4, dtype="int32", values=(0, 8, 0, 0))
-        p.op("slice_by_size", (1, 16, 32, 32), x=p.input(*IMAGE), begin=begin, size=p.const(4, dtype="int32", values=(1, 16, 32, 32)))
+        p.op(
+            "slice_by_size",
+            (1, 16, 32, 32),
+            x=p.input(*IMAGE),
+            begin=begin,
+            size=p.const(4, dtype="int32", values=(1, 16, 32, 32)),
+        )
 
     return build
 
@@ -273,13 +398,21 @@ def sliced_by_size(*, dynamic: bool) -> Build:
 def joined(axis: int, *, interleave: bool = False) -> Build:
     """concat of two tensors."""
     shape = tuple(dim * 2 if place == axis else dim for place, dim in enumerate(IMAGE))
-    return lambda p: p.op("concat", shape, values=(p.input(*IMAGE), p.input(*IMAGE)), attrs={"axis": axis, "interleave": interleave})
+    return lambda p: p.op(
+        "concat",
+        shape,
+        values=(p.input(*IMAGE), p.input(*IMAGE)),
+        attrs={"axis": axis, "interleave": interleave},
+    )
 
 
 def padded(mode: str, pads: Sequence[int]) -> Build:
     """pad of the last axes."""
     before = len(IMAGE) - len(pads) // 2
-    shape = tuple(dim + (sum(pads[2 * (i - before) : 2 * (i - before) + 2]) if i >= before else 0) for i, dim in enumerate(IMAGE))
+    shape = tuple(
+        dim + (sum(pads[2 * (i - before) : 2 * (i - before) + 2]) if i >= before else 0)
+        for i, dim in enumerate(IMAGE)
+    )
 
     def build(p: Program) -> None:
         amounts = p.const(len(pads), dtype="int32", values=pads)
@@ -295,7 +428,9 @@ def shaped(kind: str, shape: Shape, source: Shape = IMAGE, **attrs: Any) -> Buil
 
 def reshaped(source: Shape, shape: Shape) -> Build:
     """reshape to constant sizes."""
-    return lambda p: p.op("reshape", shape, x=p.input(*source), shape=p.const(len(shape), dtype="int32", values=shape))
+    return lambda p: p.op(
+        "reshape", shape, x=p.input(*source), shape=p.const(len(shape), dtype="int32", values=shape)
+    )
 
 
 def tiled(p: Program) -> None:
@@ -318,7 +453,14 @@ def squeezed(p: Program) -> None:
 def topk(k: int, axis: int, source: Shape = IMAGE) -> Build:
     """topk with values and indices."""
     shape = tuple(k if place == axis else dim for place, dim in enumerate(source))
-    attrs = {"k": k, "axis": axis, "ascending": False, "sort": True, "return_indices": True, "output_indices_dtype": "int32"}
+    attrs = {
+        "k": k,
+        "axis": axis,
+        "ascending": False,
+        "sort": True,
+        "return_indices": True,
+        "output_indices_dtype": "int32",
+    }
     return lambda p: p.op("topk", shape, more=[(shape, "int32")], x=p.input(*source), attrs=attrs)
 
 
@@ -340,7 +482,10 @@ def recurrent(kind: str) -> Build:
     gates = {"lstm": 4, "gru": 3, "rnn": 1}[kind]
 
     def build(p: Program) -> None:
-        given: dict[str, Any] = {"initial_h": p.input(1, 32), **({"initial_c": p.input(1, 32)} if kind == "lstm" else {})}
+        given: dict[str, Any] = {
+            "initial_h": p.input(1, 32),
+            **({"initial_c": p.input(1, 32)} if kind == "lstm" else {}),
+        }
         given.update({"weight_ih": p.const(gates * 32, 16), "weight_hh": p.const(gates * 32, 32)})
         more: list[tuple[Open, str]] = [((1, 32), "float16")] * (2 if kind == "lstm" else 1)
         attrs = {"direction": "forward", "output_sequence": True}
@@ -358,14 +503,27 @@ def log_softmax(p: Program) -> None:
 
 def quantized(p: Program) -> None:
     """quantize, then dequantize."""
-    small = p.op("quantize", IMAGE, dtype="int8", input=p.input(*IMAGE), scale=p.const(values=(HALF,)), attrs={"output_dtype": "int8"})
+    small = p.op(
+        "quantize",
+        IMAGE,
+        dtype="int8",
+        input=p.input(*IMAGE),
+        scale=p.const(values=(HALF,)),
+        attrs={"output_dtype": "int8"},
+    )
     p.op("dequantize", IMAGE, input=small, scale=p.const(values=(HALF,)))
 
 
 def quantized_output(p: Program) -> None:
     """quantize at the end of a program, whose int8 result is cast for the output."""
     small = p.op(
-        "quantize", IMAGE, dtype="int8", asked=False, input=p.input(*IMAGE), scale=p.const(values=(HALF,)), attrs={"output_dtype": "int8"}
+        "quantize",
+        IMAGE,
+        dtype="int8",
+        asked=False,
+        input=p.input(*IMAGE),
+        scale=p.const(values=(HALF,)),
+        attrs={"output_dtype": "int8"},
     )
     p.op("cast", IMAGE, dtype="float32", x=small, attrs={"dtype": "fp32"})
 
@@ -394,21 +552,47 @@ def resampled(kind: str) -> Build:
 def resized(p: Program) -> None:
     """resize (iOS 17) to half the size."""
     attrs = {"resized_dims": 2, "interpolation_mode": "LINEAR", "sampling_mode": "DEFAULT"}
-    p.op("resize", (1, 64, 16, 16), x=p.input(*IMAGE), shape=p.const(2, dtype="int32", values=(16, 16)), attrs=attrs)
+    p.op(
+        "resize",
+        (1, 64, 16, 16),
+        x=p.input(*IMAGE),
+        shape=p.const(2, dtype="int32", values=(16, 16)),
+        attrs=attrs,
+    )
 
 
 def cropped(p: Program) -> None:
     """crop_resize of one box."""
-    attrs: dict[str, Any] = {"target_height": 8, "target_width": 8, "normalized_coordinates": True, "spatial_scale": 1.0, "pad_value": 0.0}
+    attrs: dict[str, Any] = {
+        "target_height": 8,
+        "target_width": 8,
+        "normalized_coordinates": True,
+        "spatial_scale": 1.0,
+        "pad_value": 0.0,
+    }
     attrs.update({"box_coordinate_mode": "CORNERS_HEIGHT_FIRST", "sampling_mode": "DEFAULT"})
-    p.op("crop_resize", (1, 64, 8, 8), x=p.input(*IMAGE), boxes=p.const(1, 4), box_indices=p.const(1, dtype="int32"), attrs=attrs)
+    p.op(
+        "crop_resize",
+        (1, 64, 8, 8),
+        x=p.input(*IMAGE),
+        boxes=p.const(1, 4),
+        box_indices=p.const(1, dtype="int32"),
+        attrs=attrs,
+    )
 
 
 def suppressed(p: Program) -> None:
     """non_maximum_suppression of 100 boxes."""
     attrs = {"iou_threshold": 0.5, "score_threshold": 0.1, "max_boxes": 10, "per_class_suppression": False}
     more: list[tuple[Open, str]] = [((1, 10, 4), "float16"), ((1, 10), "int32"), ((1,), "int32")]
-    p.op("non_maximum_suppression", (1, 10, 4), more=more, boxes=p.input(1, 100, 4), scores=p.input(1, 100, 4), attrs=attrs)
+    p.op(
+        "non_maximum_suppression",
+        (1, 10, 4),
+        more=more,
+        boxes=p.input(1, 100, 4),
+        scores=p.input(1, 100, 4),
+        attrs=attrs,
+    )
 
 
 def sweep(one: Callable[[int], Build], values: Sequence[int]) -> list[Build]:

@@ -18,12 +18,16 @@ Dims = tuple[int | str, ...]
 
 
 class InvalidCase(ValueError):
-    """The combination is no valid ONNX model (a dtype that the schema does not allow, shapes that do not fit)."""
+    """The combination is no valid ONNX model (a dtype that the schema does not allow, shapes that do not
+    fit).
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Arg:
-    """One input. ``dtype`` None means the case's own; ``values`` fixes the content, ``const`` makes it an initializer."""
+    """One input. ``dtype`` None means the case's own; ``values`` fixes the content, ``const`` makes it an
+    initializer.
+    """
 
     shape: Dims
     dtype: str | None = None
@@ -35,9 +39,9 @@ class Arg:
 class Spec:
     """One operator with its inputs: what a case is built from.
 
-    ``results`` gives (dtype, shape) of each output for operators that onnx cannot infer (other domains); None asks onnx.
-    ``quantize`` wraps float inputs and outputs in DequantizeLinear and QuantizeLinear of that dtype, per channel along
-    axis ``channel`` for constants when it is not None.
+    ``results`` gives (dtype, shape) of each output for operators that onnx cannot infer (other domains); None
+    asks onnx. ``quantize`` wraps float inputs and outputs in DequantizeLinear and QuantizeLinear of that
+    dtype, per channel along axis ``channel`` for constants when it is not None.
     """
 
     op: str
@@ -56,7 +60,9 @@ class Spec:
     def name(self) -> str:
         """Readable and unique within a corpus."""
         parts = [self.op, self.note, self.dtype] + ([] if self.opset == OPSET else [f"v{self.opset}"])
-        parts += [f"qdq-{self.quantize}" + ("" if self.channel is None else "-channel")] if self.quantize else []
+        parts += (
+            [f"qdq-{self.quantize}" + ("" if self.channel is None else "-channel")] if self.quantize else []
+        )
         return "/".join(parts)
 
     def with_(self, note: str, **changes: Any) -> Spec:
@@ -135,7 +141,9 @@ def build(spec: Spec) -> bytes:
             dtype, shape = spec.results[index]
             info = helper.make_tensor_value_info(name, element_type(dtype or spec.dtype), shape)
         outputs.append(info)
-    opsets = [helper.make_opsetid("", spec.opset)] + ([helper.make_opsetid(spec.domain, 1)] if spec.domain else [])
+    opsets = [helper.make_opsetid("", spec.opset)] + (
+        [helper.make_opsetid(spec.domain, 1)] if spec.domain else []
+    )
     graph = helper.make_graph(parts.nodes, "case", parts.infos, outputs, parts.initializers)
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10, producer_name="accelint")
     return finish(model, check=onnx.defs.has(spec.op, spec.domain))
@@ -146,10 +154,18 @@ def finish(model: onnx.ModelProto, *, check: bool = True) -> bytes:
     import onnx
 
     try:
-        inferred = onnx.shape_inference.infer_shapes(model, check_type=check, strict_mode=check, data_prop=True)
+        inferred = onnx.shape_inference.infer_shapes(
+            model, check_type=check, strict_mode=check, data_prop=True
+        )
         if check and all(output.type.tensor_type.HasField("shape") for output in inferred.graph.output):
             onnx.checker.check_model(inferred)  # it asks outputs for a rank, which runtimes do not
-    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, OverflowError) as error:
+    except (
+        onnx.shape_inference.InferenceError,
+        onnx.checker.ValidationError,
+        ValueError,
+        RuntimeError,
+        OverflowError,
+    ) as error:
         raise InvalidCase(str(error).splitlines()[0]) from error
     if any(not output.type.WhichOneof("value") for output in inferred.graph.output):
         raise InvalidCase("onnx does not infer the output's type")
@@ -176,19 +192,27 @@ def _input(parts: _Parts, spec: Spec, index: int, arg: Arg | None) -> str:
     if spec.quantize and dtype in ("float32", "float16") and arg.dtype is None:
         return _dequantized(parts, spec, name, arg)
     if arg.const:
-        parts.initializers.append(initializer(name, content(arg.shape, dtype, arg.values, spec.op + name), dtype))
+        parts.initializers.append(
+            initializer(name, content(arg.shape, dtype, arg.values, spec.op + name), dtype)
+        )
     else:
         parts.infos.append(helper.make_tensor_value_info(name, element_type(dtype), arg.shape))
     return name
 
 
 def _dequantized(parts: _Parts, spec: Spec, name: str, arg: Arg) -> str:
-    """An input stored as integers with the DequantizeLinear that reads it. A constant bias (index 2, rank 1) is int32."""
+    """An input stored as integers with the DequantizeLinear that reads it. A constant bias (index 2, rank 1)
+    is int32.
+    """
     from onnx import helper
 
     bias = name == "x2" and arg.const and len(arg.shape) == 1 and spec.op in ("Conv", "ConvTranspose", "Gemm")
     dtype = "int32" if bias else spec.quantize
-    axis = spec.channel if arg.const and spec.channel is not None and spec.channel < len(arg.shape) and not bias else None
+    axis = (
+        spec.channel
+        if arg.const and spec.channel is not None and spec.channel < len(arg.shape) and not bias
+        else None
+    )
     _scale(parts, name, dtype, 1 if axis is None else int(arg.shape[axis]), axis)
     if arg.const:
         values = [1, 2, 3] if arg.values is None else arg.values
@@ -197,7 +221,13 @@ def _dequantized(parts: _Parts, spec: Spec, name: str, arg: Arg) -> str:
         parts.infos.append(helper.make_tensor_value_info(name, element_type(dtype), arg.shape))
     attrs = {} if axis is None else {"axis": axis}
     parts.nodes.append(
-        helper.make_node("DequantizeLinear", [name, f"{name}_scale", f"{name}_zero"], [f"{name}_real"], name=f"dq_{name}", **attrs)
+        helper.make_node(
+            "DequantizeLinear",
+            [name, f"{name}_scale", f"{name}_zero"],
+            [f"{name}_real"],
+            name=f"dq_{name}",
+            **attrs,
+        )
     )
     parts.before = len(parts.nodes)
     return f"{name}_real"
@@ -207,7 +237,11 @@ def _requantize(parts: _Parts, spec: Spec, name: str) -> str:
     from onnx import helper
 
     _scale(parts, name, spec.quantize, 1, None)
-    parts.nodes.append(helper.make_node("QuantizeLinear", [f"{name}_real", f"{name}_scale", f"{name}_zero"], [name], name=f"q_{name}"))
+    parts.nodes.append(
+        helper.make_node(
+            "QuantizeLinear", [f"{name}_real", f"{name}_scale", f"{name}_zero"], [name], name=f"q_{name}"
+        )
+    )
     return f"{name}_real"
 
 

@@ -1,8 +1,8 @@
 """A corpus of small ONNX models that asks a runtime about every operator from many sides.
 
-``cases`` starts from recipes (operator, shapes, attributes) and varies one thing at a time: dtype, operator-set version,
-which inputs are constant, symbolic sizes, quantization. ``backend_cases`` gives the node tests that ship with onnx.
-Both are the same on every run.
+``cases`` starts from recipes (operator, shapes, attributes) and varies one thing at a time: dtype,
+operator-set version, which inputs are constant, symbolic sizes, quantization. ``backend_cases`` gives the
+node tests that ship with onnx. Both are the same on every run.
 """
 
 from __future__ import annotations
@@ -26,9 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["Case", "InvalidCase", "backend_cases", "cases"]
 
 DTYPES = (
-    "float32", "float16", "bfloat16", "float64", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "bool", "string",
-    "complex64", "int4", "uint4", "float8e4m3fn",
-)  # fmt: skip
+    "float32",
+    "float16",
+    "bfloat16",
+    "float64",
+    "int8",
+    "uint8",
+    "int16",
+    "uint16",
+    "int32",
+    "uint32",
+    "int64",
+    "uint64",
+    "bool",
+    "string",
+    "complex64",
+    "int4",
+    "uint4",
+    "float8e4m3fn",
+)
 QUANTIZED = ("uint8", "int8", "uint16", "int16", "int4")
 
 
@@ -102,16 +118,25 @@ def _constness(spec: Spec) -> Iterator[Spec]:
     """Each input turned from constant to computed and back, and all of them constant."""
     for index, arg in enumerate(spec.inputs):
         if arg is not None:
-            yield spec.with_(f"{'computed' if arg.const else 'const'}{index}", inputs=spec.input_(index, const=not arg.const))
+            yield spec.with_(
+                f"{'computed' if arg.const else 'const'}{index}",
+                inputs=spec.input_(index, const=not arg.const),
+            )
     if len(spec.inputs) > 1:
-        yield spec.with_("allconst", inputs=tuple(None if arg is None else replace(arg, const=True) for arg in spec.inputs))
+        yield spec.with_(
+            "allconst", inputs=tuple(None if arg is None else replace(arg, const=True) for arg in spec.inputs)
+        )
 
 
 def _symbolic(spec: Spec) -> Iterator[Spec]:
-    """A symbol for the first dimension, for the last, for all, of the first input and of every computed one."""
+    """A symbol for the first dimension, for the last, for all, of the first input and of every computed
+    one.
+    """
     for note, which in (("first", slice(0, 1)), ("last", slice(-1, None)), ("every", slice(0, None))):
         for scope in (1, len(spec.inputs)):
-            inputs = tuple(_symbols(arg, which, index) if index < scope else arg for index, arg in enumerate(spec.inputs))
+            inputs = tuple(
+                _symbols(arg, which, index) if index < scope else arg for index, arg in enumerate(spec.inputs)
+            )
             if inputs != spec.inputs:
                 yield spec.with_(f"symbolic-{note}{scope}", inputs=inputs)
 
@@ -120,12 +145,18 @@ def _symbols(arg: Arg | None, which: slice, index: int) -> Arg | None:
     if arg is None or arg.const or not arg.shape:
         return arg
     positions = range(len(arg.shape))[which]
-    return replace(arg, shape=tuple(f"d{spot}" if spot in positions else dim for spot, dim in enumerate(arg.shape)))
+    return replace(
+        arg, shape=tuple(f"d{spot}" if spot in positions else dim for spot, dim in enumerate(arg.shape))
+    )
 
 
 def _quantized(spec: Spec) -> Iterator[Spec]:
     """The operator between DequantizeLinear and QuantizeLinear."""
-    if spec.results or spec.dtype != "float32" or spec.op in ("QuantizeLinear", "DequantizeLinear", "Cast", "Constant"):
+    if (
+        spec.results
+        or spec.dtype != "float32"
+        or spec.op in ("QuantizeLinear", "DequantizeLinear", "Cast", "Constant")
+    ):
         return
     for dtype in QUANTIZED:
         yield replace(spec, quantize=dtype)
@@ -135,7 +166,9 @@ def _quantized(spec: Spec) -> Iterator[Spec]:
 
 
 def backend_cases(*, constants: bool = True, kinds: Sequence[str] = ("node",)) -> Iterator[Case]:
-    """The tests of these kinds that ship with onnx; the node tests again with all inputs but the first turned into initializers."""
+    """The tests of these kinds that ship with onnx; the node tests again with all inputs but the first turned
+    into initializers.
+    """
     import warnings
 
     from onnx.backend.test.loader import load_model_tests
@@ -164,7 +197,11 @@ def _with_constants(stored: onnx.ModelProto, values: Sequence[Any]) -> bytes:
     kept: list[Any] = []
     for index, info in enumerate(model.graph.input):
         value = values[index] if index < len(values) else None
-        if index == 0 or not info.type.HasField("tensor_type") or not (isinstance(value, onnx.TensorProto) or hasattr(value, "dtype")):
+        if (
+            index == 0
+            or not info.type.HasField("tensor_type")
+            or not (isinstance(value, onnx.TensorProto) or hasattr(value, "dtype"))
+        ):
             kept.append(info)
             continue
         tensor = onnx.TensorProto()

@@ -24,7 +24,9 @@ def _step(net: Net, op: str, x: str, kind: str) -> str:
         bias = net.weights((channels,), wide if kind == "q8" else "f32", channels=0)
         net.op("CONV_2D", [x, weights, bias], [out], {"stride_h": 1, "stride_w": 1})
     elif op == "SOFTMAX":
-        net.graph.set_tensor(_requantized(net, out, SIGMOID[kind]) if kind in SIGMOID else net.graph.tensor(out))
+        net.graph.set_tensor(
+            _requantized(net, out, SIGMOID[kind]) if kind in SIGMOID else net.graph.tensor(out)
+        )
         net.op("SOFTMAX", [x], [out], {"beta": 1.0})
     elif op == "SELF":
         net.op("ADD", [x, x], [out])
@@ -52,20 +54,49 @@ def _chain(net: Net, p: Any) -> None:
 
 
 _RUNS: tuple[tuple[str, ...], ...] = (
-    ("CONV_2D", "RELU"), ("CONV_2D", "ADD", "RELU6"), ("ADD", "CUMSUM", "ADD"), ("ADD", "REVERSE_V2", "ADD"), ("CUMSUM", "ADD"),
-        ("ADD", "CUMSUM"), ("CUMSUM", "CUMSUM"),
-    ("ADD", "CUMSUM") * 3, ("ADD", "CUMSUM") * 8, ("ADD", "FLOOR", "MUL", "CEIL", "SUB"), ("ADD",) * 2 + ("CUMSUM",) + ("MUL",) * 5,
-        ("POW", "FLOOR_MOD", "ADD"), ("CONV_2D",) * 4,
-    ("ADD",), ("SELF",), ("CONV_2D", "CUMSUM", "CONV_2D", "CUMSUM", "CONV_2D"), ("CONV_2D", "SOFTMAX"), ("SIN", "COS", "EXP"),
-        ("ADD", "CUSTOM", "ADD"), ("LOGISTIC", "TANH", "ELU"),
-)  # fmt: skip
+    ("CONV_2D", "RELU"),
+    ("CONV_2D", "ADD", "RELU6"),
+    ("ADD", "CUMSUM", "ADD"),
+    ("ADD", "REVERSE_V2", "ADD"),
+    ("CUMSUM", "ADD"),
+    ("ADD", "CUMSUM"),
+    ("CUMSUM", "CUMSUM"),
+    ("ADD", "CUMSUM") * 3,
+    ("ADD", "CUMSUM") * 8,
+    ("ADD", "FLOOR", "MUL", "CEIL", "SUB"),
+    ("ADD",) * 2 + ("CUMSUM",) + ("MUL",) * 5,
+    ("POW", "FLOOR_MOD", "ADD"),
+    ("CONV_2D",) * 4,
+    ("ADD",),
+    ("SELF",),
+    ("CONV_2D", "CUMSUM", "CONV_2D", "CUMSUM", "CONV_2D"),
+    ("CONV_2D", "SOFTMAX"),
+    ("SIN", "COS", "EXP"),
+    ("ADD", "CUSTOM", "ADD"),
+    ("LOGISTIC", "TANH", "ELU"),
+)
 family("CHAIN", _chain, mixes=16, ops=_RUNS, kind=("f32",), dyn=DYN)
-family("CHAIN", _chain, label="int8", mixes=4, ops=(("CONV_2D", "RELU"), ("ADD", "ADD", "RELU"), ("CONV_2D",) * 3, ("CONV_2D", "SOFTMAX"),
-       ("ADD", "RELU", "ADD", "HARD_SWISH", "ADD")), kind=("q8",), dyn=DYN)  # fmt: skip
+family(
+    "CHAIN",
+    _chain,
+    label="int8",
+    mixes=4,
+    ops=(
+        ("CONV_2D", "RELU"),
+        ("ADD", "ADD", "RELU"),
+        ("CONV_2D",) * 3,
+        ("CONV_2D", "SOFTMAX"),
+        ("ADD", "RELU", "ADD", "HARD_SWISH", "ADD"),
+    ),
+    kind=("q8",),
+    dyn=DYN,
+)
 
 
 def _branches(net: Net, p: Any) -> None:
-    """Two ways from one tensor that meet again; one of them may hold an operator that few accelerators have."""
+    """Two ways from one tensor that meet again; one of them may hold an operator that few accelerators
+    have.
+    """
     x = _step(net, "ADD", net.input(SHAPE, "f32"), "f32")
     left, right = x, x
     for op in p.left:
@@ -96,8 +127,17 @@ def _quantized_island(net: Net, p: Any) -> None:
         _step(net, "MUL", out, "f32")
 
 
-family("CHAIN", _quantized_island, label="island", mixes=6, kind=("q8", "qu8"), ops=(("ADD",), ("MUL", "ADD"), (), ("MAXIMUM",)),
-       before=(False, True), after=(False, True), dyn=DYN[:2])  # fmt: skip
+family(
+    "CHAIN",
+    _quantized_island,
+    label="island",
+    mixes=6,
+    kind=("q8", "qu8"),
+    ops=(("ADD",), ("MUL", "ADD"), (), ("MAXIMUM",)),
+    before=(False, True),
+    after=(False, True),
+    dyn=DYN[:2],
+)
 
 
 def _classifier(net: Net, p: Any) -> None:
@@ -107,7 +147,12 @@ def _classifier(net: Net, p: Any) -> None:
     if p.pool == "MEAN":
         net.op("MEAN", [x, net.const((1, 2))], [pooled])
     else:
-        net.op("AVERAGE_POOL_2D", [x], [pooled], {"padding": "VALID", "stride_h": 8, "stride_w": 8, "filter_height": 8, "filter_width": 8})
+        net.op(
+            "AVERAGE_POOL_2D",
+            [x],
+            [pooled],
+            {"padding": "VALID", "stride_h": 8, "stride_w": 8, "filter_height": 8, "filter_width": 8},
+        )
     flat = net.result((1, 4), "f32")
     net.op("RESHAPE", [pooled, net.const((1, 4) if not p.infer else (-1, 4))], [flat], {"new_shape": (1, 4)})
     logits, out = net.result((1, 10), "f32"), net.result((1, 10), "f32")
@@ -115,8 +160,16 @@ def _classifier(net: Net, p: Any) -> None:
     net.op(p.last, [logits], [out], {"beta": 1.0} if p.last == "SOFTMAX" else {})
 
 
-family("CHAIN", _classifier, label="classifier", mixes=4, pool=("MEAN", "AVERAGE_POOL_2D"), infer=(False, True),
-       last=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC"), dyn=DYN)  # fmt: skip
+family(
+    "CHAIN",
+    _classifier,
+    label="classifier",
+    mixes=4,
+    pool=("MEAN", "AVERAGE_POOL_2D"),
+    infer=(False, True),
+    last=("SOFTMAX", "LOG_SOFTMAX", "LOGISTIC"),
+    dyn=DYN,
+)
 
 
 def _padded(net: Net, p: Any) -> None:
@@ -131,7 +184,13 @@ def _padded(net: Net, p: Any) -> None:
     )
     out = net.result((1, 8, 8, 4), "f32")
     if p.window == "MAX_POOL_2D":
-        attrs: dict[str, Any] = {"padding": "VALID", "stride_h": 1, "stride_w": 1, "filter_height": 3, "filter_width": 3}
+        attrs: dict[str, Any] = {
+            "padding": "VALID",
+            "stride_h": 1,
+            "stride_w": 1,
+            "filter_height": 3,
+            "filter_width": 3,
+        }
         net.op("MAX_POOL_2D", [wide], [out], attrs)
         return
     attrs = {"padding": "VALID", "stride_h": 1, "stride_w": 1, "fused_activation_function": p.act}
@@ -141,8 +200,16 @@ def _padded(net: Net, p: Any) -> None:
     net.op(p.window, [wide, net.weights(shape, "f32"), net.weights((4,), "f32")], [out], attrs)
 
 
-family("CHAIN", _padded, label="padded", mixes=4, pad=("PAD", "PADV2", "MIRROR_PAD"), window=("CONV_2D", "DEPTHWISE_CONV_2D",
-       "MAX_POOL_2D"), act=("NONE", "RELU6"), dyn=DYN[:2])  # fmt: skip
+family(
+    "CHAIN",
+    _padded,
+    label="padded",
+    mixes=4,
+    pad=("PAD", "PADV2", "MIRROR_PAD"),
+    window=("CONV_2D", "DEPTHWISE_CONV_2D", "MAX_POOL_2D"),
+    act=("NONE", "RELU6"),
+    dyn=DYN[:2],
+)
 
 
 def _normalised(net: Net, p: Any) -> None:
@@ -151,7 +218,8 @@ def _normalised(net: Net, p: Any) -> None:
     small = (*p.shape[:-1], 1)
     axis = net.const((len(p.shape) - 1,))
     mean, square, variance, shifted, scale, centred, out = (
-        net.result(small if name in "mvsr" else p.shape, "f32") for name in ("m", "q", "v", "s", "r", "c", "o")
+        net.result(small if name in "mvsr" else p.shape, "f32")
+        for name in ("m", "q", "v", "s", "r", "c", "o")
     )
     net.op("MEAN", [x, axis], [mean], {"keep_dims": True})
     net.op("SQUARED_DIFFERENCE", [x, mean], [square])
@@ -163,7 +231,14 @@ def _normalised(net: Net, p: Any) -> None:
     _step(net, "MUL", out, "f32")
 
 
-family("CHAIN", _normalised, label="layer-norm", mixes=0, shape=((1, 16, 8), (2, 16, 8), (1, 4, 4, 8), (16, 8)), dyn=DYN)  # fmt: skip
+family(
+    "CHAIN",
+    _normalised,
+    label="layer-norm",
+    mixes=0,
+    shape=((1, 16, 8), (2, 16, 8), (1, 4, 4, 8), (16, 8)),
+    dyn=DYN,
+)
 
 
 def _attention(net: Net, p: Any) -> None:
@@ -187,8 +262,18 @@ def _attention(net: Net, p: Any) -> None:
     )
     net.op("BATCH_MATMUL", [weights, value], [mixed])
     net.op("TRANSPOSE", [mixed, net.const((0, 2, 1, 3))], [turned])
-    net.op("RESHAPE", [turned, net.const((1, length, heads * depth))], [flat], {"new_shape": (1, length, heads * depth)})
-    net.op("FULLY_CONNECTED", [flat, net.weights((8, 8), "f32")], [net.result((1, length, 8), "f32")], {"keep_num_dims": True})
+    net.op(
+        "RESHAPE",
+        [turned, net.const((1, length, heads * depth))],
+        [flat],
+        {"new_shape": (1, length, heads * depth)},
+    )
+    net.op(
+        "FULLY_CONNECTED",
+        [flat, net.weights((8, 8), "f32")],
+        [net.result((1, length, 8), "f32")],
+        {"keep_num_dims": True},
+    )
 
 
 family("CHAIN", _attention, label="attention", mixes=0, mask=(False, True), dyn=DYN)
@@ -197,9 +282,18 @@ family("CHAIN", _attention, label="attention", mixes=0, mask=(False, True), dyn=
 def _runtime_shape(net: Net, p: Any) -> None:
     """A reshape to a shape that is computed: SHAPE, STRIDED_SLICE, PACK, RESHAPE."""
     x = net.input((2, 3, 4), "f32")
-    sizes, batch, target = net.result((3,), "i32", static=True), net.result((), "i32"), net.result((2,), "i32", static=True)
+    sizes, batch, target = (
+        net.result((3,), "i32", static=True),
+        net.result((), "i32"),
+        net.result((2,), "i32", static=True),
+    )
     net.op("SHAPE", [x], [sizes], {"out_type": "INT32"})
-    net.op("STRIDED_SLICE", [sizes, net.const((0,)), net.const((1,)), net.const((1,))], [batch], {"shrink_axis_mask": 1})
+    net.op(
+        "STRIDED_SLICE",
+        [sizes, net.const((0,)), net.const((1,)), net.const((1,))],
+        [batch],
+        {"shrink_axis_mask": 1},
+    )
     net.op("PACK", [batch, net.const(12)], [target], {"values_count": 2})
     flat = net.result((2, 12), "f32")
     net.op("RESHAPE", [x, target], [flat])
@@ -224,12 +318,22 @@ def _halved(net: Net, p: Any) -> None:
         net.op("ADD", [x, bias], [net.result(SHAPE, "f32")])
 
 
-family("CHAIN", _halved, label="half-weights", mixes=2, kind=("f16", "q8s"), uses=(1, 2, 3), elsewhere=(False, True),
-       dyn=DYN[:2])  # fmt: skip
+family(
+    "CHAIN",
+    _halved,
+    label="half-weights",
+    mixes=2,
+    kind=("f16", "q8s"),
+    uses=(1, 2, 3),
+    elsewhere=(False, True),
+    dyn=DYN[:2],
+)
 
 
 def _interface(net: Net, p: Any) -> None:
-    """Unusual interfaces: an input that is an output, an unread input, an unread result, a constant output, no operator."""
+    """Unusual interfaces: an input that is an output, an unread input, an unread result, a constant output,
+    no operator.
+    """
     x = net.input(SHAPE, "f32")
     if p.what == "no-operator":
         net.finish([x])
@@ -255,8 +359,24 @@ def _interface(net: Net, p: Any) -> None:
     net.finish(outputs)
 
 
-family("CHAIN", _interface, label="interface", mixes=0, what=("plain", "no-operator", "input-is-output", "unread-input", "constant-output",
-       "unread-result", "output-twice", "read-output", "constants-only"), dyn=DYN[:2])  # fmt: skip
+family(
+    "CHAIN",
+    _interface,
+    label="interface",
+    mixes=0,
+    what=(
+        "plain",
+        "no-operator",
+        "input-is-output",
+        "unread-input",
+        "constant-output",
+        "unread-result",
+        "output-twice",
+        "read-output",
+        "constants-only",
+    ),
+    dyn=DYN[:2],
+)
 
 
 def _split_use(net: Net, p: Any) -> None:
@@ -280,11 +400,18 @@ def _quantized_types(net: Net, p: Any) -> None:
     x = net.input((1, 16), p.kind)
     left, middle = net.result((1, 16), p.kind), net.result((1, 16), p.to)
     net.op("RELU" if p.kind != "q16" else "LOGISTIC", [x], [left])
-    net.graph.set_tensor(_requantized(net, left, SIGMOID["q16"]) if p.kind == "q16" else net.graph.tensor(left))
+    net.graph.set_tensor(
+        _requantized(net, left, SIGMOID["q16"]) if p.kind == "q16" else net.graph.tensor(left)
+    )
     net.op("QUANTIZE", [left], [middle])
     net.op(
-        "ADD", [middle, middle], [net.result((1, 16), p.to, factor=2)], {"pot_scale_int16": False} if KINDS[p.to].dtype == "int16" else {}
+        "ADD",
+        [middle, middle],
+        [net.result((1, 16), p.to, factor=2)],
+        {"pot_scale_int16": False} if KINDS[p.to].dtype == "int16" else {},
     )
 
 
-family("CHAIN", _quantized_types, label="requantize", mixes=0, kind=("q8", "qu8", "q16"), to=("qu8", "q8", "q16"))
+family(
+    "CHAIN", _quantized_types, label="requantize", mixes=0, kind=("q8", "qu8", "q16"), to=("qu8", "q8", "q16")
+)

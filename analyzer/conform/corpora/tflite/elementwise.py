@@ -8,32 +8,68 @@ from typing import Any
 from .family import family
 from .net import KINDS, Kind, Net, Skip, broadcast
 
-SHAPES = ((1, 8, 8, 4), (), (5,), (3, 4), (2, 3, 4), (2, 5, 3, 4), (1, 2, 3, 4, 5), (1, 2, 1, 2, 3, 2), (1, 1, 1, 1), (0, 4),
-    (1, 1, 8))  # fmt: skip
+SHAPES = (
+    (1, 8, 8, 4),
+    (),
+    (5,),
+    (3, 4),
+    (2, 3, 4),
+    (2, 5, 3, 4),
+    (1, 2, 3, 4, 5),
+    (1, 2, 1, 2, 3, 2),
+    (1, 1, 1, 1),
+    (0, 4),
+    (1, 1, 8),
+)
 DYN = ("", "batch", "all")
 FLOATS = ("f32", "f16", "bf16")
 QUANTS = ("q8", "qu8", "q16")
 
 SIGMOID: Mapping[str, Kind] = {
-    "q8": Kind("q8", "int8", 1 / 256, -128), "qu8": Kind("qu8", "uint8", 1 / 256, 0), "q16": Kind("q16", "int16", 1 / 32768, 0),
-}  # fmt: skip
+    "q8": Kind("q8", "int8", 1 / 256, -128),
+    "qu8": Kind("qu8", "uint8", 1 / 256, 0),
+    "q16": Kind("q16", "int16", 1 / 32768, 0),
+}
 """The output quantization that kernels with a range of 0..1 demand."""
 SIGNED_UNIT: Mapping[str, Kind] = {
-    "q8": Kind("q8", "int8", 1 / 128, 0), "qu8": Kind("qu8", "uint8", 1 / 128, 128), "q16": Kind("q16", "int16", 1 / 32768, 0),
-}  # fmt: skip
+    "q8": Kind("q8", "int8", 1 / 128, 0),
+    "qu8": Kind("qu8", "uint8", 1 / 128, 128),
+    "q16": Kind("q16", "int16", 1 / 32768, 0),
+}
 """The same for a range of -1..1."""
-LOG_UNIT: Mapping[str, Kind] = {"q8": Kind("q8", "int8", 16 / 256, 127), "qu8": Kind("qu8", "uint8", 16 / 256, 255)}
+LOG_UNIT: Mapping[str, Kind] = {
+    "q8": Kind("q8", "int8", 16 / 256, 127),
+    "qu8": Kind("qu8", "uint8", 16 / 256, 255),
+}
 UNIT_16 = {"q16": Kind("q16", "int16", 1 / 4096, 0)}
 
 UNARY: Mapping[str, tuple[str, ...]] = {
-    "ABS": ("f32", "i32", "i16", "q8", "q16", "f16", "i64"), "CEIL": ("f32", "f16"), "FLOOR": ("f32", "f16"), "ROUND": ("f32", "f16"),
-    "NEG": ("f32", "i32", "i64", "f16", "q8"), "SIN": ("f32", "f16"), "COS": ("f32", "f16"), "LOG": ("f32", "q8", "q16"),
-    "EXP": ("f32", "q8", "q16"), "SQRT": ("f32", "q8", "q16"), "RSQRT": ("f32", "q8", "q16"), "SQUARE": ("f32",),
-    "LOGICAL_NOT": ("bool",), "ELU": ("f32", "q8"), "GELU": ("f32", "q8", "qu8", "f16"), "HARD_SWISH": ("f32", "q8", "qu8"),
-    "RELU": ("f32", "q8", "qu8", "q16", "f16"), "RELU6": ("f32", "q8", "qu8", "q16"), "RELU_N1_TO_1": ("f32", "q8", "qu8"),
-    "RELU_0_TO_1": ("f32", "q8", "qu8"), "LOGISTIC": ("f32", "q8", "qu8", "q16"), "TANH": ("f32", "q8", "qu8", "q16"),
-    "SIGN": ("f32", "f64", "i32"), "ZEROS_LIKE": ("f32", "i32", "i64"), "LEAKY_RELU": ("f32", "q8", "qu8", "q16"),
-}  # fmt: skip
+    "ABS": ("f32", "i32", "i16", "q8", "q16", "f16", "i64"),
+    "CEIL": ("f32", "f16"),
+    "FLOOR": ("f32", "f16"),
+    "ROUND": ("f32", "f16"),
+    "NEG": ("f32", "i32", "i64", "f16", "q8"),
+    "SIN": ("f32", "f16"),
+    "COS": ("f32", "f16"),
+    "LOG": ("f32", "q8", "q16"),
+    "EXP": ("f32", "q8", "q16"),
+    "SQRT": ("f32", "q8", "q16"),
+    "RSQRT": ("f32", "q8", "q16"),
+    "SQUARE": ("f32",),
+    "LOGICAL_NOT": ("bool",),
+    "ELU": ("f32", "q8"),
+    "GELU": ("f32", "q8", "qu8", "f16"),
+    "HARD_SWISH": ("f32", "q8", "qu8"),
+    "RELU": ("f32", "q8", "qu8", "q16", "f16"),
+    "RELU6": ("f32", "q8", "qu8", "q16"),
+    "RELU_N1_TO_1": ("f32", "q8", "qu8"),
+    "RELU_0_TO_1": ("f32", "q8", "qu8"),
+    "LOGISTIC": ("f32", "q8", "qu8", "q16"),
+    "TANH": ("f32", "q8", "qu8", "q16"),
+    "SIGN": ("f32", "f64", "i32"),
+    "ZEROS_LIKE": ("f32", "i32", "i64"),
+    "LEAKY_RELU": ("f32", "q8", "qu8", "q16"),
+}
 """Kinds that the operator has a kernel for, and a few that it has none for."""
 
 
@@ -45,7 +81,12 @@ def _unary(op: str) -> None:
         if (op == "TANH" and p.kind == "q16") or (op == "LOGISTIC" and p.kind == "q16"):
             kind = UNIT_16["q16"]
         attrs = {name: getattr(p, name) for name in ("alpha", "approximate") if hasattr(p, name)}
-        net.op(op, [net.input(p.shape, kind)], [net.result(p.shape, results.get(p.kind, kind), factor=p.rescale)], attrs)
+        net.op(
+            op,
+            [net.input(p.shape, kind)],
+            [net.result(p.shape, results.get(p.kind, kind), factor=p.rescale)],
+            attrs,
+        )
 
     more: dict[str, Any] = {}
     if op == "LEAKY_RELU":
@@ -60,29 +101,61 @@ for _op in UNARY:
     _unary(_op)
 
 ARITHMETIC: Mapping[str, tuple[str, ...]] = {
-    "ADD": ("f32", "i32", "i64", "i16", "q8", "qu8", "q16p", "q16", "f16"), "SUB": ("f32", "i32", "i64", "q8", "qu8", "q16p", "q16"),
-    "MUL": ("f32", "i32", "i64", "i16", "u32", "c64", "q8", "qu8", "q16", "f16"), "DIV": ("f32", "i32", "qu8", "q8"),
-    "MAXIMUM": ("f32", "i32", "i64", "q8", "qu8", "i16", "q16"), "MINIMUM": ("f32", "i32", "i64", "q8", "qu8", "i16", "q16"),
-    "SQUARED_DIFFERENCE": ("f32", "i32", "q8"), "FLOOR_DIV": ("f32", "i32", "i16", "i8"), "FLOOR_MOD": ("f32", "i32", "i64", "i16", "i8"),
-    "POW": ("f32", "i32"), "ATAN2": ("f32", "f64"), "BITWISE_XOR": ("i32", "u32", "i16", "u16", "i8", "u8"),
-    "RIGHT_SHIFT": ("i32", "u32", "i16", "u16", "i8", "u8"), "LOGICAL_AND": ("bool",), "LOGICAL_OR": ("bool",),
+    "ADD": ("f32", "i32", "i64", "i16", "q8", "qu8", "q16p", "q16", "f16"),
+    "SUB": ("f32", "i32", "i64", "q8", "qu8", "q16p", "q16"),
+    "MUL": ("f32", "i32", "i64", "i16", "u32", "c64", "q8", "qu8", "q16", "f16"),
+    "DIV": ("f32", "i32", "qu8", "q8"),
+    "MAXIMUM": ("f32", "i32", "i64", "q8", "qu8", "i16", "q16"),
+    "MINIMUM": ("f32", "i32", "i64", "q8", "qu8", "i16", "q16"),
+    "SQUARED_DIFFERENCE": ("f32", "i32", "q8"),
+    "FLOOR_DIV": ("f32", "i32", "i16", "i8"),
+    "FLOOR_MOD": ("f32", "i32", "i64", "i16", "i8"),
+    "POW": ("f32", "i32"),
+    "ATAN2": ("f32", "f64"),
+    "BITWISE_XOR": ("i32", "u32", "i16", "u16", "i8", "u8"),
+    "RIGHT_SHIFT": ("i32", "u32", "i16", "u16", "i8", "u8"),
+    "LOGICAL_AND": ("bool",),
+    "LOGICAL_OR": ("bool",),
     "PRELU": ("f32", "q8", "qu8"),
-}  # fmt: skip
+}
 COMPARE: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(("EQUAL", "NOT_EQUAL"), ("f32", "i32", "i64", "bool", "q8", "qu8", "i16")),
     **dict.fromkeys(("GREATER", "LESS_EQUAL"), ("f32", "i32", "i64", "q8", "qu8")),
     **dict.fromkeys(("LESS", "GREATER_EQUAL"), ("f32", "i32", "i64", "q8", "qu8", "i16")),
 }
 PAIRS = (
-    ((1, 4, 5, 3), (1, 4, 5, 3)), ((1, 4, 5, 3), ()), ((1, 4, 5, 3), (1,)), ((1, 4, 5, 3), (3,)), ((1, 4, 5, 3), (1, 1, 1, 3)),
-    ((1, 4, 5, 3), (1, 1, 1, 1)), ((1, 4, 5, 3), (1, 4, 1, 3)), ((1, 4, 5, 3), (1, 4, 5, 1)), ((1, 4, 5, 3), (5, 3)),
-    ((1, 4, 5, 3), (4, 1, 1)), ((2, 4, 5, 3), (2, 4, 5, 3)), ((2, 4, 5, 3), (1, 1, 1, 3)), ((2, 4, 5, 3), (2, 1, 1, 3)),
-    ((1, 1, 1, 3), (1, 4, 5, 3)), ((3,), (1, 4, 5, 3)), ((), (1, 4, 5, 3)), ((1, 4, 1, 3), (1, 1, 5, 3)), ((6,), (6,)), ((), ()),
-    ((3, 4), (3, 4)), ((3, 4), (4,)), ((3, 4), (3, 1)), ((2, 3, 4), (2, 3, 4)), ((2, 3, 4), (3, 1)), ((2, 3, 4), (4,)),
-    ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5)), ((1, 2, 3, 4, 5), (5,)), ((2, 2, 3, 4, 5), (1, 2, 1, 4, 1)),
-        ((1, 2, 1, 2, 3, 2), (1, 2, 1, 2, 3, 2)),
-    ((1, 2, 1, 2, 3, 2), (2,)), ((1, 1, 1, 1), (1, 1, 1, 1)),
-)  # fmt: skip
+    ((1, 4, 5, 3), (1, 4, 5, 3)),
+    ((1, 4, 5, 3), ()),
+    ((1, 4, 5, 3), (1,)),
+    ((1, 4, 5, 3), (3,)),
+    ((1, 4, 5, 3), (1, 1, 1, 3)),
+    ((1, 4, 5, 3), (1, 1, 1, 1)),
+    ((1, 4, 5, 3), (1, 4, 1, 3)),
+    ((1, 4, 5, 3), (1, 4, 5, 1)),
+    ((1, 4, 5, 3), (5, 3)),
+    ((1, 4, 5, 3), (4, 1, 1)),
+    ((2, 4, 5, 3), (2, 4, 5, 3)),
+    ((2, 4, 5, 3), (1, 1, 1, 3)),
+    ((2, 4, 5, 3), (2, 1, 1, 3)),
+    ((1, 1, 1, 3), (1, 4, 5, 3)),
+    ((3,), (1, 4, 5, 3)),
+    ((), (1, 4, 5, 3)),
+    ((1, 4, 1, 3), (1, 1, 5, 3)),
+    ((6,), (6,)),
+    ((), ()),
+    ((3, 4), (3, 4)),
+    ((3, 4), (4,)),
+    ((3, 4), (3, 1)),
+    ((2, 3, 4), (2, 3, 4)),
+    ((2, 3, 4), (3, 1)),
+    ((2, 3, 4), (4,)),
+    ((1, 2, 3, 4, 5), (1, 2, 3, 4, 5)),
+    ((1, 2, 3, 4, 5), (5,)),
+    ((2, 2, 3, 4, 5), (1, 2, 1, 4, 1)),
+    ((1, 2, 1, 2, 3, 2), (1, 2, 1, 2, 3, 2)),
+    ((1, 2, 1, 2, 3, 2), (2,)),
+    ((1, 1, 1, 1), (1, 1, 1, 1)),
+)
 """Shapes of the two operands: equal, every form of broadcast, and both orders."""
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1", "TANH", "SIGN_BIT")
 
@@ -100,7 +173,11 @@ def _binary(op: str) -> None:
             net.operand(first, p.kind, const=p.const == "first"),
             net.operand(second, p.kind, const=p.const == "second", factor=p.rescale),
         ]
-        out = net.result(broadcast(first, second), "bool" if compares else p.kind, factor=1.0 if compares else 4 * p.rescale)
+        out = net.result(
+            broadcast(first, second),
+            "bool" if compares else p.kind,
+            factor=1.0 if compares else 4 * p.rescale,
+        )
         attrs = {"fused_activation_function": p.act} if hasattr(p, "act") else {}
         if op in ("ADD", "SUB") and p.kind == "q16":
             attrs["pot_scale_int16"] = False
@@ -135,9 +212,19 @@ def _power_of_two(net: Net, p: Any) -> None:
 
 
 for _op in ("ADD", "SUB"):
-    family(_op, _power_of_two, label="power-of-two", mixes=12, op=(_op,), shape=((1, 4, 5, 3), (7,), (2, 3)), left=(1.0, 0.5, 0.3),
-           right=(1.0, 2.0),
-           out=(1.0, 4.0), const=(False, True), pot=(True, False))  # fmt: skip
+    family(
+        _op,
+        _power_of_two,
+        label="power-of-two",
+        mixes=12,
+        op=(_op,),
+        shape=((1, 4, 5, 3), (7,), (2, 3)),
+        left=(1.0, 0.5, 0.3),
+        right=(1.0, 2.0),
+        out=(1.0, 4.0),
+        const=(False, True),
+        pot=(True, False),
+    )
 
 
 def _same(net: Net, p: Any) -> None:
@@ -162,44 +249,102 @@ def _add_n(net: Net, p: Any) -> None:
     net.op("ADD_N", names, [net.result(p.shape, p.kind)])
 
 
-family("ADD_N", _add_n, kind=("f32", "i32", "q8"), count=(2, 3, 5), shape=SHAPES, const=(False, True), dyn=DYN)
+family(
+    "ADD_N", _add_n, kind=("f32", "i32", "q8"), count=(2, 3, 5), shape=SHAPES, const=(False, True), dyn=DYN
+)
 
 
 def _cast(net: Net, p: Any) -> None:
     if p.kind == p.to:
         raise Skip("the same dtype")
-    types = {"f32": "FLOAT32", "f16": "FLOAT16", "i32": "INT32", "i64": "INT64", "u8": "UINT8", "i8": "INT8", "bool": "BOOL",
+    types = {
+        "f32": "FLOAT32",
+        "f16": "FLOAT16",
+        "i32": "INT32",
+        "i64": "INT64",
+        "u8": "UINT8",
+        "i8": "INT8",
+        "bool": "BOOL",
         "i16": "INT16",
-             "u32": "UINT32", "f64": "FLOAT64", "u16": "UINT16", "c64": "COMPLEX64", "i4": "INT4", "bf16": "BFLOAT16", "i2": "INT2",
-             "u4": "UINT4"}  # fmt: skip
+        "u32": "UINT32",
+        "f64": "FLOAT64",
+        "u16": "UINT16",
+        "c64": "COMPLEX64",
+        "i4": "INT4",
+        "bf16": "BFLOAT16",
+        "i2": "INT2",
+        "u4": "UINT4",
+    }
     attrs = {"in_data_type": types[p.kind], "out_data_type": types[p.to]} if p.options else {}
     x = net.operand(p.shape, p.kind, const=p.kind in ("i4", "i2", "u4"))
     net.op("CAST", [x], [net.result(p.shape, p.to)], attrs)
 
 
 CASTS = ("f32", "i32", "i64", "u8", "i8", "bool", "i16", "f16", "u32", "f64", "u16", "bf16")
-family("CAST", _cast, mixes=90, kind=(*CASTS, "i4", "c64"), to=("i32", "f32", *CASTS[2:]), shape=SHAPES, options=(True, False),
-       dyn=DYN)  # fmt: skip
+family(
+    "CAST",
+    _cast,
+    mixes=90,
+    kind=(*CASTS, "i4", "c64"),
+    to=("i32", "f32", *CASTS[2:]),
+    shape=SHAPES,
+    options=(True, False),
+    dyn=DYN,
+)
 
 
 def _select(net: Net, p: Any) -> None:
     condition, yes, no = p.shapes
-    names = [net.operand(condition, "bool", const=p.const == "condition"), net.operand(yes, p.kind, const=p.const == "yes"),
-             net.operand(no, p.kind, const=p.const == "no")]  # fmt: skip
+    names = [
+        net.operand(condition, "bool", const=p.const == "condition"),
+        net.operand(yes, p.kind, const=p.const == "yes"),
+        net.operand(no, p.kind, const=p.const == "no"),
+    ]
     net.op(p.op, names, [net.result(broadcast(condition, yes, no), p.kind)])
 
 
 _KINDS = ("f32", "i32", "i64", "q8", "qu8", "i16", "bool", "u32", "f16")
-family("SELECT", _select, op=("SELECT",), kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3, ((3,),) * 3, ((2,), (2, 3), (2, 3)),
-       ((2, 3),) * 3,
-       ((1, 2, 3, 4, 5),) * 3, ((2, 3, 4),) * 3, ((), (2, 3), (2, 3))), const=("", "condition", "yes", "no"), dyn=DYN)  # fmt: skip
-family("SELECT_V2", _select, op=("SELECT_V2",), mixes=40, kind=_KINDS, shapes=(((1, 4, 5, 3),) * 3, ((),) * 3,
-       ((1, 4, 5, 1), (1, 4, 5, 3), (1, 4, 5, 3)),
-       ((1, 4, 5, 3), (1, 4, 5, 3), ()), ((1, 4, 5, 3), (), (1, 4, 5, 3)), ((3,), (1, 4, 5, 3), (3,)), ((2, 1), (1, 3), (2, 3)),
-       ((2, 3, 4),) * 3,
-       ((1, 2, 3, 4, 5),) * 3, ((), (1, 4, 5, 3), (1, 4, 5, 3)), ((1, 4, 5, 3), (3,), (1, 1, 1, 1)),
-       ((1, 1, 1, 3), (2, 4, 5, 3), (2, 4, 5, 3))),
-       const=("", "condition", "yes", "no"), dyn=DYN)  # fmt: skip
+family(
+    "SELECT",
+    _select,
+    op=("SELECT",),
+    kind=_KINDS,
+    shapes=(
+        ((1, 4, 5, 3),) * 3,
+        ((),) * 3,
+        ((3,),) * 3,
+        ((2,), (2, 3), (2, 3)),
+        ((2, 3),) * 3,
+        ((1, 2, 3, 4, 5),) * 3,
+        ((2, 3, 4),) * 3,
+        ((), (2, 3), (2, 3)),
+    ),
+    const=("", "condition", "yes", "no"),
+    dyn=DYN,
+)
+family(
+    "SELECT_V2",
+    _select,
+    op=("SELECT_V2",),
+    mixes=40,
+    kind=_KINDS,
+    shapes=(
+        ((1, 4, 5, 3),) * 3,
+        ((),) * 3,
+        ((1, 4, 5, 1), (1, 4, 5, 3), (1, 4, 5, 3)),
+        ((1, 4, 5, 3), (1, 4, 5, 3), ()),
+        ((1, 4, 5, 3), (), (1, 4, 5, 3)),
+        ((3,), (1, 4, 5, 3), (3,)),
+        ((2, 1), (1, 3), (2, 3)),
+        ((2, 3, 4),) * 3,
+        ((1, 2, 3, 4, 5),) * 3,
+        ((), (1, 4, 5, 3), (1, 4, 5, 3)),
+        ((1, 4, 5, 3), (3,), (1, 1, 1, 1)),
+        ((1, 1, 1, 3), (2, 4, 5, 3), (2, 4, 5, 3)),
+    ),
+    const=("", "condition", "yes", "no"),
+    dyn=DYN,
+)
 
 
 def _quantize(net: Net, p: Any) -> None:
@@ -245,7 +390,16 @@ def _fake_quant(net: Net, p: Any) -> None:
            {"min": p.min, "max": 6.0, "num_bits": p.bits, "narrow_range": p.narrow})  # fmt: skip
 
 
-family("FAKE_QUANT", _fake_quant, mixes=8, shape=SHAPES[:5], bits=(8, 4, 16), narrow=(False, True), min=(-6.0, 0.0), dyn=DYN)  # fmt: skip
+family(
+    "FAKE_QUANT",
+    _fake_quant,
+    mixes=8,
+    shape=SHAPES[:5],
+    bits=(8, 4, 16),
+    narrow=(False, True),
+    min=(-6.0, 0.0),
+    dyn=DYN,
+)
 
 
 def _complex(net: Net, p: Any) -> None:
@@ -257,27 +411,63 @@ for _op in ("REAL", "IMAG", "COMPLEX_ABS"):
 
 
 def _bucketize(net: Net, p: Any) -> None:
-    net.op("BUCKETIZE", [net.input(p.shape, p.kind)], [net.result(p.shape, "i32")], {"boundaries": p.boundaries})
+    net.op(
+        "BUCKETIZE", [net.input(p.shape, p.kind)], [net.result(p.shape, "i32")], {"boundaries": p.boundaries}
+    )
 
 
-family("BUCKETIZE", _bucketize, mixes=6, kind=("f32", "i32", "i64", "f64"), shape=SHAPES[:6], boundaries=((0.0, 1.0, 2.0), (0.5,)),
-       dyn=DYN)  # fmt: skip
+family(
+    "BUCKETIZE",
+    _bucketize,
+    mixes=6,
+    kind=("f32", "i32", "i64", "f64"),
+    shape=SHAPES[:6],
+    boundaries=((0.0, 1.0, 2.0), (0.5,)),
+    dyn=DYN,
+)
 
 
 def _bitcast(net: Net, p: Any) -> None:
     net.op("BITCAST", [net.input(p.shape, p.kind)], [net.result((*p.shape, *p.more), p.to)])
 
 
-family("BITCAST", _bitcast, label="same-width", mixes=4, kind=("f32", "i32", "u32"), to=("i32", "f32", "u32"), shape=SHAPES[:6],
-       more=((),))  # fmt: skip
-family("BITCAST", _bitcast, label="narrower", mixes=4, kind=("i32", "f32", "u32"), to=("i16", "u16", "f16"), shape=SHAPES[:4],
-       more=((2,),))  # fmt: skip
+family(
+    "BITCAST",
+    _bitcast,
+    label="same-width",
+    mixes=4,
+    kind=("f32", "i32", "u32"),
+    to=("i32", "f32", "u32"),
+    shape=SHAPES[:6],
+    more=((),),
+)
+family(
+    "BITCAST",
+    _bitcast,
+    label="narrower",
+    mixes=4,
+    kind=("i32", "f32", "u32"),
+    to=("i16", "u16", "f16"),
+    shape=SHAPES[:4],
+    more=((2,),),
+)
 
 
 def _custom(net: Net, p: Any) -> None:
-    net.op(p.code, [net.input(p.shape, "f32")], [net.result(p.shape, "f32")], {"custom_options": p.options}, domain="custom")
+    net.op(
+        p.code,
+        [net.input(p.shape, "f32")],
+        [net.result(p.shape, "f32")],
+        {"custom_options": p.options},
+        domain="custom",
+    )
 
 
 family(
-    "CUSTOM", _custom, mixes=2, code=("NoSuchOperator", "FlexErf", "edgetpu-custom-op"), shape=SHAPES[:3], options=(b"", b"\x01\x02\x03")
-)  # fmt: skip
+    "CUSTOM",
+    _custom,
+    mixes=2,
+    code=("NoSuchOperator", "FlexErf", "edgetpu-custom-op"),
+    shape=SHAPES[:3],
+    options=(b"", b"\x01\x02\x03"),
+)

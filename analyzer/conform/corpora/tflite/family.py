@@ -1,7 +1,8 @@
-"""Families of cases: one operator, the values that each of its parameters takes, and how a model is made of them.
+"""Families of cases: one operator, the values that each of its parameters takes, and how a model is made of
+them.
 
-A family gives its base case, every other value of each parameter alone, and seeded mixes of several. The name of a case
-tells how it differs from the base, so it stays the same however many cases there are.
+A family gives its base case, every other value of each parameter alone, and seeded mixes of several. The name
+of a case tells how it differs from the base, so it stays the same however many cases there are.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from ....formats.tflite.writer import to_bytes
 from .net import Net, Skip, seeded
 
 Make = Callable[[Net, Any], None]
-"""Adds the operator to the net; the parameters are attributes of the second argument. Raises Skip where they do not fit."""
+"""Adds the operator to the net; the parameters are attributes of the second argument. Raises Skip where they
+do not fit.
+"""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,9 @@ class Case:
 
 @dataclass(frozen=True)
 class Family:
-    """Cases of one operator. The first value of each axis is the base; ``mixes`` is the number of random mixes."""
+    """Cases of one operator. The first value of each axis is the base; ``mixes`` is the number of random
+    mixes.
+    """
 
     op: str
     label: str

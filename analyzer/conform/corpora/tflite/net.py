@@ -46,15 +46,35 @@ class Kind:
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
-        Kind("f32", "float32"), Kind("f16", "float16"), Kind("bf16", "bfloat16"), Kind("f64", "float64"),
-        Kind("i8", "int8"), Kind("u8", "uint8"), Kind("i16", "int16"), Kind("u16", "uint16"), Kind("i32", "int32"),
-        Kind("u32", "uint32"), Kind("i64", "int64"), Kind("u64", "uint64"), Kind("bool", "bool"), Kind("str", "string"),
-        Kind("c64", "complex64"), Kind("c128", "complex128"), Kind("q8", "int8", 0.05, 3), Kind("q8s", "int8", 0.05, 0),
-        Kind("qu8", "uint8", 0.05, 128), Kind("q16", "int16", 0.0005, 0), Kind("q16p", "int16", 2.0**-11, 0),
-        Kind("q4", "int4", 0.1, 0), Kind("i4", "int4"), Kind("i2", "int2"), Kind("u4", "uint4"),
-        Kind("f8e4", "float8e4m3fn"), Kind("f8e5", "float8e5m2"),
+        Kind("f32", "float32"),
+        Kind("f16", "float16"),
+        Kind("bf16", "bfloat16"),
+        Kind("f64", "float64"),
+        Kind("i8", "int8"),
+        Kind("u8", "uint8"),
+        Kind("i16", "int16"),
+        Kind("u16", "uint16"),
+        Kind("i32", "int32"),
+        Kind("u32", "uint32"),
+        Kind("i64", "int64"),
+        Kind("u64", "uint64"),
+        Kind("bool", "bool"),
+        Kind("str", "string"),
+        Kind("c64", "complex64"),
+        Kind("c128", "complex128"),
+        Kind("q8", "int8", 0.05, 3),
+        Kind("q8s", "int8", 0.05, 0),
+        Kind("qu8", "uint8", 0.05, 128),
+        Kind("q16", "int16", 0.0005, 0),
+        Kind("q16p", "int16", 2.0**-11, 0),
+        Kind("q4", "int4", 0.1, 0),
+        Kind("i4", "int4"),
+        Kind("i2", "int2"),
+        Kind("u4", "uint4"),
+        Kind("f8e4", "float8e4m3fn"),
+        Kind("f8e5", "float8e5m2"),
     )
-}  # fmt: skip
+}
 
 
 class Net:
@@ -62,7 +82,8 @@ class Net:
 
     Args:
         seed: of the constants' values.
-        dynamic: which dimensions of activations are unknown: ``""`` none, ``"batch"`` the first, ``"all"`` every one,
+        dynamic: which dimensions of activations are unknown: ``""`` none, ``"batch"`` the first, ``"all"``
+            every one,
             ``"rank"`` the rank itself.
     """
 
@@ -92,7 +113,9 @@ class Net:
         self.graph.add_tensor(Tensor(name, kind.dtype, shape, None, kind.quant(), {"is_variable": True}))
         return name
 
-    def const(self, value: Any, kind: Kind | str = "i32", *, channels: int | None = None, name: str = "const") -> str:
+    def const(
+        self, value: Any, kind: Kind | str = "i32", *, channels: int | None = None, name: str = "const"
+    ) -> str:
         """A constant. ``channels`` gives it one scale for each index of that axis."""
         import numpy as np
 
@@ -105,7 +128,9 @@ class Net:
         data = to_bytes(array.astype(stored), kind.dtype)
         return self._constant(kind, tuple(array.shape), data, channels, name)
 
-    def weights(self, shape: Size, kind: Kind | str, *, channels: int | None = None, name: str = "weights") -> str:
+    def weights(
+        self, shape: Size, kind: Kind | str, *, channels: int | None = None, name: str = "weights"
+    ) -> str:
         """A constant with values that differ, in the range of its dtype."""
         kind = _kind(kind)
         return self._constant(kind, shape, self._values(shape, kind), channels, name)
@@ -171,13 +196,24 @@ class Net:
     # ---- operators -----------------------------------------------------------------------
 
     def op(
-        self, type_: str, inputs: Iterable[str | None], outputs: Iterable[str], attrs: Mapping[str, Any] | None = None,
-        *, version: int | None = None, domain: str = "", graphs: Mapping[str, Graph] | None = None,
-    ) -> tuple[str, ...]:  # fmt: skip
+        self,
+        type_: str,
+        inputs: Iterable[str | None],
+        outputs: Iterable[str],
+        attrs: Mapping[str, Any] | None = None,
+        *,
+        version: int | None = None,
+        domain: str = "",
+        graphs: Mapping[str, Graph] | None = None,
+    ) -> tuple[str, ...]:
         """Add an operator; options that are not given have the schema's defaults. Returns what it writes."""
         inputs, outputs = tuple(inputs), tuple(outputs)
         options = {} if domain else schema().option_defaults(type_)
-        unknown = (attrs or {}).keys() - options.keys() - {"custom_options", "intermediates", "mutating_variable_inputs"}
+        unknown = (
+            (attrs or {}).keys()
+            - options.keys()
+            - {"custom_options", "intermediates", "mutating_variable_inputs"}
+        )
         if unknown and not domain:
             raise KeyError(f"{type_} has no options {sorted(unknown)}")
         options.update(attrs or {})
@@ -199,7 +235,9 @@ class Net:
         """Set the interface: what nobody reads is an output, unless told."""
         graph = self.graph
         if outputs is None:
-            outputs = [name for op in graph.ops() for name in op.outputs if name and not graph.consumers(name)]
+            outputs = [
+                name for op in graph.ops() for name in op.outputs if name and not graph.consumers(name)
+            ]
         graph.set_interface(self.inputs, outputs)
         return graph
 

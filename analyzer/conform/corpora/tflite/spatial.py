@@ -12,10 +12,23 @@ SPATIAL_DYN = ("", "batch", "all")
 BIAS = {"f32": KINDS["f32"], "q8": Kind("bias8", "int32", 0.0025), "qu8": Kind("biasu8", "int32", 0.0025),
     "q16": Kind("bias16", "int64", 0.000025)}  # fmt: skip
 WEIGHTS = {"f32": "f32", "q8": "q8s", "qu8": "qu8", "q16": "q8s"}
-FORMATS = ("f32", "q8", "qu8", "q16", "hybrid", "hybrid-channel", "q8-tensor", "f16-dequantize", "q8-dequantize", "q4",
-    "q16-bias32")  # fmt: skip
-"""Activations and weights: float; int8, uint8 or int16 (per-channel weights but for uint8); float with int8 weights;
-int8 with one scale; float with float16 or int8 weights behind DEQUANTIZE; int8 with int4 weights; int16 with int32 bias."""
+FORMATS = (
+    "f32",
+    "q8",
+    "qu8",
+    "q16",
+    "hybrid",
+    "hybrid-channel",
+    "q8-tensor",
+    "f16-dequantize",
+    "q8-dequantize",
+    "q4",
+    "q16-bias32",
+)
+"""Activations and weights: float; int8, uint8 or int16 (per-channel weights but for uint8); float with int8
+weights; int8 with one scale; float with float16 or int8 weights behind DEQUANTIZE; int8 with int4 weights;
+int16 with int32 bias.
+"""
 
 
 def _extent(size: int, kernel: int, stride: int, dilation: int, padding: str) -> int:
@@ -55,7 +68,9 @@ def _bias(net: Net, p: Any, kind: str, size: int) -> str | None:
     if p.bias in ("none", "omitted"):
         return None
     format = getattr(p, "format", "")
-    wide = {"q16-bias32": Kind("bias", "int32", BIAS["q16"].scale), "q4": Kind("bias", "int32", 0.005)}.get(format, BIAS[kind])
+    wide = {"q16-bias32": Kind("bias", "int32", BIAS["q16"].scale), "q4": Kind("bias", "int32", 0.005)}.get(
+        format, BIAS[kind]
+    )
     if p.bias == "runtime":
         return net.input((size,), wide, static=True)
     if format == "f16-dequantize":
@@ -74,53 +89,124 @@ def _conv(net: Net, p: Any) -> None:
     batch, height, width, channels = p.shape
     if channels % p.groups:
         raise Skip("groups")
-    x = net.input(p.shape, {"q16-bias32": "q16", "q4": "q8", "q8-tensor": "q8"}.get(p.format, p.format if p.format in BIAS else "f32"))
+    x = net.input(
+        p.shape,
+        {"q16-bias32": "q16", "q4": "q8", "q8-tensor": "q8"}.get(
+            p.format, p.format if p.format in BIAS else "f32"
+        ),
+    )
     kernel = (p.filters, *p.kernel, channels // p.groups)
     kind, weights = _weights(net, p.format, kernel, 0, const=p.weights == "const")
     out = (
         batch,
-        *(_extent(size, k, s, d, p.padding) for size, k, s, d in zip((height, width), p.kernel, p.stride, p.dilation, strict=True)),
+        *(
+            _extent(size, k, s, d, p.padding)
+            for size, k, s, d in zip((height, width), p.kernel, p.stride, p.dilation, strict=True)
+        ),
         p.filters,
     )
     bias = _bias(net, p, kind, p.filters)
-    attrs = {"padding": p.padding, "stride_h": p.stride[0], "stride_w": p.stride[1], "dilation_h_factor": p.dilation[0],
-             "dilation_w_factor": p.dilation[1], "fused_activation_function": p.act, **_bias_type(p.format)}  # fmt: skip
-    net.op("CONV_2D", [x, weights, *([bias] if p.bias != "none" else [])], [net.result(out, kind, factor=4)], attrs)
+    attrs = {
+        "padding": p.padding,
+        "stride_h": p.stride[0],
+        "stride_w": p.stride[1],
+        "dilation_h_factor": p.dilation[0],
+        "dilation_w_factor": p.dilation[1],
+        "fused_activation_function": p.act,
+        **_bias_type(p.format),
+    }
+    net.op(
+        "CONV_2D",
+        [x, weights, *([bias] if p.bias != "none" else [])],
+        [net.result(out, kind, factor=4)],
+        attrs,
+    )
 
 
 SQUARES = ((3, 3), (1, 1), (2, 2), (5, 5), (1, 3), (3, 1), (7, 7), (9, 9), (1, 7))
 STRIDES = ((1, 1), (2, 2), (1, 2), (2, 1), (3, 3), (4, 4), (5, 5))
-family("CONV_2D", _conv, mixes=160, format=FORMATS, shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3), (1, 12, 12, 1), (1, 70, 3, 8),
-       (1, 12, 12, 16), (1, 1, 1, 8),
-       (1, 1, 24, 4), (4, 9, 9, 8)), kernel=(*SQUARES, (11, 2), (1, 65)), stride=(*STRIDES, (1, 4)),
-       dilation=((1, 1), (2, 2), (1, 2), (3, 3), (4, 1)),
-       padding=("SAME", "VALID"), filters=(8, 1, 3, 16), act=ACTIVATIONS, bias=("const", "none", "omitted", "runtime"),
-       weights=("const", "runtime"),
-       groups=(1, 2, 4), dyn=SPATIAL_DYN)  # fmt: skip
+family(
+    "CONV_2D",
+    _conv,
+    mixes=160,
+    format=FORMATS,
+    shape=(
+        (1, 12, 12, 4),
+        (2, 12, 12, 4),
+        (1, 9, 16, 3),
+        (1, 12, 12, 1),
+        (1, 70, 3, 8),
+        (1, 12, 12, 16),
+        (1, 1, 1, 8),
+        (1, 1, 24, 4),
+        (4, 9, 9, 8),
+    ),
+    kernel=(*SQUARES, (11, 2), (1, 65)),
+    stride=(*STRIDES, (1, 4)),
+    dilation=((1, 1), (2, 2), (1, 2), (3, 3), (4, 1)),
+    padding=("SAME", "VALID"),
+    filters=(8, 1, 3, 16),
+    act=ACTIVATIONS,
+    bias=("const", "none", "omitted", "runtime"),
+    weights=("const", "runtime"),
+    groups=(1, 2, 4),
+    dyn=SPATIAL_DYN,
+)
 
 
 def _depthwise(net: Net, p: Any) -> None:
     batch, height, width, channels = p.shape
-    x = net.input(p.shape, {"q16-bias32": "q16", "q4": "q8", "q8-tensor": "q8"}.get(p.format, p.format if p.format in BIAS else "f32"))
+    x = net.input(
+        p.shape,
+        {"q16-bias32": "q16", "q4": "q8", "q8-tensor": "q8"}.get(
+            p.format, p.format if p.format in BIAS else "f32"
+        ),
+    )
     filters = channels * p.multiplier
     kind, weights = _weights(net, p.format, (1, *p.kernel, filters), 3, const=p.weights == "const")
     out = (
         batch,
-        *(_extent(size, k, s, d, p.padding) for size, k, s, d in zip((height, width), p.kernel, p.stride, p.dilation, strict=True)),
+        *(
+            _extent(size, k, s, d, p.padding)
+            for size, k, s, d in zip((height, width), p.kernel, p.stride, p.dilation, strict=True)
+        ),
         filters,
     )
     bias = _bias(net, p, kind, filters)
-    attrs = {"padding": p.padding, "stride_h": p.stride[0], "stride_w": p.stride[1], "depth_multiplier": p.multiplier if p.told else 0,
-             "dilation_h_factor": p.dilation[0], "dilation_w_factor": p.dilation[1], "fused_activation_function": p.act}  # fmt: skip
-    net.op("DEPTHWISE_CONV_2D", [x, weights, *([bias] if p.bias != "none" else [])], [net.result(out, kind, factor=4)], attrs)
+    attrs = {
+        "padding": p.padding,
+        "stride_h": p.stride[0],
+        "stride_w": p.stride[1],
+        "depth_multiplier": p.multiplier if p.told else 0,
+        "dilation_h_factor": p.dilation[0],
+        "dilation_w_factor": p.dilation[1],
+        "fused_activation_function": p.act,
+    }
+    net.op(
+        "DEPTHWISE_CONV_2D",
+        [x, weights, *([bias] if p.bias != "none" else [])],
+        [net.result(out, kind, factor=4)],
+        attrs,
+    )
 
 
-family("DEPTHWISE_CONV_2D", _depthwise, mixes=140, format=FORMATS[:-1], shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3),
-       (1, 12, 12, 1), (1, 70, 3, 8), (1, 1, 1, 8)),
-       kernel=(*SQUARES, (65, 1)), stride=STRIDES, dilation=((1, 1), (2, 2), (1, 2), (3, 3)), padding=("SAME", "VALID"),
-       multiplier=(1, 2, 3, 8),
-       told=(True, False), act=ACTIVATIONS, bias=("const", "none", "omitted", "runtime"), weights=("const", "runtime"),
-       dyn=SPATIAL_DYN)  # fmt: skip
+family(
+    "DEPTHWISE_CONV_2D",
+    _depthwise,
+    mixes=140,
+    format=FORMATS[:-1],
+    shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3), (1, 12, 12, 1), (1, 70, 3, 8), (1, 1, 1, 8)),
+    kernel=(*SQUARES, (65, 1)),
+    stride=STRIDES,
+    dilation=((1, 1), (2, 2), (1, 2), (3, 3)),
+    padding=("SAME", "VALID"),
+    multiplier=(1, 2, 3, 8),
+    told=(True, False),
+    act=ACTIVATIONS,
+    bias=("const", "none", "omitted", "runtime"),
+    weights=("const", "runtime"),
+    dyn=SPATIAL_DYN,
+)
 
 
 def _transpose_conv(net: Net, p: Any) -> None:
@@ -141,16 +227,30 @@ def _transpose_conv(net: Net, p: Any) -> None:
         "fused_activation_function": p.act,
         **_bias_type(p.format),
     }
-    net.op("TRANSPOSE_CONV", [where, weights, net.input(p.shape, kind), *bias], [net.result(out, kind, factor=4)], attrs)
+    net.op(
+        "TRANSPOSE_CONV",
+        [where, weights, net.input(p.shape, kind), *bias],
+        [net.result(out, kind, factor=4)],
+        attrs,
+    )
 
 
-family("TRANSPOSE_CONV", _transpose_conv, mixes=90, format=("f32", "q8", "qu8", "q16", "q8-tensor", "f16-dequantize", "q16-bias32"),
-       shape=((1, 6, 6, 4), (2, 6, 6, 4), (1, 5, 8, 3), (1, 6, 6, 1)),
-       kernel=((3, 3), (1, 1), (2, 2), (4, 4), (5, 5), (3, 2), (9, 9)), stride=((2, 2), (1, 1), (1, 2), (3, 3), (4, 4)),
-       padding=("SAME", "VALID"),
-       filters=(8, 1, 3), act=("NONE", "RELU", "RELU6", "RELU_N1_TO_1"), bias=("none", "const", "omitted", "runtime"),
-       weights=("const", "runtime"),
-       shape_const=(True, False), dyn=SPATIAL_DYN)  # fmt: skip
+family(
+    "TRANSPOSE_CONV",
+    _transpose_conv,
+    mixes=90,
+    format=("f32", "q8", "qu8", "q16", "q8-tensor", "f16-dequantize", "q16-bias32"),
+    shape=((1, 6, 6, 4), (2, 6, 6, 4), (1, 5, 8, 3), (1, 6, 6, 1)),
+    kernel=((3, 3), (1, 1), (2, 2), (4, 4), (5, 5), (3, 2), (9, 9)),
+    stride=((2, 2), (1, 1), (1, 2), (3, 3), (4, 4)),
+    padding=("SAME", "VALID"),
+    filters=(8, 1, 3),
+    act=("NONE", "RELU", "RELU6", "RELU_N1_TO_1"),
+    bias=("none", "const", "omitted", "runtime"),
+    weights=("const", "runtime"),
+    shape_const=(True, False),
+    dyn=SPATIAL_DYN,
+)
 
 
 def _conv_3d(net: Net, p: Any) -> None:
@@ -159,7 +259,10 @@ def _conv_3d(net: Net, p: Any) -> None:
     weights = net.operand((*p.kernel, channels, p.filters), "f32", const=p.weights == "const")
     out = (
         batch,
-        *(_extent(size, k, s, d, p.padding) for size, k, s, d in zip(sizes, p.kernel, p.stride, p.dilation, strict=True)),
+        *(
+            _extent(size, k, s, d, p.padding)
+            for size, k, s, d in zip(sizes, p.kernel, p.stride, p.dilation, strict=True)
+        ),
         p.filters,
     )
     bias = [] if p.bias == "none" else [_bias(net, p, "f32", p.filters)]
@@ -174,39 +277,82 @@ def _conv_3d_attrs(p: Any) -> dict[str, Any]:
 
 def _conv_3d_transpose(net: Net, p: Any) -> None:
     batch, *sizes, channels = p.shape
-    extents = [size * s if p.padding == "SAME" else (size - 1) * s + k for size, k, s in zip(sizes, p.kernel, p.stride, strict=True)]
+    extents = [
+        size * s if p.padding == "SAME" else (size - 1) * s + k
+        for size, k, s in zip(sizes, p.kernel, p.stride, strict=True)
+    ]
     out = (batch, *extents, p.filters)
     where = net.const(out) if p.shape_const else net.input((5,), "i32", static=True)
     weights = net.operand((*p.kernel, p.filters, channels), "f32", const=p.weights == "const")
     bias = [] if p.bias == "none" else [_bias(net, p, "f32", p.filters)]
-    net.op("CONV_3D_TRANSPOSE", [where, weights, net.input(p.shape, "f32"), *bias], [net.result(out, "f32")], _conv_3d_attrs(p))
+    net.op(
+        "CONV_3D_TRANSPOSE",
+        [where, weights, net.input(p.shape, "f32"), *bias],
+        [net.result(out, "f32")],
+        _conv_3d_attrs(p),
+    )
 
 
 _CUBE: dict[str, Any] = {
-    "shape": ((1, 6, 6, 6, 2), (2, 4, 5, 6, 3)), "kernel": ((3, 3, 3), (1, 1, 1), (2, 3, 1)), "stride": ((1, 1, 1), (2, 2, 2), (1, 2, 1)),
-    "padding": ("SAME", "VALID"), "filters": (4, 1), "act": ACTIVATIONS[:4], "bias": ("const", "none", "omitted", "runtime"),
-        "weights": ("const", "runtime"),
+    "shape": ((1, 6, 6, 6, 2), (2, 4, 5, 6, 3)),
+    "kernel": ((3, 3, 3), (1, 1, 1), (2, 3, 1)),
+    "stride": ((1, 1, 1), (2, 2, 2), (1, 2, 1)),
+    "padding": ("SAME", "VALID"),
+    "filters": (4, 1),
+    "act": ACTIVATIONS[:4],
+    "bias": ("const", "none", "omitted", "runtime"),
+    "weights": ("const", "runtime"),
     "dyn": SPATIAL_DYN,
-}  # fmt: skip
+}
 family("CONV_3D", _conv_3d, mixes=24, dilation=((1, 1, 1), (2, 2, 2)), **_CUBE)
-family("CONV_3D_TRANSPOSE", _conv_3d_transpose, mixes=20, dilation=((1, 1, 1),), shape_const=(True, False), **_CUBE)
+family(
+    "CONV_3D_TRANSPOSE",
+    _conv_3d_transpose,
+    mixes=20,
+    dilation=((1, 1, 1),),
+    shape_const=(True, False),
+    **_CUBE,
+)
 
 
 def _pool(net: Net, p: Any) -> None:
     batch, height, width, channels = p.shape
     kernel = (height, width) if p.kernel == "all" else p.kernel
-    sizes = (_extent(size, k, s, 1, p.padding) for size, k, s in zip((height, width), kernel, p.stride, strict=True))
-    attrs = {"padding": p.padding, "stride_h": p.stride[0], "stride_w": p.stride[1], "filter_height": kernel[0], "filter_width": kernel[1],
-             "fused_activation_function": p.act}  # fmt: skip
-    net.op(p.op, [net.input(p.shape, p.kind)], [net.result((batch, *sizes, channels), p.kind, factor=rescaled(p))], attrs)
+    sizes = (
+        _extent(size, k, s, 1, p.padding)
+        for size, k, s in zip((height, width), kernel, p.stride, strict=True)
+    )
+    attrs = {
+        "padding": p.padding,
+        "stride_h": p.stride[0],
+        "stride_w": p.stride[1],
+        "filter_height": kernel[0],
+        "filter_width": kernel[1],
+        "fused_activation_function": p.act,
+    }
+    net.op(
+        p.op,
+        [net.input(p.shape, p.kind)],
+        [net.result((batch, *sizes, channels), p.kind, factor=rescaled(p))],
+        attrs,
+    )
 
 
 for _op in ("AVERAGE_POOL_2D", "MAX_POOL_2D", "L2_POOL_2D"):
-    family(_op, _pool, mixes=60 if _op != "L2_POOL_2D" else 16, op=(_op,), kind=("f32", "q8", "qu8",
-           "q16") if _op != "L2_POOL_2D" else ("f32",),
-           shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3), (1, 1, 12, 8), (1, 70, 70, 1), (1, 300, 2, 1)),
-           kernel=((2, 2), (3, 3), (1, 1), (1, 2), (5, 3), (9, 9), "all"), stride=((2, 2), (1, 1), (1, 2), (3, 3), (4, 4), (5, 5)),
-           padding=("VALID", "SAME"), act=ACTIVATIONS[:4], rescale=(1.0, 0.5), dyn=SPATIAL_DYN)  # fmt: skip
+    family(
+        _op,
+        _pool,
+        mixes=60 if _op != "L2_POOL_2D" else 16,
+        op=(_op,),
+        kind=("f32", "q8", "qu8", "q16") if _op != "L2_POOL_2D" else ("f32",),
+        shape=((1, 12, 12, 4), (2, 12, 12, 4), (1, 9, 16, 3), (1, 1, 12, 8), (1, 70, 70, 1), (1, 300, 2, 1)),
+        kernel=((2, 2), (3, 3), (1, 1), (1, 2), (5, 3), (9, 9), "all"),
+        stride=((2, 2), (1, 1), (1, 2), (3, 3), (4, 4), (5, 5)),
+        padding=("VALID", "SAME"),
+        act=ACTIVATIONS[:4],
+        rescale=(1.0, 0.5),
+        dyn=SPATIAL_DYN,
+    )
 
 
 def _fully_connected(net: Net, p: Any) -> None:
@@ -216,16 +362,24 @@ def _fully_connected(net: Net, p: Any) -> None:
         count *= dim
     if count % depth:
         raise Skip("the input has no whole number of rows")
-    kind = {"q16-bias32": "q16", "q4": "q8", "q8-tensor": "q8", "hybrid-q4": "f32", "hybrid-asymmetric": "f32"}.get(
-        p.format, p.format if p.format in BIAS else "f32"
-    )
+    kind = {
+        "q16-bias32": "q16",
+        "q4": "q8",
+        "q8-tensor": "q8",
+        "hybrid-q4": "f32",
+        "hybrid-asymmetric": "f32",
+    }.get(p.format, p.format if p.format in BIAS else "f32")
     x = net.input(p.shape, kind)
     if p.format == "hybrid-q4":
         weights = net.weights((p.units, depth), "q4", channels=0)
     else:
-        weights = _weights(net, "hybrid" if p.format == "hybrid-asymmetric" else p.format, (p.units, depth), 0, const=p.weights == "const")[
-            1
-        ]
+        weights = _weights(
+            net,
+            "hybrid" if p.format == "hybrid-asymmetric" else p.format,
+            (p.units, depth),
+            0,
+            const=p.weights == "const",
+        )[1]
     bias = [] if p.bias == "none" else [_bias(net, p, kind, p.units)]
     out = (*p.shape[:-1], p.units) if p.keep else (count // depth, p.units)
     attrs = {
@@ -237,10 +391,30 @@ def _fully_connected(net: Net, p: Any) -> None:
     net.op("FULLY_CONNECTED", [x, weights, *bias], [net.result(out, kind, factor=4)], attrs)
 
 
-family("FULLY_CONNECTED", _fully_connected, mixes=120, format=(*FORMATS, "hybrid-q4", "hybrid-asymmetric"),
-       shape=((1, 16), (4, 16), (1, 3, 16), (2, 3, 16), (1, 2, 3, 16), (2, 2, 3, 16), (16,), (1, 1, 1, 16), (1, 1, 2, 3, 8)),
-       units=(8, 1, 5), keep=(False, True), flat=(0, 8), act=ACTIVATIONS, bias=("const", "none", "omitted", "runtime"),
-       weights=("const", "runtime"), dyn=DYN)  # fmt: skip
+family(
+    "FULLY_CONNECTED",
+    _fully_connected,
+    mixes=120,
+    format=(*FORMATS, "hybrid-q4", "hybrid-asymmetric"),
+    shape=(
+        (1, 16),
+        (4, 16),
+        (1, 3, 16),
+        (2, 3, 16),
+        (1, 2, 3, 16),
+        (2, 2, 3, 16),
+        (16,),
+        (1, 1, 1, 16),
+        (1, 1, 2, 3, 8),
+    ),
+    units=(8, 1, 5),
+    keep=(False, True),
+    flat=(0, 8),
+    act=ACTIVATIONS,
+    bias=("const", "none", "omitted", "runtime"),
+    weights=("const", "runtime"),
+    dyn=DYN,
+)
 
 
 def _batch_matmul(net: Net, p: Any) -> None:
@@ -264,12 +438,30 @@ def _batch_matmul(net: Net, p: Any) -> None:
     )
 
 
-family("BATCH_MATMUL", _batch_matmul, mixes=60, kind=("f32", "q8", "q16", "i8", "f32-q8"), shapes=(((2, 4, 5), (2, 5, 3)),
-       ((4, 5), (5, 3)), ((1, 2, 4, 5), (1, 2, 5, 3)), ((2, 4, 5), (5, 3)),
-       ((4, 5), (2, 5, 3)), ((1, 4, 5), (2, 5, 3)), ((2, 1, 4, 5), (1, 3, 5, 3)), ((2, 2, 2, 4, 5), (2, 2, 2, 5, 3)),
-       ((1, 1, 5), (1, 5, 1)), ((8, 16), (16, 8)),
-       ((1, 1, 4, 8), (1, 1, 8, 4))), adj_x=(False, True), adj_y=(False, True), const=(False, True), asymmetric=(False, True),
-       dyn=DYN)  # fmt: skip
+family(
+    "BATCH_MATMUL",
+    _batch_matmul,
+    mixes=60,
+    kind=("f32", "q8", "q16", "i8", "f32-q8"),
+    shapes=(
+        ((2, 4, 5), (2, 5, 3)),
+        ((4, 5), (5, 3)),
+        ((1, 2, 4, 5), (1, 2, 5, 3)),
+        ((2, 4, 5), (5, 3)),
+        ((4, 5), (2, 5, 3)),
+        ((1, 4, 5), (2, 5, 3)),
+        ((2, 1, 4, 5), (1, 3, 5, 3)),
+        ((2, 2, 2, 4, 5), (2, 2, 2, 5, 3)),
+        ((1, 1, 5), (1, 5, 1)),
+        ((8, 16), (16, 8)),
+        ((1, 1, 4, 8), (1, 1, 8, 4)),
+    ),
+    adj_x=(False, True),
+    adj_y=(False, True),
+    const=(False, True),
+    asymmetric=(False, True),
+    dyn=DYN,
+)
 
 
 def _resize(net: Net, p: Any) -> None:
@@ -279,14 +471,29 @@ def _resize(net: Net, p: Any) -> None:
         raise Skip("no such size")
     where = net.const(size) if p.const else net.input((2,), "i32", static=True)
     attrs = {"align_corners": p.align, "half_pixel_centers": p.half}
-    net.op(p.op, [net.input(p.shape, p.kind), where], [net.result((batch, *size, channels), p.kind, factor=rescaled(p))], attrs)
+    net.op(
+        p.op,
+        [net.input(p.shape, p.kind), where],
+        [net.result((batch, *size, channels), p.kind, factor=rescaled(p))],
+        attrs,
+    )
 
 
 for _op in ("RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR"):
-    family(_op, _resize, mixes=50, op=(_op,), kind=("f32", "q8", "qu8", "i16"), shape=((1, 6, 6, 4), (2, 6, 6, 4), (1, 1, 1, 4),
-           (1, 4, 7, 3), (1, 1, 6, 2)),
-           factor=((2, 2), (1, 1), (3, 3), (4, 4), (8, 8), (0.5, 0.5), (2, 1), (1.5, 1.5), (5, 3)), align=(False, True),
-           half=(False, True), const=(True, False), rescale=(1.0, 0.5), dyn=SPATIAL_DYN)  # fmt: skip
+    family(
+        _op,
+        _resize,
+        mixes=50,
+        op=(_op,),
+        kind=("f32", "q8", "qu8", "i16"),
+        shape=((1, 6, 6, 4), (2, 6, 6, 4), (1, 1, 1, 4), (1, 4, 7, 3), (1, 1, 6, 2)),
+        factor=((2, 2), (1, 1), (3, 3), (4, 4), (8, 8), (0.5, 0.5), (2, 1), (1.5, 1.5), (5, 3)),
+        align=(False, True),
+        half=(False, True),
+        const=(True, False),
+        rescale=(1.0, 0.5),
+        dyn=SPATIAL_DYN,
+    )
 
 
 def _space_to_depth(net: Net, p: Any) -> None:
@@ -319,10 +526,17 @@ def _space_to_batch(net: Net, p: Any) -> None:
         sizes = [size + sum(edge) for size, edge in zip(shape[1:], edges, strict=False)]
         if any(size % block for size, block in zip(sizes, blocks, strict=True)):
             raise Skip("blocks")
-        x, out = shape, (shape[0] * count, *(size // block for size, block in zip(sizes, blocks, strict=True)), *rest)
+        x, out = (
+            shape,
+            (shape[0] * count, *(size // block for size, block in zip(sizes, blocks, strict=True)), *rest),
+        )
     else:
         x = (shape[0] * count, *shape[1:])
-        out = (shape[0], *(size * block - sum(edge) for size, block, edge in zip(shape[1:], blocks, edges, strict=False)), *rest)
+        out = (
+            shape[0],
+            *(size * block - sum(edge) for size, block, edge in zip(shape[1:], blocks, edges, strict=False)),
+            *rest,
+        )
     where = [
         net.const(value) if p.const else net.input(size, "i32", static=True)
         for value, size in ((blocks, (len(blocks),)), (edges, (len(blocks), 2)))
@@ -332,22 +546,50 @@ def _space_to_batch(net: Net, p: Any) -> None:
 
 _ZERO = ((0, 0), (0, 0))
 for _op in ("SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND"):
-    family(_op, _space_to_batch, mixes=24, op=(_op,), kind=("f32", "q8", "qu8", "i32", "i64", "q16"),
-           case=(((1, 4, 6, 3), (2, 2), _ZERO), ((2, 4, 6, 3), (2, 2), _ZERO),
-           ((1, 4, 6, 3), (2, 3), _ZERO), ((1, 4, 6, 3), (1, 1), _ZERO), ((1, 3, 5, 3), (2, 2), ((1, 0), (1, 0))),
-           ((1, 4, 6, 3), (4, 2), ((1, 3), (0, 0))),
-           ((1, 6, 3), (2,), ((0, 0),)), ((1, 6, 3), (3,), ((2, 1),)), ((1, 4, 6, 1), (3, 3), ((1, 1), (0, 0)))), const=(True, False),
-           dyn=SPATIAL_DYN)  # fmt: skip
+    family(
+        _op,
+        _space_to_batch,
+        mixes=24,
+        op=(_op,),
+        kind=("f32", "q8", "qu8", "i32", "i64", "q16"),
+        case=(
+            ((1, 4, 6, 3), (2, 2), _ZERO),
+            ((2, 4, 6, 3), (2, 2), _ZERO),
+            ((1, 4, 6, 3), (2, 3), _ZERO),
+            ((1, 4, 6, 3), (1, 1), _ZERO),
+            ((1, 3, 5, 3), (2, 2), ((1, 0), (1, 0))),
+            ((1, 4, 6, 3), (4, 2), ((1, 3), (0, 0))),
+            ((1, 6, 3), (2,), ((0, 0),)),
+            ((1, 6, 3), (3,), ((2, 1),)),
+            ((1, 4, 6, 1), (3, 3), ((1, 1), (0, 0))),
+        ),
+        const=(True, False),
+        dyn=SPATIAL_DYN,
+    )
 
 
 def _normalise(net: Net, p: Any) -> None:
     kind = KINDS[p.kind]
-    result = {"q8": Kind("q8", "int8", 1 / 128, 0), "qu8": Kind("qu8", "uint8", 1 / 128, 128)}.get(p.kind, kind)
-    net.op("L2_NORMALIZATION", [net.input(p.shape, kind)], [net.result(p.shape, result)], {"fused_activation_function": p.act})
+    result = {"q8": Kind("q8", "int8", 1 / 128, 0), "qu8": Kind("qu8", "uint8", 1 / 128, 128)}.get(
+        p.kind, kind
+    )
+    net.op(
+        "L2_NORMALIZATION",
+        [net.input(p.shape, kind)],
+        [net.result(p.shape, result)],
+        {"fused_activation_function": p.act},
+    )
 
 
-family("L2_NORMALIZATION", _normalise, mixes=6, kind=("f32", "q8", "qu8"), shape=((1, 4, 5, 8), (2, 4, 5, 8), (3, 8), (2, 3, 8), (8,)),
-       act=("NONE", "RELU"), dyn=DYN)  # fmt: skip
+family(
+    "L2_NORMALIZATION",
+    _normalise,
+    mixes=6,
+    kind=("f32", "q8", "qu8"),
+    shape=((1, 4, 5, 8), (2, 4, 5, 8), (3, 8), (2, 3, 8), (8,)),
+    act=("NONE", "RELU"),
+    dyn=DYN,
+)
 
 
 def _local_response(net: Net, p: Any) -> None:
@@ -355,8 +597,16 @@ def _local_response(net: Net, p: Any) -> None:
     net.op("LOCAL_RESPONSE_NORMALIZATION", [net.input(p.shape, "f32")], [net.result(p.shape, "f32")], attrs)
 
 
-family("LOCAL_RESPONSE_NORMALIZATION", _local_response, mixes=10, shape=((1, 4, 5, 8), (2, 4, 5, 8), (1, 1, 1, 20)), radius=(2, 0, 5),
-       bias=(1.0, 2.0), beta=(0.5, 1.0), dyn=SPATIAL_DYN)  # fmt: skip
+family(
+    "LOCAL_RESPONSE_NORMALIZATION",
+    _local_response,
+    mixes=10,
+    shape=((1, 4, 5, 8), (2, 4, 5, 8), (1, 1, 1, 20)),
+    radius=(2, 0, 5),
+    bias=(1.0, 2.0),
+    beta=(0.5, 1.0),
+    dyn=SPATIAL_DYN,
+)
 
 
 def _dilate(net: Net, p: Any) -> None:

@@ -1,4 +1,6 @@
-"""Corpus families: recurrent operators, control flow, variables, tables, strings, random numbers, StableHLO and custom operators."""
+"""Corpus families: recurrent operators, control flow, variables, tables, strings, random numbers, StableHLO
+and custom operators.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +29,25 @@ def _sequence(p: Any) -> tuple[int, ...]:
 
 def _rnn(net: Net, p: Any) -> None:
     lead = (p.batch,) if p.op == "RNN" else _sequence(p)
-    names = [net.input((*lead, INPUT), "f32"), _weight(net, (UNITS, INPUT), p.kind), _weight(net, (UNITS, UNITS), p.kind),
-             net.weights((UNITS,), "f32"), net.variable((p.batch, UNITS), "f32")]  # fmt: skip
+    names = [
+        net.input((*lead, INPUT), "f32"),
+        _weight(net, (UNITS, INPUT), p.kind),
+        _weight(net, (UNITS, UNITS), p.kind),
+        net.weights((UNITS,), "f32"),
+        net.variable((p.batch, UNITS), "f32"),
+    ]
     attrs = {"fused_activation_function": p.act, "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric"}
     if p.op != "RNN":
         attrs["time_major"] = p.time_major
     net.op(p.op, names, [net.result((*lead, UNITS), "f32")], attrs)
 
 
-_RNN: dict[str, Any] = {"kind": RECURRENT, "batch": (1, 2), "act": ("TANH", "RELU", "NONE", "RELU6"), "dyn": DYN[:2]}
+_RNN: dict[str, Any] = {
+    "kind": RECURRENT,
+    "batch": (1, 2),
+    "act": ("TANH", "RELU", "NONE", "RELU6"),
+    "dyn": DYN[:2],
+}
 family("RNN", _rnn, mixes=6, op=("RNN",), **_RNN)
 _SEQUENCE: dict[str, Any] = {"time": (3, 1), "time_major": (False, True)}
 family("UNIDIRECTIONAL_SEQUENCE_RNN", _rnn, mixes=8, op=("UNIDIRECTIONAL_SEQUENCE_RNN",), **_RNN, **_SEQUENCE)
@@ -52,10 +64,18 @@ def _bidirectional_rnn(net: Net, p: Any) -> None:
             net.variable((p.batch, UNITS), "f32"),
         ]
     if p.aux:
-        names += [net.input((*lead, INPUT), "f32"), _weight(net, (UNITS, INPUT), p.kind), _weight(net, (UNITS, INPUT), p.kind)]
+        names += [
+            net.input((*lead, INPUT), "f32"),
+            _weight(net, (UNITS, INPUT), p.kind),
+            _weight(net, (UNITS, INPUT), p.kind),
+        ]
     else:
         names += [None, None, None]
-    outs = [net.result((*lead, 2 * UNITS), "f32")] if p.merge else [net.result((*lead, UNITS), "f32") for _ in range(2)]
+    outs = (
+        [net.result((*lead, 2 * UNITS), "f32")]
+        if p.merge
+        else [net.result((*lead, UNITS), "f32") for _ in range(2)]
+    )
     attrs = {
         "time_major": p.time_major,
         "merge_outputs": p.merge,
@@ -65,15 +85,30 @@ def _bidirectional_rnn(net: Net, p: Any) -> None:
     net.op("BIDIRECTIONAL_SEQUENCE_RNN", names, outs, attrs)
 
 
-family("BIDIRECTIONAL_SEQUENCE_RNN", _bidirectional_rnn, mixes=6, merge=(False, True), aux=(False, True), **_RNN, **_SEQUENCE)  # fmt: skip
+family(
+    "BIDIRECTIONAL_SEQUENCE_RNN",
+    _bidirectional_rnn,
+    mixes=6,
+    merge=(False, True),
+    aux=(False, True),
+    **_RNN,
+    **_SEQUENCE,
+)
 
 
 def _cell(net: Net, p: Any) -> list[str | None]:
-    """The 17 weights and biases of one LSTM cell: without input gate when coupled, peephole and projection as told."""
+    """The 17 weights and biases of one LSTM cell: without input gate when coupled, peephole and projection as
+    told.
+    """
     out = p.projection or UNITS
     gates = [None if p.coupled and index == 0 else _weight(net, (UNITS, INPUT), p.kind) for index in range(4)]
-    recurrent = [None if p.coupled and index == 0 else _weight(net, (UNITS, out), p.kind) for index in range(4)]
-    peephole = [None if not p.peephole or (p.coupled and index == 0) else _weight(net, (UNITS,), p.kind) for index in range(3)]
+    recurrent = [
+        None if p.coupled and index == 0 else _weight(net, (UNITS, out), p.kind) for index in range(4)
+    ]
+    peephole = [
+        None if not p.peephole or (p.coupled and index == 0) else _weight(net, (UNITS,), p.kind)
+        for index in range(3)
+    ]
     bias = [None if p.coupled and index == 0 else net.weights((UNITS,), "f32") for index in range(4)]
     projection = [
         _weight(net, (out, UNITS), p.kind) if p.projection else None,
@@ -85,7 +120,12 @@ def _cell(net: Net, p: Any) -> list[str | None]:
 def _lstm(net: Net, p: Any) -> None:
     lead = (p.batch,) if p.op == "LSTM" else _sequence(p)
     out = p.projection or UNITS
-    names = [net.input((*lead, INPUT), "f32"), *_cell(net, p), net.variable((p.batch, out), "f32"), net.variable((p.batch, UNITS), "f32")]
+    names = [
+        net.input((*lead, INPUT), "f32"),
+        *_cell(net, p),
+        net.variable((p.batch, out), "f32"),
+        net.variable((p.batch, UNITS), "f32"),
+    ]
     if p.norm:
         names += [None if p.coupled and index == 0 else net.weights((UNITS,), "f32") for index in range(4)]
     attrs = {
@@ -99,12 +139,27 @@ def _lstm(net: Net, p: Any) -> None:
     net.op(p.op, names, [net.result((*lead, out), "f32")], attrs)
 
 
-_LSTM: dict[str, Any] = {"kind": RECURRENT, "batch": (1, 2), "coupled": (False, True), "peephole": (False, True), "projection": (0, 3),
-    "projection_bias": (False, True), "clip": (0.0, 10.0),
-         "act": ("TANH", "RELU"), "dyn": DYN[:2]}  # fmt: skip
+_LSTM: dict[str, Any] = {
+    "kind": RECURRENT,
+    "batch": (1, 2),
+    "coupled": (False, True),
+    "peephole": (False, True),
+    "projection": (0, 3),
+    "projection_bias": (False, True),
+    "clip": (0.0, 10.0),
+    "act": ("TANH", "RELU"),
+    "dyn": DYN[:2],
+}
 family("LSTM", _lstm, mixes=14, op=("LSTM",), norm=(False, True), **_LSTM)
-family("UNIDIRECTIONAL_SEQUENCE_LSTM", _lstm, mixes=24, op=("UNIDIRECTIONAL_SEQUENCE_LSTM",), norm=(False, True), **_LSTM,
-       **_SEQUENCE)  # fmt: skip
+family(
+    "UNIDIRECTIONAL_SEQUENCE_LSTM",
+    _lstm,
+    mixes=24,
+    op=("UNIDIRECTIONAL_SEQUENCE_LSTM",),
+    norm=(False, True),
+    **_LSTM,
+    **_SEQUENCE,
+)
 
 
 def _lstm_basic(net: Net, p: Any) -> None:
@@ -158,7 +213,9 @@ def _lstm_int8(net: Net, p: Any) -> None:
     net.op("UNIDIRECTIONAL_SEQUENCE_LSTM", names, [out], attrs)
 
 
-family("UNIDIRECTIONAL_SEQUENCE_LSTM", _lstm_int8, label="int8", mixes=2, batch=(1, 2), dyn=DYN[:2], **_SEQUENCE)
+family(
+    "UNIDIRECTIONAL_SEQUENCE_LSTM", _lstm_int8, label="int8", mixes=2, batch=(1, 2), dyn=DYN[:2], **_SEQUENCE
+)
 
 
 def _bidirectional_lstm(net: Net, p: Any) -> None:
@@ -167,33 +224,74 @@ def _bidirectional_lstm(net: Net, p: Any) -> None:
     for _ in range(2):
         names += [net.variable((p.batch, out), "f32"), net.variable((p.batch, UNITS), "f32")]
     names += [net.input((*lead, INPUT), "f32") if p.aux else None]
-    names += [(None if p.coupled and index % 4 == 0 else _weight(net, (UNITS, INPUT), p.kind)) if p.aux else None for index in range(8)]
-    outs = [net.result((*lead, 2 * out), "f32")] if p.merge else [net.result((*lead, out), "f32") for _ in range(2)]
-    attrs = {"fused_activation_function": p.act, "cell_clip": p.clip, "merge_outputs": p.merge, "time_major": p.time_major,
-             "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric"}  # fmt: skip
+    names += [
+        (None if p.coupled and index % 4 == 0 else _weight(net, (UNITS, INPUT), p.kind)) if p.aux else None
+        for index in range(8)
+    ]
+    outs = (
+        [net.result((*lead, 2 * out), "f32")]
+        if p.merge
+        else [net.result((*lead, out), "f32") for _ in range(2)]
+    )
+    attrs = {
+        "fused_activation_function": p.act,
+        "cell_clip": p.clip,
+        "merge_outputs": p.merge,
+        "time_major": p.time_major,
+        "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric",
+    }
     net.op("BIDIRECTIONAL_SEQUENCE_LSTM", names, outs, attrs)
 
 
-family("BIDIRECTIONAL_SEQUENCE_LSTM", _bidirectional_lstm, mixes=12, merge=(False, True), aux=(False, True), **_LSTM,
-       **_SEQUENCE)  # fmt: skip
+family(
+    "BIDIRECTIONAL_SEQUENCE_LSTM",
+    _bidirectional_lstm,
+    mixes=12,
+    merge=(False, True),
+    aux=(False, True),
+    **_LSTM,
+    **_SEQUENCE,
+)
 
 
 def _svdf(net: Net, p: Any) -> None:
     filters = UNITS * p.rank
     if p.kind == "q8":
-        names = [net.input((p.batch, INPUT), "q8"), net.weights((filters, INPUT), "q8s"), net.weights((filters, p.memory),
-        Kind("t", "int16", 0.0001)),
-                 net.weights((UNITS,), Kind("b", "int32", 0.0001)) if p.bias else None, net.variable((p.batch, p.memory * filters),
-                 Kind("s", "int16", 0.0025))]  # fmt: skip
+        names = [
+            net.input((p.batch, INPUT), "q8"),
+            net.weights((filters, INPUT), "q8s"),
+            net.weights((filters, p.memory), Kind("t", "int16", 0.0001)),
+            net.weights((UNITS,), Kind("b", "int32", 0.0001)) if p.bias else None,
+            net.variable((p.batch, p.memory * filters), Kind("s", "int16", 0.0025)),
+        ]
     else:
-        names = [net.input((p.batch, INPUT), "f32"), _weight(net, (filters, INPUT), p.kind), _weight(net, (filters, p.memory), p.kind),
-                 net.weights((UNITS,), "f32") if p.bias else None, net.variable((p.batch, p.memory * filters), "f32")]  # fmt: skip
-    attrs = {"rank": p.rank, "fused_activation_function": p.act, "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric"}
+        names = [
+            net.input((p.batch, INPUT), "f32"),
+            _weight(net, (filters, INPUT), p.kind),
+            _weight(net, (filters, p.memory), p.kind),
+            net.weights((UNITS,), "f32") if p.bias else None,
+            net.variable((p.batch, p.memory * filters), "f32"),
+        ]
+    attrs = {
+        "rank": p.rank,
+        "fused_activation_function": p.act,
+        "asymmetric_quantize_inputs": p.kind == "hybrid-asymmetric",
+    }
     net.op("SVDF", names, [net.result((p.batch, UNITS), "q8" if p.kind == "q8" else "f32")], attrs)
 
 
-family("SVDF", _svdf, mixes=10, kind=(*RECURRENT, "q8"), rank=(1, 2), memory=(6, 1), bias=(True, False), batch=(1, 2),
-       act=("NONE", "RELU"), dyn=DYN[:2])  # fmt: skip
+family(
+    "SVDF",
+    _svdf,
+    mixes=10,
+    kind=(*RECURRENT, "q8"),
+    rank=(1, 2),
+    memory=(6, 1),
+    bias=(True, False),
+    batch=(1, 2),
+    act=("NONE", "RELU"),
+    dyn=DYN[:2],
+)
 
 # ---- control flow ----------------------------------------------------------------------------
 
@@ -207,7 +305,10 @@ def two_input_body(net: Net, name: str, op: str, shape: tuple[int, ...], kind: s
 
 
 def _if(net: Net, p: Any) -> None:
-    bodies = {"then": two_input_body(net, "then", "ADD", p.shape, p.kind), "else": two_input_body(net, "else", "MUL", p.shape, p.kind)}
+    bodies = {
+        "then": two_input_body(net, "then", "ADD", p.shape, p.kind),
+        "else": two_input_body(net, "else", "MUL", p.shape, p.kind),
+    }
     names = [net.input((1,), "bool", static=True), net.input(p.shape, p.kind), net.input(p.shape, p.kind)]
     net.op("IF", names, [net.result(p.shape, p.kind)], graphs=bodies)
 
@@ -227,11 +328,24 @@ def _while(net: Net, p: Any) -> None:
     body.op(p.step, [value, value], [outs[1]])
     start = net.const(0) if p.const else net.input((), "i32")
     bodies = {"cond": cond.finish([out]), "body": body.finish(outs)}
-    net.op("WHILE", [start, net.input(p.shape, p.kind)], [net.result((), "i32"), net.result(p.shape, p.kind)], graphs=bodies)
+    net.op(
+        "WHILE",
+        [start, net.input(p.shape, p.kind)],
+        [net.result((), "i32"), net.result(p.shape, p.kind)],
+        graphs=bodies,
+    )
 
 
-family("WHILE", _while, mixes=4, shape=((2, 3), (1, 4, 5, 3), ()), kind=("f32", "i32"), step=("ADD", "MAXIMUM"), const=(True, False),
-       dyn=DYN[:2])  # fmt: skip
+family(
+    "WHILE",
+    _while,
+    mixes=4,
+    shape=((2, 3), (1, 4, 5, 3), ()),
+    kind=("f32", "i32"),
+    step=("ADD", "MAXIMUM"),
+    const=(True, False),
+    dyn=DYN[:2],
+)
 
 
 def _resource(net: Net, name: str = "resource") -> str:
@@ -273,7 +387,10 @@ family("ASSIGN_VARIABLE", _assign, mixes=0, shape=((2, 3), (4,)), kind=("f32", "
 def _table(net: Net, p: Any) -> None:
     types = {"i64": "INT64", "str": "STRING"}
     key, value = p.types
-    contents = {"i64": lambda: net.const((1, 2, 3), "i64"), "str": lambda: net.strings((b"a", b"b", b"c"), (3,))}
+    contents = {
+        "i64": lambda: net.const((1, 2, 3), "i64"),
+        "str": lambda: net.strings((b"a", b"b", b"c"), (3,)),
+    }
     handle = _resource(net)
     net.op("HASHTABLE", [], [handle], {"table_id": 7, "key_dtype": types[key], "value_dtype": types[value]})
     net.op("HASHTABLE_IMPORT", [handle, contents[key](), contents[value]()], [])
@@ -312,7 +429,10 @@ for _op in ("GATHER", "EQUAL", "NOT_EQUAL", "RESHAPE", "SQUEEZE", "TILE", "SLICE
 
 def _skip_gram(net: Net, p: Any) -> None:
     net.op(
-        "SKIP_GRAM", [net.input((1,), "str")], [net.result((1,), "str")], {"ngram_size": 3, "max_skip_size": 2, "include_all_ngrams": p.all}
+        "SKIP_GRAM",
+        [net.input((1,), "str")],
+        [net.result((1,), "str")],
+        {"ngram_size": 3, "max_skip_size": 2, "include_all_ngrams": p.all},
     )
 
 
@@ -320,8 +440,14 @@ family("SKIP_GRAM", _skip_gram, mixes=0, all=(True, False))
 
 
 def _lsh(net: Net, p: Any) -> None:
-    names = [net.weights((3, 2), "f32"), net.input((5,), "i32"), net.weights((5,), "f32") if p.weighted else None]
-    net.op("LSH_PROJECTION", names, [net.result((6,) if p.type == "DENSE" else (3,), "i32")], {"type": p.type})
+    names = [
+        net.weights((3, 2), "f32"),
+        net.input((5,), "i32"),
+        net.weights((5,), "f32") if p.weighted else None,
+    ]
+    net.op(
+        "LSH_PROJECTION", names, [net.result((6,) if p.type == "DENSE" else (3,), "i32")], {"type": p.type}
+    )
 
 
 family("LSH_PROJECTION", _lsh, mixes=1, type=("DENSE", "SPARSE"), weighted=(True, False))
@@ -333,7 +459,15 @@ def _random(net: Net, p: Any) -> None:
 
 
 for _op in ("RANDOM_UNIFORM", "RANDOM_STANDARD_NORMAL"):
-    family(_op, _random, mixes=0, op=(_op,), shape=((2, 3), (4,), (1, 4, 5, 3)), const=(True, False), seed=(42, 0))
+    family(
+        _op,
+        _random,
+        mixes=0,
+        op=(_op,),
+        shape=((2, 3), (4,), (1, 4, 5, 3)),
+        const=(True, False),
+        seed=(42, 0),
+    )
 
 
 def _multinomial(net: Net, p: Any) -> None:
