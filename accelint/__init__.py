@@ -19,8 +19,8 @@ _HOME = {
     "load": "analyzer.formats",
     "emit": "analyzer.formats",
     "check": "analyzer.check.run",
-    "Coverage": "analyzer.check.run",
-    "Finding": "analyzer.check.run",
+    "Coverage": "analyzer.check.coverage",
+    "Finding": "analyzer.check.coverage",
     "Verdict": "rules.verdict",
     "Pack": "rules.pack",
     "load_pack": "rules.registry",
@@ -29,8 +29,8 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from .analyzer.check.run import Coverage as Coverage
-    from .analyzer.check.run import Finding as Finding
+    from .analyzer.check.coverage import Coverage as Coverage
+    from .analyzer.check.coverage import Finding as Finding
     from .analyzer.check.run import check as check
     from .analyzer.errors import AccelintError as AccelintError
     from .analyzer.formats import emit as emit

@@ -14,7 +14,7 @@ from .engine import AnyRewrite, Parity, run
 from .registry import answering
 
 if TYPE_CHECKING:
-    from ..analyzer.check.run import Coverage
+    from ..analyzer.check.coverage import Coverage
     from ..analyzer.ir.graph import Graph, Operator
 
 ROUNDS = 16

@@ -13,7 +13,7 @@ from .engine import LEVELS, AnyRewrite, ordered
 from .families import FAMILIES
 
 if TYPE_CHECKING:
-    from ..analyzer.check.run import Coverage, Finding
+    from ..analyzer.check.coverage import Coverage, Finding
     from ..analyzer.ir.graph import Graph
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import onnx
 import pytest
-from accelint.analyzer.check.run import Coverage, check
+from accelint.analyzer.check.coverage import Coverage
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.corpora.onnx.corpus import cases
 from accelint.analyzer.formats import load
 from accelint.analyzer.runtimes import Request, Session, runtimes

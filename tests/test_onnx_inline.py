@@ -17,7 +17,7 @@ from accelint.analyzer.formats.onnx.writer import to_bytes, write
 from accelint.rules.registry import choose
 
 if TYPE_CHECKING:
-    from accelint.analyzer.check.run import Coverage
+    from accelint.analyzer.check.coverage import Coverage
 from onnx import helper, numpy_helper, parser
 
 ONNX = Path(__file__).parent.parent / "fixtures" / "onnx"

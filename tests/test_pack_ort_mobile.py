@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from accelint.analyzer.check.run import Coverage, check
+from accelint.analyzer.check.coverage import Coverage
+from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.corpora.onnx.corpus import backend_cases
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.rules.registry import choose

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accelint.analyzer.check.run import judge
+from accelint.analyzer.check.judge import judge
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.rules.registry import choose
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ..ir.graph import Operator
     from ..ir.model import Model
-    from .run import Coverage, OperatorVerdict
+    from .coverage import Coverage, OperatorVerdict
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCELERATED, Verdict.FOLDED)
 """A call is accelerated when all of its operators are, folded ones aside."""
@@ -43,7 +43,7 @@ def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Cove
 
 def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:
     from ...rules.subjects import operator_key
-    from .run import OperatorVerdict
+    from .coverage import OperatorVerdict
 
     verdicts = {share.verdict for share in shares} or {Verdict.FOLDED}
     macs = [share.macs for share in shares]

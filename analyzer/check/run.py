@@ -4,130 +4,19 @@ them.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import replace
 
-from ...rules.pack import Chosen, Failure, Rule
+from ...rules.pack import Chosen
 from ...rules.registry import choose
 from ...rules.subjects import operator_key
-from ...rules.verdict import Answer, Verdict
+from ...rules.verdict import Verdict
 from ..ir.graph import Graph, Operator
 from ..ir.model import Model
 from ..policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
 from .cost import boundary, macs
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one."""
-
-    code: str
-    rule: str
-    severity: str
-    operator: str
-    message: str
-    seen: str = ""
-    limit: str = ""
-    evidence: str = ""
-    source: str = ""
-    effect: str = "fallback"
-    fix: str | None = None
-    fingerprint: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorVerdict:
-    """What becomes of one operator; ``findings`` index into the coverage's findings."""
-
-    id: str
-    name: str
-    type: str
-    verdict: Verdict
-    findings: tuple[int, ...] = ()
-    macs: int | None = 0
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Partition:
-    """Operators that the accelerator runs as one piece, with the bytes that cross its boundary (None:
-    unknown).
-    """
-
-    operators: tuple[str, ...]
-    bytes_in: int | None = None
-    bytes_out: int | None = None
-    macs: int | None = None
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """The answer of a check: verdicts, findings and partitions of one model on one target."""
-
-    target: str
-    runtime: str
-    operators: tuple[OperatorVerdict, ...]
-    findings: tuple[Finding, ...]
-    partitions: tuple[Partition, ...]
-    notes: tuple[str, ...] = field(default=())
-
-    def count(self, verdict: Verdict) -> int:
-        """Operators with that verdict."""
-        return sum(1 for op in self.operators if op.verdict is verdict)
-
-    @property
-    def running(self) -> int:
-        """Operators that run at all: all but the folded ones."""
-        return len(self.operators) - self.count(Verdict.FOLDED)
-
-    @property
-    def verdict(self) -> str:
-        """``full``, ``partial``, ``none``, ``rejected`` or ``unknown``, of the whole model."""
-        accelerated, unknown = self.count(Verdict.ACCELERATED), self.count(Verdict.UNKNOWN)
-        if self.count(Verdict.REJECTED):
-            return "rejected"
-        if accelerated == self.running:
-            return "full"
-        if accelerated:
-            return "partial"
-        return "unknown" if unknown else "none"
-
-    @property
-    def by_operators(self) -> float:
-        """Share of the running operators that is accelerated, 1.0 when none run."""
-        return self.count(Verdict.ACCELERATED) / self.running if self.running else 1.0
-
-    @property
-    def by_macs(self) -> float | None:
-        """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are
-        none.
-        """
-        counts = [(op.macs, op.verdict) for op in self.operators]
-        if any(count is None for count, _ in counts):
-            return None
-        total = sum(count or 0 for count, _ in counts)
-        return (
-            sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total
-            if total
-            else None
-        )
-
-    def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
-        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of
-        its type (``rule:TYPE``).
-        """
-        types = {op.id: op.type for op in self.operators}
-        keys = [
-            (f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}")
-            for item in self.findings
-        ]
-        findings = tuple(
-            replace(item, fix=fixes.get(rule) or fixes.get(code))
-            for item, (rule, code) in zip(self.findings, keys, strict=True)
-        )
-        return replace(self, findings=findings)
+from .coverage import Coverage, Finding, OperatorVerdict, Partition
+from .judge import fingerprint, judge
 
 
 def check(model: Model | Graph, chosen: Chosen) -> Coverage:
@@ -414,100 +303,3 @@ def _inside(graph: Graph) -> Iterator[str]:
         yield op.id
         for body in op.graphs.values():
             yield from _inside(body)
-
-
-def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:
-    """The verdict of one operator by the rules alone, with every reason that bears on it."""
-    failures = chosen.failures(graph, op)
-    refused = any(
-        rule.scope == "model" and rule.effect == "rejected" and failure.answer is Answer.FAILS
-        for rule, failure in failures
-    )
-    if operator_key(op) not in chosen.known and not refused:
-        known = [
-            _finding(op, rule, failure, chosen)
-            for rule, failure in failures
-            if failure.answer is Answer.FAILS
-        ]
-        return Verdict(chosen.pack.default), known or [_unlisted(op, chosen)]
-    verdict = Verdict.REJECTED if refused else _weigh(failures)
-    return verdict, [
-        _finding(op, rule, failure, chosen) for rule, failure in failures if _bears(rule, failure, verdict)
-    ]
-
-
-def _bears(rule: Rule, failure: Failure, verdict: Verdict) -> bool:
-    """Whether a failure says something about the verdict.
-
-    What is unknown explains nothing once something is known; an operator that stays on the host cannot make
-    the accelerator refuse.
-    """
-    if verdict is Verdict.FALLBACK:
-        return failure.answer is Answer.FAILS and (rule.effect != "rejected" or rule.scope == "model")
-    return verdict is Verdict.UNKNOWN or failure.answer is Answer.FAILS
-
-
-_UNDECIDED = {
-    ("fallback", Answer.UNKNOWN),
-    ("rejected", Answer.UNKNOWN),
-    ("unknown", Answer.UNKNOWN),
-    ("unknown", Answer.FAILS),
-}
-
-
-def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
-    """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator
-    refuse.
-    """
-    effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
-    if ("fallback", Answer.FAILS) in effects:
-        return Verdict.FALLBACK
-    if ("fallback", Answer.UNKNOWN) not in effects and ("rejected", Answer.FAILS) in effects:
-        return Verdict.REJECTED
-    if effects & _UNDECIDED:
-        return Verdict.UNKNOWN
-    if any(
-        rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note"
-        for rule, failure in failures
-    ):
-        return Verdict.UNKNOWN
-    return Verdict.ACCELERATED
-
-
-def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:
-    message = (
-        failure.message
-        if failure.answer is Answer.FAILS
-        else f"not known whether it holds: {failure.message}"
-    )
-    return Finding(
-        code=rule.code,
-        rule=rule.name,
-        severity=rule.severity,
-        operator=op.id,
-        message=message,
-        seen=failure.seen,
-        limit=failure.limit,
-        evidence=rule.evidence,
-        source=rule.source.url or f"{rule.source.package} {rule.source.version}",
-        effect=rule.effect,
-        fingerprint=fingerprint(chosen.target, rule.name, op),
-    )
-
-
-def _unlisted(op: Operator, chosen: Chosen) -> Finding:
-    custom = op.domain not in ("", "ai.onnx")
-    code, rule = ("ACL204", "custom-operator") if custom else ("ACL201", "operator-unsupported")
-    return Finding(
-        code, rule, "error" if chosen.pack.default == "rejected" else "warning", op.id,
-        f"{chosen.pack.title} has no {operator_key(op)}", evidence="source", source=chosen.pack.title,
-        effect=chosen.pack.default, fingerprint=fingerprint(chosen.target, rule, op),
-    )  # fmt: skip
-
-
-def fingerprint(target: str, rule: str, op: Operator) -> str:
-    """Names a finding across edits of the model: by target, rule and the operator's own words, never by its
-    index.
-    """
-    words: tuple[Any, ...] = (target, rule, op.type, op.label)
-    return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]

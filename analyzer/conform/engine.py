@@ -20,7 +20,8 @@ from typing import Any, Protocol, TextIO
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
-from ..check.run import Coverage, check
+from ..check.coverage import Coverage
+from ..check.run import check
 from ..errors import AccelintError
 from ..flows.verify import REFERENCES
 from ..formats import load

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from ...rules.pack import Chosen
 from ...rules.registry import in_dialect
 from ...rules.verdict import Verdict
-from ..check.run import Coverage, Finding, OperatorVerdict, check, fingerprint
+from ..check.coverage import Coverage, Finding, OperatorVerdict
+from ..check.judge import fingerprint
+from ..check.run import check
 from ..errors import AccelintError, UsageError
 from ..formats import load
 from ..ir.graph import Operator

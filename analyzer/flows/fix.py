@@ -22,7 +22,7 @@ from ..formats import emit
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
-    from ..check.run import Coverage
+    from ..check.coverage import Coverage
     from ..ir.graph import Graph, Operator, Tensor
     from ..ir.model import Model
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from ...rewrites.engine import ordered, run
 from ...rewrites.registry import rewrites
+from ..check.coverage import Coverage
 from ..check.inlining import lifted
-from ..check.run import Coverage, check
+from ..check.run import check
 from ..errors import UsageError
 from ..formats import load
 from ..formats.onnx.build import Builder

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...rules.pack import Chosen
-from ..check.run import Coverage
+from ..check.coverage import Coverage
 from ..errors import AccelintError, RuntimeFailure, UsageError
 from ..ir.model import Model
 from ..proof.agreement import compare_placement

@@ -7,16 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import GraphError
-from .payloads import BITS
+from .dtypes import BITS, STORED_AS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-STORED_AS = {
-    "bfloat16": "uint16", "float8e4m3fn": "uint8", "float8e4m3fnuz": "uint8", "float8e5m2": "uint8",
-    "float8e5m2fnuz": "uint8", "float8e8m0": "uint8",
-}  # fmt: skip
-"""dtypes that numpy lacks, kept as the unsigned integers that hold their bits."""
 
 
 def to_array(data: bytes, dtype: str, shape: tuple[int, ...]) -> NDArray[Any]:

@@ -14,13 +14,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
-from .payloads import BITS, Constant, Dim, Operator, Quantization, Shape, Source, Tensor, number_constant
+from .payloads import Constant, Dim, Operator, Quantization, Shape, Source, Tensor, number_constant
 
 if TYPE_CHECKING:
     import networkx
 
 __all__ = [
-    "BITS",
     "Constant",
     "Dim",
     "Graph",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from .dtypes import BITS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,15 +20,6 @@ Dim = int | str | None
 """A dimension: its size, the name of a symbol, or None when nothing is known."""
 Shape = tuple[Dim, ...] | None
 """None when the rank is unknown."""
-
-BITS: Mapping[str, int] = {
-    "bool": 8, "int8": 8, "uint8": 8, "int16": 16, "uint16": 16, "int32": 32, "uint32": 32,
-    "int64": 64, "uint64": 64, "float16": 16, "bfloat16": 16, "float32": 32, "float64": 64,
-    "complex64": 64, "complex128": 128, "int4": 4, "uint4": 4, "int2": 2, "uint2": 2,
-    "float8e4m3fn": 8, "float8e4m3fnuz": 8, "float8e5m2": 8, "float8e5m2fnuz": 8,
-    "float8e8m0": 8, "float4e2m1": 4,
-}  # fmt: skip
-"""Bits of one element of every dtype that has a fixed size. ``string`` and ``unknown`` have none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...rules.verdict import Verdict
-from ..check.run import Coverage, OperatorVerdict
+from ..check.coverage import Coverage, OperatorVerdict
 from ..runtimes import Answer, Placed
 
 MOVES = {

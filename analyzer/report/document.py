@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..check.run import Coverage, Finding, OperatorVerdict
+from ..check.coverage import Coverage, Finding, OperatorVerdict
 from ..errors import AccelintError
 from ..ir.graph import Graph, Tensor
 from ..ir.model import Model

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...analyzer.errors import GraphError
-from ...analyzer.ir.graph import BITS, Constant, Graph, Operator, Tensor
+from ...analyzer.ir.dtypes import BITS
+from ...analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from ..draft import Draft, constant_of
 from ..engine import Miss, Parity, Rewrite
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from ...analyzer.errors import GraphError
-from ...analyzer.ir.graph import BITS, Constant, Graph, Operator
+from ...analyzer.ir.dtypes import BITS
+from ...analyzer.ir.graph import Constant, Graph, Operator
 from ..draft import constant_of
 from ..engine import Miss, Parity, Rewrite
 from .values import EVALUATORS

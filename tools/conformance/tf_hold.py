@@ -249,7 +249,7 @@ def predicted(questions: Sequence[Question], target: str) -> list[tuple[str, str
 
 
 def _predicted(questions: Sequence[Question], target: str) -> list[tuple[str, str]]:
-    from accelint.analyzer.check.run import judge
+    from accelint.analyzer.check.judge import judge
     from accelint.analyzer.formats import load
     from accelint.rules.registry import choose
     from tf_asking import graph_of

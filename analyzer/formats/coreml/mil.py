@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError, ModelError
-from ...ir.graph import BITS, Constant, Graph, Operator, Shape, Source, Tensor
+from ...ir.dtypes import BITS
+from ...ir.graph import Constant, Graph, Operator, Shape, Source, Tensor
 from .schema import DTYPES, OPSETS, Parameters, operators
 
 if TYPE_CHECKING:

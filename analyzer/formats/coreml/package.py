@@ -13,7 +13,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ...errors import ModelError
-from ...ir.graph import BITS, Constant
+from ...ir.dtypes import BITS
+from ...ir.graph import Constant
 
 _MANIFEST_LIMIT = 16 << 20
 _HEADER = struct.Struct("<II56x")

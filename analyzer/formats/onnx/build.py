@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError
-from ...ir.graph import BITS
+from ...ir.dtypes import BITS
 from .attributes import GRAPH, GRAPHS, fill_attribute, kind_of
 from .functions import function_key
 from .proto import DTYPES, NUMBERS, attribute_type, pb

@@ -13,7 +13,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError, ModelError
-from ...ir.graph import BITS, Constant
+from ...ir.dtypes import BITS
+from ...ir.graph import Constant
 from ..wire import WireError, encode
 from .external import ExternalFiles
 from .proto import DTYPES, pb, text

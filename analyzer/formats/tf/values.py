@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError
-from ...ir.graph import BITS, Constant, Shape, Tensor
+from ...ir.dtypes import BITS
+from ...ir.graph import Constant, Shape, Tensor
 from .ops import dtype
 
 if TYPE_CHECKING:
@@ -151,7 +152,8 @@ def _listed(proto: Any, kind: str, dims: tuple[int, ...]) -> bytes:
     """The bytes of a constant that is stored as a list; the last element fills what the list leaves out."""
     import numpy as np
 
-    from ...ir.arrays import STORED_AS, to_bytes
+    from ...ir.arrays import to_bytes
+    from ...ir.dtypes import STORED_AS
 
     count = 1
     for dim in dims:

@@ -43,7 +43,8 @@ def densify(data: bytes, dtype: str, shape: tuple[int, ...], sparsity: dict[str,
     """The dense bytes. Raises GraphError when the parameters do not fit the shape or the stored values."""
     import numpy as np
 
-    from ...ir.arrays import STORED_AS, to_bytes
+    from ...ir.arrays import to_bytes
+    from ...ir.dtypes import STORED_AS
 
     if dtype not in ("float32", "float16", "int8", "uint8", "int16", "int32", "int64", "bfloat16"):
         raise GraphError(f"a sparse constant of dtype {dtype}")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ....formats.tflite.schema import schema
 from ....formats.tflite.versions import signature_of, version_of
-from ....ir.graph import BITS, Constant, Graph, Operator, Quantization, Tensor
+from ....ir.dtypes import BITS
+from ....ir.graph import Constant, Graph, Operator, Quantization, Tensor
 from ....ir.model import Model
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class Net:
         """A constant. ``channels`` gives it one scale for each index of that axis."""
         import numpy as np
 
-        from ....ir.arrays import STORED_AS, to_bytes
+        from ....ir.arrays import to_bytes
+        from ....ir.dtypes import STORED_AS
 
         kind = _kind(kind)
         array: NDArray[Any] = np.asarray(value)

@@ -1,0 +1,119 @@
+"""What a check answers: verdicts, findings and partitions of one model on one target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from ...rules.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one."""
+
+    code: str
+    rule: str
+    severity: str
+    operator: str
+    message: str
+    seen: str = ""
+    limit: str = ""
+    evidence: str = ""
+    source: str = ""
+    effect: str = "fallback"
+    fix: str | None = None
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorVerdict:
+    """What becomes of one operator; ``findings`` index into the coverage's findings."""
+
+    id: str
+    name: str
+    type: str
+    verdict: Verdict
+    findings: tuple[int, ...] = ()
+    macs: int | None = 0
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """Operators that the accelerator runs as one piece, with the bytes that cross its boundary (None:
+    unknown).
+    """
+
+    operators: tuple[str, ...]
+    bytes_in: int | None = None
+    bytes_out: int | None = None
+    macs: int | None = None
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The answer of a check: verdicts, findings and partitions of one model on one target."""
+
+    target: str
+    runtime: str
+    operators: tuple[OperatorVerdict, ...]
+    findings: tuple[Finding, ...]
+    partitions: tuple[Partition, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    def count(self, verdict: Verdict) -> int:
+        """Operators with that verdict."""
+        return sum(1 for op in self.operators if op.verdict is verdict)
+
+    @property
+    def running(self) -> int:
+        """Operators that run at all: all but the folded ones."""
+        return len(self.operators) - self.count(Verdict.FOLDED)
+
+    @property
+    def verdict(self) -> str:
+        """``full``, ``partial``, ``none``, ``rejected`` or ``unknown``, of the whole model."""
+        accelerated, unknown = self.count(Verdict.ACCELERATED), self.count(Verdict.UNKNOWN)
+        if self.count(Verdict.REJECTED):
+            return "rejected"
+        if accelerated == self.running:
+            return "full"
+        if accelerated:
+            return "partial"
+        return "unknown" if unknown else "none"
+
+    @property
+    def by_operators(self) -> float:
+        """Share of the running operators that is accelerated, 1.0 when none run."""
+        return self.count(Verdict.ACCELERATED) / self.running if self.running else 1.0
+
+    @property
+    def by_macs(self) -> float | None:
+        """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are
+        none.
+        """
+        counts = [(op.macs, op.verdict) for op in self.operators]
+        if any(count is None for count, _ in counts):
+            return None
+        total = sum(count or 0 for count, _ in counts)
+        return (
+            sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total
+            if total
+            else None
+        )
+
+    def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
+        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of
+        its type (``rule:TYPE``).
+        """
+        types = {op.id: op.type for op in self.operators}
+        keys = [
+            (f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}")
+            for item in self.findings
+        ]
+        findings = tuple(
+            replace(item, fix=fixes.get(rule) or fixes.get(code))
+            for item, (rule, code) in zip(self.findings, keys, strict=True)
+        )
+        return replace(self, findings=findings)
