@@ -385,6 +385,42 @@ class Graph:
         twin.inputs, twin.outputs = self.inputs, self.outputs
         return twin
 
+    def view(self, swaps: Iterable[tuple[Operator, Operator | None]], tensors: Iterable[Tensor]) -> Graph:
+        """A copy that shares bodies and payloads, with other tensors and with operators swapped or left out;
+        ``view.edited`` is the way to ask for one.
+        """
+        told = {tensor.name: tensor for tensor in tensors}
+        twin = Graph(self.name, self.dialect, self.opsets, self.outer)
+        twin.attrs = dict(self.attrs)
+        twin.inputs, twin.outputs = self.inputs, self.outputs
+        twin._tensors, twin._order = {**self._tensors, **told}, self.ops()
+        twin._ops = {op.id: op for op in self.ops()}
+        twin._producer, twin._readers = dict(self._producer), dict(self._consumers)
+        twin._swap_for_view(tuple(swaps))
+        for name, tensor in told.items():
+            if tensor.const is not None and name in twin._producer:
+                raise GraphError(f"operator {twin._producer[name].label!r} writes the constant {name!r}")
+        at = {id: index for index, id in enumerate(twin._ops)}
+        for name, readers in twin._consumers.items():
+            if len(readers) > 1:  # edits append readers: a view has them in execution order
+                twin._readers[name] = tuple(sorted(readers, key=lambda op: at[op.id]))
+        return twin
+
+    def _swap_for_view(self, swaps: tuple[tuple[Operator, Operator | None], ...]) -> None:
+        if not swaps:
+            return
+        for old, _ in swaps:
+            self._unlink(old)
+        for old, new in swaps:
+            if new is None:
+                del self._ops[old.id]
+                continue
+            self._check_new(new, {old.id})
+            self._ops[new.id] = new
+            self._link(new)
+        self._order = None
+        self.ops()
+
     def state(self) -> State:
         """What ``restore`` brings back: this graph and its bodies as they are now, sharing the payloads."""
         found: dict[int, Graph] = {}

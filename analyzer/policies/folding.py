@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..ir.graph import Constant, Graph, Operator
+from ..ir.view import edited
 from .waves import Waves
 
 RANDOM = {
@@ -35,21 +36,12 @@ class Folding(Waves):
         known here.
         """
         ahead = _ahead(graph)
-        if not ahead:
-            return graph
-        known = {name for op in ahead for name in op.outputs if name}
-        view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-        view.attrs = dict(graph.attrs)
-        for tensor in graph.tensors.values():
-            view.add_tensor(
-                replace(tensor, const=Constant("unknown", ())) if tensor.name in known else tensor
-            )
-        view.set_interface(graph.inputs, graph.outputs)
-        left = {op.id for op in ahead}
-        for op in graph.ops():
-            if op.id not in left:
-                view.add_op(op)
-        return view
+        known = [graph.tensor(name) for op in ahead for name in op.outputs if name]
+        return edited(
+            graph,
+            dict.fromkeys(op.id for op in ahead),
+            (replace(tensor, const=Constant("unknown", ())) for tensor in known),
+        )
 
 
 def _ahead(graph: Graph) -> list[Operator]:

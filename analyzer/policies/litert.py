@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph, Operator, Tensor
+from ..ir.view import edited
 from ..partitioners.libcxx_sort import sort
 from . import Dropped, Grouping
 
@@ -46,18 +47,9 @@ class LiteRTDelegate:
         """The graph as the delegate sees it: stored sizes for unknown ones, float16 constants in place of
         their DEQUANTIZE.
         """
-        tensors = {name: _stored(tensor) for name, tensor in graph.tensors.items()}
         remapped = half_constants(graph) if options.get("fp16") == "remap" else {}
-        if not remapped and all(tensor is graph.tensors[name] for name, tensor in tensors.items()):
-            return graph
-        seen = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-        seen.attrs.update(graph.attrs)
-        for tensor in tensors.values():
-            seen.add_tensor(tensor)
-        for op in graph.ops():
-            seen.add_op(_remapped(op, remapped))
-        seen.set_interface(graph.inputs, graph.outputs)
-        return seen
+        ops = {op.id: _remapped(op, remapped) for op in graph.ops()} if remapped else {}
+        return edited(graph, ops, map(_stored, graph.tensors.values()))
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """The delegate's partitions, with what it leaves out and why."""

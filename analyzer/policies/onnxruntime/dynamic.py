@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...ir.graph import Constant, Graph, Operator, Tensor
+from ...ir.view import edited
 from .fusions import only_reader
 
 _PRODUCTS = {"ConvInteger": ("Conv", 4, 0), "MatMulInteger": ("Identity", 2, 1)}
@@ -38,23 +39,15 @@ def seen_dynamic(graph: Graph) -> Graph:
     found = {item.product.id: item for item in _products(graph)}
     if not found:
         return graph
-    quantizes = {item.quantize.id for item in found.values()}
-    floats = {name for item in found.values() for name in (item.quantize.outputs[0], item.product.outputs[0])}
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(replace(tensor, dtype="float32") if tensor.name in floats else tensor)
-    for item in found.values():
-        view.add_tensor(_weights(graph, item.product))
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        if op.id in quantizes:
-            view.add_op(replace(op, type="Identity"))
-        elif op.id in found:
-            view.add_op(replace(op, type=_PRODUCTS[op.type][0], inputs=(op.inputs[0], _weights_name(op))))
-        else:
-            view.add_op(op)
-    return view
+    shown: dict[str, Operator | None] = {}
+    tensors: dict[str, Tensor] = {}
+    for op, quantize in ((item.product, item.quantize) for item in found.values()):
+        shown[quantize.id] = replace(quantize, type="Identity")
+        shown[op.id] = replace(op, type=_PRODUCTS[op.type][0], inputs=(op.inputs[0], _weights_name(op)))
+        floats = (graph.tensor(name) for name in (quantize.outputs[0], op.outputs[0]) if name)
+        told = (_weights(graph, op), *(replace(tensor, dtype="float32") for tensor in floats))
+        tensors.update((tensor.name, tensor) for tensor in told)
+    return edited(graph, shown, tensors.values())
 
 
 def quantized_for_others(graph: Graph, op: Operator) -> bool:

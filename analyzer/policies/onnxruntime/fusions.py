@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ...ir.graph import Constant, Dim, Graph, Operator, Tensor
+from ...ir.view import edited
 
 
 def seen_fused(graph: Graph) -> Graph:
@@ -17,24 +18,14 @@ def seen_fused(graph: Graph) -> Graph:
     the pattern become attributes of the Gelu, for the fusion does not look at them: ``divisor``, ``addend``
     and ``factor``.
     """
-    fused = {
-        op.id: root for op in graph.ops() if op.type == "Erf" and (root := _gelu_input(graph, op)) is not None
-    }
-    if not fused:
-        return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        root = fused.get(op.id)
-        view.add_op(
-            op
-            if root is None
-            else replace(op, type="Gelu", inputs=(root,), attrs=_constants_of_gelu(graph, op))
-        )
-    return view
+    fused = [
+        (op, root) for op in graph.ops() if op.type == "Erf" and (root := _gelu_input(graph, op)) is not None
+    ]
+    return edited(graph, {op.id: _as_gelu(graph, op, root) for op, root in fused})
+
+
+def _as_gelu(graph: Graph, op: Operator, root: str) -> Operator:
+    return replace(op, type="Gelu", inputs=(root,), attrs=_constants_of_gelu(graph, op))
 
 
 def _constants_of_gelu(graph: Graph, op: Operator) -> dict[str, float]:
@@ -112,16 +103,11 @@ def seen_in_rank_5(graph: Graph) -> Graph:
     for op in graph.ops():
         if op.type == "Reshape":
             shapes.update(_shapes_in_rank_5(graph, op))
-    if not shapes:
-        return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(replace(tensor, shape=shapes[tensor.name]) if tensor.name in shapes else tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        view.add_op(op)
-    return view
+    return edited(graph, tensors=_with_shapes(graph, shapes))
+
+
+def _with_shapes(graph: Graph, shapes: Mapping[str, tuple[Dim, ...]]) -> list[Tensor]:
+    return [replace(graph.tensor(name), shape=shape) for name, shape in shapes.items()]
 
 
 def _shapes_in_rank_5(graph: Graph, op: Operator) -> Mapping[str, tuple[Dim, ...]]:
@@ -185,25 +171,15 @@ def seen_regrouped(graph: Graph) -> Graph:
     split: dict[str, _Split] = {
         op.id: found for op in graph.ops() if op.type == "Gather" and (found := _split(graph, op)) is not None
     }
-    if not split:
-        return graph
-    turned = {found.transpose.id: found for found in split.values()}
-    shapes = {name: shape for found in split.values() for name, shape in found.shapes.items()}
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(replace(tensor, shape=shapes[tensor.name]) if tensor.name in shapes else tensor)
+    shown: dict[str, Operator | None] = {}
+    tensors: list[Tensor] = []
     for id, found in split.items():
-        view.add_tensor(_stored_sizes(f"{id}::sizes", found.shapes[graph.op(id).outputs[0] or ""]))
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        if op.id in split:
-            view.add_op(replace(op, type="Reshape", inputs=(op.inputs[0], f"{op.id}::sizes"), attrs={}))
-        elif op.id in turned:
-            view.add_op(replace(op, attrs={**op.attrs, "perm": turned[op.id].perm}))
-        else:
-            view.add_op(op)
-    return view
+        op, turn = graph.op(id), found.transpose
+        shown[id] = replace(op, type="Reshape", inputs=(op.inputs[0], f"{id}::sizes"), attrs={})
+        shown[turn.id] = replace(turn, attrs={**turn.attrs, "perm": found.perm})
+        tensors.append(_stored_sizes(f"{id}::sizes", found.shapes[op.outputs[0] or ""]))
+        tensors += _with_shapes(graph, found.shapes)
+    return edited(graph, shown, tensors)
 
 
 def _stored_sizes(name: str, shape: tuple[Dim, ...]) -> Tensor:

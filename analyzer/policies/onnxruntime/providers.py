@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...ir.graph import Graph, Operator, Quantization, Tensor
+from ...ir.view import edited
 from .. import Dropped, Grouping
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
@@ -318,21 +319,14 @@ def with_plain_shapes(graph: Graph) -> Graph:
     ...).
     """
     plain: Mapping[str, tuple[Any, Any]] = graph.attrs.get("plain_shapes", {})
-    changed = {
-        name: shapes[1]
-        for name, shapes in plain.items()
-        if (tensor := graph.tensors.get(name)) and tensor.shape == shapes[0]
-    }
-    if not changed:
-        return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(replace(tensor, shape=changed[tensor.name]) if tensor.name in changed else tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        view.add_op(op)
-    return view
+    return edited(
+        graph,
+        tensors=[
+            replace(tensor, shape=without)
+            for name, (with_values, without) in plain.items()
+            if (tensor := graph.tensors.get(name)) and tensor.shape == with_values
+        ],
+    )
 
 
 def seen_in_units(graph: Graph, *, shared: bool = False) -> Graph:
@@ -340,22 +334,11 @@ def seen_in_units(graph: Graph, *, shared: bool = False) -> Graph:
     found = units(graph, shared=shared)
     if not found:
         return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
     changed: dict[str, Tensor] = {}
-    targets: dict[str, Operator] = {}
+    shown: dict[str, Operator | None] = dict.fromkeys(found)
     for unit in {id(unit): unit for unit in found.values()}.values():
-        targets[unit.target.id] = _quantized(graph, unit, changed)
-    for tensor in graph.tensors.values():
-        view.add_tensor(changed.get(tensor.name, tensor))
-    for name, tensor in changed.items():
-        if name not in graph.tensors:
-            view.add_tensor(tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        if op.id in targets or op.id not in found:
-            view.add_op(targets.get(op.id, op))
-    return view
+        shown[unit.target.id] = _quantized(graph, unit, changed)
+    return edited(graph, shown, changed.values())
 
 
 def _quantized(graph: Graph, unit: Unit, changed: dict[str, Tensor]) -> Operator:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ...ir.graph import Constant, Graph, Operator
+from ...ir.view import edited
 
 _HEADS, _SWAPPED = (0, 2, 1, 3), (0, 2, 3, 1)
 _READABLE = ("float32", "float64", "float16", "int64", "int32")
@@ -28,17 +29,11 @@ def seen_fused(graph: Graph) -> Graph:
         for type in _TYPES.get(op.type, ())
         if op.domain in ("", "ai.onnx") and _FUSED[type](match, op)
     }
-    if not fused:
-        return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in graph.ops():
-        domain, _, type = fused.get(op.id, op.type).rpartition(":")
-        view.add_op(replace(op, type=type, domain=domain) if op.id in fused else op)
-    return view
+    parts = {id: name.rpartition(":") for id, name in fused.items()}
+    return edited(
+        graph,
+        {id: replace(graph.op(id), type=type, domain=domain) for id, (domain, _, type) in parts.items()},
+    )
 
 
 @dataclass(frozen=True)

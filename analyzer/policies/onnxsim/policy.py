@@ -10,6 +10,7 @@ from typing import Any
 
 from ...formats.onnx.node import infer_outputs
 from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
+from ...ir.view import edited
 from ..folded_values import MOST, value_of
 from ..folding import RANDOM
 from ..waves import Waves
@@ -33,21 +34,8 @@ class OnnxSim(Waves):
         operator. The last operator of what is fused is shown as the fused one.
         """
         ahead = Ahead(graph)
-        view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-        view.attrs = dict(graph.attrs)
-        for tensor in graph.tensors.values():
-            view.add_tensor(ahead.tensor(tensor))
-        view.set_interface(graph.inputs, graph.outputs)
-        for op in graph.ops():
-            if op.id not in ahead.done:
-                view.add_op(
-                    replace(op, outputs=())
-                    if ahead.kept.intersection(name for name in op.outputs if name)
-                    else op
-                )
-            elif op.type in ("Shape", "Size") and op.inputs[0] in graph.inputs:
-                view.add_op(replace(op, type="Shape", outputs=()))  # the input still has to get in
-        return seen_fused(view)
+        ops = {op.id: ahead.shown(op) for op in graph.ops()}
+        return seen_fused(edited(graph, ops, map(ahead.tensor, graph.tensors.values())))
 
 
 class Ahead:
@@ -88,6 +76,13 @@ class Ahead:
         if tensor.name in self.measured:
             return replace(tensor, shape=shape, attrs={**tensor.attrs, "measured": True})
         return tensor if shape is tensor.shape else replace(tensor, shape=shape)
+
+    def shown(self, op: Operator) -> Operator | None:
+        """What is left of an operator: nothing when it is computed, unless an input has to get in."""
+        if op.id not in self.done:
+            return op if self.kept.isdisjoint(op.outputs) else replace(op, outputs=())
+        reads_input = op.type in ("Shape", "Size") and op.inputs[0] in self.graph.inputs
+        return replace(op, type="Shape", outputs=()) if reads_input else None
 
     def _is_ahead(self, op: Operator) -> bool:
         if (

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...ir.graph import Constant, Graph, Operator, Tensor
+from ...ir.view import edited
 from .. import Dropped, Grouping
 from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
 from ..onnxruntime.fusions import weight_before_rms
@@ -86,7 +87,8 @@ class Qnn(OrtCompile):
         """
         if graph.opsets.get("", _FIRST) < _FIRST:
             return Grouping((), dict.fromkeys(taken, _OLD))
-        built = _edited(with_plain_shapes(graph), _cast_alone)
+        built = with_plain_shapes(graph)
+        built = edited(built, {op.id: _cast_alone(built, op) for op in built.ops()})
         apart = {**_captures_from_the_host(built, taken), **_plain_before(built, taken)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
@@ -195,7 +197,7 @@ _WIDE = Dropped(
 
 def _as_built(graph: Graph) -> Graph:
     """The graph as the provider's builders see it."""
-    shown = _edited(graph, lambda graph, op: _as_cast(graph, op) or _by_type(op))
+    shown = edited(graph, {op.id: _as_cast(graph, op) or _by_type(op) for op in graph.ops()})
     edge = {*shown.inputs, *shown.outputs}
     kept = {name for op in shown.ops() if op.type in _KEEPS_DOUBLE for name in op.inputs[1:]}
     inner = {
@@ -205,24 +207,8 @@ def _as_built(graph: Graph) -> Graph:
     }
     if not inner - kept:
         return shown
-    return _edited(shown, lambda graph, op: _to_single(op, inner), inner - kept)
-
-
-def _edited(graph: Graph, edit: Any, single: Set[str] = frozenset()) -> Graph:
-    """A graph with operators of the same ids, and some tensors in float32; the same graph when nothing is
-    edited.
-    """
-    ops = [edit(graph, op) for op in graph.ops()]
-    if not single and all(new is old for new, old in zip(ops, graph.ops(), strict=True)):
-        return graph
-    view = Graph(graph.name, graph.dialect, graph.opsets, graph.outer)
-    view.attrs = dict(graph.attrs)
-    for tensor in graph.tensors.values():
-        view.add_tensor(_in_single(tensor) if tensor.name in single else tensor)
-    view.set_interface(graph.inputs, graph.outputs)
-    for op in ops:
-        view.add_op(op)
-    return view
+    singles = (_in_single(shown.tensor(name)) for name in inner - kept)
+    return edited(shown, {op.id: _to_single(op, inner) for op in shown.ops()}, singles)
 
 
 def _in_single(tensor: Tensor) -> Tensor:
