@@ -62,7 +62,8 @@ class Rewrite(ABC, Generic[Found]):
         parity: the promise about the numbers.
         after: ids of rewrites that run before this one.
         answers: finding codes and names of pack rules that it repairs; empty for the clean-ups that always
-        run. atomic: ``apply`` makes one edit, or edits that cannot be refused after the first: nothing is to
+        run.
+        atomic: ``apply`` makes one edit, or edits that cannot be refused after the first: nothing is to
         be put back.
     """
 

@@ -27,8 +27,10 @@ class Options:
         allow_custom_ops: keep operators that only the application defines.
         optimize: weights as float16 (``fp16``) or int8 (``dynamic``), or everything in int8 (``int8``).
         deployment: the oldest system that a Core ML model has to run on (``iOS15`` ... ``iOS18``,
-        ``macOS15``). data: an ``.npz`` with calibration samples by input name, stacked on a new first axis;
-        random data when None. samples: how many random calibration samples, drawn from ``seed``.
+        ``macOS15``).
+        data: an ``.npz`` with calibration samples by input name, stacked on a new first axis;
+        random data when None.
+        samples: how many random calibration samples, drawn from ``seed``.
         seconds, memory: limits of the worker (bytes).
     """
 

@@ -38,7 +38,8 @@ def feeds(
 
     Args:
         inputs: each ``random``, ``boundary``, an ``.npz`` or ``.npy``, or a folder of them (a golden set);
-        nothing is ``random``. folder: where the arrays are written.
+        nothing is ``random``.
+        folder: where the arrays are written.
         seed: of the random values.
         sizes: of symbolic dimensions by name; others are 1.
 

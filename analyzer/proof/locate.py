@@ -41,8 +41,10 @@ def locate(
 
     Args:
         graph: of the reference model; tensors are paired by name, so the other may be another runtime or a
-        rewritten model. reference, other: a session and the model that it runs. Runtimes that keep
-        intermediate tensors: ONNX Runtime's, litert/cpu. inputs: an ``.npz`` that both take.
+        rewritten model.
+        reference, other: a session and the model that it runs. Runtimes that keep intermediate tensors:
+        ONNX Runtime's, litert/cpu.
+        inputs: an ``.npz`` that both take.
 
     Raises RuntimeFailure when a run gives no outputs.
     """

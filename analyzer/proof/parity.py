@@ -36,7 +36,8 @@ class Tolerance:
     Attributes:
         relative: of an element, relative to the reference element.
         absolute: of an element, relative to the largest magnitude in the reference output (cancellation makes
-        small elements inexact). sqnr: lowest signal-to-noise ratio of an output in dB.
+        small elements inexact).
+        sqnr: lowest signal-to-noise ratio of an output in dB.
         ulp: largest distance in units in the last place; only for outputs of one dtype. 0 means bit for bit.
         integers: largest difference of an 8- or 16-bit integer element (a quantized output, in steps); wider
             integers are
@@ -100,7 +101,8 @@ class Difference:
         cosine: of the two outputs as vectors.  sqnr: 10 log10(signal / noise) in dB, infinite when equal.
         nan, inf: (reference, other) counts; positions that differ are in ``nonfinite_moved``.
         top1, top5: share of rows (last axis) whose best class, or set of five best, agrees; for float outputs
-        with 5 classes or more. confidence: largest change of the reference's best score.
+        with 5 classes or more.
+        confidence: largest change of the reference's best score.
         problems: what breaks the tolerance or the interface, in words; empty when the output agrees.
     """
 

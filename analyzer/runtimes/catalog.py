@@ -21,8 +21,10 @@ class Runtime:
 
     Attributes:
         name: ``litert/gpu``; a variant follows after a colon where ``variants`` is not empty
-        (``onnxruntime/qnn:sm8650``). module: of this package; it has ``ask(request, folder) -> Answer`` and,
-        where asked with a variant, reads ``variant``. dialect: the format that it runs.
+        (``onnxruntime/qnn:sm8650``).
+        module: of this package; it has ``ask(request, folder) -> Answer`` and,
+        where asked with a variant, reads ``variant``.
+        dialect: the format that it runs.
         packages: distributions whose versions identify it, the telling one first.
         install: the command that brings the packages.
         variants: what may follow the colon; the first is used when none is given.

@@ -79,9 +79,11 @@ def for_graph(
 
     Args:
         graph: whose ``inputs`` are fed; constants among them (ONNX initializers listed as inputs) are left to
-        the file. seed: of the random values.
+        the file.
+        seed: of the random values.
         boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny
-        and large ones, in turn. sizes: of symbolic dimensions by name; others are 1.
+        and large ones, in turn.
+        sizes: of symbolic dimensions by name; others are 1.
 
     Raises UsageError when an input's rank is unknown.
     """

@@ -27,13 +27,17 @@ class OrtCompile:
 
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator
-        between them. fusions: patterns that the provider takes as one operator (``["gelu", "rank-6",
-        "regroup", "dynamic"]``). edges: ``"host"`` when lone quantize operators that read an input of the
+        between them.
+        fusions: patterns that the provider takes as one operator (``["gelu", "rank-6",
+        "regroup", "dynamic"]``).
+        edges: ``"host"`` when lone quantize operators that read an input of the
         model, and dequantize operators that write
             an output, are left to the host.
         lone: types that are not handed over when they are a group of their own (``["QuantizeLinear",
-        "DequantizeLinear"]``). trivial: types that do not make a group: one that has only these is not handed
-        over. min_nodes: smaller groups are not handed over.
+        "DequantizeLinear"]``).
+        trivial: types that do not make a group: one that has only these is not handed
+        over.
+        min_nodes: smaller groups are not handed over.
         constants: ``"host"`` when a group that reads nothing but constants is not handed over.
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is
             not handed over.

@@ -41,10 +41,13 @@ class OpenVino(OrtCompile):
 
     Options:
         opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is
-        not handed over. lone: types that are not handed over when they are the whole graph.
+        not handed over.
+        lone: types that are not handed over when they are the whole graph.
         moves: types whose result OpenVINO quantizes to four bits in the same group; other types have no
-        kernel for it. unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers
-        again. splits: types that end a stretch although they are taken, unless the whole graph is.
+        kernel for it.
+        unfolds: functions that ONNX Runtime decomposes when no provider took them, and offers
+        again.
+        splits: types that end a stretch although they are taken, unless the whole graph is.
     """
 
     bodies = True

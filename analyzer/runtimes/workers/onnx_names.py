@@ -55,7 +55,8 @@ class Marked:
         source: what to load: the file itself, or the bytes of the renamed copy.
         nodes: in file order, bodies after the node that holds them.
         duplicates: names that several nodes share (some providers refuse such a model, so the file itself
-        must be asked first). constants: names of tensors with a value in the file.
+        must be asked first).
+        constants: names of tensors with a value in the file.
     """
 
     source: Path | bytes
