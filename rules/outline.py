@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analyzer.errors import UsageError
-from .folders import PACKS, nearest, pack_folders
+from .folders import PACKS, nearest, pack_folder, pack_folders
 from .tables import read_tables
 
 _EFFECTS = {"rejected": "error", "note": "note"}
@@ -29,7 +29,7 @@ class Outline:
     """One shipped pack, its tables read when they are asked for."""
 
     def __init__(self, target: str) -> None:
-        folder = pack_folders().get(target)
+        folder = pack_folder(target)
         if folder is None:
             raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
         self.target = target

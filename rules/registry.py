@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from ..analyzer.errors import UsageError
-from .folders import nearest, pack_folders
+from .folders import nearest, pack_folder, pack_folders
 from .loader import read_pack
 from .pack import Chosen, Pack
 
@@ -16,7 +16,7 @@ __all__ = ["choose", "in_dialect", "load_pack", "nearest", "pack_folders"]
 @cache
 def load_pack(target: str) -> Pack:
     """The pack of a target without variant. Raises UsageError with the nearest names when there is none."""
-    folder = pack_folders().get(target)
+    folder = pack_folder(target)
     if folder is None:
         raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
     return read_pack(folder)
@@ -43,7 +43,7 @@ def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:
     if chosen.pack.dialect == dialect:
         return chosen
     name = f"{chosen.pack.target}-{dialect}"
-    if name not in pack_folders():
+    if pack_folder(name) is None:
         return None
     pack = load_pack(name)
     version = (

@@ -189,7 +189,7 @@ runtime = "onnxruntime-qnn"
 version = "2.7.0"
 date = "2026-11-22"
 default = "fallback"
-policy = "ort-compile"
+policy = "onnxruntime/compile"
 [variant.sm8650]
 [source.mine]
 package = "mine"
@@ -237,7 +237,7 @@ def test_rules_for_another_version_of_the_runtime_are_a_finding(tmp_path: Path) 
         '[pack]\ntarget = "litert/xnnpack"\nextends = "litert_xnnpack"\ndialect = '
         '"tflite"\nruntime = "ai-edge-litert"\nversion = "2.0.9"\n'
     )
-    pack.write_text(head + 'date = "2025-11-22"\ndefault = "fallback"\npolicy = "litert-delegate"\n')
+    pack.write_text(head + 'date = "2025-11-22"\ndefault = "fallback"\npolicy = "litert"\n')
     out, page = tmp_path / "out.json", tmp_path / "page.md"
     options = [
         "conform",
@@ -282,7 +282,7 @@ runtime = "ai-edge-litert"
 version = "2.3.0"
 date = "2026-11-27"
 default = "fallback"
-policy = "litert-delegate"
+policy = "litert"
 drop = [{ rule = "more-than-4-dimensions", reason = "our fork of the delegate takes six" }]
 [source.ours]
 package = "our-delegate"

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 LAYERS = [
     {
         "analyzer/errors",
+        "analyzer/extensions",
         "analyzer/ir",
         "analyzer/processes",
         "analyzer/files",

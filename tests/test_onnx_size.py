@@ -22,8 +22,8 @@ SIZE = SIDE * SIDE * 4
 MEASURE = """
 import json, resource, sys, time
 import accelint
-from accelint.analyzer.formats import onnx_proto, onnx_reader
-onnx_proto.pb(), onnx_proto.native()
+from accelint.analyzer.formats.onnx import proto, reader
+proto.pb(), proto.native()
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 before, start = peak(), time.perf_counter()

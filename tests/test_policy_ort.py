@@ -12,7 +12,7 @@ from accelint.analyzer.check.run import check
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.policies.onnxruntime.fusions import seen_fused, seen_in_rank_5
-from accelint.analyzer.policies.onnxruntime.providers import OrtCompile, OrtKernel
+from accelint.analyzer.policies.onnxruntime.policy import OrtCompile, OrtKernel
 from accelint.analyzer.policies.onnxruntime.units import units
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper

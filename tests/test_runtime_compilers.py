@@ -234,7 +234,7 @@ def test_an_environment_is_built_told_of_and_removed(cache: Path, monkeypatch: p
     said: list[str] = []
     runtime, _ = catalog.find("onnxruntime/openvino")
     assert not catalog.info(runtime).available
-    home = environments.add("onnxruntime/openvino", say=said.append)
+    home = environments.add(catalog.find("onnxruntime/openvino")[0], say=said.append)
     assert home.is_relative_to(cache)
     assert len(said) == 2
     info = catalog.info(runtime)
@@ -250,7 +250,7 @@ def test_an_environment_that_cannot_be_built_leaves_nothing(
 ) -> None:
     offer(monkeypatch, "--no-index", f"--find-links={cache}", "no-such-package==1.0")
     with pytest.raises(RuntimeFailure, match="no-such-package"):
-        environments.add("onnxruntime/openvino")
+        environments.add(catalog.find("onnxruntime/openvino")[0])
     assert environments.python("onnxruntime/openvino") is None
     assert not environments.folder("onnxruntime/openvino").exists()
 
@@ -264,4 +264,4 @@ def test_a_missing_environment_is_an_answer_with_the_command(cache: Path) -> Non
 
 def test_only_isolated_runtimes_have_environments() -> None:
     with pytest.raises(UsageError, match=r"pip install 'accelint\[onnxruntime\]'"):
-        environments.add("onnxruntime/cpu")
+        environments.add(catalog.find("onnxruntime/cpu")[0])

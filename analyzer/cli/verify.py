@@ -175,9 +175,10 @@ def runtimes(
 def add(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
     """Build the isolated environment of a runtime whose packages collide with others."""
     from ..runtimes import environments
+    from ..runtimes.catalog import find
 
     with busy(name) as say:
-        home = environments.add(name, say=say)
+        home = environments.add(find(name)[0], say=say)
     typer.echo(f"{name}: {home}")
 
 

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, Protocol, cast, runtime_checkable
 
 from ..errors import PackError
+from ..extensions import added, load, modules
 from ..ir.graph import Graph
 
 
@@ -79,25 +81,43 @@ class BranchWise(Protocol):
     branch_wise: bool
 
 
-_HOME = {
-    "waves": ("waves", "Waves"),
-    "folding": ("folding", "Folding"),
-    "onnxsim": ("onnxsim.policy", "OnnxSim"),
-    "litert-delegate": ("litert", "LiteRTDelegate"),
-    "ort-compile": ("onnxruntime.providers", "OrtCompile"),
-    "ort-kernel": ("onnxruntime.providers", "OrtKernel"),
-    "ort-qnn": ("qnn.policy", "Qnn"),
-    "openvino": ("openvino.policy", "OpenVino"),
-    "coreml": ("coreml", "CoreML"),
-    "coreml-host": ("coreml", "CoreMLHost"),
-    "ethos-u": ("waves", "Waves"),
-    "litert-plugin": ("runs", "Runs"),
-}
+def names() -> tuple[str, ...]:
+    """The modules here that hold policies, and what other distributions add."""
+    homes = {name: _home(name) for name in modules(__path__)}
+    here = [
+        name for name, home in homes.items() if home and hasattr(import_module(home, __name__), "POLICIES")
+    ]
+    return (*here, *added("policies"))
 
 
 def policy_of(name: str) -> Policy:
-    """The policy that a pack names. Raises PackError when there is none."""
-    home = _HOME.get(name)
-    if home is None:
-        raise PackError(f"no partition policy is named {name!r}: there are {', '.join(_HOME)}")
-    return cast("Policy", getattr(import_module(f".{home[0]}", __name__), home[1])())
+    """The policy that a pack names: a module here, and behind a slash the kind where it has several.
+
+    ``onnxruntime/compile`` is ``POLICIES["compile"]`` of ``onnxruntime/policy.py``. Raises PackError when
+    there is none.
+    """
+    base, _, kind = name.partition("/")
+    home = _home(base)
+    kinds: Mapping[str, Any] = {}
+    if home is not None:
+        kinds = getattr(import_module(home, __name__), "POLICIES", {})
+    elif base in added("policies"):
+        kinds = load("policies", base).POLICIES
+    if not kinds:
+        raise PackError(f"no partition policy is named {name!r}: there are {', '.join(names())}")
+    if kind not in kinds:
+        known = ", ".join(f"{base}/{item}" if item else base for item in kinds)
+        raise PackError(f"no partition policy is named {name!r}: there are {known}")
+    return cast("Policy", kinds[kind]())
+
+
+def _home(base: str) -> str | None:
+    """The module of a policy, relative to this package."""
+    if not base.isidentifier():
+        return None
+    spec = find_spec(f"{__name__}.{base}")
+    if spec is None:
+        return None
+    if not spec.submodule_search_locations:
+        return f".{base}"
+    return f".{base}.policy" if find_spec(f"{__name__}.{base}.policy") is not None else None

@@ -43,3 +43,6 @@ def _folded(graph: Graph, op: Operator) -> bool:
         return False
     tensor = graph.find(op.inputs[0]) if op.inputs and op.inputs[0] else None
     return tensor is not None and tensor.static
+
+
+POLICIES = {"": CoreML, "host": CoreMLHost}

@@ -255,3 +255,6 @@ def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, D
         ):
             kept.add(op.id)
     return kept, dropped
+
+
+POLICIES = {"": LiteRTDelegate}

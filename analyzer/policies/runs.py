@@ -28,3 +28,6 @@ class Runs:
         """The runs in order."""
         runs = groupby((op.id for op in graph.ops()), key=taken.__contains__)
         return Grouping(tuple(tuple(ids) for selected, ids in runs if selected))
+
+
+POLICIES = {"": Runs}

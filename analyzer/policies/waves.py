@@ -92,3 +92,6 @@ def _writers(graph: Graph, op: Operator) -> set[str]:
 def _in_order(graph: Graph, ids: list[str]) -> tuple[str, ...]:
     position = {op.id: index for index, op in enumerate(graph.ops())}
     return tuple(sorted(ids, key=position.__getitem__))
+
+
+POLICIES = {"": Waves}

@@ -1,4 +1,7 @@
-"""Which runtimes there are, what each needs, and whether it is here; told without importing any of them."""
+"""Which runtimes there are, what each needs, and whether it is here; told without importing any of them.
+
+A runtime is declared by a file in ``declared`` and asked by a module in ``workers``.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,12 @@ import importlib.metadata
 import platform
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..extensions import added, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +27,15 @@ class Runtime:
     Attributes:
         name: ``litert/gpu``; a variant follows after a colon where ``variants`` is not empty
         (``onnxruntime/qnn:sm8650``).
-        module: of this package; it has ``ask(request, folder) -> Answer`` and,
-        where asked with a variant, reads ``variant``.
+        module: of ``workers``, or a file by path; it has ``open(name, folder)``, which returns what answers a
+            ``Request`` with an ``Answer``.
         dialect: the format that it runs.
         packages: distributions whose versions identify it, the telling one first.
         install: the command that brings the packages.
         variants: what may follow the colon; the first is used when none is given.
         any_variant: any word may follow the colon; the worker says whether this machine is that (a chip).
         isolated: packages with versions for an environment of its own, because they collide with others.
+        reference: its numbers are those that others are compared with.
         extra_check: what else is missing, as (what, command), or None.
     """
 
@@ -42,6 +48,7 @@ class Runtime:
     variants: tuple[str, ...] = ()
     isolated: tuple[str, ...] = ()
     any_variant: bool = False
+    reference: bool = False
     extra_check: Callable[[], tuple[str, str] | None] = lambda: None
 
 
@@ -84,116 +91,87 @@ def _socs() -> tuple[str, ...]:
     return tuple(SOCS)
 
 
+NEEDS = {"vulkan": _vulkan, "linux-x86-64": _linux_x86, "macos": _macos}
+"""What a declaration may name in ``needs``: each tells what is missing, as (what, command), or None."""
+_VARIANTS = {"qualcomm-socs": _socs}
+_KEYS = {
+    "about": str,
+    "worker": str,
+    "dialect": str,
+    "packages": list,
+    "install": str,
+    "variants": list,
+    "variants_of": str,
+    "any_variant": bool,
+    "isolated": list,
+    "needs": str,
+    "reference": bool,
+}
+_DECLARED = Path(__file__).parent / "declared"
+
+
+@cache
 def every() -> tuple[Runtime, ...]:
-    """Every runtime that accelint can ask."""
-    litert = ("ai-edge-litert",)
-    return (
-        Runtime(
-            "litert/cpu",
-            "litert_cpu",
-            "tflite",
-            litert,
-            "pip install 'accelint[litert]'",
-            "LiteRT's built-in kernels without delegates: the reference",
-        ),
-        Runtime(
-            "litert/xnnpack",
-            "litert_cpu",
-            "tflite",
-            litert,
-            "pip install 'accelint[litert]'",
-            "LiteRT's XNNPACK delegate",
-        ),
-        Runtime(
-            "litert/gpu",
-            "litert_gpu",
-            "tflite",
-            litert,
-            "pip install 'accelint[litert]'",
-            "LiteRT's GPU accelerator (ML Drift, WebGPU backend)",
-            extra_check=_vulkan,
-        ),
-        Runtime(
-            "litert/intel-npu",
-            "intel_npu",
-            "tflite",
-            ("openvino", "ai-edge-litert"),
-            "accelint runtimes add litert/intel-npu",
-            "Intel NPU partitioning by LiteRT's compiler plug-in",
-            variants=("ptl", "lnl"),
-            isolated=("ai-edge-litert==2.3.0", "openvino==2026.3.1"),
-            extra_check=_linux_x86,
-        ),
-        Runtime(
-            "litert/ethos-u",
-            "vela",
-            "tflite",
-            ("ethos-u-vela",),
-            "pip install 'accelint[ethos-u]'",
-            "Vela, the compiler of the Arm Ethos-U NPUs",
-            variants=("u55", "u65", "u85"),
-        ),
-        Runtime(
-            "onnxruntime/cpu",
-            "onnxruntime_cpu",
-            "onnx",
-            ("onnxruntime",),
-            "pip install 'accelint[onnxruntime]'",
-            "ONNX Runtime's CPU execution provider: the reference",
-        ),
-        Runtime(
-            "onnxruntime/qnn",
-            "onnxruntime_qnn",
-            "onnx",
-            ("onnxruntime-qnn", "onnxruntime"),
-            "pip install 'accelint[qnn]'",
-            "Qualcomm HTP by ONNX Runtime's QNN plug-in (x86-64 simulation)",
-            variants=_socs(),
-            extra_check=_linux_x86,
-        ),
-        Runtime(
-            "onnxruntime/openvino",
-            "onnxruntime_openvino",
-            "onnx",
-            ("onnxruntime-openvino",),
-            "accelint runtimes add onnxruntime/openvino",
-            "Intel OpenVINO as an execution provider",
-            variants=("cpu",),
-            isolated=("onnxruntime-openvino==1.24.1", "onnx==1.23.2", "numpy"),
-        ),
-        Runtime(
-            "onnxruntime/webgpu",
-            "onnxruntime_webgpu",
-            "onnx",
-            ("onnxruntime-webgpu",),
-            "accelint runtimes add onnxruntime/webgpu",
-            "ONNX Runtime's WebGPU execution provider",
-            isolated=("onnxruntime-webgpu==1.27.0", "onnx==1.23.2", "numpy"),
-            extra_check=_vulkan,
-        ),
-        Runtime(
-            "coreml/convertible-onnx",
-            "coreml_onnx",
-            "onnx",
-            ("onnxsim", "coremltools"),
-            "accelint runtimes add coreml/convertible-onnx",
-            "onnxsim's translation of ONNX models to ML Programs",
-            variants=("ios15", "ios16", "ios17", "ios18"),
-            isolated=("onnxsim==0.8.1", "coremltools==9.0", "onnx==1.23.2", "onnxruntime==1.31.1", "numpy"),
-        ),
-        *(
-            Runtime(
-                f"coreml/{unit}",
-                "coreml",
-                "mil",
-                ("coremltools",),
-                "pip install 'accelint[coreml]'",
-                f"Core ML's compute plan and prediction on the {about}",
-                any_variant=unit == "ane",
-                extra_check=_macos,
-            )
-            for unit, about in (("ane", "Neural Engine"), ("gpu", "GPU"), ("cpu", "CPU"))
-        ),
+    """Every runtime that accelint can ask: those declared here, and those that distributions add."""
+    ours = _declared(_DECLARED)
+    found = {item.name: item for item in ours}
+    for name in added("runtimes"):
+        for item in _declared(_folder(load("runtimes", name), name)):
+            found.setdefault(item.name, item)
+    return tuple(found.values())
+
+
+def reference(dialect: str) -> str | None:
+    """The runtime whose numbers count for models of a dialect, None where there is none."""
+    return next((item.name for item in every() if item.reference and item.dialect == dialect), None)
+
+
+def _folder(entry: object, name: str) -> Path:
+    """An entry names a folder of declarations and workers, or a package whose folder it is."""
+    place = getattr(entry, "__path__", None)
+    folder = Path(next(iter(place))) if place else Path(str(entry))
+    if not folder.is_dir():
+        raise UsageError(f"the entry {name!r} of accelint.runtimes names no folder: {folder}")
+    return folder
+
+
+def _declared(folder: Path) -> list[Runtime]:
+    return [_runtime(file) for file in sorted(folder.glob("*.toml"))]
+
+
+def _runtime(file: Path) -> Runtime:
+    """One declaration; ``litert_intel_npu.toml`` is ``litert/intel-npu``. Raises UsageError."""
+    from ...rules.tables import read_tables
+
+    name = file.stem.replace("_", "/", 1).replace("_", "-")
+    try:
+        table = read_tables(file)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: not readable as TOML: {error}") from error
+    wrong = [key for key, value in table.items() if not isinstance(value, _KEYS.get(key, ()))]
+    missing = [key for key in ("about", "worker", "dialect", "packages") if key not in table]
+    if wrong or missing:
+        words = [
+            *(f"{key}: unknown key or wrong type" for key in wrong),
+            *(f"{key} is missing" for key in missing),
+        ]
+        raise UsageError(f"{file}: {'; '.join(words)}")
+    isolated = tuple(table.get("isolated", ()))
+    own = table["worker"].endswith(".py")
+    return Runtime(
+        name,
+        str(file.with_name(table["worker"])) if own else table["worker"],
+        table["dialect"],
+        tuple(table["packages"]),
+        table.get("install", f"accelint runtimes add {name}" if isolated else ""),
+        table["about"],
+        variants=_VARIANTS[table["variants_of"]]()
+        if "variants_of" in table
+        else tuple(table.get("variants", ())),
+        isolated=isolated,
+        any_variant=table.get("any_variant", False),
+        reference=table.get("reference", False),
+        extra_check=NEEDS[table["needs"]] if "needs" in table else lambda: None,
     )
 
 

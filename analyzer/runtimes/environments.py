@@ -18,6 +18,8 @@ from ..errors import RuntimeFailure, UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .catalog import Runtime
+
 _STAMP = "accelint.json"
 
 
@@ -52,14 +54,11 @@ def version(name: str, package: str) -> str | None:
     return None
 
 
-def add(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
+def add(runtime: Runtime, *, say: Callable[[str], None] = lambda _: None) -> Path:
     """Build the environment of an isolated runtime, replacing what was there; returns its folder.
 
     ``say`` is told each step. Raises UsageError for a runtime that needs none, RuntimeFailure when pip fails.
     """
-    from .catalog import find
-
-    runtime, _ = find(name)
     if not runtime.isolated:
         raise UsageError(f"{runtime.name} needs no environment of its own: {runtime.install}")
     home = folder(runtime.name)
@@ -67,9 +66,8 @@ def add(name: str, *, say: Callable[[str], None] = lambda _: None) -> Path:
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
         say(f"creating {home}")
-        own_pip = (
-            find_spec("pip") is not None
-        )  # copying pip into the environment is the slow part of making one
+        # Copying pip into the environment is the slow part of making one.
+        own_pip = find_spec("pip") is not None
         _run(
             [sys.executable, "-m", "venv", *(["--without-pip"] if own_pip else []), str(home)],
             "the environment could not be created",

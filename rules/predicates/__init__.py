@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from typing import TypeVar
 
 from ...analyzer.errors import PackError
+from ...analyzer.extensions import load
 from ..conditions import Outcome
 from ..verdict import Answer
 
@@ -37,17 +38,19 @@ def predicate(name: str) -> Callable[[Function], Function]:
 
 
 def load_predicates(modules: tuple[str, ...]) -> dict[str, Callable[..., Outcome]]:
-    """Import the named modules of this package; returns every predicate registered so far.
+    """Import the named modules, of this package or of a distribution (``accelint.predicates``).
 
-    Raises PackError for a name that is no module here: a pack cannot bring code of its own.
+    Returns every predicate registered so far.
+    Raises PackError for any other name: a pack file cannot bring code of its own.
     """
     for module in modules:
-        if not module.isidentifier() or find_spec(f"{__name__}.{module}") is None:
+        if module.isidentifier() and find_spec(f"{__name__}.{module}") is not None:
+            import_module(f".{module}", __name__)
+        elif load("predicates", module) is None:
             raise PackError(
-                f"there are no predicates {module!r}: a pack calls what "
-                f"accelint.rules.predicates has, it brings no code"
+                f"there are no predicates {module!r}: a pack calls what accelint.rules.predicates or an "
+                f"installed distribution has, it brings no code"
             )
-        import_module(f".{module}", __name__)
     return REGISTRY
 
 

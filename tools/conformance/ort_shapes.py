@@ -65,7 +65,7 @@ def compare(path: Path, asked: Path) -> Iterator[tuple[str, str, str, Shape, Sha
     from accelint.analyzer.errors import AccelintError
     from accelint.analyzer.formats import load
     from accelint.analyzer.formats.onnx.inline import inlined
-    from accelint.analyzer.policies.onnxruntime.providers import with_plain_shapes
+    from accelint.analyzer.policies.onnxruntime.policy import with_plain_shapes
 
     theirs = runtime_shapes(path, asked)
     if theirs is None:

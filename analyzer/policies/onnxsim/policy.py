@@ -145,3 +145,6 @@ class Ahead:
 
 def _may_be_read(value: Constant) -> bool:
     return value.dtype in ("int32", "int64", "float32", "bool") and value.elements <= MOST
+
+
+POLICIES = {"": OnnxSim}

@@ -15,7 +15,7 @@ from typing import Any
 from ...ir.graph import Graph, Operator
 from .. import Dropped, Grouping
 from ..onnxruntime.order import topological, writers
-from ..onnxruntime.providers import OrtCompile
+from ..onnxruntime.policy import OrtCompile
 from .stops import in_circles, reads_stored, stops
 
 _SMALL = 3
@@ -284,3 +284,6 @@ def _refused(graph: Graph, part: Sequence[str]) -> Dropped | None:
         if any(name and name not in written for id in part for name in graph.op(id).inputs)
         else _NO_INPUT
     )
+
+
+POLICIES = {"": OpenVino}

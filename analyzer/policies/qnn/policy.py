@@ -17,7 +17,7 @@ from .. import Dropped, Grouping
 from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
 from ..onnxruntime.fusions import weight_before_rms
 from ..onnxruntime.order import reads, writers
-from ..onnxruntime.providers import OrtCompile, with_plain_shapes
+from ..onnxruntime.policy import OrtCompile, with_plain_shapes
 from ..onnxruntime.units import units
 from .half import meeting
 
@@ -448,3 +448,6 @@ def _at_the_edge(graph: Graph, group: Sequence[str]) -> Dropped | None:
 
 
 _CASTS = 4
+
+
+POLICIES = {"": Qnn}

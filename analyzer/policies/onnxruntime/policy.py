@@ -403,3 +403,6 @@ def quantization(graph: Graph, op: Operator) -> Quantization | None:
     block = int(op.attrs.get("block_size", 0)) or None
     axis = int(op.attrs.get("axis", 1)) if scale.shape and len(scales) > 1 else None
     return Quantization(scales, zeros, axis, block)
+
+
+POLICIES = {"compile": OrtCompile, "kernel": OrtKernel}
