@@ -89,7 +89,7 @@ def fix(
 
 
 def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
-    from ..report.text import clean
+    from ..report.forms.text import clean
 
     if diff and result.diff:
         typer.echo(clean_lines(result.diff))
@@ -114,7 +114,7 @@ def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
 
 def clean_lines(text: str) -> str:
     """Text of several lines without control characters."""
-    from ..report.text import clean
+    from ..report.forms.text import clean
 
     return "\n".join(clean(line) for line in text.splitlines())
 

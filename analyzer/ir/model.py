@@ -10,9 +10,7 @@ from typing import Any
 
 from .graph import Graph, Operator
 
-FORMATS = ("onnx", "tflite", "savedmodel", "keras", "mlmodel", "mlpackage")
 HASHED_UP_TO = 64 * 1024 * 1024
-DIALECTS = ("onnx", "tflite", "tf", "mil", "nn")
 
 
 @dataclass(eq=False)
@@ -21,7 +19,8 @@ class Model:
 
     Attributes:
         path: the file or folder that was read.
-        format: how it is stored (one of ``FORMATS``).
+        format: how it is stored: ``onnx``, ``tflite``, ``savedmodel``, ``keras``, ``mlmodel``, ``mlpackage``,
+            or what a reader of another distribution calls it.
         graph: the main graph, whose operators a target runs.
         graphs: every entry graph by name, the main one included (signatures, Core ML functions).
         functions: bodies that operators call by name (ONNX local functions, the TensorFlow function library).

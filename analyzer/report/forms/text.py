@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from .causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
+from ..causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 UNWRAPPED = 10_000
@@ -30,7 +30,7 @@ _VERDICT = {
 }
 
 
-def render(document: dict[str, Any], form: str) -> str:
+def render(document: dict[str, Any]) -> str:
     """The text, with colour when it goes to a terminal. Names from the model are never read as markup."""
     stream = io.StringIO()
     terminal = sys.stdout.isatty()

@@ -1,0 +1,1 @@
+"""Report forms: one module each, named after the form, with ``render(document) -> str``."""
