@@ -1,13 +1,24 @@
 """Every error that accelint raises on purpose, in one file.
 
 A message says what is wrong, where, and what to do. ``exit_code`` is the exit status of the
-command line for the error: 2 wrong usage or configuration, 3 a model cannot be read,
-4 a runtime disagreed, crashed or is missing, 5 parity failed.
+command line for the error, one of ``EXIT_CODES``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+EXIT_CODES: Mapping[int, str] = {
+    0: "fine",
+    1: "findings at or above --fail-on, a gate missed, nothing accelerated, or the model rejected",
+    2: "wrong usage",
+    3: "a model cannot be read",
+    4: "the runtime disagrees, crashed or is missing",
+    5: "parity failed or could not be compared",
+    70: "an internal error; --debug shows where",
+}
+"""What the exit statuses of the command line mean; ``--help`` and the README show this table."""
 
 
 class AccelintError(Exception):
@@ -97,3 +108,27 @@ class ParityError(AccelintError):
 
     exit_code = 5
     kind = "parity"
+
+
+class InternalError(AccelintError):
+    """An exception that nobody expected: a defect of accelint. ``trace`` is where it came from."""
+
+    exit_code = 70
+    kind = "internal"
+
+    def __init__(self, message: str, trace: str = "") -> None:
+        super().__init__(message)
+        self.trace = trace
+
+    @classmethod
+    def of(cls, error: BaseException, subject: object = "") -> InternalError:
+        """The error that an unexpected exception becomes, about ``subject`` where there is one."""
+        import traceback
+
+        words = " ".join(str(error).split())[:500]
+        where = f"{subject}: " if str(subject) else ""
+        told = f"{type(error).__name__}: {words}" if words else type(error).__name__
+        return cls(
+            f"{where}internal error: {told} (a defect of accelint: --debug shows where)",
+            "".join(traceback.format_exception(error)),
+        )

@@ -32,6 +32,7 @@ _PACK_KEYS = {
     "host",
     "precision",
     "notes",
+    "releases",
 }
 _TOP_KEYS = {"pack", "source", "variant", "support", "rule"}
 _RULE_KEYS = {
@@ -128,6 +129,7 @@ def read_pack(path: Path, folder: Path | None = None) -> Pack:
         policy_options=inherit("policy_options", {}),
         runs_here=inherit("runs_here", ""),
         host=inherit("host", ""),
+        releases=tuple(inherit("releases", ())),
         precision=inherit("precision", ""),
         notes=inherit("notes", ""),
         sources=sources,

@@ -166,6 +166,8 @@ class Pack:
     """The target that what is left goes to, with its version, where it may refuse that
     (``onnxruntime/cpu@1.27.0``).
     """
+    releases: tuple[str, ...] = ()
+    """Versions that the rules are known for besides ``version`` and those at which a rule begins or ends."""
     precision: str = ""
     notes: str = ""
     conformance: Mapping[str, Any] = field(default_factory=dict)
@@ -174,6 +176,26 @@ class Pack:
     def known(self) -> frozenset[str]:
         """Every operator type that the target knows in some configuration."""
         return frozenset(name for support in self.supports for name in support.ops)
+
+    @cached_property
+    def versions(self) -> tuple[str, ...]:
+        """The runtime versions that the pack tells apart, oldest first."""
+        timed = (*self.rules, *self.supports)
+        found = {self.version, *self.releases, *(edge for item in timed for edge in (item.since, item.until))}
+        return tuple(sorted(found - {""}, key=version_key))
+
+    def release(self, version: str) -> str | None:
+        """The known version that a written one means: the newest that begins so (``1.31`` is 1.31.1), or the
+        written one where it is a part of a known one (``18.2`` of 18); None when it is neither.
+        """
+        asked = version_key(version)
+        known = [(version_key(item), item) for item in self.versions]
+        if version in self.versions or not asked:
+            return version if version in self.versions else None
+        begins = [item for key, item in known if key[: len(asked)] == asked]
+        if begins:
+            return begins[-1]
+        return version if any(key and asked[: len(key)] == key for key, _ in known) else None
 
     def chosen(self, variant: str = "", version: str = "") -> Chosen:
         """The pack narrowed to a variant and a runtime version."""

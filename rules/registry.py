@@ -23,16 +23,30 @@ def load_pack(target: str) -> Pack:
 
 
 def choose(target: str, pack_file: Path | None = None) -> Chosen:
-    """The pack for a target as a user writes it. Raises UsageError on an unknown target, variant or
-    version.
+    """The pack for a target as a user writes it. Raises UsageError on an unknown target, variant or version,
+    and for a pack file of another target.
     """
     name, _, version = target.partition("@")
     name, _, variant = name.partition(":")
     pack = load_pack(name) if pack_file is None else read_pack(pack_file)
+    if pack.target != name:
+        raise UsageError(f"{pack_file} is a pack for {pack.target} and not for {name}: ask for {pack.target}")
     if variant and variant not in pack.variants:
         known = [f"{name}:{item}" for item in pack.variants]
         raise UsageError(f"{name} has no variant {variant!r}: {nearest(f'{name}:{variant}', known)}")
-    return pack.chosen(variant, version)
+    return pack.chosen(variant, _release(pack, version))
+
+
+def _release(pack: Pack, version: str) -> str:
+    if not version:
+        return pack.version
+    found = pack.release(version)
+    if found is None:
+        raise UsageError(
+            f"{pack.target} has no rules for {pack.runtime} {version}: known versions are "
+            f"{', '.join(pack.versions)}"
+        )
+    return found
 
 
 def in_dialect(chosen: Chosen, dialect: str) -> Chosen | None:

@@ -180,7 +180,7 @@ def test_shapes_beyond_reason(tmp_path: Path) -> None:
 def test_an_unknown_operator_is_a_finding_and_not_an_error(tmp_path: Path) -> None:
     path = tmp_path / "unknown.onnx"
     onnx.save(graph_with([helper.make_node("Frobnicate", ["x"], ["y"], domain="com.example")]), path)
-    target = report("check", path, "--target", QNN, code=0)["models"][0]["targets"][0]
+    target = report("check", path, "--target", QNN, code=1)["models"][0]["targets"][0]
     assert [item["code"] for item in target["findings"]] == ["ACL204"]
     assert target["verdict"] == "none"
 

@@ -50,7 +50,7 @@ def test_a_static_model_is_full(static: Path) -> None:
 
 
 def test_a_dynamic_model_falls_back_for_its_shapes(dynamic: Path) -> None:
-    target = report("check", dynamic, "--target", QNN, code=0)["models"][0]["targets"][0]
+    target = report("check", dynamic, "--target", QNN, code=1)["models"][0]["targets"][0]
     assert target["verdict"] == "none"
     assert {finding["code"] for finding in target["findings"]} == {"ACL101"}
 
@@ -86,12 +86,12 @@ def test_several_models_and_targets_are_reported_in_order(
     ("options", "code"),
     [
         (["--fail-on", "warning"], 1),
-        (["--fail-on", "error"], 0),
+        (["--fail-on", "error"], 1),
         (["--fail-on", "never"], 0),
         (["--min-coverage", "50%"], 1),
-        (["--min-coverage", "0"], 0),
+        (["--min-coverage", "0", "--fail-on", "never"], 0),
         (["--require-full"], 1),
-        (["--max-partitions", "0"], 0),
+        (["--max-partitions", "0", "--fail-on", "never"], 1),
     ],
 )
 def test_gates_set_the_exit_code(dynamic: Path, options: list[str], code: int) -> None:

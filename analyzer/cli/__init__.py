@@ -3,13 +3,12 @@ heavy.
 """
 
 import gc
-import os
 import sys
 
 import typer
 
-from ..errors import AccelintError
-from . import catalogue, check, conform, fix, verify
+from ..errors import EXIT_CODES, AccelintError, InternalError
+from . import catalogue, check, conform, debug, fix, streams, verify
 
 app = typer.Typer(
     name="accelint",
@@ -19,8 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 fine; 1 findings at or above --fail-on, or a gate missed; 2 wrong usage; "
-    "3 a model cannot be read; 4 the runtime disagrees, crashed or is missing; 5 parity failed.",
+    epilog=f"Exit codes: {'; '.join(f'{code} {words}' for code, words in EXIT_CODES.items())}.",
 )
 for module in (check, fix, verify, conform, catalogue):
     module.register(app)
@@ -39,28 +37,34 @@ def _main(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
     ),
+    _: bool = typer.Option(False, debug.OPTION, help="Show the trace of an internal error."),
 ) -> None:
     """Will this model run on the accelerator, what stops it, and what change makes it run?"""
 
 
 def main() -> None:
-    """The entry point: errors that accelint raises on purpose become one line on standard error and their
-    exit code.
+    """The entry point: every error becomes one line on standard error and its exit code.
 
     A command builds its graph once and ends: collecting cycles while it grows costs a tenth of the time and
     finds nothing.
     """
     gc.disable()
+    streams.prepare()
+    sys.argv[1:] = debug.taken(sys.argv[1:])
     try:
         app()
     except AccelintError as error:
-        typer.echo(f"accelint: {_printable(error.message)}", err=True)
-        sys.exit(error.exit_code)
+        _end(error)
     except KeyboardInterrupt:
         sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except Exception as error:
+        _end(InternalError.of(error))
+
+
+def _end(error: AccelintError) -> None:
+    typer.echo(f"accelint: {_printable(error.message)}", err=True)
+    debug.show(error)
+    sys.exit(error.exit_code)
 
 
 def _printable(text: str) -> str:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import InternalError, ModelError
+from . import debug
+
 if TYPE_CHECKING:
     from ..report.document import Entry
 
@@ -52,7 +55,11 @@ def check(
     output: Output = None,
     pack: PackFile = None,
     fail_on: Annotated[
-        FailOn, typer.Option(help="Severity from which on the exit code is 1.")
+        FailOn,
+        typer.Option(
+            help="Severity from which on the exit code is 1; it is 1 too when nothing is accelerated, "
+            "unless never."
+        ),
     ] = FailOn.ERROR,
     min_coverage: Annotated[
         str | None, typer.Option(help="Gate: at least this share accelerated, like 95%.")
@@ -101,6 +108,8 @@ def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None
     from ..report import render
     from ..report.document import document
 
+    for entry in entries:
+        debug.show(entry.error)
     text = render(document(entries, __version__), form)
     if output is None:
         typer.echo(text, nl=False)
@@ -109,17 +118,30 @@ def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None
         draft.write_text(text, encoding="utf-8")
 
 
+NOTHING = ("none", "unknown", "rejected")
+"""Verdicts of a model of which nothing is known to be accelerated."""
+
+
 def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int:
-    """3 when a model cannot be read, 1 for findings at or above ``fail_on`` or a missed gate, else 0."""
+    """70 for an internal error, 3 when a model cannot be read; 1 for findings at or above ``fail_on``, for a
+    model of which nothing is accelerated (unless ``fail_on`` is never) and for a missed gate; else 0.
+    """
     errors = [entry.error for entry in entries if entry.error is not None]
     if errors:
-        return max((error.exit_code for error in errors), key=lambda code: (code == 3, code))
+        return max((error.exit_code for error in errors), key=_weight)
+    useless = any(cov.verdict in NOTHING for entry in entries for cov in entry.coverages)
     ranks: dict[Any, int] = {"note": 0, "warning": 1, "error": 2, "never": 3}
     worst = max(
         (ranks[item.severity] for entry in entries for cov in entry.coverages for item in cov.findings),
         default=-1,
     )
-    return int(gate_missed or worst >= ranks[fail_on.value])
+    failed = worst >= ranks[fail_on.value] or (useless and fail_on is not FailOn.NEVER)
+    return int(gate_missed or failed)
+
+
+def _weight(code: int) -> tuple[bool, bool, int]:
+    """Which of several errors tells most: a defect of accelint, then a model that cannot be read."""
+    return code == InternalError.exit_code, code == ModelError.exit_code, code
 
 
 def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: bool) -> bool:
@@ -135,6 +157,11 @@ def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: 
         if most is not None and len(coverage.partitions) > most:
             missed.append(
                 f"{coverage.target}: {len(coverage.partitions)} partitions, at most {most} asked for"
+            )
+        if most is not None and coverage.verdict in NOTHING:
+            missed.append(
+                f"{coverage.target}: nothing is accelerated (the model is {coverage.verdict}), "
+                f"at most {most} partition{'' if most == 1 else 's'} asked for"
             )
         if full and coverage.verdict != "full":
             missed.append(f"{coverage.target}: the model is {coverage.verdict}, full asked for")

@@ -13,7 +13,7 @@ from ...rules.verdict import Verdict
 from ..check.coverage import Coverage, Finding, OperatorVerdict
 from ..check.judge import fingerprint
 from ..check.run import check
-from ..errors import AccelintError, UsageError
+from ..errors import AccelintError, InternalError, UsageError
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
@@ -44,6 +44,8 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
         if isinstance(error, UsageError):
             raise
         entry.error = error
+    except Exception as error:  # a defect at one model is no reason to say nothing of the others
+        entry.error = InternalError.of(error, path)
     return entry
 
 

@@ -45,7 +45,8 @@ def render(document: dict[str, Any]) -> str:
 
 def _model(console: Console, model: Mapping[str, Any]) -> None:
     if "error" in model:
-        console.print(Text.assemble((clean(model["path"]), "bold"), "  ", ("cannot be read", "bold red")))
+        told = "internal error" if model["error"]["kind"] == "internal" else "cannot be read"
+        console.print(Text.assemble((clean(model["path"]), "bold"), "  ", (told, "bold red")))
         console.print(Text("  " + clean(model["error"]["message"])))
         return
     console.print(
