@@ -180,7 +180,7 @@ class Pack:
     @cached_property
     def versions(self) -> tuple[str, ...]:
         """The runtime versions that the pack tells apart, oldest first."""
-        timed = (*self.rules, *self.supports)
+        timed: tuple[Rule | Support, ...] = (*self.rules, *self.supports)
         found = {self.version, *self.releases, *(edge for item in timed for edge in (item.since, item.until))}
         return tuple(sorted(found - {""}, key=version_key))
 
