@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test lint types bench conform clean
+.PHONY: help setup runtimes demo test lint types fuzz bench conform clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -38,6 +38,11 @@ lint: $(STAMP) ## Lint and check the format
 types: $(STAMP) ## Check types strictly, in the package's installed layout
 	$(BIN)/python tools/dev/types_tree.py .work/types
 	MYPYPATH=.work/types $(BIN)/mypy --config-file pyproject.toml -p accelint
+
+SECONDS ?= 60
+
+fuzz: $(STAMP) ## Mutated models and packs of every format for SECONDS=60; what it finds is kept in .work/fuzz/faults
+	$(BIN)/python tools/fuzz/run.py --seconds $(SECONDS)
 
 bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md

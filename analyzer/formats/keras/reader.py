@@ -33,10 +33,7 @@ def read(path: Path) -> Model:
     MissingExtraError without TensorFlow.
     """
     path = Path(path)
-    config, about = _members(path)
-    found = objection(config)
-    if found is not None:
-        raise ModelError(path, found.problem, found.advice)
+    about = vetted(path)
     if find_spec("tensorflow") is None or find_spec("keras") is None:
         raise MissingExtraError("tensorflow", "tensorflow", "reading a Keras file")
     folder = jobs.Scratch("accelint-keras-")
@@ -50,6 +47,15 @@ def read(path: Path) -> Model:
     }
     # The constants' bytes stay in the exported folder, which lives as long as the model.
     return Model(path, "keras", model.graph, model.graphs, model.functions, metadata, stored=folder)
+
+
+def vetted(path: Path) -> dict[str, Any]:
+    """What metadata.json says of a file whose configuration may be given to Keras. Raises ModelError."""
+    config, about = _members(path)
+    found = objection(config)
+    if found is not None:
+        raise ModelError(path, found.problem, found.advice)
+    return about
 
 
 def read_fixed(path: Path, shapes: Mapping[str, Shape]) -> Model:

@@ -1,0 +1,185 @@
+"""What is done with one input, and what must not happen: the oracle of the fuzzer.
+
+A model is read, checked for a target of its dialect, rendered in every report form, improved by the planner
+(with a prover that believes everything: no runtime is asked), written and read back. A pack is read and used
+for checks of small models. Only errors of accelint's own classes may come out.
+"""
+
+from __future__ import annotations
+
+import json
+import traceback
+import unicodedata
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from accelint.analyzer.check.run import check
+from accelint.analyzer.errors import AccelintError
+from accelint.analyzer.flows.check_file import check_file
+from accelint.analyzer.formats import WRITERS, emit, load
+from accelint.analyzer.report import render
+from accelint.analyzer.report.document import Entry, document
+from accelint.rewrites.planner import Proof, plan
+from accelint.rewrites.registry import allowed
+from accelint.rules.loader import read_pack
+from accelint.rules.pack import Chosen
+from accelint.rules.registry import choose, pack_folders
+
+FORMS = ("text", "json", "jsonl")
+
+
+class Fault(Exception):
+    """Something that must not happen; ``kind`` tells faults apart."""
+
+    def __init__(self, kind: str, words: str) -> None:
+        super().__init__(f"{kind}: {words}")
+        self.kind = kind
+
+
+def used(path: Path, form: str, rng: Random) -> str:
+    """Use one input as the command line would; returns ``accepted`` or ``refused``. Raises Fault, or what
+    accelint let through.
+    """
+    if form == "pack":
+        return _pack(path, rng)
+    if form == "keras":
+        return _keras(path)
+    return _model(path, rng)
+
+
+def signature(error: BaseException) -> str:
+    """The kind of an error and where in accelint it came from."""
+    if isinstance(error, Fault):
+        return error.kind
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if "tools/fuzz" not in frame.filename
+    ]
+    own = [frame for frame in frames if "/analyzer/" in frame.filename or "/rules/" in frame.filename
+           or "/rewrites/" in frame.filename]  # fmt: skip
+    where = own[-1] if own else frames[-1] if frames else None
+    place = f"{Path(where.filename).name}:{where.name}:{where.lineno}" if where else "?"
+    return f"{type(error).__name__} at {place}"
+
+
+@cache
+def _targets(dialect: str) -> list[Chosen]:
+    found = []
+    for name in pack_folders():
+        pack = choose(name).pack
+        if pack.dialect == dialect:
+            found += [
+                choose(f"{name}:{variant}") if variant else choose(name) for variant in pack.variants or [""]
+            ]
+    return found
+
+
+def _model(path: Path, rng: Random) -> str:
+    try:
+        model = load(path)
+    except AccelintError as error:
+        _inert(error.message, "error message")
+        return "refused"
+    chosen = rng.choice(_targets(model.dialect))
+    entry = check_file(path, [chosen])
+    _rendered(entry)
+    if entry.error is not None:
+        return "refused"
+    if model.format not in WRITERS:
+        return "accepted"
+    try:
+        if rng.random() < 0.7:
+            rewrites = allowed(model.dialect, rng.choice(("safe", "unsafe")))
+            plan(model.graph, rewrites, lambda: check(model, chosen), lambda promise: Proof("proved", "fuzz"))
+        _written(model, path)
+    except AccelintError as error:
+        _inert(error.message, "error message")
+    return "accepted"
+
+
+def _written(model: Any, path: Path) -> None:
+    """What is written can be read back, with the same operators."""
+    out = path.parent / f"out{path.suffix}"
+    emit(model, out)
+    try:
+        again = load(out)
+    except AccelintError as error:
+        raise Fault(f"written file is not read: {type(error).__name__}", error.message) from error
+    before, after = ([op.type for _, op in item.operators()] for item in (model, again))
+    if sorted(before) != sorted(after):
+        raise Fault("written file has other operators", f"{before[:5]} {after[:5]}")
+
+
+def _keras(path: Path) -> str:
+    """What happens in accelint's own process; building the model is Keras' part, in a process of its own."""
+    from accelint.analyzer.formats.keras.reader import vetted
+    from accelint.analyzer.formats.sniff import sniff
+
+    try:
+        if sniff(path) == "keras":
+            vetted(path)
+    except AccelintError as error:
+        _inert(error.message, "error message")
+        return "refused"
+    return "accepted"
+
+
+def _pack(path: Path, rng: Random) -> str:
+    try:
+        pack = read_pack(path)
+        chosen = pack.chosen(rng.choice(["", *list(pack.variants)]), rng.choice(["", "1.0", "x"]))
+        for model in _small(pack.dialect):
+            entry = Entry(model.path, model, [check(model, chosen)])
+            _rendered(entry)
+    except AccelintError as error:
+        _inert(error.message, "error message")
+        return "refused"
+    return "accepted"
+
+
+@cache
+def _small(dialect: str) -> list[Any]:
+    import seeds
+
+    names = {
+        "onnx": ["onnx/conv_relu.onnx", "onnx/defaults.onnx", "onnx/bodies.onnx"],
+        "tflite": ["tflite/conditional.tflite", "tflite/conv_net.tflite"],
+        "tf": ["tf/convnet"],
+        "mil": ["coreml/program.mlmodel"],
+        "nn": ["coreml/network.mlmodel"],
+    }
+    return [load(seeds.FIXTURES / name) for name in names.get(dialect, ())]
+
+
+def _rendered(entry: Entry) -> None:
+    whole = document([entry], "0")
+    for form in FORMS:
+        text = render(whole, form)
+        text.encode("utf-8")
+        if form == "json":
+            json.loads(text)
+        elif form == "jsonl":
+            for line in text.splitlines():
+                json.loads(line)
+        _inert(text, f"{form} report")
+
+
+_WANTED = {"\n"}
+
+
+def _inert(text: str, where: str) -> None:
+    """No character that drives a terminal or turns the text around."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        return
+    for char in set(text):
+        if char not in _WANTED and unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp"):
+            raise Fault(f"raw control character in {where}", f"{char!r}")
+
+
+def warm() -> None:
+    """Import and read what every input needs, so that a forked worker starts with it."""
+    for dialect in ("onnx", "tflite", "tf", "mil", "nn"):
+        _targets(dialect)
+        _small(dialect)
+        allowed(dialect, "unsafe")
