@@ -20,6 +20,7 @@ LAYERS = [
         "analyzer/ir",
         "analyzer/processes",
         "analyzer/files",
+        "analyzer/inert",
         "analyzer/partitioners",
     },
     {"analyzer/formats", "rules"},

@@ -62,10 +62,12 @@ def main() -> None:
 
 
 def _end(error: AccelintError) -> None:
-    typer.echo(f"accelint: {_printable(error.message)}", err=True)
+    typer.echo(f"accelint: {indented(error.message)}", err=True)
     debug.show(error)
     sys.exit(error.exit_code)
 
 
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\n" else f"\\x{ord(char):02x}" for char in text)
+def indented(text: str) -> str:
+    """A message whose further lines cannot be taken for messages of their own."""
+    first, *rest = text.split("\n")
+    return "\n".join([first, *(line if line.startswith(" ") else f"  {line}" for line in rest)])

@@ -103,8 +103,11 @@ def _run(
     timeout: float,
     cache: Path | None,
 ) -> dict[str, Any]:
+    from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
+    from .. import inert
     from ..conform.corpora import corpus
     from ..conform.engine import run
     from ..conform.figures import figures
@@ -112,8 +115,9 @@ def _run(
     folder = cache or _cache_folder()
     file = folder / f"{chosen.target.replace('/', '_').replace(':', '_')}-{version}.jsonl"
     items = list(corpus(chosen.pack.dialect, name, seed, limit, frozenset(ops.split(",")) if ops else None))
-    with Progress(transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(f"{chosen.target} on {name}", total=len(items))
+    console = Console(file=sys.__stderr__)
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(escape(inert.line(f"{chosen.target} on {name}")), total=len(items))
         return figures(
             run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task))
         )

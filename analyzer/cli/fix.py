@@ -89,7 +89,7 @@ def fix(
 
 
 def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
-    from ..report.forms.text import clean
+    from ..inert import line as clean
 
     if diff and result.diff:
         typer.echo(clean_lines(result.diff))
@@ -114,9 +114,9 @@ def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
 
 def clean_lines(text: str) -> str:
     """Text of several lines without control characters."""
-    from ..report.forms.text import clean
+    from ..inert import line
 
-    return "\n".join(clean(line) for line in text.splitlines())
+    return "\n".join(line(part) for part in text.split("\n"))
 
 
 def convert(

@@ -18,7 +18,9 @@ def busy(what: str) -> Iterator[Callable[[str], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from ..inert import line
+
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda step: bar.update(task, description=f"{what}: {step}")
+    with Progress(*columns, console=Console(file=sys.__stderr__), transient=True) as bar:
+        task = bar.add_task(line(what), total=None)
+        yield lambda step: bar.update(task, description=line(f"{what}: {step}"))

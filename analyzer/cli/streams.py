@@ -1,7 +1,7 @@
 """Standard input, output and error as whoever started the program left them.
 
 A stream that is closed, or a reader that goes away, changes no answer: what cannot be shown is dropped, the
-work goes on and the exit status stays what the work found.
+work goes on and the exit status stays what the work found. What is written is inert: see ``inert``.
 """
 
 import io
@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from ..errors import UsageError
+from ..inert import Writer
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -46,8 +47,8 @@ def prepare() -> None:
             _open(number, mode)
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
-    sys.stdout = _forgiving(sys.stdout, 1, "strict")
-    sys.stderr = _forgiving(sys.stderr, 2, "backslashreplace")
+    sys.stdout = _forgiving(sys.stdout, 1)
+    sys.stderr = _forgiving(sys.stderr, 2)
 
 
 def _open(number: int, mode: int) -> None:
@@ -58,12 +59,12 @@ def _open(number: int, mode: int) -> None:
     os.set_inheritable(number, True)
 
 
-def _forgiving(stream: TextIO | None, number: int, errors: str) -> TextIO:
+def _forgiving(stream: TextIO | None, number: int) -> TextIO:
     if stream is not None:
         stream.flush()
-    return io.TextIOWrapper(
+    return Writer(
         io.BufferedWriter(_Output(number, "w", closefd=False)),
-        encoding=getattr(stream, "encoding", None) or "utf-8",
-        errors=getattr(stream, "errors", None) or errors,
+        getattr(stream, "encoding", None) or "utf-8",
+        styled=os.isatty(number),
         line_buffering=number == 2 or os.isatty(number),
     )

@@ -32,6 +32,9 @@ def load(path: str | Path) -> Model:
     except (RecursionError, MemoryError) as error:
         problem = f"nested or sized beyond reason ({type(error).__name__})"
         raise ModelError(path, problem, "the file is damaged or hostile") from error
+    except OSError as error:  # a file that the model names: too long, unreadable, gone
+        problem = f"a file of it cannot be read: {error.strerror or error}"
+        raise ModelError(path, problem, "check the model's files and their names") from error
     return cast("Model", model)
 
 

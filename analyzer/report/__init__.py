@@ -10,10 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from .. import inert
 from ..errors import UsageError
 from ..extensions import added, load, modules
 
 _HERE = Path(__file__).parent / "forms"
+EXACT = ("json", "jsonl")
+"""Forms whose strings are the model's own; all others are made of a document whose strings are inert."""
 
 
 def names() -> tuple[str, ...]:
@@ -30,5 +33,6 @@ def render(document: dict[str, Any], form: str) -> str:
     home = home or load("reports", form)
     if home is None:
         raise UsageError(f"no report format is named {form!r}: there are {', '.join(names())}")
-    text: str = home.render(document)
-    return text
+    exact = form in EXACT
+    text: str = home.render(document if exact else inert.tree(document))
+    return inert.json_text(text) if exact else text

@@ -420,7 +420,8 @@ def page(totals: Totals, command: str, seconds: float) -> str:
         "",
         *rows,
         "",
-        f"Largest worker: {totals.peak / 1e6:.0f} MB. Longest input: {totals.slowest:.1f} s of processor time.",
+        f"Largest worker: {totals.peak / 1e6:.0f} MB. "
+        f"Longest input: {totals.slowest:.1f} s of processor time.",
         "",
         *[f"- {count} x {kind}" for kind, count in sorted(totals.faults.items())],
     ]

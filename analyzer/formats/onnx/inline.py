@@ -18,6 +18,7 @@ from .stored import Stored
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from ...ir.model import Model
 
@@ -40,11 +41,23 @@ def inlined(model: Model) -> tuple[Model, Mapping[str, str]]:
             model.path, "the local functions expand to too many operators", "inline them when exporting"
         )
     originals = _split(proto)
-    data: bytes = native().inliner.inline_local_functions(proto.SerializeToString(), False)
+    data = _inlined_by_onnx(model.path, proto.SerializeToString())
     data = _restore(pb().ModelProto.FromString(data), originals)
     file = model.stored.file if isinstance(model.stored, Stored) else None
     flat = from_stripped(data, builder.spans, model.path, file)
     return flat, _origins(flat)
+
+
+def _inlined_by_onnx(path: Path, data: bytes) -> bytes:
+    """What onnx's inliner makes of a model; it trusts that a call fits its function, and asserts it."""
+    try:
+        made: bytes = native().inliner.inline_local_functions(data, False)
+    except Exception as error:  # the extension raises classes of its own, RuntimeError among them
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+        raise ModelError(
+            path, f"its local functions cannot be inlined: {problem}", "the file is damaged: export it again"
+        ) from error
+    return made
 
 
 def _split(proto: Any) -> dict[str, Any]:

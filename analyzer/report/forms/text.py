@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from ...inert import line as clean
 from ..causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -264,11 +265,6 @@ def _numbers(console: Console, target: Mapping[str, Any]) -> None:
     if first:
         where = f"{first['id']} {first['type']} {first['name']}"
         console.print(Text(f"    the runs part at {clean(where)}: {clean(first['problem'])}", "red"))
-
-
-def clean(text: str) -> str:
-    """Text from a model file without control characters, so that a name cannot drive the terminal."""
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)
 
 
 def size(count: int) -> str:
