@@ -49,15 +49,15 @@ def used(path: Path, form: str, rng: Random) -> str:
     return _model(path, rng)
 
 
+_OWN = ("/analyzer/", "/rules/", "/rewrites/")
+
+
 def signature(error: BaseException) -> str:
     """The kind of an error and where in accelint it came from."""
     if isinstance(error, Fault):
         return error.kind
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if "tools/fuzz" not in frame.filename
-    ]
-    own = [frame for frame in frames if "/analyzer/" in frame.filename or "/rules/" in frame.filename
-           or "/rewrites/" in frame.filename]  # fmt: skip
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if any(part in frame.filename for part in _OWN)]
     where = own[-1] if own else frames[-1] if frames else None
     place = f"{Path(where.filename).name}:{where.name}:{where.lineno}" if where else "?"
     return f"{type(error).__name__} at {place}"
@@ -157,12 +157,13 @@ def _rendered(entry: Entry) -> None:
     for form in names():
         text = render(whole, form)
         text.encode("utf-8")
-        if form == "json":
-            json.loads(text)
-        elif form == "jsonl":
-            for line in text.splitlines():
-                json.loads(line)
+        for line in text.splitlines() if form in ("json", "jsonl") else ():
+            json.loads(line, parse_constant=_no_number)
         _inert(text, f"{form} report")
+
+
+def _no_number(word: str) -> None:
+    raise Fault("NaN or Infinity in JSON", word)
 
 
 _WANTED = {"\n"}
