@@ -36,7 +36,7 @@ def _check_inlined(model: Model, chosen: Chosen) -> Coverage:
     from .inlining import lifted
 
     flat, origins = inlined(model)
-    flat.graph.attrs["inlined"] = True
+    flat.graph.facts = replace(flat.graph.facts, inlined=True)
     return lifted(_check_graphs([flat.graph], chosen), model, origins)
 
 

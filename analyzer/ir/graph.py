@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from .facts import NO_FACTS, Facts
 from .payloads import Constant, Dim, Operator, Quantization, Shape, Source, Tensor, number_constant
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ Saved = tuple[
     dict[str, tuple[Operator, ...]],
     tuple[Operator, ...] | None,
 ]
-State = tuple[tuple["Graph", Saved, tuple[str, ...], tuple[str, ...], dict[str, Any], dict[str, int]], ...]
+State = tuple[
+    tuple["Graph", Saved, tuple[str, ...], tuple[str, ...], dict[str, Any], dict[str, int], Facts], ...
+]
 
 
 class Graph:
@@ -62,6 +65,7 @@ class Graph:
         self.inputs: tuple[str, ...] = ()
         self.outputs: tuple[str, ...] = ()
         self.attrs: dict[str, Any] = {}
+        self.facts = NO_FACTS
         self._tensors: dict[str, Tensor] = {}
         self._ops: dict[str, Operator] = {}
         self._producer: dict[str, Operator] = {}
@@ -373,7 +377,7 @@ class Graph:
         twin = done[id(self)] = Graph(self.name, self.dialect, self.opsets, self.outer)
         if self.outer is not None and id(self.outer) in done:
             twin.outer = done[id(self.outer)]
-        twin.attrs = dict(self.attrs)
+        twin.attrs, twin.facts = dict(self.attrs), self.facts
         twin._tensors = dict(self._tensors)
         twin._fresh, twin._given = self._fresh, set(self._given)
         for op in self._ops.values():
@@ -391,7 +395,7 @@ class Graph:
         """
         told = {tensor.name: tensor for tensor in tensors}
         twin = Graph(self.name, self.dialect, self.opsets, self.outer)
-        twin.attrs = dict(self.attrs)
+        twin.attrs, twin.facts = dict(self.attrs), self.facts
         twin.inputs, twin.outputs = self.inputs, self.outputs
         twin._tensors, twin._order = {**self._tensors, **told}, self.ops()
         twin._ops = {op.id: op for op in self.ops()}
@@ -431,13 +435,21 @@ class Graph:
                 found[id(graph)] = graph
                 todo += [body for op in graph._ops.values() for body in op.graphs.values()]
         return tuple(
-            (graph, graph._saved(), graph.inputs, graph.outputs, dict(graph.attrs), dict(graph.opsets))
+            (
+                graph,
+                graph._saved(),
+                graph.inputs,
+                graph.outputs,
+                dict(graph.attrs),
+                dict(graph.opsets),
+                graph.facts,
+            )
             for graph in found.values()
         )
 
     def restore(self, state: State) -> None:
         """Undo every edit since ``state`` was taken, in this graph and in the bodies it had then."""
-        for graph, saved, inputs, outputs, attrs, opsets in state:
+        for graph, saved, inputs, outputs, attrs, opsets, graph.facts in state:
             graph._put_back(saved)
             graph.inputs, graph.outputs = inputs, outputs
             graph.attrs, graph.opsets = dict(attrs), dict(opsets)

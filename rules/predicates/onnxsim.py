@@ -205,11 +205,11 @@ def _doubled(graph: Graph, op: Operator) -> bool:
     )
     stored = (
         target is not None
-        and not target.attrs.get("folded")
+        and target.name not in graph.facts.folded
         and "zero" not in biases
         and len(readers) == len(asked)
     )
-    stored = stored and result is not None and not result.attrs.get("measured")
+    stored = stored and result is not None and result.name not in graph.facts.measured
     matrices = {
         tensor.shape
         for reader in readers
@@ -239,7 +239,7 @@ def _bias(graph: Graph, op: Operator) -> str:
     tensor, constant = graph.find(bias or ""), graph.constant(bias)
     if tensor is None or tensor.rank != 1 or tensor.dtype != "float32":
         return "none"
-    known = constant is not None and constant.dtype == "float32" and not tensor.attrs.get("folded")
+    known = constant is not None and constant.dtype == "float32" and tensor.name not in graph.facts.folded
     return "zero" if known and constant is not None and not constant.read().any() else "added"
 
 

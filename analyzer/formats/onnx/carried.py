@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,7 @@ Carried = tuple[int, list[int]]
 def note_plain_shapes(
     graph: Graph, proto: Any, types: Callable[[Any, Any], Mapping[str, tuple[Any, Shape]]]
 ) -> None:
-    """Write ``plain_shapes`` into a graph's attributes: tensor -> (its shape, the one without carried
+    """Write ``plain_shapes`` into a graph's facts: tensor -> (its shape, the one without carried
     values), where the two differ.
 
     ``types`` gives dtype and shape by name of a GraphProto and its inferred twin.
@@ -66,7 +67,8 @@ def note_plain_shapes(
     }
     endless = [name for op in graph.ops() if _of_no_rank(graph, op, shapes) and (name := op.outputs[0])]
     seen |= {name: (graph.tensor(name).shape, (None,)) for name in endless}
-    graph.attrs["plain_shapes"] = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
+    differing = {name: pair for name, pair in seen.items() if pair[0] != pair[1]}
+    graph.facts = replace(graph.facts, plain_shapes=differing)
 
 
 def _written(graph: Graph, name: str) -> bool:

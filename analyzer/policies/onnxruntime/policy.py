@@ -322,12 +322,11 @@ def with_plain_shapes(graph: Graph) -> Graph:
     """The graph with the shapes that follow without carrying values through operators (Shape, Gather, Concat,
     ...).
     """
-    plain: Mapping[str, tuple[Any, Any]] = graph.attrs.get("plain_shapes", {})
     return edited(
         graph,
         tensors=[
             replace(tensor, shape=without)
-            for name, (with_values, without) in plain.items()
+            for name, (with_values, without) in graph.facts.plain_shapes.items()
             if (tensor := graph.tensors.get(name)) and tensor.shape == with_values
         ],
     )

@@ -85,7 +85,9 @@ class Matcher:
     def constant(self, name: str | None) -> Constant | None:
         """The constant behind a name; what is dequantized is none to the simplifier."""
         tensor = self.graph.find(self.real(name) or "")
-        return None if tensor is None or tensor.attrs.get("dequantized") else self.graph.constant(tensor.name)
+        if tensor is None or tensor.name in self.graph.facts.dequantized:
+            return None
+        return self.graph.constant(tensor.name)
 
     def number(self, name: str | None) -> float | None:
         """The single element of a constant; NaN where it is known before the model runs and not here."""
@@ -265,7 +267,7 @@ def _split(
         return None
     constant, result = match.constant(shape.inputs[1]), match.graph.find(shape.outputs[0] or "")
     shape_tensor = match.graph.find(match.real(shape.inputs[1]) or "")
-    stored = shape_tensor is not None and not shape_tensor.attrs.get("folded")
+    stored = shape_tensor is not None and shape_tensor.name not in match.graph.facts.folded
     told: Sequence[Any] = result.shape if result is not None and result.shape is not None else ()
     sizes = match.ints(shape, 1, "shape") or told
     if (
@@ -345,7 +347,7 @@ def _is_zero(match: Matcher, name: str | None) -> bool:
     constant, tensor = match.graph.constant(name), match.graph.find(name or "")
     plain = (
         tensor is not None
-        and not tensor.attrs.get("folded")
+        and tensor.name not in match.graph.facts.folded
         and constant is not None
         and constant.dtype == "float32"
     )
@@ -368,7 +370,7 @@ def _joined_first(match: Matcher, source: str | None, parts: list[Projection], *
     ):
         return False
     tensor = match.graph.find(source or "")
-    measured = tensor is not None and tensor.attrs.get("measured")
+    measured = tensor is not None and tensor.name in match.graph.facts.measured
     return not measured or not (stored or any(part.biased for part in parts))
 
 

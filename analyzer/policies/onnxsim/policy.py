@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...formats.onnx.node import infer_outputs
+from ...ir.facts import Facts
 from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
 from ...ir.view import edited
 from ..folded_values import MOST, value_of
@@ -35,7 +36,10 @@ class OnnxSim(Waves):
         """
         ahead = Ahead(graph)
         ops = {op.id: ahead.shown(op) for op in graph.ops()}
-        return seen_fused(edited(graph, ops, map(ahead.tensor, graph.tensors.values())))
+        seen = edited(graph, ops, map(ahead.tensor, graph.tensors.values()))
+        if seen is not graph:
+            seen.facts = ahead.facts()
+        return seen_fused(seen)
 
 
 class Ahead:
@@ -65,17 +69,22 @@ class Ahead:
         shape = self.shapes.get(tensor.name, tensor.shape)
         folded = self.known.get(tensor.name)
         if folded is not None:
-            return replace(tensor, shape=shape, const=folded, attrs={**tensor.attrs, "folded": True})
+            return replace(tensor, shape=shape, const=folded)
         if tensor.name in self.kept:
-            return replace(
-                tensor,
-                shape=shape,
-                const=Constant("unknown", ()),
-                attrs={**tensor.attrs, "dequantized": True},
-            )
-        if tensor.name in self.measured:
-            return replace(tensor, shape=shape, attrs={**tensor.attrs, "measured": True})
+            return replace(tensor, shape=shape, const=Constant("unknown", ()))
         return tensor if shape is tensor.shape else replace(tensor, shape=shape)
+
+    def facts(self) -> Facts:
+        """What was learned of the tensors of this graph; each is told once, the first that holds."""
+        own = self.graph.tensors.keys()
+        folded = own & self.known.keys()
+        dequantized = own & self.kept - folded
+        return replace(
+            self.graph.facts,
+            folded=frozenset(folded),
+            dequantized=frozenset(dequantized),
+            measured=frozenset(own & self.measured - folded - dequantized),
+        )
 
     def shown(self, op: Operator) -> Operator | None:
         """What is left of an operator: nothing when it is computed, unless an input has to get in."""

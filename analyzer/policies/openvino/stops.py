@@ -55,7 +55,7 @@ def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
             or (writer is not None and writer.id in inside)
         ):
             continue
-        _, plain = graph.attrs.get("plain_shapes", {}).get(tensor.name, (None, tensor.shape))
+        _, plain = graph.facts.plain_shapes.get(tensor.name, (None, tensor.shape))
         if plain is None:
             return True
     return False
@@ -248,7 +248,7 @@ def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
     if sizes is None or graph.constant(sizes.name) is not None:
         return False
-    _, plain = graph.attrs.get("plain_shapes", {}).get(sizes.name, (None, sizes.shape))
+    _, plain = graph.facts.plain_shapes.get(sizes.name, (None, sizes.shape))
     by_values = not plain or not isinstance(plain[0], int)
     return by_values and not _within(graph, sizes.name, inside)
 

@@ -40,7 +40,6 @@ _TO = {
     "bfloat16": 16,
 }
 """``onnx.TensorProto.DataType``; a dtype that is not listed is one that nothing is cast to here."""
-_UNFOLDED = "accelint.unfolded"
 _KEEPS_DOUBLE = ("Clip",)
 """Types whose builder reads constants by dtype and knows no float64."""
 
@@ -72,12 +71,12 @@ class Qnn(OrtCompile):
         A model with functions of its own has all functions that nobody claims unfolded beforehand
         (``InlineFunctionsAOT``).
         """
-        if graph.attrs.get("inlined"):
+        if graph.facts.inlined:
             return [taken]
         late = {
             id
             for id in taken
-            if graph.op(id).type in options.get("unfolds", ()) or _UNFOLDED in graph.op(id).attrs
+            if graph.op(id).type in options.get("unfolds", ()) or id in graph.facts.unfolded
         }
         return [taken - late, late] if late else [taken]
 
@@ -88,7 +87,10 @@ class Qnn(OrtCompile):
         if graph.opsets.get("", _FIRST) < _FIRST:
             return Grouping((), dict.fromkeys(taken, _OLD))
         built = with_plain_shapes(graph)
-        built = edited(built, {op.id: _cast_alone(built, op) for op in built.ops()})
+        casts = {op.id: cast for op in built.ops() if (cast := _cast_alone(built, op)) is not None}
+        if casts:
+            built = edited(built, casts)
+            built.facts = replace(built.facts, unfolded=frozenset(casts))
         apart = {**_captures_from_the_host(built, taken), **_plain_before(built, taken)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
@@ -252,15 +254,14 @@ def _as_cast(graph: Graph, op: Operator) -> Operator | None:
     )
 
 
-def _cast_alone(graph: Graph, op: Operator) -> Operator:
+def _cast_alone(graph: Graph, op: Operator) -> Operator | None:
     """The Cast that a CastLike becomes before the second round, where the provider refuses it in the first
-    ("Cannot get shape").
+    ("Cannot get shape"); None for other operators.
     """
+    if op.type != "CastLike":
+        return None
     tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
-    if op.type != "CastLike" or all(tensor is not None and tensor.static for tensor in tensors):
-        return op
-    cast = _as_cast(graph, op)
-    return op if cast is None else replace(cast, attrs={**cast.attrs, _UNFOLDED: 1})
+    return None if all(tensor is not None and tensor.static for tensor in tensors) else _as_cast(graph, op)
 
 
 def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
