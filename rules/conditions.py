@@ -17,6 +17,7 @@ from .subjects import (
     OPERATOR_FACTS,
     TENSOR_FACTS,
     UNKNOWN,
+    Reach,
     Subject,
     Values,
     attr_subject,
@@ -55,8 +56,8 @@ class Condition:
 
     check: Check
     table: Mapping[str, Any]
-    local: bool = False
-    """Whether equal operators (``pack.signature``) get equal outcomes, so that one of them need be asked."""
+    reach: Reach = Reach.WIDE
+    """What the outcome follows from: of operators that do not differ in it, one need be asked."""
 
 
 class ConditionError(ValueError):
@@ -199,7 +200,7 @@ def _comparison(table: Mapping[str, Any], test: str) -> Condition:
             words.format(_bound(other, bounds) if other else _limit(table, test)),
         )
 
-    return Condition(check, table, subject.local and (other is None or other.local))
+    return Condition(check, table, max(subject.reach, Reach.LOCAL if other is None else other.reach))
 
 
 def _every(answers: list[Answer]) -> Answer:
@@ -274,7 +275,8 @@ def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Conditio
         limit = " or ".join(dict.fromkeys(outcome.limit for outcome in failed if outcome.limit))
         return Outcome(_some(answers), seen, limit)
 
-    return Condition(check, table, all(part.local for alternative in alternatives for part in alternative))
+    reach = max(part.reach for alternative in alternatives for part in alternative)
+    return Condition(check, table, reach)
 
 
 _MALFORMED = (IndexError, KeyError, TypeError, ValueError, ZeroDivisionError, OverflowError)
@@ -301,4 +303,4 @@ def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
             )
         return outcome
 
-    return Condition(check, table)
+    return Condition(check, table, getattr(predicate, "reach", Reach.WIDE))

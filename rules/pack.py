@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..analyzer.ir.graph import Graph, Operator, Tensor
+from ..analyzer.ir.graph import Graph, Operator
 from .conditions import Condition, Context, Outcome
-from .subjects import operator_key
+from .subjects import Reach, operator_key
 from .verdict import Answer
 
 
@@ -64,9 +64,9 @@ class Rule:
     cases: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
 
     @property
-    def local(self) -> bool:
-        """Whether equal operators (``signature``) get equal outcomes."""
-        return all(condition.local for condition in (*self.when, *self.require))
+    def reach(self) -> Reach:
+        """What its outcomes follow from."""
+        return max((condition.reach for condition in (*self.when, *self.require)), default=Reach.LOCAL)
 
     def applies(self, graph: Graph, op: Operator, context: Context) -> Answer:
         """Whether the rule speaks of this operator: every ``when`` holds."""
@@ -202,6 +202,12 @@ class Pack:
         return Chosen(self, variant or next(iter(self.variants), ""), version or self.version)
 
 
+Ranked = tuple[tuple[int, Rule], ...]
+"""Rules of one operator type, with their rank in the pack."""
+Answered = tuple[int, Rule, Outcome]
+"""A rule with its rank, and one of its requirements that fails or is unknown."""
+
+
 class Chosen:
     """A pack for one variant and version: what a check asks."""
 
@@ -215,8 +221,7 @@ class Chosen:
             name for support in pack.supports if self._in_force(support) for name in support.ops
         )
         self._by_type: dict[str, tuple[Rule, ...]] = {}
-        self._split: dict[str, tuple[tuple[Rule, ...], tuple[Rule, ...]]] = {}
-        self._asked: dict[Hashable, list[tuple[Rule, Outcome]]] = {}
+        self._split: dict[tuple[str, Reach], tuple[Ranked, Ranked]] = {}
 
     @property
     def target(self) -> str:
@@ -236,36 +241,29 @@ class Chosen:
             self._by_type[key] = found
         return found
 
-    def failures(self, graph: Graph, op: Operator) -> list[tuple[Rule, Failure]]:
-        """Every failing or unknown requirement of every rule, in words; local rules are asked once for equal
-        operators.
+    def split(self, op: Operator, reach: Reach) -> tuple[Ranked, Ranked]:
+        """The rules of the operator's type that look no further than ``reach``, and the others, each with its
+        rank in the pack.
         """
-        key = operator_key(op)
-        split = self._split.get(key)
-        if split is None:
-            rules = self.rules_for(op)
-            split = self._split[key] = (
-                tuple(rule for rule in rules if rule.local),
-                tuple(rule for rule in rules if not rule.local),
-            )
-        local, wide = split
-        found = [
-            *self._local(graph, op, local),
-            *((rule, item) for rule in wide for item in rule.outcomes(graph, op, self.context)),
-        ]
-        return [(rule, rule.failure(op, outcome)) for rule, outcome in found]
-
-    def _local(self, graph: Graph, op: Operator, rules: tuple[Rule, ...]) -> list[tuple[Rule, Outcome]]:
-        known = signature(graph, op)
-        try:
-            found = self._asked.get(known)
-        except TypeError:  # an attribute that cannot be hashed
-            return [(rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)]
+        key = (operator_key(op), reach)
+        found = self._split.get(key)
         if found is None:
-            found = self._asked[known] = [
-                (rule, item) for rule in rules for item in rule.outcomes(graph, op, self.context)
-            ]
+            ranked = tuple(enumerate(self.rules_for(op)))
+            found = self._split[key] = (
+                tuple(item for item in ranked if item[1].reach <= reach),
+                tuple(item for item in ranked if item[1].reach > reach),
+            )
         return found
+
+    def asked(self, rules: Ranked, graph: Graph, op: Operator) -> list[Answered]:
+        """Every failing or unknown requirement of some rules."""
+        context = self.context
+        return [(rank, rule, item) for rank, rule in rules for item in rule.outcomes(graph, op, context)]
+
+    def failures(self, graph: Graph, op: Operator) -> list[tuple[Rule, Failure]]:
+        """Every failing or unknown requirement of every rule, in words."""
+        ranked = tuple(enumerate(self.rules_for(op)))
+        return [(rule, rule.failure(op, outcome)) for _, rule, outcome in self.asked(ranked, graph, op)]
 
     def _in_force(self, item: Rule | Support) -> bool:
         if item.variants and self.variant not in item.variants:
@@ -276,36 +274,6 @@ class Chosen:
         return (not item.since or at >= version_key(item.since)) and (
             not item.until or at < version_key(item.until)
         )
-
-
-def signature(graph: Graph, op: Operator) -> Hashable:
-    """What local conditions may see of an operator: equal signatures have equal outcomes."""
-    constant = graph.constant
-    tensors = [
-        None
-        if item is None
-        else (
-            item.dtype,
-            item.shape,
-            item.const is not None or constant(item.name) is not None,
-            _scheme(item),
-        )
-        for item in (*graph.input_tensors(op), None, *graph.output_tensors(op))
-    ]
-    omitted = tuple(name is None for name in op.inputs)
-    return (
-        op.type,
-        op.domain,
-        op.version,
-        graph.outer is None,
-        omitted,
-        tuple(op.attrs.items()),
-        tuple(tensors),
-    )
-
-
-def _scheme(tensor: Tensor) -> Hashable:
-    return None if tensor.quant is None else (tensor.quant.scheme, tensor.quant.axis)
 
 
 def version_key(text: str) -> tuple[int, ...]:

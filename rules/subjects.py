@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any, Final
 
 from ..analyzer.ir.graph import Constant, Graph, Operator, Tensor
@@ -19,6 +20,17 @@ class _Mark:
 
     def __repr__(self) -> str:
         return self.name
+
+
+class Reach(IntEnum):
+    """How far from an operator a condition looks: what decides which operators it cannot tell apart."""
+
+    LOCAL = 0
+    """Its own attributes, and its tensors' dtypes, shapes, constness and quantization schemes."""
+    QUANTIZED = 1
+    """Beside those, the numbers of quantized tensors: local to an operator that has none."""
+    WIDE = 2
+    """Values, neighbours, the graph."""
 
 
 UNKNOWN: Final = _Mark("unknown")
@@ -154,15 +166,14 @@ class Subject:
     """What a condition looks at, compiled.
 
     ``read`` gives the values; ``labels`` says in words, one for each value, what was seen (``rank 6 of input
-    1``). ``local`` tells that the values follow from the operator's attributes and its tensors' dtypes,
-    shapes, constness and quantization schemes alone, so that equal operators have equal values.
+    1``); ``reach`` tells what the values follow from.
     """
 
     read: Reader
     text: str
     kind: str
     labels: Labels
-    local: bool
+    reach: Reach
 
 
 def _pick(
@@ -202,6 +213,7 @@ _LOCAL = {
     "quant_axis",
     "present",
 }
+_QUANTIZED = {"scale", "zero_point"}
 _WORDS = {
     "dim": "size",
     "known_dim": "size",
@@ -261,7 +273,8 @@ def tensor_subject(side: str, which: Any, of: str, axis: Any, index: Any, only: 
             ]
         return found
 
-    return Subject(read, text, "tensor", labels, of in _LOCAL)
+    reach = Reach.LOCAL if of in _LOCAL else Reach.QUANTIZED if of in _QUANTIZED else Reach.WIDE
+    return Subject(read, text, "tensor", labels, reach)
 
 
 def _place(which: Any, order: int, tensor: Any, names: tuple[str | None, ...]) -> str:
@@ -309,7 +322,7 @@ def attr_subject(name: str, default: Any, index: Any, of: str | None) -> Subject
 
     text = f"{name} count" if of == "length" else name
     return Subject(
-        read, text, "attr", lambda graph, op: [f"{text} {value}" for value in read(graph, op)], True
+        read, text, "attr", lambda graph, op: [f"{text} {value}" for value in read(graph, op)], Reach.LOCAL
     )
 
 
@@ -322,5 +335,5 @@ def operator_subject(fact: str) -> Subject:
         text,
         "op",
         lambda graph, op: [f"{text} {reader(graph, op)}"],
-        True,
+        Reach.LOCAL,
     )

@@ -15,14 +15,16 @@ Tensors = tuple[Tensor | None, ...]
 Counter = Callable[[Operator, Tensors, Tensors], int | None]
 
 
-def macs(graph: Graph, op: Operator) -> int | None:
-    """Multiply-accumulates of one run of the operator: 0 for types that are not counted, None when a size is
-    unknown.
+def counted(graph: Graph, view: Graph) -> dict[str, int | None]:
+    """Multiply-accumulates of one run of each operator of ``graph`` whose type is counted, by id, with the
+    tensors that ``view`` has; None where a size is unknown.
     """
-    counter = _COUNTERS.get(graph.dialect, {}).get(op.type)
-    if counter is None:
-        return 0
-    return counter(op, graph.input_tensors(op), graph.output_tensors(op))
+    counters = _COUNTERS.get(graph.dialect, {})
+    return {
+        op.id: counter(op, view.input_tensors(op), view.output_tensors(op))
+        for op in graph.ops()
+        if (counter := counters.get(op.type)) is not None
+    }
 
 
 def boundary(graph: Graph, ids: Iterable[str]) -> tuple[int | None, int | None]:

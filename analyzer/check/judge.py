@@ -3,36 +3,90 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
-from ...rules.pack import Chosen, Failure, Rule
+from ...rules.conditions import Outcome
+from ...rules.pack import Answered, Chosen, Failure, Ranked, Rule
 from ...rules.subjects import operator_key
 from ...rules.verdict import Answer, Verdict
 from ..ir.graph import Graph, Operator
 from .coverage import Finding
+from .kinds import Kind, Kinds
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the rules that cannot tell operators of one kind apart say of them, and the other rules."""
+
+    answered: list[Answered]
+    others: Ranked
+    conclusion: _Conclusion
+
+
+@dataclass(frozen=True, slots=True)
+class _Conclusion:
+    """A verdict and what bears on it; ``listed`` is False for a type that the target does not know."""
+
+    verdict: Verdict
+    bearing: list[Answered]
+    listed: bool = True
+
+
+class Judge:
+    """The rules of one target, asked about the operators of one graph; the answers of rules that cannot tell
+    two operators apart are kept.
+    """
+
+    def __init__(self, kinds: Kinds, chosen: Chosen) -> None:
+        self._kinds = kinds
+        self._chosen = chosen
+        self._known: dict[Kind, _Known] = {}
+
+    def verdict(self, op: Operator) -> tuple[Verdict, list[Finding]]:
+        """The verdict of one operator by the rules alone, with every reason that bears on it."""
+        chosen = self._chosen
+        kind = self._kinds.of(op)
+        known = self._known.get(kind)
+        if known is None:
+            known = self._known[kind] = self._ask(op, kind)
+        conclusion = known.conclusion
+        more = chosen.asked(known.others, self._kinds.graph, op) if known.others else None
+        if more:
+            conclusion = _concluded(op, chosen, sorted([*known.answered, *more], key=itemgetter(0)))
+        return conclusion.verdict, _findings(op, chosen, conclusion)
+
+    def _ask(self, op: Operator, kind: Kind) -> _Known:
+        near, others = self._chosen.split(op, kind.reach)
+        answered = self._chosen.asked(near, self._kinds.graph, op)
+        return _Known(answered, others, _concluded(op, self._chosen, answered))
 
 
 def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Finding]]:
     """The verdict of one operator by the rules alone, with every reason that bears on it."""
-    failures = chosen.failures(graph, op)
+    return Judge(Kinds(graph), chosen).verdict(op)
+
+
+def _concluded(op: Operator, chosen: Chosen, answered: list[Answered]) -> _Conclusion:
     refused = any(
-        rule.scope == "model" and rule.effect == "rejected" and failure.answer is Answer.FAILS
-        for rule, failure in failures
+        rule.scope == "model" and rule.effect == "rejected" and outcome.answer is Answer.FAILS
+        for _, rule, outcome in answered
     )
     if operator_key(op) not in chosen.known and not refused:
-        known = [
-            _finding(op, rule, failure, chosen)
-            for rule, failure in failures
-            if failure.answer is Answer.FAILS
-        ]
-        return Verdict(chosen.pack.default), known or [_unlisted(op, chosen)]
-    verdict = Verdict.REJECTED if refused else _weigh(failures)
-    return verdict, [
-        _finding(op, rule, failure, chosen) for rule, failure in failures if _bears(rule, failure, verdict)
-    ]
+        failing = [item for item in answered if item[2].answer is Answer.FAILS]
+        return _Conclusion(Verdict(chosen.pack.default), failing, listed=bool(failing))
+    verdict = Verdict.REJECTED if refused else _weigh(answered)
+    return _Conclusion(verdict, [item for item in answered if _bears(item[1], item[2], verdict)])
 
 
-def _bears(rule: Rule, failure: Failure, verdict: Verdict) -> bool:
+def _findings(op: Operator, chosen: Chosen, conclusion: _Conclusion) -> list[Finding]:
+    if not conclusion.listed:
+        return [_unlisted(op, chosen)]
+    return [_finding(op, rule, rule.failure(op, outcome), chosen) for _, rule, outcome in conclusion.bearing]
+
+
+def _bears(rule: Rule, failure: Outcome, verdict: Verdict) -> bool:
     """Whether a failure says something about the verdict.
 
     What is unknown explains nothing once something is known; an operator that stays on the host cannot make
@@ -51,11 +105,11 @@ _UNDECIDED = {
 }
 
 
-def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
+def _weigh(answered: list[Answered]) -> Verdict:
     """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator
     refuse.
     """
-    effects = {(rule.effect, failure.answer) for rule, failure in failures if rule.scope != "model"}
+    effects = {(rule.effect, outcome.answer) for _, rule, outcome in answered if rule.scope != "model"}
     if ("fallback", Answer.FAILS) in effects:
         return Verdict.FALLBACK
     if ("fallback", Answer.UNKNOWN) not in effects and ("rejected", Answer.FAILS) in effects:
@@ -63,8 +117,8 @@ def _weigh(failures: list[tuple[Rule, Failure]]) -> Verdict:
     if effects & _UNDECIDED:
         return Verdict.UNKNOWN
     if any(
-        rule.scope == "model" and failure.answer is Answer.UNKNOWN and rule.effect != "note"
-        for rule, failure in failures
+        rule.scope == "model" and outcome.answer is Answer.UNKNOWN and rule.effect != "note"
+        for _, rule, outcome in answered
     ):
         return Verdict.UNKNOWN
     return Verdict.ACCELERATED

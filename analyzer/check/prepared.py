@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...rules.pack import signature
+from ..ir.graph import Graph
+from ..ir.model import Model
 from ..policies import Viewing
-from .cost import boundary, macs
+from .cost import boundary, counted
+from .judge import Judge
+from .kinds import Kinds
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from ..ir.graph import Graph, Operator
-    from ..ir.model import Model
+    from ...rules.pack import Chosen
+    from ..ir.graph import Operator
     from ..policies import Grouping, Policy
 
 Options = Mapping[str, Any]
@@ -55,41 +57,16 @@ class Seen:
         folded: ids of operators that never run.
         graph: the view.
         shown: the operators of the view by id.
-        kinds: operator id -> what local conditions see of it, one object for equal ones.
     """
 
     folded: Set[str]
     graph: Graph
     shown: Mapping[str, Operator]
     _watched: tuple[_Watched, ...]
-    kinds: dict[str, Kind] = field(default_factory=dict)
-    _known: dict[Hashable, Kind] = field(default_factory=dict)
 
     def same(self, options: Options) -> bool:
         """Whether the policy shows the same with other options."""
         return all(watched.same(options) for watched in self._watched)
-
-    def kind(self, op: Operator) -> Kind:
-        """What local conditions see of an operator of the view."""
-        found = self.kinds.get(op.id)
-        if found is None:
-            found = self.kinds[op.id] = self._kind(signature(self.graph, op))
-        return found
-
-    def _kind(self, sign: Hashable) -> Kind:
-        try:
-            return self._known.setdefault(sign, Kind(sign))
-        except TypeError:  # an attribute that cannot be hashed
-            return Kind(None)
-
-
-@dataclass(eq=False, slots=True)
-class Kind:
-    """Operators that local conditions cannot tell apart; ``signature`` is None for one that equals no
-    other.
-    """
-
-    signature: Hashable
 
 
 @dataclass(eq=False, slots=True)
@@ -111,18 +88,33 @@ class Prepared:
     model: Model
     _seen: dict[tuple[int, str], list[Seen]] = field(default_factory=dict, repr=False)
     _grouped: dict[tuple[int, str], list[_Grouped]] = field(default_factory=dict, repr=False)
-    _macs: dict[int, dict[str, int | None]] = field(default_factory=dict, repr=False)
+    _kinds: dict[int, Kinds] = field(default_factory=dict, repr=False)
+    _macs: dict[int, Mapping[str, int | None]] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, model: Model | Graph | Prepared) -> Prepared:
+        """A model or a graph alone, prepared; what is so already stays as it is."""
+        if isinstance(model, Prepared):
+            return model
+        return cls(Model(Path(), "", model) if isinstance(model, Graph) else model)
+
+    @property
+    def graphs(self) -> tuple[Graph, ...]:
+        """The graphs that a target takes, local functions in place of their calls."""
+        flat = self.flat[0]
+        return tuple(flat.graphs.values()) or (flat.graph,)
 
     @cached_property
     def flat(self) -> tuple[Model, Mapping[str, str]]:
-        """The model with its local functions in place of their calls, and for each operator the id of the one
-        that it comes from.
+        """The model with its local functions in place of their calls, and by operator the id of the stored
+        one that it comes from.
         """
+        if self.model.dialect != "onnx" or not self.model.functions:
+            return self.model, {}
         from ..formats.onnx.inline import inlined
 
         flat, origins = inlined(self.model)
-        if flat is not self.model:
-            flat.graph.facts = replace(flat.graph.facts, inlined=True)
+        flat.graph.facts = replace(flat.graph.facts, inlined=True)
         return flat, origins
 
     def seen(self, graph: Graph, name: str, policy: Policy, options: Options) -> Seen:
@@ -140,7 +132,7 @@ class Prepared:
     def grouping(
         self, graph: Graph, name: str, policy: Policy, options: Options, taken: Set[str]
     ) -> tuple[Grouping, tuple[Boundary, ...]]:
-        """The groups that a policy makes of taken operators, and the bytes that cross the boundary of each."""
+        """The groups that a policy makes of taken operators, and the bytes that cross each boundary."""
         known = self._grouped.setdefault((id(graph), name), [])
         for item in known:
             if item.taken == taken and item.watched.same(options):
@@ -151,9 +143,19 @@ class Prepared:
         known.append(_Grouped(frozenset(taken), watched, grouping, boundaries))
         return grouping, boundaries
 
-    def macs(self, graph: Graph) -> Mapping[str, int | None]:
-        """Multiply-accumulates of each operator of a graph."""
-        found = self._macs.get(id(graph))
+    def judge(self, graph: Graph, chosen: Chosen) -> Judge:
+        """The rules of a target, to be asked about the operators of a graph or of a view."""
+        kinds = self._kinds.get(id(graph))
+        if kinds is None:
+            kinds = self._kinds[id(graph)] = Kinds(graph)
+        return Judge(kinds, chosen)
+
+    def macs(self, graph: Graph, view: Graph) -> Mapping[str, int | None]:
+        """Multiply-accumulates of the operators of a graph, in the shapes that a view of it has.
+
+        Those of types that count none are left out.
+        """
+        found = self._macs.get(id(view))
         if found is None:
-            found = self._macs[id(graph)] = {op.id: macs(graph, op) for op in graph.ops()}
+            found = self._macs[id(view)] = counted(graph, view)
         return found

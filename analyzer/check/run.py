@@ -13,46 +13,38 @@ from ...rules.subjects import operator_key
 from ...rules.verdict import Verdict
 from ..ir.graph import Graph, Operator
 from ..ir.model import Model
-from ..policies import BottomUp, BranchWise, Dropped, Policy, Viewing, policy_of
-from .cost import boundary, macs
+from ..policies import BottomUp, BranchWise, Dropped, policy_of
 from .coverage import Coverage, Finding, OperatorVerdict, Partition
-from .judge import fingerprint, judge
+from .judge import Judge, fingerprint
+from .prepared import Prepared, Seen
 
 
-def check(model: Model | Graph, chosen: Chosen) -> Coverage:
+def check(model: Model | Graph | Prepared, chosen: Chosen) -> Coverage:
     """Predict what becomes of every operator of a model on a target. The pack's dialect must be the graph's.
 
     ONNX models are checked with their local functions inlined, as runtimes take them; verdicts are those of
-    the calls.
+    the calls. Checks of one model for several targets share what they find out when each is given the same
+    ``Prepared``.
     """
-    if isinstance(model, Model) and model.dialect == "onnx" and model.functions:
-        return _check_inlined(model, chosen)
-    graphs = [model] if isinstance(model, Graph) else list(model.graphs.values()) or [model.graph]
-    return _check_graphs(graphs, chosen)
-
-
-def _check_inlined(model: Model, chosen: Chosen) -> Coverage:
-    from ..formats.onnx.inline import inlined
+    prepared = Prepared.of(model)
+    state = _Check(prepared, chosen)
+    for graph in prepared.graphs:
+        state.graph(graph, placed=True)
+    coverage = state.coverage()
+    if prepared.flat[0] is prepared.model:
+        return coverage
     from .inlining import lifted
 
-    flat, origins = inlined(model)
-    flat.graph.facts = replace(flat.graph.facts, inlined=True)
-    return lifted(_check_graphs([flat.graph], chosen), model, origins)
-
-
-def _check_graphs(graphs: Iterable[Graph], chosen: Chosen) -> Coverage:
-    state = _Check(chosen, policy_of(chosen.pack.policy))
-    for graph in graphs:
-        state.graph(graph, placed=True)
-    return state.coverage()
+    return lifted(coverage, prepared.model, prepared.flat[1])
 
 
 class _Check:
     """One check in progress."""
 
-    def __init__(self, chosen: Chosen, policy: Policy) -> None:
+    def __init__(self, prepared: Prepared, chosen: Chosen) -> None:
+        self.prepared = prepared
         self.chosen = chosen
-        self.policy = policy
+        self.policy = policy_of(chosen.pack.policy)
         self.options = {**chosen.pack.policy_options, **chosen.context.parameters}
         self.verdicts: dict[str, OperatorVerdict] = {}
         self.findings: list[Finding] = []
@@ -62,19 +54,20 @@ class _Check:
             rule.name for rule in chosen.pack.rules if rule.scope == "model" and rule.effect == "rejected"
         }
         self.seen: set[int] = set()
-        self.left: list[tuple[Graph, Operator]] = []
+        self.graphs: list[Graph] = []
 
     def graph(self, graph: Graph, *, placed: bool) -> None:
         """Check one graph and the bodies in it; operators of a graph that is not placed run on the host."""
         if id(graph) in self.seen:
             return
         self.seen.add(id(graph))
-        folded = self.policy.folded(graph, self.options)
-        seen = self.policy.view(graph, self.options) if isinstance(self.policy, Viewing) else graph
-        shown = {op.id: op for op in seen.ops()}
+        seen = self._seen(graph)
+        judge = self.prepared.judge(seen.graph, self.chosen)
+        macs = self.prepared.macs(graph, seen.graph)
         for op in graph.ops():
-            self._operator(seen, shown.get(op.id), op, folded=op.id in folded, placed=placed)
-            self.left.append((graph, op))
+            verdict, findings = self._operator(judge, seen, op, placed=placed)
+            self._record(op, verdict, findings, macs)
+        self.graphs.append(graph)
         first = isinstance(self.policy, BottomUp)
         if first:
             self._bodies(graph, placed=placed)
@@ -84,6 +77,9 @@ class _Check:
             self._held(graph)
         else:
             self._bodies(graph, placed=placed)
+
+    def _seen(self, graph: Graph) -> Seen:
+        return self.prepared.seen(graph, self.chosen.pack.policy, self.policy, self.options)
 
     def _bodies(self, graph: Graph, *, placed: bool) -> None:
         for op in graph.ops():
@@ -111,36 +107,32 @@ class _Check:
                 )
 
     def _operator(
-        self, graph: Graph, shown: Operator | None, op: Operator, *, folded: bool, placed: bool
-    ) -> None:
-        """``shown`` is the operator as the runtime sees it, None when it is placed with its neighbours or not
-        at all.
-        """
-        if folded:
-            self._record(graph, op, Verdict.FOLDED, [])
-        elif not placed:
+        self, judge: Judge, seen: Seen, op: Operator, *, placed: bool
+    ) -> tuple[Verdict, list[Finding]]:
+        """An operator that the view does not show is placed with its neighbours or not at all."""
+        if op.id in seen.folded:
+            return Verdict.FOLDED, []
+        if not placed:
             words = f"{op.type} is inside a body, which the host runs"
-            self._record(
-                graph, op, Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))]
-            )
-        elif shown is None:
-            self._record(graph, op, Verdict.ACCELERATED, [])
-        else:
-            verdict, findings = judge(graph, shown, self.chosen)
-            if op.graphs and verdict is not Verdict.FALLBACK and isinstance(self.policy, BranchWise):
-                inner = self._of_bodies(op)
-                verdict, findings = _worst(verdict, inner), findings + self._held_up(op, inner)
-            self._record(graph, op, verdict, findings)
+            return Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))]
+        shown = seen.shown.get(op.id)
+        if shown is None:
+            return Verdict.ACCELERATED, []
+        verdict, findings = judge.verdict(shown)
+        if op.graphs and verdict is not Verdict.FALLBACK and isinstance(self.policy, BranchWise):
+            inner = self._of_bodies(op)
+            return _worst(verdict, inner), findings + self._held_up(op, inner)
+        return verdict, findings
 
     def _of_bodies(self, op: Operator) -> dict[str, Verdict]:
         """Type -> verdict of the operators of the bodies, by the rules alone."""
         found: dict[str, Verdict] = {}
         for body in op.graphs.values():
-            folded = self.policy.folded(body, self.options)
-            seen = self.policy.view(body, self.options) if isinstance(self.policy, Viewing) else body
-            for inner in seen.ops():
-                if inner.id not in folded:
-                    verdict = judge(seen, inner, self.chosen)[0]
+            seen = self._seen(body)
+            judge = self.prepared.judge(seen.graph, self.chosen)
+            for inner in seen.graph.ops():
+                if inner.id not in seen.folded:
+                    verdict = judge.verdict(inner)[0]
                     verdict = _worst(verdict, self._of_bodies(inner)) if inner.graphs else verdict
                     found[inner.type] = _worst(verdict, {"": found.get(inner.type, verdict)})
         return found
@@ -166,11 +158,15 @@ class _Check:
                 )
         return found
 
-    def _record(self, graph: Graph, op: Operator, verdict: Verdict, findings: Iterable[Finding]) -> None:
-        start = len(self.findings)
-        self.findings += findings
-        cost = 0 if verdict is Verdict.FOLDED else macs(graph, op)
-        indexes = tuple(range(start, len(self.findings)))
+    def _record(
+        self, op: Operator, verdict: Verdict, findings: list[Finding], macs: Mapping[str, int | None]
+    ) -> None:
+        indexes: tuple[int, ...] = ()
+        if findings:
+            start = len(self.findings)
+            self.findings += findings
+            indexes = tuple(range(start, len(self.findings)))
+        cost = 0 if verdict is Verdict.FOLDED else macs.get(op.id, 0)
         self.verdicts[op.id] = OperatorVerdict(
             op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code
         )
@@ -181,14 +177,15 @@ class _Check:
             for op in graph.ops()
             if self.verdicts[op.id].verdict in (Verdict.ACCELERATED, Verdict.REJECTED)
         }
-        grouping = self.policy.groups(graph, taken, self.options)
+        grouping, boundaries = self.prepared.grouping(
+            graph, self.chosen.pack.policy, self.policy, self.options, taken
+        )
         for id, why in grouping.dropped.items():
             self._drop(graph.op(id), why)
         self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in taken)
         for id, why in grouping.refused.items():
             self._refuse(graph.op(id), why)
-        for group in grouping.groups:
-            entering, leaving = boundary(graph, group)
+        for group, (entering, leaving) in zip(grouping.groups, boundaries, strict=True):
             self.partitions.append(Partition(group, entering, leaving, self._macs(group)))
 
     def _refuse(self, op: Operator, why: Dropped) -> None:
@@ -238,15 +235,23 @@ class _Check:
         """What is left goes to the host, which may have no kernel for it: then the session stops."""
         if self.rejected or not self.chosen.pack.host:
             return
+        left = [
+            (graph, [op for op in graph.ops() if self.verdicts[op.id].verdict is Verdict.FALLBACK])
+            for graph in self.graphs
+        ]
+        if not any(ops for _, ops in left):
+            return
         host = choose(self.chosen.pack.host)
-        for graph, op in self.left:
-            refusal = _refusal(graph, op, host) if self.verdicts[op.id].verdict is Verdict.FALLBACK else None
-            if refusal is not None:
-                words = (
-                    f"it is left to {host.pack.title}, which refuses it, and the session "
-                    f"stops: {refusal.message}"
-                )
-                self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
+        for graph, ops in left:
+            judge = self.prepared.judge(graph, host)
+            for op in ops:
+                refusal = _refusal(judge, op, host)
+                if refusal is not None:
+                    words = (
+                        f"it is left to {host.pack.title}, which refuses it, and the session "
+                        f"stops: {refusal.message}"
+                    )
+                    self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
 
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model
@@ -285,16 +290,18 @@ def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
     return next((verdict for verdict in _RANK if verdict in met), own)
 
 
-def _refusal(graph: Graph, op: Operator, host: Chosen) -> Finding | None:
+def _refusal(judge: Judge, op: Operator, host: Chosen) -> Finding | None:
     """Why the host stops at an operator, by the rules that are not about files; an operator of another domain
     may be registered there.
     """
-    verdict, findings = judge(graph, op, host)
+    verdict, findings = judge.verdict(op)
+    if verdict is not Verdict.REJECTED:
+        return None
     of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
     registrable = op.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
     gone = {*of_files, *(["custom-operator"] if registrable else [])}
     found = [item for item in findings if item.effect == "rejected" and item.rule not in gone]
-    return found[0] if found and verdict is Verdict.REJECTED else None
+    return found[0] if found else None
 
 
 def _inside(graph: Graph) -> Iterator[str]:

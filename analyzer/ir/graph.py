@@ -449,10 +449,10 @@ class Graph:
 
     def restore(self, state: State) -> None:
         """Undo every edit since ``state`` was taken, in this graph and in the bodies it had then."""
-        for graph, saved, inputs, outputs, attrs, opsets, graph.facts in state:
+        for graph, saved, inputs, outputs, attrs, opsets, facts in state:
             graph._put_back(saved)
             graph.inputs, graph.outputs = inputs, outputs
-            graph.attrs, graph.opsets = dict(attrs), dict(opsets)
+            graph.attrs, graph.opsets, graph.facts = dict(attrs), dict(opsets), facts
 
     def validate(self) -> None:
         """Raise GraphError with every problem found: dangling names, double writers, wrong index, cycles."""

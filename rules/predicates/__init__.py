@@ -19,16 +19,18 @@ from typing import TypeVar
 from ...analyzer.errors import PackError
 from ...analyzer.extensions import load
 from ..conditions import Outcome
+from ..subjects import Reach
 from ..verdict import Answer
 
 Function = TypeVar("Function", bound=Callable[..., Outcome])
 REGISTRY: dict[str, Callable[..., Outcome]] = {}
 
 
-def predicate(name: str) -> Callable[[Function], Function]:
-    """Register a predicate under a name that packs ``call``."""
+def predicate(name: str, reach: Reach = Reach.WIDE) -> Callable[[Function], Function]:
+    """Register a predicate under a name that packs ``call``; ``reach`` promises that it looks no further."""
 
     def register(function: Function) -> Function:
+        function.__dict__["reach"] = reach
         if name in REGISTRY and REGISTRY[name].__qualname__ != function.__qualname__:
             raise ValueError(f"two predicates are named {name!r}")
         REGISTRY[name] = function

@@ -8,10 +8,11 @@ from functools import cache
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
+from ..subjects import Reach
 from . import holds_if, predicate
 
 
-@predicate("onnx_attributes_declared")
+@predicate("onnx_attributes_declared", Reach.LOCAL)
 def attributes_declared(graph: Graph, op: Operator, context: Context) -> Outcome:
     """Every attribute is one that the operator has in its operator set, or is marked as internal by two
     underscores.
