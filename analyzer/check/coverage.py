@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ...rules.verdict import Verdict
+
+if TYPE_CHECKING:
+    from ..errors import AccelintError
+    from ..ir.model import Model
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +123,16 @@ class Coverage:
             for item, (rule, code) in zip(self.findings, keys, strict=True)
         )
         return replace(self, findings=findings)
+
+
+@dataclass(eq=False)
+class Entry:
+    """One model of a call: what was read and found, or the error. ``extra`` holds what verify adds, by
+    target.
+    """
+
+    path: Path
+    model: Model | None = None
+    coverages: list[Coverage] = field(default_factory=list)
+    error: AccelintError | None = None
+    extra: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from .kinds import Kinds
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
+    from ..convert import Converted
     from ..ir.graph import Operator
     from ..policies import Grouping, Policy
 
@@ -69,6 +70,29 @@ class Seen:
         return all(watched.same(options) for watched in self._watched)
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Optimized:
+    """What ONNX Runtime's default optimization makes of a model.
+
+    Attributes:
+        prepared: the smaller model.
+        origins: operator of the smaller model -> the stored one that wrote what it writes.
+        folded: how many operators are gone.
+    """
+
+    prepared: Prepared
+    origins: Mapping[str, str]
+    folded: int
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Conversion:
+    """What a converter answered, and the model that it made, prepared; None where it refuses."""
+
+    made: Converted
+    prepared: Prepared | None
+
+
 @dataclass(eq=False, slots=True)
 class _Grouped:
     taken: frozenset[str]
@@ -83,9 +107,13 @@ class Prepared:
 
     Attributes:
         model: as it was read.
+        optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for.
+        converted: by dialect, what a vendor's converter made of it.
     """
 
     model: Model
+    optimized: Optimized | None = None
+    converted: dict[str, Conversion] = field(default_factory=dict)
     _seen: dict[tuple[int, str], list[Seen]] = field(default_factory=dict, repr=False)
     _grouped: dict[tuple[int, str], list[_Grouped]] = field(default_factory=dict, repr=False)
     _kinds: dict[int, Kinds] = field(default_factory=dict, repr=False)

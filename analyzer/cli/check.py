@@ -10,7 +10,7 @@ from ..errors import InternalError, ModelError
 from . import debug
 
 if TYPE_CHECKING:
-    from ..report.document import Entry
+    from ..check.coverage import Entry
 
 Models = Annotated[
     list[Path],

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 from ...rules.pack import Chosen
 from ...rules.registry import in_dialect
 from ...rules.verdict import Verdict
-from ..check.coverage import Coverage, Finding, OperatorVerdict
+from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
 from ..check.judge import fingerprint
+from ..check.prepared import Conversion, Prepared
 from ..check.run import check
 from ..errors import AccelintError, InternalError, UsageError
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
-from ..report.document import Entry
 
 if TYPE_CHECKING:
     from ..convert import Converted
@@ -28,7 +28,7 @@ _CONVERTERS = {("tf", "tflite"): "TensorFlow", ("tf", "mil"): "coremltools"}
 
 
 def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) -> Entry:
-    """Check one file for several targets; an error of the file becomes the entry's error.
+    """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
     ``optimized``: as ONNX Runtime hands the graph over at its default optimization level.
 
@@ -37,9 +37,7 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     entry = Entry(path)
     try:
         entry.model = load(path)
-        entry.coverages = (
-            [_optimized(path, item) for item in packs] if optimized else _coverages(entry.model, list(packs))
-        )
+        entry.coverages = coverages(Prepared(entry.model), packs, optimized=optimized)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -49,37 +47,39 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     return entry
 
 
-def _optimized(path: Path, chosen: Chosen) -> Coverage:
+def coverages(prepared: Prepared, packs: Iterable[Chosen], *, optimized: bool = False) -> list[Coverage]:
+    """One coverage a target, in their order; raises as ``check_file`` does."""
+    return [_optimized(prepared, item) if optimized else _coverage(prepared, item) for item in packs]
+
+
+def _optimized(prepared: Prepared, chosen: Chosen) -> Coverage:
     from .optimized import check_optimized
 
-    model = load(path)
-    direct = in_dialect(chosen, model.dialect)
+    direct = in_dialect(chosen, prepared.model.dialect)
     if direct is None or not chosen.target.startswith("onnxruntime/"):
         raise UsageError(
             f"{chosen.target} is no target of ONNX Runtime, which alone optimizes a graph "
             f"before it is divided"
         )
-    return _with_fixes(check_optimized(model, direct), model.dialect)
+    return _with_fixes(check_optimized(prepared, direct), prepared.model.dialect)
 
 
-def _coverages(model: Model, packs: list[Chosen]) -> list[Coverage]:
-    converted: dict[str, Converted] = {}
-    coverages = []
-    for chosen in packs:
-        direct = in_dialect(chosen, model.dialect)
-        if direct is not None:
-            coverages.append(_with_fixes(check(model, direct), model.dialect))
-            continue
-        dialect = chosen.pack.dialect
-        if (model.dialect, dialect) not in _CONVERTERS:
-            raise UsageError(
-                f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: "
-                f"convert it first"
-            )
-        if dialect not in converted:
-            converted[dialect] = _converted(model, dialect)
-        coverages.append(of_converted(model, converted[dialect], chosen))
-    return coverages
+def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
+    model = prepared.model
+    direct = in_dialect(chosen, model.dialect)
+    if direct is not None:
+        return _with_fixes(check(prepared, direct), model.dialect)
+    dialect = chosen.pack.dialect
+    if (model.dialect, dialect) not in _CONVERTERS:
+        raise UsageError(
+            f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: convert it first"
+        )
+    found = prepared.converted.get(dialect)
+    if found is None:
+        made = _converted(model, dialect)
+        found = Conversion(made, None if made.model is None else Prepared(made.model))
+        prepared.converted[dialect] = found
+    return of_converted(model, found, chosen)
 
 
 def _converted(model: Model, dialect: str) -> Converted:
@@ -104,11 +104,12 @@ def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
     return coverage.with_fixes(answers(dialect))
 
 
-def of_converted(model: Model, made: Converted, chosen: Chosen) -> Coverage:
+def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Coverage:
     """The coverage of a converted model, told in the words of the model that it was converted from."""
-    if made.model is None or made.op_map is None:
+    made, prepared = conversion.made, conversion.prepared
+    if prepared is None or made.op_map is None:
         return _refused(model, made, chosen)
-    coverage = _with_fixes(check(made.model, chosen), made.model.dialect)
+    coverage = _with_fixes(check(prepared, chosen), prepared.model.dialect)
     sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
     names = {
         op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else ""

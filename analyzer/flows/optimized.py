@@ -16,11 +16,10 @@ from ...rewrites.engine import ordered, run
 from ...rewrites.registry import rewrites
 from ..check.coverage import Coverage
 from ..check.inlining import lifted
+from ..check.prepared import Optimized, Prepared
 from ..check.run import check
 from ..errors import UsageError
-from ..formats import load
 from ..formats.onnx.build import Builder
-from ..formats.onnx.inline import inlined
 from ..formats.onnx.reader import from_stripped
 from ..formats.onnx.stored import Stored
 
@@ -44,28 +43,45 @@ _ROUNDS = 4
 """Folds at most: how deep shapes that become known stand on each other."""
 
 
-def check_optimized(model: Model, chosen: Chosen) -> Coverage:
+def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     """Predict what becomes of every operator of a model that is loaded at the default optimization level.
 
-    Operators that the runtime folds are ``folded``. The file is read once more, for folding changes a graph.
-    Raises UsageError for models that are not ONNX.
+    Operators that the runtime folds are ``folded``. Raises UsageError for models that are not ONNX.
     """
-    if model.dialect != "onnx":
-        raise UsageError(
-            f"{model.path} is a {model.dialect} model: only ONNX Runtime optimizes a graph "
-            f"before it is divided"
-        )
-    flat, origins = inlined(model)
-    makers = {name: origins.get(op.id, op.id) for op in flat.graph.ops() for name in op.outputs if name}
-    before = len(flat.graph.ops())
-    small = folded(inlined(load(model.path))[0])
-    found = {op.id: maker for op in small.graph.ops() if (maker := _maker(op, makers)) is not None}
-    coverage = lifted(check(small, chosen), model, found)
-    count = before - len(small.graph.ops())
+    prepared = Prepared.of(model)
+    if prepared.optimized is None:
+        prepared.optimized = optimize(prepared)
+    small = prepared.optimized
+    coverage = lifted(check(small.prepared, chosen), prepared.model, small.origins)
     return replace(
         coverage,
-        notes=(*coverage.notes, f"as ONNX Runtime optimizes it by default: {count} operators are folded"),
+        notes=(
+            *coverage.notes,
+            f"as ONNX Runtime optimizes it by default: {small.folded} operators are folded",
+        ),
     )
+
+
+def optimize(prepared: Prepared) -> Optimized:
+    """The model as ONNX Runtime optimizes it, local functions in place of their calls; the prepared one stays
+    as it is.
+    """
+    if prepared.model.dialect != "onnx":
+        raise UsageError(
+            f"{prepared.model.path} is a {prepared.model.dialect} model: only ONNX Runtime optimizes a graph "
+            f"before it is divided"
+        )
+    flat, origins = prepared.flat
+    graph = flat.graph
+    before = graph.ops()
+    makers = {name: origins.get(op.id, op.id) for op in before for name in op.outputs if name}
+    state = graph.state()
+    try:
+        small = folded(flat)
+    finally:
+        graph.restore(state)
+    found = {op.id: maker for op in small.graph.ops() if (maker := _maker(op, makers)) is not None}
+    return Optimized(Prepared(small), found, len(before) - len(small.graph.ops()))
 
 
 def folded(model: Model) -> Model:
@@ -79,7 +95,9 @@ def folded(model: Model) -> Model:
         builder = Builder(model)
         proto = builder.model()
         file = model.stored.file if isinstance(model.stored, Stored) else None
+        inlined = model.graph.facts.inlined
         model = from_stripped(proto.SerializeToString(), builder.spans, model.path, file)
+        model.graph.facts = replace(model.graph.facts, inlined=inlined)
     return model
 
 

@@ -2,30 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from ..check.coverage import Coverage, Finding, OperatorVerdict
-from ..errors import AccelintError
+from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
 from ..ir.graph import Graph, Tensor
-from ..ir.model import Model
 
 SCHEMA = "accelint/report/1"
-
-
-@dataclass(eq=False)
-class Entry:
-    """One model of a call: what was read and found, or the error. ``extra`` holds what verify adds, by
-    target.
-    """
-
-    path: Path
-    model: Model | None = None
-    coverages: list[Coverage] = field(default_factory=list)
-    error: AccelintError | None = None
-    extra: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def document(entries: Iterable[Entry], version: str) -> dict[str, Any]:
