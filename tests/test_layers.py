@@ -31,8 +31,8 @@ LAYERS = [
         "analyzer/runtimes",
         "analyzer/proof",
     },
-    {"analyzer/report"},
     {"analyzer/flows"},
+    {"analyzer/report"},
     {"analyzer/conform"},
     {"analyzer/cli"},
 ]

@@ -53,13 +53,8 @@ def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
         prepared.optimized = optimize(prepared)
     small = prepared.optimized
     coverage = lifted(check(small.prepared, chosen), prepared.model, small.origins)
-    return replace(
-        coverage,
-        notes=(
-            *coverage.notes,
-            f"as ONNX Runtime optimizes it by default: {small.folded} operators are folded",
-        ),
-    )
+    note = f"as ONNX Runtime optimizes it by default: {small.folded} operators are folded"
+    return replace(coverage, notes=(*coverage.notes, note))
 
 
 def optimize(prepared: Prepared) -> Optimized:
@@ -81,7 +76,8 @@ def optimize(prepared: Prepared) -> Optimized:
     finally:
         graph.restore(state)
     found = {op.id: maker for op in small.graph.ops() if (maker := _maker(op, makers)) is not None}
-    return Optimized(Prepared(small), found, len(before) - len(small.graph.ops()))
+    held = prepared if small is prepared.model else Prepared(small)
+    return Optimized(held, found, len(before) - len(small.graph.ops()))
 
 
 def folded(model: Model) -> Model:
