@@ -153,7 +153,7 @@ def test_a_match_tells_what_its_names_stand_for() -> None:
     pattern = op(
         "Mul", any_order(through(("Cast",), alone("Neg", value("x"), name="neg"), "way"), number("half"))
     )
-    [match] = find(graph, pattern | op("Mul", number("other"), ANY))
+    match, _ = find(graph, pattern | op("Mul", number("other"), ANY))
     assert match.root is graph.ops()[-1] and match.op("neg") is graph.ops()[0]
     assert (match.value("x"), match.number("half"), match.passed("way")) == ("x", 0.5, ("n", "c", "d"))
     found = match.constant("half")
@@ -172,6 +172,22 @@ def test_what_the_rest_needs_decides_between_alternatives() -> None:
         item.value("v")
         for item in op("Mul", any_order(op("Neg", value("v")), ANY)).matches(graph, graph.ops()[2])
     ] == ["x", "y"]
+
+
+def test_every_match_is_found_and_none_is_looked_for_where_a_type_is_missing() -> None:
+    class Counts(Scope):
+        asked = 0
+
+        def real(self, name: str | None) -> str | None:
+            Counts.asked += 1
+            return name
+
+    pattern = op("Mul", op("Neg") | op("Neg", op("Abs")), op(("Exp", "Log"), through(("Cast",), op("Tan"))))
+    assert pattern.needs == {"Mul", "Neg", "Tan"}
+    graph = graph_of("n = Neg(x) \n m = Mul(n, n) \n k = Mul(m, n)")
+    assert not list(find(Counts(graph), pattern)) and not Counts.asked
+    found = find(Counts(graph), op("Mul", any_order(op("Neg"), ANY)))
+    assert [match.root.id for match in found] == ["main/1", "main/1", "main/2"] and Counts.asked
 
 
 def test_a_scope_passes_over_what_a_runtime_does_not_see() -> None:

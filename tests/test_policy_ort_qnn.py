@@ -619,3 +619,29 @@ def test_the_shape_of_what_has_no_known_rank_has_no_known_length(session: Sessio
     ]
     data = model(nodes, X | {"n": (INT64, ["K"])}, {"y": (FLOAT, None)}, {"i": np.int64(0)})
     agrees(data, session, tmp_path / "case.onnx")
+
+
+def written_gelu(*, half: float = 0.5, then: float | None = None) -> bytes:
+    """x * half * (1 + erf(x / sqrt(2))), and a product with another number behind it."""
+    nodes = [
+        node("Div", "x s", "d"),
+        node("Erf", "d", "e"),
+        node("Add", "e o", "a"),
+        node("Mul", "x h", "m"),
+        node("Mul", "m a", "y" if then is None else "g"),
+    ]
+    stored = {"s": np.float32(2**0.5), "o": np.float32(1), "h": np.float32(half)}
+    if then is not None:
+        nodes.append(node("Mul", "g t", "y"))
+        stored["t"] = np.float32(then)
+    return model(nodes, X, Y, stored)
+
+
+@pytest.mark.parametrize(
+    ("case", "wrong"),
+    [({}, False), ({"half": 0.25}, True), ({"then": 3.0}, False), ({"half": 0.25, "then": 2.0}, True)],
+)
+def test_a_gelu_is_judged_by_its_own_numbers(case: dict[str, float], wrong: bool) -> None:
+    """Not by those of the product that follows it."""
+    found = {finding.rule for finding in checked(written_gelu(**case)).findings}
+    assert ("gelu-of-other-constants" in found) == wrong

@@ -20,6 +20,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from itertools import permutations
 from typing import Any, cast
 
@@ -122,6 +123,11 @@ class Pattern(ABC):
         """The operator types that it can end with."""
         return frozenset()
 
+    @property
+    def needs(self) -> frozenset[str]:
+        """Types without which it holds nowhere in a graph."""
+        return frozenset()
+
     def ends(self, scope: Scope, op: Operator, held: Held) -> Iterator[Held]:
         """Every way in which it ends with an operator, whoever reads that."""
         return iter(())
@@ -141,11 +147,15 @@ class Pattern(ABC):
 
 
 def find(graph: Graph | Scope, pattern: Pattern) -> Iterator[Match]:
-    """The first match of the pattern at each operator that it can end with, in execution order."""
-    scope, types = graph if isinstance(graph, Scope) else Scope(graph), pattern.types
-    for item in scope.graph.ops():
-        if item.type in types and (match := pattern.match(scope, item)) is not None:
-            yield match
+    """Every match, by the operators that they end with in execution order, each with its first alternative
+    first.
+    """
+    scope = graph if isinstance(graph, Scope) else Scope(graph)
+    ops, types = scope.graph.ops(), pattern.types
+    if pattern.needs <= {item.type for item in ops}:
+        for item in ops:
+            if item.type in types:
+                yield from pattern.matches(scope, item)
 
 
 # ---- values ----------------------------------------------------------------------------------
@@ -247,6 +257,12 @@ class Op(Pattern):
         """Its types."""
         return self.kinds
 
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """Its type, when it has one only, and those of its operands."""
+        own = self.kinds if len(self.kinds) == 1 else frozenset[str]()
+        return own.union(*(operand.needs for operand in self.operands))
+
     def __getitem__(self, output: int) -> Op:
         """The value that it writes at another place than the first."""
         return replace(self, output=output)
@@ -319,6 +335,12 @@ class Either(Pattern):
         """Those of all of them."""
         return frozenset().union(*(option.types for option in self.options))
 
+    @cached_property
+    def needs(self) -> frozenset[str]:
+        """Those of each of them."""
+        first, *rest = (option.needs for option in self.options)
+        return first.intersection(*rest)
+
     def values(self, scope: Scope, name: str | None, held: Held) -> Iterator[Held]:
         """One after the other."""
         for option in self.options:
@@ -337,6 +359,11 @@ class Through(Pattern):
     kinds: frozenset[str]
     inner: Pattern
     name: str = ""
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Those of what is behind."""
+        return self.inner.needs
 
     def values(self, scope: Scope, name: str | None, held: Held) -> Iterator[Held]:
         """All steps are taken that can be; each of their results is read once."""
