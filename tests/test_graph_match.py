@@ -78,6 +78,8 @@ def holds(pattern: Pattern, graph: Graph) -> bool:
         (op("Clip", ANY, ANY), "r = Clip(x, y)", "r = Clip(x, -, 1)"),
         (op("Mul", value("x"), value("x")), "r = Mul(x, x)", "r = Mul(x, y)"),
         (op("Pow", ANY, number(2)), "r = Pow(x, 2)", "r = Pow(x, 3)"),
+        (op("Pow", ANY, number(2, 1e-2)), "r = Pow(x, 2.01)", "r = Pow(x, 2.1)"),
+        (op("Pow", ANY, number(2)), "r = Pow(x, 2)", "r = Pow(x, 2.01)"),
         (op("Pow", ANY, number("e")), "r = Pow(x, 3)", "r = Pow(x, y)"),
         (op("Pow", ANY, constant(where=lambda c: not c.shape)), "r = Pow(x, 3)", "r = Pow(x, y)"),
         (
@@ -104,6 +106,11 @@ def holds(pattern: Pattern, graph: Graph) -> bool:
             op("Mul", op("Split", name="s"), op("Split", name="s")[1]),
             "a, b = Split(x) \n r = Mul(a, b)",
             "a, b = Split(x) \n c, d = Split(x) \n r = Mul(a, d)",
+        ),
+        (
+            op("Relu", value("n", lambda scope, name: scope.uses(name) == 2)),
+            "n = Neg(x) \n m = Abs(n) \n r = Relu(n)",
+            "n = Neg(x) \n r = Relu(n)",
         ),
         (op("Relu", op("Neg") | op("Abs")), "a = Abs(x) \n r = Relu(a)", "a = Exp(x) \n r = Relu(a)"),
         (op("Relu") | op("Elu"), "r = Elu(x)", "r = Selu(x)"),
@@ -224,6 +231,10 @@ def test_single_steps() -> None:
     assert sole_reader(graph_of("n = Neg(x) \n a = Abs(n)", outputs="n"), neg) is None
     assert writer(graph, "n", "Neg") is neg and writer(graph, "n", "Abs") is None
     assert writer(graph, "x", "Neg") is None and writer(graph, None, "Neg") is None
+    scope = Scope(graph_of("n = Neg(x) \n m = Mul(n, n) \n k = Mul(n, m)", outputs="n"))
+    assert (scope.uses("n"), scope.uses("m"), scope.uses("x"), scope.uses("nothing")) == (4, 1, 1, 0)
+    assert scope.written_by("n", "Abs", "Neg") and not scope.written_by("n", "Abs")
+    assert not scope.written_by("x", "Neg")
 
 
 CHAINS = st.lists(st.sampled_from(["Neg", "Abs", "Exp"]), min_size=1, max_size=5)

@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import permutations
+from math import isclose
 from typing import Any, cast
 
 from .graph import Constant, Graph, Operator, Tensor
@@ -48,6 +49,15 @@ class Scope:
     def read_once(self, name: str | None) -> bool:
         """Whether one operator reads the value, and nothing outside of the graph."""
         return len(self.graph.consumers(name)) == 1 and name not in self.graph.outputs
+
+    def uses(self, name: str | None) -> int:
+        """How often a value is read; once more for an output of the graph."""
+        reads = (reader.inputs.count(name) for reader in self.graph.consumers(name))
+        return sum(reads) + self.graph.outputs.count(name or "")
+
+    def written_by(self, name: str | None, *types: str) -> bool:
+        """Whether an operator of one of the types computes the value."""
+        return writer(self.graph, self.real(name), *types) is not None
 
     def constant(self, name: str | None) -> Constant | None:
         """The value, where it is known before the model runs."""
@@ -193,9 +203,9 @@ class Value(Pattern):
             yield bound
 
 
-def value(name: str = "") -> Value:
-    """Any value."""
-    return Value(name)
+def value(name: str = "", where: Callable[[Scope, str], bool] | None = None) -> Value:
+    """Any value, or one that passes a test."""
+    return Value(name, where)
 
 
 ANY = value()
@@ -211,11 +221,14 @@ def constant(name: str = "", where: Callable[[Constant], bool] | None = None) ->
     return Value(name, test)
 
 
-def number(what: str | float = "") -> Value:
-    """A constant with one element: one of this value, or any under this name."""
-    if isinstance(what, str):
-        return Value(what, lambda scope, real: scope.number(real) is not None)
-    return Value("", lambda scope, real: scope.number(real) == what)
+def number(what: str | float = "", within: float = 0.0) -> Value:
+    """A constant with one element: any under this name, or one of this value, give or take a share of it."""
+
+    def test(scope: Scope, real: str) -> bool:
+        found = scope.number(real)
+        return found is not None and (isinstance(what, str) or isclose(found, what, rel_tol=within))
+
+    return Value(what if isinstance(what, str) else "", test)
 
 
 def maybe(pattern: Value) -> Value:

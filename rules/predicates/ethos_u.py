@@ -10,6 +10,7 @@ from __future__ import annotations
 from math import prod
 
 from ...analyzer.ir.graph import Graph, Operator, Tensor
+from ...analyzer.ir.match import Scope
 from ..conditions import HOLDS, Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from ..verdict import Answer
@@ -335,9 +336,7 @@ def vela_slice_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
         writer = graph.producer(name) if name is not None else None
         if writer is None or writer.type not in ("SLICE", "STRIDED_SLICE"):
             continue
-        reads = sum(reader.inputs.count(name) for reader in graph.consumers(name)) + graph.outputs.count(
-            name or ""
-        )
+        reads = Scope(graph).uses(name)
         if reads > 1 and (op.inputs.count(name) > 1 or _first_reader(graph, name, context) != op.id):
             return holds_if(False, f"{name!r} is a slice that is read {reads} times", limit)
     return holds_if(True, "", limit)

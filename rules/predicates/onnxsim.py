@@ -8,6 +8,7 @@ from typing import Any
 
 from ...analyzer.formats.onnx.node import infer_outputs
 from ...analyzer.ir.graph import Graph, Operator, Shape, Tensor
+from ...analyzer.ir.match import sole_reader, writer
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate
@@ -179,10 +180,11 @@ def onnxsim_ranks(graph: Graph, op: Operator, context: Context) -> Outcome:
     highest = max((rank for rank in ranks if rank is not None), default=0)
     if highest <= 5:
         return holds_if(None if None in ranks else True, "an unknown rank", "5 dimensions")
-    first = graph.producer(op.inputs[0]) if op.type == "Transpose" else op
-    second = _only_reader(graph, first) if first is not None and first.type == "Reshape" else None
-    third = _only_reader(graph, second) if second is not None and second.type == "Transpose" else None
-    last = graph.output_tensors(third)[0] if third is not None and third.type == "Reshape" else None
+    first = op if op.type == "Reshape" else None
+    if op.type == "Transpose":
+        first = writer(graph, op.inputs[0], "Reshape")
+    third = sole_reader(graph, sole_reader(graph, first, "Transpose"), "Reshape")
+    last = graph.output_tensors(third)[0] if third is not None else None
     apart = last is not None and (last.rank or 9) <= 5 and third is not None and not _doubled(graph, third)
     return holds_if(apart, f"{highest} dimensions", "5 dimensions, or reshape, transpose, reshape")
 
@@ -194,9 +196,8 @@ def _doubled(graph: Graph, op: Operator) -> bool:
     Read from ``fuse_matmul_add_bias_into_gemm_batched.h``. Three products that nothing hinders become one
     before (``fuse_qkv.h``).
     """
-    following = _only_reader(graph, op)
-    while following is not None and following.type == "Reshape":  # consecutive ones become the last
-        op, following = following, _only_reader(graph, following)
+    while (following := sole_reader(graph, op, "Reshape")) is not None:  # consecutive ones become the last
+        op = following
     asked = graph.consumers(op.outputs[0])
     readers = [reader for reader in asked if reader.type not in ("Shape", "Size")]
     biases = [_bias(graph, reader) for reader in readers]
@@ -228,24 +229,14 @@ def _bias(graph: Graph, op: Operator) -> str:
     """What is added to a product with a stored matrix: ``zero`` when the file stores zeros (the Add goes
     first), ``added`` or ``none``.
     """
-    add = (
-        _only_reader(graph, op) if op.type == "MatMul" and graph.constant(op.inputs[1]) is not None else None
-    )
-    bias = (
-        next((name for name in add.inputs if name != op.outputs[0]), None)
-        if add is not None and add.type == "Add"
-        else None
-    )
+    stored = op.type == "MatMul" and graph.constant(op.inputs[1]) is not None
+    add = sole_reader(graph, op, "Add") if stored else None
+    bias = next((name for name in add.inputs if name != op.outputs[0]), None) if add is not None else None
     tensor, constant = graph.find(bias or ""), graph.constant(bias)
     if tensor is None or tensor.rank != 1 or tensor.dtype != "float32":
         return "none"
     known = constant is not None and constant.dtype == "float32" and tensor.name not in graph.facts.folded
     return "zero" if known and constant is not None and not constant.read().any() else "added"
-
-
-def _only_reader(graph: Graph, op: Operator) -> Operator | None:
-    readers = graph.consumers(op.outputs[0])
-    return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
 
 
 @predicate("onnxsim_not_empty")

@@ -7,40 +7,42 @@ Measured with TensorFlow 2.21.0: of eighteen spellings of the exact GELU these t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import isclose, sqrt
+from math import sqrt
 from typing import Any
 
 from ...analyzer.ir.graph import Graph, Operator
+from ...analyzer.ir.match import Pattern, alone, any_order, number, op, sole_reader, value
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate
 
 
+def _scaled(x: Pattern, factor: float) -> Pattern:
+    """x times a number, or divided by its inverse."""
+    return op("Mul", any_order(x, number(factor, 1e-4))) | op(("RealDiv", "Div"), x, number(1 / factor, 1e-4))
+
+
+_X = value("x")
+_ERF = alone("Erf", _scaled(_X, sqrt(0.5)), name="root")
+_ERFC = alone("Erfc", _scaled(op("Neg", _X), sqrt(0.5)), name="root")
+EXACT_GELU = op(
+    "Mul",
+    any_order(_scaled(_X, 0.5), alone(("Add", "AddV2"), any_order(_ERF, number(1, 1e-4))) | _ERFC),
+)
+"""``(0.5 x) * (1 + Erf(c x))`` or ``(0.5 x) * Erfc(c (-x))``, c = sqrt(0.5)."""
+
+
 @predicate("tf_exact_gelu")
 def tf_exact_gelu(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Part of ``(0.5 x) * (1 + Erf(c x))`` or ``(0.5 x) * Erfc(c (-x))`` in float32, c = sqrt(0.5), each step
-    read once.
-    """
-    words, wanted = (
+    """Part of ``EXACT_GELU`` in float32, each step read once."""
+    added = sole_reader(graph, op, "Add", "AddV2") if op.type == "Erf" else op
+    last, kind = sole_reader(graph, added, "Mul"), graph.input_tensors(op)[0]
+    found = last is not None and any(match.op("root") is op for match in EXACT_GELU.matches(graph, last))
+    return holds_if(
+        found and kind is not None and kind.dtype == "float32",
         f"{op.type} outside of a GELU",
         "(0.5 x) * (1 + Erf(x sqrt(0.5))) or (0.5 x) * Erfc(-x sqrt(0.5)) in float32",
     )
-    x = _scaled(graph, _writer(graph, op.inputs[0]), sqrt(0.5))
-    if op.type == "Erfc":
-        negated = _writer(graph, x)
-        x = negated.inputs[0] if negated is not None and negated.type == "Neg" else None
-    last = _only_reader(graph, op)
-    if op.type == "Erf" and last is not None:
-        last = (
-            _only_reader(graph, last)
-            if last.type in ("Add", "AddV2") and _constant(graph, last, 1.0) is not None
-            else None
-        )
-    if x is None or last is None or last.type != "Mul":
-        return holds_if(False, words, wanted)
-    halves = [_scaled(graph, _writer(graph, name), 0.5) for name in last.inputs]
-    kind = graph.input_tensors(op)[0]
-    return holds_if(x in halves and kind is not None and kind.dtype == "float32", words, wanted)
 
 
 @predicate("tf_shapes_may_be_equal")
@@ -100,31 +102,3 @@ def _words(shape: Sequence[Any] | None) -> str:
         if shape is None
         else "x".join(str(dim) if isinstance(dim, int) else "?" for dim in shape) or "a scalar"
     )
-
-
-def _writer(graph: Graph, name: str | None) -> Operator | None:
-    return graph.producer(name) if name else None
-
-
-def _only_reader(graph: Graph, op: Operator) -> Operator | None:
-    readers = graph.consumers(op.outputs[0])
-    return readers[0] if len(readers) == 1 and op.outputs[0] not in graph.outputs else None
-
-
-def _scaled(graph: Graph, op: Operator | None, factor: float) -> str | None:
-    """What ``op`` multiplies by ``factor``, or divides by its inverse."""
-    if op is None or op.type not in ("Mul", "RealDiv", "Div"):
-        return None
-    return _constant(graph, op, factor if op.type == "Mul" else 1 / factor)
-
-
-def _constant(graph: Graph, op: Operator, value: float) -> str | None:
-    """The other input of a binary operator with a scalar constant near ``value``."""
-    for name, other in (op.inputs, tuple(reversed(op.inputs))):
-        constant = graph.constant(name)
-        values: list[Any] = (
-            [UNKNOWN] if constant is None or constant.elements != 1 else constant_values(constant)
-        )
-        if other and values[0] is not UNKNOWN and isclose(float(values[0]), value, rel_tol=1e-4):
-            return other
-    return None
