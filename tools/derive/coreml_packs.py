@@ -14,7 +14,8 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from tf_packs import PACKS, Told, _is_type, _list, _rule, _told
+import names
+from tf_packs import NOT_WITH, PACKS, Told, _is_type, _list, _rule, _told
 
 OUT = PACKS / "coreml_convertible" / "measured.toml"
 TAKES = ("converts",)
@@ -68,7 +69,7 @@ def _types(told: dict[str, Told]) -> list[str]:
                 if bad and item.good(what, TAKES):
                     refused[what, bad].append(op)
     lines: list[str] = []
-    for number, ((attr, bad), ops) in enumerate(sorted(refused.items()), 1):
+    for (attr, bad), ops in sorted(refused.items()):
         good = told[ops[0]].good(attr, TAKES)[0]
         kind = _is_type(bad[0])
         shown = [f'"{value}"' if kind else value for value in (*bad, good)]
@@ -76,12 +77,17 @@ def _types(told: dict[str, Told]) -> list[str]:
         folded = f', {{ attrs = {{ {attr} = {shown[0]} }}, in = ["const float32[2]"] }}'
         holds = f'{{ attrs = {{ {attr} = {shown[-1]} }}, in = ["float32[4,4]"] }}{folded}'
         fails = f'{{ attrs = {{ {attr} = {shown[0]} }}, in = ["float32[4,4]"] }}'
-        code, name = ("ACL301", "element-type") if kind else ("ACL501", "attribute")
+        code = "ACL301" if kind else "ACL501"
+        name = (
+            (names.element_types(attr, bad, False), f"dtype-of-{names.slug(attr)}")
+            if kind
+            else (names.attribute(attr, bad), names.slug(attr))
+        )
         lines += _rule(
             code,
-            f"{name}-{number}",
+            name,
             ops,
-            f"{{type}} does not convert with {attr} {{seen}}",
+            NOT_WITH,
             require,
             holds,
             fails,
@@ -110,17 +116,18 @@ def _stored(told: dict[str, Told]) -> list[str]:
         if found:
             needed[found].append(op)
     lines: list[str] = []
-    for number, (places, ops) in enumerate(sorted(needed.items()), 1):
+    for places, ops in sorted(needed.items()):
         which = str(places[0]) if len(places) == 1 else str(list(places))
         inputs = [
             '"float32[4,4]"' if place not in places else '"const int32[2]"'
             for place in range(max(places) + 1)
         ]
         wrong = [text.replace("const ", "") for text in inputs]
-        message = "the converter needs the value: {seen}"
+        message = "{type} with a computed input is not convertible: {seen}; supported: {limit}"
         require = f'{{ input = {which}, of = "const", eq = true }}'
+        name = (f"computed-{names.places('input', places)}", "computed-input")
         cases = [f"{{ in = [{', '.join(texts)}] }}" for texts in (inputs, wrong)]
-        lines += _rule("ACL502", f"computed-input-{number}", ops, message, require, *cases)
+        lines += _rule("ACL502", name, ops, message, require, *cases)
     return lines
 
 

@@ -13,6 +13,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+import names
+
 TARGET = Path(__file__).parents[2] / "rules" / "packs" / "onnxruntime_cpu" / "kernels.toml"
 OPEN = 2147483647
 DOMAINS = {"": "", "com.microsoft": "com.microsoft:", "ai.onnx.ml": "ai.onnx.ml:"}
@@ -201,16 +203,17 @@ def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str
 def _document(
     segments: dict[tuple[str, str], list[Segment]], schemas: Any, newest: int, bodies: set[str]
 ) -> str:
-    names = {key: DOMAINS[key[0]] + key[1] for key in segments}
+    listed = {key: DOMAINS[key[0]] + key[1] for key in segments}
     lines = [
         "# Derived by tools/derive/ort_kernels.py from the kernels that onnxruntime registers; do not edit.",
         "",
     ]
-    plain = [names[key] for key in segments if names[key] not in bodies]
+    plain = [listed[key] for key in segments if listed[key] not in bodies]
     lines += _support(plain, "kernels") + _support(sorted(bodies), "bodies")
     groups: dict[Any, list[tuple[str, int]]] = defaultdict(list)
+    strangers: dict[Any, Any] = {}
     for key, found in segments.items():
-        if names[key] in bodies:
+        if listed[key] in bodies:
             continue
         for first, last, combinations in found:
             bounds = (
@@ -220,22 +223,21 @@ def _document(
             if len(combinations) == 1:
                 for place, types in sorted(combinations[0].items()):
                     whole = _allowed(schemas[key][_since(schemas[key], first)]).get(place, frozenset())
-                    follows = place[0] == "output" and names[key] in FOLLOWS
-                    content = ("follows" if follows else "one", place, tuple(_sorted(types)))
-                    groups[bounds, content, _first(whole - types)].append((names[key], first))
+                    follows = place[0] == "output" and listed[key] in FOLLOWS
+                    group = (bounds, ("follows" if follows else "one", place, tuple(_sorted(types))))
+                    groups[group].append((listed[key], first))
+                    strangers.setdefault(group, _first(whole - types))
             else:
                 shape = tuple(
                     tuple((place, tuple(_sorted(types))) for place, types in sorted(item.items()))
                     for item in combinations
                 )
-                groups[
-                    bounds,
-                    ("any", *shape),
-                    _stranger(combinations, _allowed(schemas[key][_since(schemas[key], first)])),
-                ].append((names[key], first))
-        lines += _versions(names[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
-    for number, (group, ops) in enumerate(groups.items()):
-        lines += _rule(number, *group, ops)
+                groups[bounds, ("any", *shape)].append((listed[key], first))
+                whole_set = _allowed(schemas[key][_since(schemas[key], first)])
+                strangers.setdefault((bounds, ("any", *shape)), _stranger(combinations, whole_set))
+        lines += _versions(listed[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
+    for group, ops in groups.items():
+        lines += _rule(*group, strangers[group], ops)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -273,10 +275,6 @@ def _support(ops: list[str], source: str) -> list[str]:
     return ["[[support]]", f"ops = {json.dumps(ops)}", f'source = "{source}"', ""]
 
 
-def _slug(text: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
 def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[str]:
     spans: list[tuple[int, int]] = []
     for low, high, _ in found:
@@ -300,7 +298,7 @@ def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[st
     return [
         "[[rule]]",
         'id = "ACL202"',
-        f'name = "version-of-{_slug(op)}"',
+        f'name = "version-of-{names.slug(op)}"',
         f'ops = ["{op}"]',
         'effect = "rejected"',
         'message = "{type} of operator set {version}: there are kernels for {limit}, this is {seen}"',
@@ -313,9 +311,18 @@ def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[st
     ]
 
 
-def _rule(
-    number: int, bounds: tuple[int, int], content: Any, bad: Any, ops: list[tuple[str, int]]
-) -> list[str]:
+def _name(bounds: tuple[int, int], content: Any, ops: list[tuple[str, int]]) -> str:
+    """What the rule limits; a mix of types is told apart by the operators that take it."""
+    if content[0] == "any":
+        stem = "-or-".join(dict.fromkeys(names.operator(op) for op, _ in ops)) + "-dtype-mix"
+    else:
+        kind, (side, index), types = content
+        stem = f"{names.places(side, [index])}-not-{names.dtypes(types)}"
+        stem += "-unless-input-0-f16" if kind == "follows" else ""
+    return stem + names.opsets(*bounds, OPEN)
+
+
+def _rule(bounds: tuple[int, int], content: Any, bad: Any, ops: list[tuple[str, int]]) -> list[str]:
     if content[0] == "any":
         options = [[(place, frozenset(types)) for place, types in item] for item in content[1:]]
         require = (
@@ -327,7 +334,7 @@ def _rule(
         )
         good = {place: _sorted(types)[0] for place, types in options[0]}
         wrong = dict(bad)
-        what = "mix"
+        subject = "dtype-mix"
     else:
         kind, place, types = content
         require = _condition(place, frozenset(types))
@@ -337,7 +344,7 @@ def _rule(
                 f"{{ any_of = [[{require}], [{_condition(('input', 0), frozenset({'float16'}))}, {alone}]] }}"
             )
         good, wrong = {place: types[0]}, {place: bad}
-        what = f"{place[0]}-{place[1]}"
+        subject = f"dtype-of-{names.places(place[0], [place[1]])}"
     low, high = bounds
     guard = ""
     holds = [_case(ops[0][0], max(low, ops[0][1]), good)]
@@ -355,7 +362,8 @@ def _rule(
     return [
         "[[rule]]",
         'id = "ACL301"',
-        f'name = "types-{number}-{what}"',
+        f'name = "{_name(bounds, content, ops)}"',
+        f'identity = "{subject}"',
         f"ops = {json.dumps([name for name, _ in ops])}",
         'effect = "rejected"',
         'message = "{seen}: {type} has kernels for {limit}"',

@@ -17,6 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from names import slug
 from ort_kernels import (
     DOMAINS,
     ORDER,
@@ -25,7 +26,6 @@ from ort_kernels import (
     _case,
     _combination,
     _matches,
-    _slug,
     _sorted,
     _with_bodies,
 )
@@ -164,7 +164,7 @@ def _rule(
     """A rule that ends with the release; its cases are decided at the newest release, so they only say that
     it has ended.
     """
-    slug = _slug(f"{name}-{start}-until-{release}" + ("" if place is None else f"-{place[0]}-{place[1]}"))
+    called = slug(f"{name}-{start}-until-{release}" + ("" if place is None else f"-{place[0]}-{place[1]}"))
     span = (
         f'{{ op = "version", between = [{start}, {end}] }}'
         if end
@@ -173,7 +173,7 @@ def _rule(
     lines = [
         "[[rule]]",
         'id = "ACL301"' if place else 'id = "ACL202"',
-        f'name = "{slug}"',
+        f'name = "{called}"',
         f'ops = ["{name}"]',
         'effect = "rejected"',
         f'until = "{release}"',

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import names
 from tf_convertible import by_operator, read
 
 ROOT = Path(__file__).parents[2]
@@ -111,8 +112,8 @@ def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]
     known = {op: told[op] for op in taken if told[op].base == "builtin"}
     by_hand = {tuple(item) for item in limits["by_hand"]}
     files = {
-        "operators": _support(taken, "measured", "asked with small inputs"),
-        "not_asked": _support(by_kind["unknown"], "measured", "not asked: see the rule")
+        "operators": _support(taken, "measured", "measured with small inputs"),
+        "unknown": _support(by_kind["unknown"], "measured", "unknown: see the rule")
         + _unknown(by_kind["unknown"]),
         "types": _types({op: told[op] for op in taken}, takes, set(limits["stateful"])),
         "attributes": _attributes(known, takes, by_hand),
@@ -122,7 +123,7 @@ def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]
     for kind in ("flex", "custom", "illegal", "removed"):
         if kind not in takes and by_kind[kind]:
             files["operators"] += _support(
-                by_kind[kind], _EVIDENCE.get(kind, "measured"), "refused: see the rule"
+                by_kind[kind], _EVIDENCE.get(kind, "measured"), "not convertible: see the rule"
             )
             files["operators"] += _refusal(kind, by_kind[kind])
     return files
@@ -154,22 +155,22 @@ _WORDS = {
     "flex": (
         "ACL201",
         "needs-select-tf-ops",
-        "{type} has no TFLite builtin; it converts with Select TF ops only",
-        "The converter refused every call that it was asked for, by the code that says so.",
+        "{type} has no TFLite builtin: it needs Select TF ops (Flex)",
+        "The converter rejects every call that was tried, by the code that says so.",
         "Convert with Select TF ops (target litert/flex) or write the operator with others.",
     ),
     "custom": (
         "ACL204",
         "no-conversion",
         "{type} has neither a TFLite builtin nor a Select TF op",
-        "The converter refused every call that it was asked for, by the code that says so.",
+        "The converter rejects every call that was tried, by the code that says so.",
         "Write the operator with others, or convert with allow_custom_ops and bring a kernel.",
     ),
     "illegal": (
         "ACL801",
         "nowhere-in-tflite",
         "{type} works on TensorFlow 1 variables or on types that TFLite does not have",
-        "The converter stopped with: op is illegal in a TFLite pipeline, or: Unsupported type. "
+        "The conversion fails with: op is illegal in a TFLite pipeline, or: Unsupported type. "
         "Select TF ops change nothing.",
         "Freeze the graph before it is converted, or write it with TensorFlow 2 variables.",
     ),
@@ -207,13 +208,13 @@ def _unknown(ops: list[str]) -> list[str]:
     return [
         "[[rule]]",
         'id = "ACL201"',
-        'name = "not-asked"',
+        'name = "conversion-unknown"',
         f"ops = {_list(ops)}",
-        'message = "nobody has asked the converter about {type}"',
+        'message = "whether {type} is convertible is unknown"',
         "refuse = true",
         'effect = "unknown"',
         'source = "measured"',
-        'reason = "No call of it could be made, or the refusal was about something else."',
+        'reason = "No call of it could be made, or the converter rejected it for another reason."',
         f'examples.fails = [{{ type = "{ops[0]}", in = ["float32[4,4]"] }}]',
         "",
     ]
@@ -223,19 +224,28 @@ def _unknown(ops: list[str]) -> list[str]:
 
 
 def _rule(
-    code: str, name: str, ops: list[str], message: str, require: str, holds: str, fails: str, when: str = ""
+    code: str,
+    name: tuple[str, str],
+    ops: list[str],
+    message: str,
+    require: str,
+    holds: str,
+    fails: str,
+    when: str = "",
 ) -> list[str]:
+    """``name`` is the rule's name and what it limits, which outlives the limit's value (``identity``)."""
     return [
         "[[rule]]",
         f'id = "{code}"',
-        f'name = "{name}"',
+        f'name = "{name[0]}"',
+        f'identity = "{name[1]}"',
         f"ops = {_list(ops)}",
         f'message = "{message}"',
         'effect = "rejected"',
         *([f"when = [{when}]"] if when else []),
         f"require = [{require}]",
         'source = "measured"',
-        'reason = "The converter refused these calls and took the same ones otherwise."',
+        'reason = "The converter rejects these calls and converts the same ones otherwise."',
         f"examples.holds = [{holds}]",
         f"examples.fails = [{fails}]",
         "",
@@ -252,6 +262,7 @@ HANDLES = ("resource", "variant")
 """Types of handles: what becomes of those, their makers and readers decide."""
 NAMED = ("flex", "custom", "refused")
 """Answers by which the converter names the operator itself, of handles too."""
+NOT_WITH = "{type} with {seen} is not convertible; convertible: {limit}"
 COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 """The converter folds what depends on constants alone."""
 
@@ -277,14 +288,14 @@ def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) ->
                     if kinds:
                         refused[what, tuple(kinds), never].append(op)
     lines: list[str] = []
-    for number, ((attr, bad, never), ops) in enumerate(sorted(refused.items()), 1):
+    for (attr, bad, never), ops in sorted(refused.items()):
         good = told[ops[0]].good(attr, takes)[0]
         folded = "" if never else f', {{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["const float32[2]"] }}'
         holds = f'{{ attrs = {{ {attr} = "{good}" }}, in = ["{good}[4,4]"] }}{folded}'
         fails = f'{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["float32[4,4]"] }}'
-        message = f"{{type}} does not convert with {attr} {{seen}}"
         require, when = f'{{ attr = "{attr}", none_of = {_list(bad)} }}', "" if never else COMPUTED
-        lines += _rule("ACL301", f"element-type-{number}", ops, message, require, holds, fails, when)
+        name = (names.element_types(attr, bad, never), f"dtype-of-{names.slug(attr)}")
+        lines += _rule("ACL301", name, ops, NOT_WITH, require, holds, fails, when)
     return lines
 
 
@@ -311,13 +322,13 @@ def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tupl
             if bad and len(words) == len(values) and len(bad) < len(values) and (op, what) not in by_hand:
                 refused[what, bad].append(op)
     lines: list[str] = []
-    for number, ((attr, bad), ops) in enumerate(sorted(refused.items()), 1):
+    for (attr, bad), ops in sorted(refused.items()):
         good = told[ops[0]].good(attr, takes)[0]
         require = f'{{ attr = "{attr}", none_of = [{", ".join(bad)}] }}'
-        message = f"{{type}} does not convert with {attr} {{seen}}"
+        name = (names.attribute(attr, bad), names.slug(attr))
         holds = f'{{ attrs = {{ {attr} = {good} }}, in = ["float32[4,4]"] }}'
         fails = f'{{ attrs = {{ {attr} = {bad[0]} }}, in = ["float32[4,4]"] }}'
-        lines += _rule("ACL501", f"attribute-{number}", ops, message, require, holds, fails)
+        lines += _rule("ACL501", name, ops, NOT_WITH, require, holds, fails)
     return lines
 
 
@@ -334,7 +345,7 @@ def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
         if bad and (op, "open") not in by_hand:
             known[item.computed, "static" if {"all", "batch"} & set(bad) else "rank"].append(op)
     lines: list[str] = []
-    for number, ((which, fact, low, high), ops) in enumerate(sorted(ranks.items()), 1):
+    for (which, fact, low, high), ops in sorted(ranks.items()):
         limit = (
             f"at_most = {high}"
             if not low
@@ -346,27 +357,36 @@ def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
         wrong = ",".join("4" * (high + 1)) if high < 9 else ",".join("4" * (low - 1))
         lines += _rule(
             "ACL401",
-            f"rank-{number}",
+            (
+                names.rank(names.inputs(which), low, high, fact == "known_rank"),
+                f"rank-of-{names.inputs(which)}",
+            ),
             ops,
-            "{type} of {seen} does not convert",
+            "{type} with {seen} is not convertible; convertible: rank {limit}",
             f'{{ {which}, of = "{fact}", {limit} }}',
             _case(which, f"float32[{dims}]"),
             _case(which, f"float32[{wrong}]"),
         )
-    for number, ((which, kind), ops) in enumerate(sorted(known.items()), 1):
-        test = (
-            'of = "static", eq = true, unknown = "fails"'
-            if kind == "static"
-            else 'of = "rank", at_least = 0, unknown = "fails"'
-        )
-        message = (
-            "{type} does not convert while a shape is open: {seen}"
-            if kind == "static"
-            else "{type} does not convert without a rank"
-        )
-        lines += _rule("ACL101", f"open-{number}", ops, message, f"{{ {which}, {test} }}",
+    for (which, kind), ops in sorted(known.items()):
+        test, message, what = _KNOWN[kind]
+        name = f"{what}-of-{names.inputs(which)}"
+        lines += _rule("ACL101", (name, name), ops, message, f"{{ {which}, {test} }}",
                        _case(which, "float32[4,4]"), _case(which, "float32"))  # fmt: skip
     return lines
+
+
+_KNOWN = {
+    "static": (
+        'of = "static", eq = true, unknown = "fails"',
+        "{type} is convertible with a static shape only: {seen}",
+        "dynamic-shape",
+    ),
+    "rank": (
+        'of = "rank", at_least = 0, unknown = "fails"',
+        "{type} with an unknown rank is not convertible",
+        "unknown-rank",
+    ),
+}
 
 
 def _case(which: str, tensor: str) -> str:
@@ -413,15 +433,14 @@ def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
             for place in range(max(places) + 1)
         ]
         wrong = [text.replace("const ", "") for text in inputs]
-        name = f"computed-input-{'-'.join(map(str, places))}"
         if places == tuple(range(max(places) + 1)):
             inputs.append('"float32[4,4]"')
             wrong.append('"float32[4,4]"')
         lines += _rule(
             "ACL502",
-            name,
+            (f"computed-{names.places('input', places)}", "computed-input"),
             ops,
-            "the converter needs the value: {seen}",
+            "{type} with a computed input is not convertible: {seen}; supported: {limit}",
             f'{{ input = {which}, of = "const", eq = true }}',
             f"{{ in = [{', '.join(inputs)}] }}",
             f"{{ in = [{', '.join(wrong)}] }}",
@@ -436,7 +455,7 @@ def _outputs(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
         return []
     return _rule(
         "ACL504",
-        "only-the-first-output",
+        ("only-the-first-output", "only-the-first-output"),
         first,
         "an output behind the first is used ({seen})",
         '{ output = "rest", of = "used", eq = false }',
