@@ -6,6 +6,7 @@ from typing import Any
 
 from .folders import pack_folders
 from .outline import Outline
+from .renamed import former_names
 
 
 def target_rows() -> list[dict[str, Any]]:
@@ -38,6 +39,7 @@ def rule_rows(target: str | None, code: str | None, operator: str | None) -> lis
             "source": rule["where"],
             "version": rule["version"],
             "message": rule["message"],
+            "formerly": list(former_names(pack.target, rule["name"])),
         }
         for pack in _packs(target)
         for rule in pack.rules()

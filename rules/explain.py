@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ..analyzer.errors import UsageError
 from .folders import nearest, pack_folders
 from .outline import Outline, Table, read_codes
+from .renamed import current_name, former_names
 from .wording import say
 
 _OTHERWISE = {
@@ -67,8 +68,9 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
     named = [
         (pack, rule)
         for pack in asked.packs
-        for rule in pack.rules(what)
-        if rule["name"] == what and asked.keeps(rule)
+        for called in (current_name(pack.target, what),)
+        for rule in pack.rules(called)
+        if rule["name"] == called and asked.keeps(rule)
     ]
     if named:
         return "\n".join(_whole_rule(pack, rule, asked, fixes) for pack, rule in named)
@@ -124,6 +126,8 @@ def _whole_rule(pack: Outline, rule: Table, asked: _Target, fixes: Mapping[str, 
         f"{rule['id']} {rule['name']} on {asked.named(pack)}: {rule['message']}",
         f"  operators: {', '.join(rule['ops'])}",
     ]
+    former = former_names(pack.target, rule["name"])
+    lines += [f"  formerly: {', '.join(former)}"] if former else []
     lines += [f"  {line}" for line in _limits(rule)]
     lines += [f"  why it matters: {entry['why']}"]
     lines += [

@@ -38,6 +38,7 @@ _TOP_KEYS = {"pack", "source", "variant", "support", "rule"}
 _RULE_KEYS = {
     "id",
     "name",
+    "identity",
     "ops",
     "except",
     "message",
@@ -250,6 +251,7 @@ def _rule(
     return Rule(
         code=table["id"],
         name=table["name"],
+        identity=table.get("identity", ""),
         ops=tuple(table["ops"]),
         exclude=tuple(table.get("except", ())),
         message=table["message"],

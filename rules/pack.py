@@ -9,6 +9,7 @@ from typing import Any
 
 from ..analyzer.ir.graph import Graph, Operator
 from .conditions import Condition, Context, Outcome
+from .renamed import first_name
 from .subjects import Reach, operator_key
 from .verdict import Answer
 
@@ -61,6 +62,10 @@ class Rule:
     variants: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     advice: str = ""
+    identity: str = ""
+    """What it limits, where that outlives the name: rules that are derived anew with each release are named
+    by their limit's value.
+    """
     cases: Mapping[str, tuple[Mapping[str, Any], ...]] = field(default_factory=dict, repr=False)
 
     @property
@@ -196,6 +201,17 @@ class Pack:
         if begins:
             return begins[-1]
         return version if any(key and asked[: len(key)] == key for key, _ in known) else None
+
+    def identity(self, rule: str) -> str:
+        """What fingerprints are made of: what the rule of that name limits, or the first name that it had.
+
+        Rules of partition policies, which no pack lists, go by their names.
+        """
+        return self._identities.get(rule) or first_name(self.target, rule)
+
+    @cached_property
+    def _identities(self) -> dict[str, str]:
+        return {rule.name: rule.identity for rule in self.rules if rule.identity}
 
     def chosen(self, variant: str = "", version: str = "") -> Chosen:
         """The pack narrowed to a variant and a runtime version."""

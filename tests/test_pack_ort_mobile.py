@@ -143,7 +143,7 @@ def test_a_quantized_gemm_with_a_float_result_stops_the_session() -> None:
     coverage = gemm_unit(quantized=False)
     assert coverage.verdict == "rejected"
     assert {item.rule for item in coverage.findings if item.effect == "rejected"} == {
-        "unit-of-gemm-without-result"
+        "qdq-of-gemm-without-result"
     }
 
 

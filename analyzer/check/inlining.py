@@ -9,19 +9,21 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...rules.verdict import Verdict
+from .fingerprints import marked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ...rules.pack import Chosen
     from ..ir.graph import Operator
     from ..ir.model import Model
-    from .coverage import Coverage, OperatorVerdict
+    from .coverage import Coverage, Finding, OperatorVerdict
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCELERATED, Verdict.FOLDED)
 """A call is accelerated when all of its operators are, folded ones aside."""
 
 
-def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Coverage:
+def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str], chosen: Chosen) -> Coverage:
     """The coverage of the inlined model as one of ``model``: ``origins`` gives the operator that each inlined
     one comes from.
 
@@ -31,14 +33,28 @@ def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str]) -> Cove
     for item in coverage.operators:
         shares.setdefault(origins.get(item.id, item.id), []).append(item)
     operators = tuple(_of_call(op, shares.get(op.id, [])) for _, op in model.operators())
-    findings = tuple(
-        replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings
-    )
+    findings = _of_calls(coverage, model, origins, chosen)
     partitions = tuple(
         replace(item, operators=tuple(dict.fromkeys(origins.get(id, id) for id in item.operators)))
         for item in coverage.partitions
     )
     return replace(coverage, operators=operators, findings=findings, partitions=partitions)
+
+
+def _of_calls(
+    coverage: Coverage, model: Model, origins: Mapping[str, str], chosen: Chosen
+) -> tuple[Finding, ...]:
+    """The findings told of the calls: an inliner's names count what was inlined before, so the fingerprints
+    are of the call and of the type in it.
+    """
+    stored = {op.id: (graph, op) for graph, op in model.operators()}
+    types = {item.id: item.type for item in coverage.operators}
+    inner = [types.get(item.operator, "") for item in coverage.findings]
+    findings = [
+        replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings
+    ]
+    places = [stored.get(item.operator) for item in findings]
+    return marked(findings, places, chosen.target, chosen.pack, inner)
 
 
 def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import Any
 
 from ...rules.conditions import Outcome
 from ...rules.pack import Answered, Chosen, Failure, Ranked, Rule
@@ -141,7 +139,6 @@ def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Find
         evidence=rule.evidence,
         source=rule.source.url or f"{rule.source.package} {rule.source.version}",
         effect=rule.effect,
-        fingerprint=fingerprint(chosen.target, rule.name, op),
     )
 
 
@@ -151,13 +148,5 @@ def _unlisted(op: Operator, chosen: Chosen) -> Finding:
     return Finding(
         code, rule, "error" if chosen.pack.default == "rejected" else "warning", op.id,
         f"{chosen.pack.title} has no {operator_key(op)}", evidence="source", source=chosen.pack.title,
-        effect=chosen.pack.default, fingerprint=fingerprint(chosen.target, rule, op),
+        effect=chosen.pack.default,
     )  # fmt: skip
-
-
-def fingerprint(target: str, rule: str, op: Operator) -> str:
-    """Names a finding across edits of the model: by target, rule and the operator's own words, never by its
-    index.
-    """
-    words: tuple[Any, ...] = (target, rule, op.type, op.label)
-    return hashlib.sha256("\0".join(map(str, words)).encode()).hexdigest()[:16]

@@ -15,7 +15,8 @@ from ..ir.graph import Graph, Operator
 from ..ir.model import Model
 from ..policies import BottomUp, BranchWise, Dropped, policy_of
 from .coverage import Coverage, Finding, OperatorVerdict, Partition
-from .judge import Judge, fingerprint
+from .fingerprints import Place, marked
+from .judge import Judge
 from .prepared import Prepared, Seen
 
 
@@ -35,7 +36,7 @@ def check(model: Model | Graph | Prepared, chosen: Chosen) -> Coverage:
         return coverage
     from .inlining import lifted
 
-    return lifted(coverage, prepared.model, prepared.flat[1])
+    return lifted(coverage, prepared.model, prepared.flat[1], chosen)
 
 
 class _Check:
@@ -228,7 +229,6 @@ class _Check:
             why.message,
             evidence="source",
             source=self.chosen.pack.title,
-            fingerprint=fingerprint(self.chosen.target, why.rule, op),
         )
 
     def _host(self) -> None:
@@ -271,9 +271,20 @@ class _Check:
             self.chosen.target,
             f"{pack.runtime} {self.chosen.version}",
             operators,
-            tuple(self.findings),
+            self._marked(),
             partitions,
         )
+
+    def _marked(self) -> tuple[Finding, ...]:
+        """The findings with their fingerprints."""
+        if not self.findings:
+            return ()
+        wanted = {finding.operator for finding in self.findings}
+        places: dict[str, Place] = {
+            op.id: (graph, op) for graph in self.graphs for op in graph.ops() if op.id in wanted
+        }
+        found = [places.get(finding.operator) for finding in self.findings]
+        return marked(self.findings, found, self.chosen.target, self.chosen.pack)
 
 
 _OF_BODIES = (

@@ -76,7 +76,8 @@ def rules(
         return
     for row in rows:
         ops = ", ".join(row["ops"][:4]) + (", ..." if len(row["ops"]) > 4 else "")
-        typer.echo(f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}")
+        former = f"  (formerly {', '.join(row['formerly'])})" if row["formerly"] else ""
+        typer.echo(f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}{former}")
 
 
 def explain(

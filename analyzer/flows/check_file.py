@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from ...rules.pack import Chosen
 from ...rules.registry import in_dialect
 from ...rules.verdict import Verdict
 from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
-from ..check.judge import fingerprint
+from ..check.fingerprints import Place, marked
 from ..check.prepared import Conversion, Prepared
 from ..check.run import check
 from ..errors import AccelintError, InternalError, UsageError
@@ -116,9 +116,7 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
         for op in coverage.operators
     }
     operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)
-    findings = tuple(
-        _told(item, names[item.operator], sources[item.operator], chosen) for item in coverage.findings
-    )
+    findings = _of_sources(made.model, coverage, names, sources, chosen)
     unmapped = len(made.op_map.unmapped)
     notes = (
         f"converted by {_converter(model, chosen, made)}: operators are those of the "
@@ -146,12 +144,29 @@ def _renamed(op: OperatorVerdict, name: str, source: Operator | None) -> Operato
     return replace(op, name=name or op.name, code=source.source.code if source else op.code)
 
 
-def _told(finding: Finding, name: str, source: Operator | None, chosen: Chosen) -> Finding:
+def _of_sources(
+    made: Model,
+    coverage: Coverage,
+    names: Mapping[str, str],
+    sources: Mapping[str, Operator | None],
+    chosen: Chosen,
+) -> tuple[Finding, ...]:
+    """The findings told of the TensorFlow nodes; where one could be traced, the fingerprint is made of it."""
+    ids = {item.operator for item in coverage.findings}
+    places: dict[str, Place] = {op.id: (graph, op) for graph, op in made.operators() if op.id in ids}
+    places |= {id: (None, source) for id in ids if (source := sources[id]) is not None}
+    types = {op.id: op.type for op in coverage.operators}
+    findings = [_told(item, names[item.operator], sources[item.operator]) for item in coverage.findings]
+    found = [places.get(item.operator) for item in findings]
+    return marked(findings, found, chosen.target, chosen.pack, [types[item.operator] for item in findings])
+
+
+def _told(finding: Finding, name: str, source: Operator | None) -> Finding:
     if source is None:
         return finding
     where = f", {source.source.code}" if source.source.code else ""
     message = f"{finding.message} (TensorFlow {source.type} {name!r}{where})"
-    return replace(finding, message=message, fingerprint=fingerprint(chosen.target, finding.rule, source))
+    return replace(finding, message=message)
 
 
 def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
@@ -161,11 +176,13 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     graph = model.graphs.get(made.signature, model.graph)
     by_id = {op.id: op for _, op in graph.walk()}
     findings: list[Finding] = []
+    places: list[Place] = []
     rows: dict[str, list[int]] = {}
     for refusal in made.refusals:
         op = by_id.get(refusal.operator or "")
         rows.setdefault(op.id if op else "", []).append(len(findings))
         findings.append(_refusal(refusal, op, made, chosen))
+        places.append((None, op or Operator("", refusal.type, name=refusal.node)))
     operators = tuple(
         OperatorVerdict(
             op.id, op.label, op.type, Verdict.REJECTED, tuple(rows.get(op.id, ())), code=op.source.code
@@ -177,14 +194,13 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
         chosen.target,
         runtime,
         operators,
-        tuple(findings),
+        marked(findings, places, chosen.target, chosen.pack),
         (),
         (f"{_converter(model, chosen, made)} refuses the model",),
     )
 
 
 def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
-    named = op or Operator("", refusal.type, name=refusal.node)
     return Finding(
         code="ACL801",
         rule=f"not-convertible-{refusal.needs}",
@@ -196,5 +212,4 @@ def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Cho
         evidence="measured",
         source=" ".join(f"{name} {version}" for name, version in made.versions.items()),
         effect="rejected",
-        fingerprint=fingerprint(chosen.target, "not-convertible", named),
     )

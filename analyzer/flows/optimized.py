@@ -52,7 +52,7 @@ def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     if prepared.optimized is None:
         prepared.optimized = optimize(prepared)
     small = prepared.optimized
-    coverage = lifted(check(small.prepared, chosen), prepared.model, small.origins)
+    coverage = lifted(check(small.prepared, chosen), prepared.model, small.origins, chosen)
     note = f"as ONNX Runtime optimizes it by default: {small.folded} operators are folded"
     return replace(coverage, notes=(*coverage.notes, note))
 

@@ -125,7 +125,7 @@ def _stored(told: dict[str, Told]) -> list[str]:
         wrong = [text.replace("const ", "") for text in inputs]
         message = "{type} with a computed input is not convertible: {seen}; supported: {limit}"
         require = f'{{ input = {which}, of = "const", eq = true }}'
-        name = (f"computed-{names.places('input', places)}", "computed-input")
+        name = (names.places("input", places) + "-computed", "computed-input")
         cases = [f"{{ in = [{', '.join(texts)}] }}" for texts in (inputs, wrong)]
         lines += _rule("ACL502", name, ops, message, require, *cases)
     return lines

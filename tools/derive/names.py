@@ -1,7 +1,7 @@
 """Names of generated rules, made of what a rule limits and of nothing else.
 
-A name is a function of the rule's own content: where the rule stands among others, and which operators share it,
-leave no mark on it. So a table that is measured anew gives the same names for the same limits.
+A name is a function of the rule's own content: where the rule stands among others, and which operators
+share it, leave no mark on it. So a table that is measured anew gives the same names for the same limits.
 """
 
 from __future__ import annotations
@@ -9,7 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-_SHORT = {"bfloat16": "bf16", "float8e4m3fn": "f8e4m3fn", "float8e4m3fnuz": "f8e4m3fnuz", "float8e5m2": "f8e5m2"}
+_SHORT = {
+    "bfloat16": "bf16",
+    "float8e4m3fn": "f8e4m3fn",
+    "float8e4m3fnuz": "f8e4m3fnuz",
+    "float8e5m2": "f8e5m2",
+}
 _SHORT |= {"float8e5m2fnuz": "f8e5m2fnuz", "float4e2m1": "f4e2m1", "float8e8m0": "f8e8m0"}
 _SHORT |= {f"float{bits}": f"f{bits}" for bits in (16, 32, 64)}
 _SHORT |= {f"{sign}int{bits}": f"{sign or 'i'}{bits}" for sign in ("", "u") for bits in (2, 4, 8, 16, 32, 64)}

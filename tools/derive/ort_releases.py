@@ -17,9 +17,10 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from names import slug
+import names
 from ort_kernels import (
     DOMAINS,
+    OPEN,
     ORDER,
     Combination,
     Place,
@@ -164,7 +165,9 @@ def _rule(
     """A rule that ends with the release; its cases are decided at the newest release, so they only say that
     it has ended.
     """
-    called = slug(f"{name}-{start}-until-{release}" + ("" if place is None else f"-{place[0]}-{place[1]}"))
+    spans = names.opsets(start if start > 1 else 0, end or OPEN, OPEN)
+    called = f"{names.operator(name)}{spans}-until-{names.slug(release)}"
+    called += "" if place is None else f"-{names.places(place[0], [place[1]])}"
     span = (
         f'{{ op = "version", between = [{start}, {end}] }}'
         if end

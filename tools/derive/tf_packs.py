@@ -438,7 +438,7 @@ def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
             wrong.append('"float32[4,4]"')
         lines += _rule(
             "ACL502",
-            (f"computed-{names.places('input', places)}", "computed-input"),
+            (names.places("input", places) + "-computed", "computed-input"),
             ops,
             "{type} with a computed input is not convertible: {seen}; supported: {limit}",
             f'{{ input = {which}, of = "const", eq = true }}',

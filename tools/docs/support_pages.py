@@ -18,6 +18,8 @@ from accelint.rules.outline import Outline
 from accelint.rules.wording import say
 
 OUT = Path(__file__).parents[2] / "docs" / "support"
+NAMES = Path(__file__).parents[2] / "rules" / "names.txt"
+"""Every name that a rule ever had, a line a target: names are added and never taken out."""
 DIALECTS = {
     "onnx": "ONNX",
     "tflite": "TensorFlow Lite",
@@ -157,6 +159,21 @@ def limit(rule: dict[str, object]) -> str:
     )
 
 
+def noted_names() -> dict[str, set[str]]:
+    """Target -> every name that its rules ever had."""
+    lines = NAMES.read_text(encoding="utf-8").splitlines() if NAMES.is_file() else []
+    rows = [line.split(": ", 1) for line in lines if ": " in line]
+    return {target: set(names.split()) for target, names in rows}
+
+
+def names_noted() -> str:
+    """The list with the names of today added."""
+    noted = noted_names()
+    for target in pack_folders():
+        noted.setdefault(target, set()).update(rule["name"] for rule in Outline(target).rules())
+    return "".join(f"{target}: {' '.join(sorted(names))}\n" for target, names in sorted(noted.items()))
+
+
 def main() -> int:
     made = pages()
     if "--check" in sys.argv:
@@ -170,8 +187,9 @@ def main() -> int:
     OUT.mkdir(parents=True, exist_ok=True)
     for name, text in made.items():
         (OUT / name).write_text(text, encoding="utf-8")
+    NAMES.write_text(names_noted(), encoding="utf-8")
     ANSWERS.write_text(json.dumps(answers(), indent=0) + "\n", encoding="utf-8")
-    print(f"{len(made)} pages in {OUT}, and {ANSWERS.name} of the rewrites")
+    print(f"{len(made)} pages in {OUT}, {ANSWERS.name} of the rewrites, and {NAMES.name}")
     return 0
 
 
