@@ -114,9 +114,9 @@ class _Depths:
 
     def rank(self, place: Place | None) -> tuple[int, str]:
         """The key by which operators that cannot be told apart are counted."""
-        if place is None or place[0] is None:
+        graph, op = place or (None, None)
+        if graph is None or op is None:
             return 0, ""
-        graph, op = place
         if id(graph) not in self._known:
             self._known[id(graph)] = _depths(graph)
         return self._known[id(graph)].get(op.id, 0), next((name for name in op.outputs if name), "")
