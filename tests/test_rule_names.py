@@ -137,7 +137,7 @@ def test_names_of_conversion_rules_do_not_depend_on_what_else_there_is() -> None
 
 @pytest.mark.parametrize("pack", ["litert_builtins", "litert_flex", "coreml_convertible", "onnxruntime_cpu"])
 def test_derived_rules_say_what_they_limit_apart_from_the_limit(pack: str) -> None:
-    """Their names hold the limit's value, which a release may move: fingerprints go by ``identity``."""
+    """Their names hold the limit, which a release may move: fingerprints go by ``identity``."""
     files = [file for file in sorted((PACKS / pack).glob("*.toml")) if file.name in DERIVED]
     rules = [rule for file in files for rule in tomllib.loads(file.read_text())["rule"]]
     assert rules

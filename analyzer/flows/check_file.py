@@ -116,7 +116,7 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
         for op in coverage.operators
     }
     operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)
-    findings = _of_sources(made.model, coverage, names, sources, chosen)
+    findings = _of_sources(prepared.model, coverage, names, sources, chosen)
     unmapped = len(made.op_map.unmapped)
     notes = (
         f"converted by {_converter(model, chosen, made)}: operators are those of the "
