@@ -16,6 +16,7 @@ EXIT_CODES: Mapping[int, str] = {
     3: "a model cannot be read",
     4: "the runtime disagrees, crashed or is missing",
     5: "parity failed or could not be compared",
+    6: "a worker was ended from outside, so that nothing is known",
     70: "an internal error; --debug shows where",
 }
 """What the exit statuses of the command line mean; ``--help`` and the README show this table."""
@@ -46,6 +47,12 @@ class UsageError(AccelintError):
     """A wrong option, target, configuration or request."""
 
     kind = "usage"
+
+
+class OutputError(AccelintError):
+    """Something cannot be written: a full disk, a closed folder, a name that is too long."""
+
+    kind = "output"
 
 
 class MissingExtraError(AccelintError):
@@ -93,6 +100,15 @@ class RuntimeFailure(AccelintError):
     kind = "runtime"
 
 
+class WorkerKilled(RuntimeFailure):
+    """A worker was ended from outside, by the system or a person: that tells nothing about the model or the
+    runtime.
+    """
+
+    exit_code = 6
+    kind = "killed"
+
+
 class JobRefused(RuntimeFailure):
     """A worker answered with an error of its own; ``details`` is what it told."""
 
@@ -108,6 +124,13 @@ class ParityError(AccelintError):
 
     exit_code = 5
     kind = "parity"
+
+
+class LimitError(AccelintError):
+    """A model asks for more memory or time than this process may spend on it."""
+
+    exit_code = 3
+    kind = "limit"
 
 
 class InternalError(AccelintError):
@@ -132,3 +155,13 @@ class InternalError(AccelintError):
             f"{where}internal error: {told} (a defect of accelint: --debug shows where)",
             "".join(traceback.format_exception(error)),
         )
+
+
+def unexpected(error: BaseException, subject: object = "") -> AccelintError:
+    """The error that an exception becomes which nobody caught, about ``subject`` where there is one."""
+    if not isinstance(error, MemoryError):
+        return InternalError.of(error, subject)
+    from .processes.memory import limit, shown
+
+    where = f"{subject}: " if str(subject) else ""
+    return LimitError(f"{where}more than {shown(limit())} of memory are needed: raise it with --memory SIZE")

@@ -57,11 +57,19 @@ def gone(pid: int, seconds: float = 5.0) -> bool:
     return True
 
 
-@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL", "SIGFPE"])
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGFPE"])
 def test_a_crash_is_an_answer_with_its_signal_and_last_words(rogue, name: str) -> None:
     session = rogue()
     answer = ask(session, "signal", number=int(getattr(signal, name)))
     assert (answer.status, answer.signal) == ("crashed", name)
+    assert "these are my last words" in answer.log
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
+def test_an_end_from_outside_is_not_the_runtimes_crash(rogue, name: str) -> None:
+    answer = ask(rogue(), "signal", number=int(getattr(signal, name)))
+    assert (answer.status, answer.signal) == ("killed", name)
+    assert "from outside" in answer.reason
     assert "these are my last words" in answer.log
 
 

@@ -7,7 +7,8 @@ import sys
 
 import typer
 
-from ..errors import EXIT_CODES, AccelintError, InternalError
+from ..errors import EXIT_CODES, AccelintError, unexpected
+from ..processes.ending import watch_signals
 from . import catalogue, check, conform, debug, fix, streams, verify
 
 app = typer.Typer(
@@ -49,6 +50,7 @@ def main() -> None:
     finds nothing.
     """
     gc.disable()
+    watch_signals()
     streams.prepare()
     sys.argv[1:] = debug.taken(sys.argv[1:])
     try:
@@ -58,7 +60,7 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
-        _end(InternalError.of(error))
+        _end(unexpected(error))
 
 
 def _end(error: AccelintError) -> None:

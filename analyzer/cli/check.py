@@ -8,6 +8,7 @@ import typer
 
 from ..errors import InternalError, ModelError
 from . import debug
+from .limits import Memory
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
@@ -72,6 +73,7 @@ def check(
     optimized: Annotated[
         bool, typer.Option("--optimized", help="The graph as ONNX Runtime's default optimization leaves it.")
     ] = False,
+    memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
     from ...rules.registry import choose

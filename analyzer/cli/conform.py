@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .check import PackFile
+from .limits import Memory
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -50,6 +51,7 @@ def conform(
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the figures as a Markdown page.")] = None,
     pack: PackFile = None,
+    memory: Memory = None,
 ) -> None:
     """Hold a target's rules against the installed runtime over a corpus."""
     gc.enable()  # thousands of graphs, one after the other

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .check import PackFile
+from .limits import Memory
 from .progress import busy
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def fix(
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     pack: PackFile = None,
+    memory: Memory = None,
 ) -> None:
     """Change a model so that more of it runs on the target; each change is proved against the original."""
     import json
@@ -132,6 +134,7 @@ def convert(
     optimize: Annotated[
         Optimize, typer.Option(help="fp16 or dynamic: smaller weights; int8: everything in int8.")
     ] = Optimize.NONE,
+    memory: Memory = None,
 ) -> None:
     """Convert a model with the vendor's own converter; what it refuses is told by operator and node."""
     from ..convert import Options

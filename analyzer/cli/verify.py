@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .check import FailOn, Format, Output, PackFile, exit_code, write_report
+from .limits import Memory
 from .progress import busy
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def verify(
     form: Format = "text",
     output: Output = None,
     pack: PackFile = None,
+    memory: Memory = None,
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
     from ...rules.registry import choose

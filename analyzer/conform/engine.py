@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +24,7 @@ from ..check.run import check
 from ..errors import AccelintError
 from ..flows.verify import REFERENCES
 from ..formats import load
+from ..processes.scratch import temporary
 from ..proof.agreement import told_partitions
 from ..runtimes import Request, Session
 from .corpora import Item
@@ -159,7 +159,7 @@ class Asker:
         }
         if answer.status in REFUSALS and not self._loads_at_all(path):
             row["status"] = "invalid"
-        if answer.status not in ("missing", "failed", "garbage"):
+        if answer.status not in ("missing", "failed", "garbage", "killed"):
             self.answers.put(digest, row)
         return row
 
@@ -221,11 +221,11 @@ def hold(
     """Hold a pack against answers, live or recorded; the answers are closed at the end."""
     try:
         with (
-            tempfile.TemporaryDirectory(prefix="accelint-") as folder,
+            temporary("conform-") as folder,
             ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
         ):
             outcomes: list[Outcome] = []
-            for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, Path(folder)), items):
+            for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, folder), items):
                 progress(outcome)
                 outcomes.append(outcome)
             return outcomes

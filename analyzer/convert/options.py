@@ -31,7 +31,8 @@ class Options:
         data: an ``.npz`` with calibration samples by input name, stacked on a new first axis;
         random data when None.
         samples: how many random calibration samples, drawn from ``seed``.
-        seconds, memory: limits of the worker (bytes).
+        seconds, memory: limits of the worker; bytes, where they are to be fewer than the limit for everything
+        (``processes.memory``).
     """
 
     signature: str | None = None
@@ -45,7 +46,7 @@ class Options:
     samples: int = 16
     seed: int = 0
     seconds: float = 900.0
-    memory: int = 12 << 30
+    memory: int | None = None
 
     @property
     def fixes_shapes(self) -> bool:

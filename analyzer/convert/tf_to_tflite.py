@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
+from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError, WorkerKilled
 from ..formats import load
 from ..ir.graph import Graph, Operator, Shape
 from ..ir.model import Model
@@ -69,6 +69,8 @@ def all_to_tflite(sources: Sequence[tuple[Path | Model, Options]]) -> list[Conve
         answers = iter(_asked(ready) if ready else [])
     except MissingExtraError as error:
         return [error if isinstance(job, _Job) else job for job in jobs_]
+    except WorkerKilled:
+        raise
     except RuntimeFailure:
         return [_or_error(partial(_alone, job)) if isinstance(job, _Job) else job for job in jobs_]
     return [
@@ -133,7 +135,7 @@ def prepared(source: Path | Model, options: Options, output: Path | None, ending
 
 def _asked(asked: Sequence[_Job]) -> list[dict[str, Any]]:
     """The worker's answers; a crash that names operators is an answer of its own."""
-    seconds, memory = sum(job.options.seconds for job in asked), max(job.options.memory for job in asked)
+    seconds, memory = sum(job.options.seconds for job in asked), _most(job.options.memory for job in asked)
     request = {"requests": [job.request for job in asked]}
     try:
         answers: list[dict[str, Any]] = jobs.run(WORKER, request, seconds=seconds, memory=memory)["answers"]
@@ -142,6 +144,12 @@ def _asked(asked: Sequence[_Job]) -> list[dict[str, Any]]:
             return [{"refused": [], "message": error.message}]
         raise
     return answers
+
+
+def _most(limits: Iterable[int | None]) -> int | None:
+    """The largest limit, None when one of them has none of its own."""
+    given = list(limits)
+    return None if None in given else max(filter(None, given))
 
 
 def _finished(job: _Job, answer: dict[str, Any]) -> Converted:

@@ -14,7 +14,7 @@ from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
 from ..check.fingerprints import Place, marked
 from ..check.prepared import Conversion, Prepared
 from ..check.run import check
-from ..errors import AccelintError, InternalError, UsageError
+from ..errors import AccelintError, UsageError, unexpected
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
@@ -43,7 +43,7 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
             raise
         entry.error = error
     except Exception as error:  # a defect at one model is no reason to say nothing of the others
-        entry.error = InternalError.of(error, path)
+        entry.error = unexpected(error, path)
     return entry
 
 

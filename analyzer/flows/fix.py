@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import difflib
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ...rewrites.registry import allowed
 from ..check.run import check
 from ..errors import AccelintError, RuntimeFailure, UsageError
 from ..formats import emit
+from ..processes.scratch import make
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -250,7 +250,7 @@ class Reference:
         """Start the runtime and run the original on every set of inputs."""
         from ..runtimes import Session
 
-        self.folder = Path(tempfile.mkdtemp(prefix="accelint-proof-"))
+        self.folder = make("proof-")
         name = REFERENCES.get(self.model.dialect)
         if name is None:
             self.problem = f"there is no reference runtime for {self.model.dialect}"

@@ -4,13 +4,12 @@ planned, nothing is run.
 
 from __future__ import annotations
 
-import tempfile
 from math import prod
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...rewrites.freeze import learn
 from ..errors import RuntimeFailure
+from ..processes.scratch import temporary
 
 if TYPE_CHECKING:
     from ..ir.graph import Graph, Operator
@@ -28,8 +27,8 @@ def infer_litert(model: Model) -> None:
     from ..formats.tflite.writer import tensors_in_order, to_bytes
     from ..runtimes import Request, Session
 
-    with tempfile.TemporaryDirectory(prefix="accelint-") as folder, Session("litert/cpu") as session:
-        file = Path(folder) / "model.tflite"
+    with temporary("shapes-") as folder, Session("litert/cpu") as session:
+        file = folder / "model.tflite"
         file.write_bytes(to_bytes(model))
         answer = session.ask(Request(file, placement=False, options={"shapes": True}))
     if not answer.ok:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from ...rules.pack import Chosen
 from ..check.coverage import Coverage
 from ..errors import AccelintError, RuntimeFailure, UsageError
 from ..ir.model import Model
+from ..processes.scratch import temporary
 from ..proof.agreement import compare_placement
 from ..proof.drift import stale_data
 from ..proof.feeds import Feed, feeds, open_sizes, renamed
@@ -144,9 +144,11 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; else
-        0.
+        """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; 6: its
+        worker was ended from outside; else 0.
         """
+        if self.answer.status == "killed":
+            return 6
         if self.contradictions or self.answer.status not in ("ok", "refused"):
             return 4
         return 5 if any(item.differs for item in self.compared) else 0
@@ -197,7 +199,7 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
             f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result"
         )
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="accelint-")))
+        folder = stack.enter_context(temporary("verify-"))
         sets = feeds(model, options.inputs, folder, seed=options.seed, sizes=options.sizes)
         reference = _Reference(model, options)
         stack.enter_context(reference.session)

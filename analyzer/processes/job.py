@@ -1,34 +1,31 @@
 """One job in a child process: a request goes in, an answer or the way it ended comes out.
 
-For work that needs a heavy package once (building a Keras model, a vendor's converter). Request and answer
-are JSON files in a folder of the job's own; what the packages print goes to other files there. The child
-leads a process group that dies with the job and with this process.
+For work that needs a heavy package once (building a Keras model, a vendor's converter), or other people's
+native code that may not end (``native``). Starting, limits, last words and ending are ``process``'s.
 
-Run as ``python -P -m accelint.analyzer.processes.job MODULE FOLDER PARENT``; MODULE has ``run(request) ->
-answer``.
+Run as ``python -P -m accelint.analyzer.processes.job MODULE READ_FD WRITE_FD PARENT``; MODULE has
+``run(request) -> answer``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
-import weakref
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..errors import JobRefused, RuntimeFailure
+from ..errors import JobRefused, RuntimeFailure, WorkerKilled
+from .memory import shown
+from .process import Process
+from .scratch import Scratch, temporary
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Scratch", "run"]
 
 SECONDS = 600.0
-MEMORY = 12 << 30
-"""Default limits: wall time, and resident bytes of the child and its children."""
-_POLL = 0.05
+"""Default limit of wall time; that of memory is the one for everything (``memory.limit``)."""
 _TAIL = 4000
 _QUIET = {
     "TF_CPP_MIN_LOG_LEVEL": "2",
@@ -38,133 +35,86 @@ _QUIET = {
 }
 
 
-class Scratch:
-    """A folder that lives as long as this object, or this process."""
-
-    def __init__(self, prefix: str) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix=prefix))
-        self._end = weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-
 def run(
-    module: str, request: dict[str, Any], *, seconds: float = SECONDS, memory: int = MEMORY
+    module: str, request: dict[str, Any], *, seconds: float = SECONDS, memory: int | None = None
 ) -> dict[str, Any]:
     """Let ``module.run(request)`` answer in a child process.
 
-    Raises JobRefused when the module raised, RuntimeFailure when the child crashed, hung, grew past
-    ``memory`` bytes or left without an answer; both carry its last words.
+    Raises JobRefused when the module raised, WorkerKilled when somebody else ended the child, RuntimeFailure
+    when it crashed, hung, grew past ``memory`` bytes (or everything past the limit for everything) or left
+    without an answer; they carry its last words.
     """
-    with tempfile.TemporaryDirectory(prefix="accelint-job-") as name:
-        folder = Path(name)
-        (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-        code = _watched(module, folder, seconds, memory)
-        answer = _answer(folder)
-        if answer is None:
-            raise RuntimeFailure(
-                f"the worker {module} {_ending(code)} without an answer{_last_words(folder)}"
-            )
+    with temporary("job-") as folder:
+        answer = _asked(module, request, folder, seconds, memory)
     if "error" in answer:
         raise JobRefused(str(answer["error"].get("message", "no reason given")), answer["error"])
     return answer
 
 
-def _watched(module: str, folder: Path, seconds: float, memory: int) -> int:
-    """Run the child to its end; returns its return code."""
+def _asked(
+    module: str, request: dict[str, Any], folder: Path, seconds: float, memory: int | None
+) -> dict[str, Any]:
     environment = {**os.environ, **_QUIET, "KERAS_HOME": str(folder / "keras")}
-    command = [sys.executable, "-P", "-m", __name__, module, str(folder), str(os.getpid())]
-    with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            cwd=folder,
-            env=environment,
-            start_new_session=True,
-        )
-    deadline = time.monotonic() + seconds
+    process = Process([sys.executable, "-P", "-m", __name__, module], folder, environment)
     try:
-        while True:
-            try:
-                return child.wait(_POLL)
-            except subprocess.TimeoutExpired:
-                pass
-            if time.monotonic() > deadline:
-                raise RuntimeFailure(
-                    f"the worker {module} did not finish in {seconds:g} s{_last_words(folder)}"
-                )
-            if resident(child.pid) > memory:
-                raise RuntimeFailure(
-                    f"the worker {module} needed more than {memory / 1e9:.1f} GB of "
-                    f"memory{_last_words(folder)}"
-                )
+        process.send(json.dumps(request))
+        line = process.receive(seconds, memory)
+        end = None if line is not None else process.ended()
+    except TimeoutError:
+        raise RuntimeFailure(
+            f"the worker {module} did not finish in {seconds:g} s{_last_words(process)}"
+        ) from None
+    except MemoryError as error:
+        allowed = shown(error.args[1])
+        raise RuntimeFailure(
+            f"the worker {module} needed more than {allowed} of memory (raise it with "
+            f"--memory){_last_words(process)}"
+        ) from None
     finally:
-        _end(child)
+        process.close()
+    if end is not None and end.outside:
+        raise WorkerKilled(f"the worker {module} {end.text}: {end.advice}")
+    answer = _parsed(line)
+    if answer is None:
+        how = "answered nothing that can be read" if end is None else f"{end.text} without an answer"
+        raise RuntimeFailure(f"the worker {module} {how}{_last_words(process)}")
+    return answer
 
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, signal.SIGKILL)
-    child.kill()
-    child.wait()
-
-
-def resident(pid: int) -> int:
-    """Resident bytes of a process; 0 where the system does not tell."""
+def _parsed(line: str | None) -> dict[str, Any] | None:
     try:
-        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
-def _answer(folder: Path) -> dict[str, Any] | None:
-    try:
-        answer = json.loads((folder / "answer.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        answer = json.loads(line or "")
+    except (ValueError, RecursionError):
         return None
     return answer if isinstance(answer, dict) else None
 
 
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"ended with exit status {code}"
-    try:
-        return f"was ended by {signal.Signals(-code).name}"
-    except ValueError:
-        return f"was ended by signal {-code}"
-
-
-def _last_words(folder: Path) -> str:
-    text = ""
-    for name in ("stdout", "stderr"):
-        data = (folder / name).read_bytes()[-_TAIL:] if (folder / name).is_file() else b""
-        text += data.decode("utf-8", "replace")
-    lines = [line for line in text.splitlines() if line.strip()][-6:]
+def _last_words(process: Process) -> str:
+    lines = [line for line in process.printed(limit=_TAIL).splitlines() if line.strip()][-6:]
     return ": " + " | ".join(lines) if lines else ""
 
 
 # ---- in the child ------------------------------------------------------------------------
 
 
-def main(module: str, folder: Path, parent: int) -> None:
-    """Answer the request in ``folder``; an exception is an answer too."""
-    _die_with(parent)
+def main(module: str, read_fd: int, write_fd: int, parent: int) -> None:
+    """Answer the one request; an exception is an answer too."""
+    from .worker import prepare
+
+    prepare(parent)
     from importlib import import_module
 
-    request = json.loads((folder / "request.json").read_text(encoding="utf-8"))
-    try:
-        answer = import_module(module).run(request)
-    except Exception as error:
-        answer = {
-            "error": {"type": type(error).__name__, "message": _brief(error), **getattr(error, "details", {})}
-        }
-    draft = folder / "answer.part"
-    draft.write_text(json.dumps(answer), encoding="utf-8")
-    draft.replace(folder / "answer.json")
-    sys.stdout.flush()
-    os._exit(0)  # heavy packages take seconds to tear down
+    with os.fdopen(read_fd, encoding="utf-8") as requests, os.fdopen(write_fd, "w", encoding="utf-8") as out:
+        request = json.loads(requests.readline())
+        try:
+            answer = import_module(module).run(request)
+        except Exception as error:
+            told = {"type": type(error).__name__, "message": _brief(error)}
+            answer = {"error": {**told, **getattr(error, "details", {})}}
+        out.write(json.dumps(answer) + "\n")
+        out.flush()
+        sys.stdout.flush()
+        os._exit(0)  # heavy packages take seconds to tear down
 
 
 def _brief(error: BaseException) -> str:
@@ -172,16 +122,5 @@ def _brief(error: BaseException) -> str:
     return text if len(text) <= 4 * _TAIL else text[: 4 * _TAIL] + " ..."
 
 
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when its parent goes (Linux)."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:
-        os._exit(1)
-
-
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

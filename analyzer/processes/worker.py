@@ -1,4 +1,5 @@
-"""The process that asks one runtime. Run by path: ``python worker.py MODULE NAME FOLDER READ_FD WRITE_FD
+"""The child's side of ``process``, and the process that asks one runtime. Run by path: ``python worker.py
+MODULE NAME FOLDER READ_FD WRITE_FD PARENT``, or ``python worker.py exec COMMAND... READ_FD WRITE_FD
 PARENT``.
 
 Requests and answers are JSON lines on two pipes of their own; standard output and error belong to the
@@ -20,18 +21,27 @@ from pathlib import Path
 from typing import Any
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Go when the parent goes, however it goes: the kernel sees to it on Linux, a look every second
     elsewhere.
+
+    Processes that this one starts and abandons stay its own (Linux), so that they are counted and ended with
+    it.
     """
     if sys.platform != "linux":
-        threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+        if sys.platform != "win32":
+            threading.Thread(target=_watch, args=(parent,), daemon=True).start()
         return
     import ctypes
 
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    libc = ctypes.CDLL(None)
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    libc.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     if os.getppid() != parent:
         os._exit(0)
+
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 def _watch(parent: int) -> None:
@@ -40,12 +50,27 @@ def _watch(parent: int) -> None:
     os.killpg(os.getpgrp(), signal.SIGKILL)
 
 
-def _no_core_dumps() -> None:
-    """A runtime that crashes on a thousand models must not leave a thousand core files."""
+def prepare(parent: int) -> None:
+    """What every child does first: it is tied to its parent and leaves no core files, a thousand for a
+    thousand models; the parent's own bound on memory is taken off, since the parent watches this process's.
+    """
+    die_with_parent(parent)
     if sys.platform != "win32":
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
+
+
+def run_program(command: list[str], parent: int) -> None:
+    """Become another program, tied to the parent."""
+    prepare(parent)
+    try:
+        os.execvp(command[0], command)
+    except OSError as error:
+        print(f"{command[0]} cannot be started: {error.strerror}", file=sys.stderr)
+        os._exit(127)
 
 
 def _packages() -> None:
@@ -65,8 +90,7 @@ def _packages() -> None:
 
 def main(module: str, name: str, folder: str, read_fd: int, write_fd: int, parent: int) -> None:
     """Answer requests until the pipe ends. Exceptions of the runtime are answers, never the end."""
-    _die_with_parent(parent)
-    _no_core_dumps()
+    prepare(parent)
     sys.path[0:1] = []  # this file's folder, whose module names would hide others
     _packages()
     from accelint.analyzer.runtimes.answers import Answer, Request  # type: ignore[import-not-found, unused-ignore]
@@ -109,5 +133,7 @@ def _brief(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}".strip()[:2000]
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and sys.argv[1] == "exec":
+    run_program(sys.argv[2:-3], int(sys.argv[-1]))
+elif __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]), int(sys.argv[6]))

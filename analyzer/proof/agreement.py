@@ -72,6 +72,8 @@ def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
 
 def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
     agreement: dict[str, int] = {}
+    if answer.status == "killed":  # somebody ended the worker: the runtime has said nothing
+        return agreement, ()
     for op in coverage.operators:
         key = f"predicted_{op.verdict}_ran_nowhere"
         agreement[key] = agreement.get(key, 0) + 1

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-STATUSES = ("ok", "refused", "crashed", "exhausted", "hung", "garbage", "missing", "failed")
+STATUSES = ("ok", "refused", "crashed", "killed", "exhausted", "hung", "garbage", "missing", "failed")
 """How an ask can end.
 
 ``ok``: the runtime loaded the model (and ran it when outputs or latency were asked for).
 ``refused``: the runtime said no to the whole model, with its reason; no part of it runs.
 ``crashed``: the process died, by ``signal`` or with ``exit_code``.
+``killed``: somebody else ended the worker (the system, a person) by ``signal``; that tells nothing about the
+model or the runtime.
 ``exhausted``: killed because it passed the memory limit.  ``hung``: killed because it passed the time limit.
 ``garbage``: what came back is no answer.  ``missing``: a package, library or device is not there; ``advice``
 brings it. ``failed``: the asking itself went wrong (an input file that does not fit the model, a defect of

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 import sys
 from importlib.metadata import distributions
 from importlib.util import find_spec
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     from .catalog import Runtime
 
 _STAMP = "accelint.json"
+_SECONDS = 3600.0
+"""For pip: gigabytes over a slow line."""
 
 
 def root() -> Path:
@@ -97,7 +98,9 @@ def remove(name: str) -> bool:
 
 
 def _run(command: list[str], problem: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        words = (done.stderr or done.stdout).strip()[-2000:]
-        raise RuntimeFailure(f"{problem}: {' '.join(command)}\n{words}")
+    from ..processes.process import complete
+
+    done = complete(command, _SECONDS)
+    if done.end.code:
+        words = (done.err or done.out).strip()[-2000:]
+        raise RuntimeFailure(f"{problem}: {' '.join(command)} {done.end.text}\n{words}")

@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import UsageError
+from ..processes import memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -43,23 +45,40 @@ def draw(
     """Random values of one input: the same for the same name, dtype, shape and seed, whatever the other
     inputs are.
     """
-    rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "surrogatepass"))])
     kind = np.dtype(_NUMPY.get(dtype, dtype)) if dtype not in ("string", "str") else None
     if kind is None:
         return np.array(
-            [f"item {value}" for value in rng.integers(0, 10, int(np.prod(shape)))], dtype=np.str_
+            [f"item {value}" for value in rng.integers(0, 10, prod(shape))], dtype=np.str_
         ).reshape(tuple(shape))
     if kind.kind == "b":
-        return rng.integers(0, 2, tuple(shape)).astype(bool)
+        return _filled(shape, kind, lambda count: rng.integers(0, 2, count))
     if kind.kind in "iu":
-        return rng.integers(*_integers(dtype, limits), tuple(shape), endpoint=True).astype(kind)
+        ends = _integers(dtype, limits)
+        return _filled(shape, kind, lambda count: rng.integers(*ends, count, endpoint=True))
     low, high = (-_FLOAT, _FLOAT) if limits is None else (limits.low, limits.high)
-    values = rng.uniform(low, high, tuple(shape))
     if kind.kind == "c":
+        values = rng.uniform(low, high, tuple(shape))
         return (values + 1j * rng.uniform(low, high, tuple(shape))).astype(kind)
-    return values.astype(kind)
+    return _filled(shape, kind, lambda count: rng.uniform(low, high, count))
 
 
+def _filled(shape: Sequence[int], kind: np.dtype[Any], make: Callable[[int], NDArray[Any]]) -> NDArray[Any]:
+    """Drawn block by block: a draw takes eight bytes an element, whatever the type asked for."""
+    found = np.empty(prod(shape), kind)
+    for start in range(0, found.size, _BLOCK):
+        part = found[start : start + _BLOCK]
+        part[...] = make(part.size).astype(kind)
+    return found.reshape(tuple(shape))
+
+
+_BLOCK = 1 << 20
+MOST = 512 << 20
+"""Bytes of inputs that are made up for one run, and less where the limit of memory is low: a scan of 512
+cubed in float32. Whoever has larger inputs has real ones, and gives them.
+"""
+_RANK = 32
+"""Dimensions that an array can have in every NumPy that is supported."""
 _NUMPY = {"bfloat16": "float32", "int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
 
 
@@ -85,24 +104,62 @@ def for_graph(
         and large ones, in turn.
         sizes: of symbolic dimensions by name; others are 1.
 
-    Raises UsageError when an input's rank is unknown.
+    Raises UsageError when an input's rank is unknown, nothing can be made of its type, or the inputs would be
+    larger than ``MOST`` or an eighth of the limit of memory (the runtimes hold copies, and results).
     """
-    feeds: dict[str, NDArray[Any]] = {}
+    make = _boundary if boundary else draw
+    shapes = _shapes(graph, sizes or {})
+    return {
+        name: make(name, graph.tensor(name).dtype, shape, seed, limit(graph, name))
+        for name, shape in shapes.items()
+    }
+
+
+def _shapes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, list[int]]:
+    """The sizes of every input; nothing is made before all of them are known to fit."""
+    found: dict[str, list[int]] = {}
+    allowed, total = min(MOST, memory.limit() // 8), 0
     for name in graph.inputs:
         tensor = graph.tensor(name)
         if tensor.const is not None:
             continue
         if tensor.shape is None:
             raise UsageError(f"input {name!r} has no known rank: give --inputs with an array for it")
-        shape = [dim if isinstance(dim, int) else (sizes or {}).get(dim or "", 1) for dim in tensor.shape]
-        limits = limit(graph, name)
-        make = _boundary if boundary else draw
-        feeds[name] = make(name, tensor.dtype, shape, seed, limits)
-    return feeds
+        shape = [dim if isinstance(dim, int) else sizes.get(dim or "", 1) for dim in tensor.shape]
+        if len(shape) > _RANK or min(shape, default=0) < 0:
+            raise UsageError(f"input {name!r} has the shape {_spelled(shape)}, which no array can have")
+        total += prod(shape) * _width(name, tensor.dtype)
+        if total > allowed:
+            raise UsageError(
+                f"the inputs up to {name!r} ({tensor.dtype} {_spelled(shape)}) take {memory.shown(total)}, "
+                f"and at most {memory.shown(allowed)} are made up: give --inputs, smaller sizes with --size, "
+                "or more --memory"
+            )
+        found[name] = shape
+    return found
+
+
+def _width(name: str, dtype: str) -> int:
+    """Bytes of an element as it is made here."""
+    if dtype in ("string", "str"):
+        return _TEXT
+    try:
+        return np.dtype(_NUMPY.get(dtype, dtype)).itemsize
+    except TypeError:
+        raise UsageError(f"no values can be made for input {name!r} of type {dtype}: give --inputs") from None
+
+
+_TEXT = 96
+"""Bytes of a short text, and of the number that it is made from."""
+
+
+def _spelled(shape: Sequence[int]) -> str:
+    text = "x".join(map(str, shape[:8])) or "scalar"
+    return text + ("x..." if len(shape) > 8 else "")
 
 
 def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Range | None) -> NDArray[Any]:
-    count = int(np.prod(shape))
+    count = prod(shape)
     random = draw(name, dtype, shape, seed, limits)
     ends: list[float]
     if random.dtype.kind in "iu":
@@ -120,7 +177,10 @@ def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Ra
         ]
     else:
         return random
-    return np.resize(np.array(ends), count).astype(random.dtype).reshape(tuple(shape))
+    found = np.empty(count, random.dtype)
+    for place, value in enumerate(np.array(ends).astype(random.dtype)):
+        found[place :: len(ends)] = value
+    return found.reshape(tuple(shape))
 
 
 def limit(graph: Graph, name: str) -> Range | None:

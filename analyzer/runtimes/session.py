@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..processes.process import Process, signal_name
+from ..processes import scratch
+from ..processes.memory import shown
+from ..processes.process import Process
 from . import catalog
 from .answers import Answer, Request
 
@@ -21,8 +22,6 @@ START_SECONDS = 120.0
 """How long a runtime may take to import."""
 TIMEOUT = 300.0
 """Default seconds for one request."""
-MEMORY = 8 << 30
-"""Default bytes of resident memory of a worker and its children."""
 
 
 class Session:
@@ -32,7 +31,8 @@ class Session:
     Args:
         name: a runtime with or without a variant, ``onnxruntime/qnn:sm8650``.
         timeout: seconds for one request.
-        memory: bytes of resident memory of the worker and its children.
+        memory: bytes of resident memory of the worker and its children, where that is to be less than the
+            limit for everything (``processes.memory``).
         module: a Python file to run as the worker in place of the runtime's own module.
 
     Raises UsageError for an unknown name. A missing package is an answer (``missing``), not an error.
@@ -42,7 +42,7 @@ class Session:
     """
 
     def __init__(
-        self, name: str, *, timeout: float = TIMEOUT, memory: int = MEMORY, module: str | None = None
+        self, name: str, *, timeout: float = TIMEOUT, memory: int | None = None, module: str | None = None
     ) -> None:
         self.runtime, self.variant = catalog.find(name)
         self.name = name
@@ -96,7 +96,7 @@ class Session:
         reasons for a refusal are printed once per process.
         """
         return self._served > 1 and (
-            answer.status in ("crashed", "exhausted") or bool(answer.notes.get("unexplained"))
+            answer.status in ("crashed", "killed", "exhausted") or bool(answer.notes.get("unexplained"))
         )
 
     def _probed(self, request: Request, answer: Answer) -> Answer:
@@ -125,7 +125,7 @@ class Session:
         self._served += 1
         since = process.mark()
         answer = self._answer(process, json.dumps(request.to_json()), since)
-        if answer.status in ("crashed", "hung", "exhausted", "garbage"):
+        if answer.status in ("crashed", "killed", "hung", "exhausted", "garbage"):
             self._drop()
         return replace(answer, runtime=answer.runtime or self._identity)
 
@@ -140,7 +140,7 @@ class Session:
 
     def _start(self) -> tuple[Process, None] | tuple[Process, Answer]:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="accelint-"))
+            self._folder = scratch.make("session-")
         worker = Path(__file__).parent.parent / "processes" / "worker.py"
         python = catalog.python_of(self.runtime)
         command = [str(python), str(worker), self._module, self._full_name, str(self._folder)]
@@ -186,21 +186,25 @@ class Session:
             )
         except MemoryError as error:
             process.kill()
-            used = f"{error.args[0] / 2**20:.0f} MB used, {self.memory / 2**20:.0f} MB allowed"
+            used, allowed = map(shown, error.args)
             return Answer(
-                "exhausted", reason=used, advice="raise the memory limit", log=process.printed(since)
+                "exhausted",
+                reason=f"{used} used, {allowed} allowed",
+                advice="raise the memory limit with --memory",
+                log=process.printed(since),
             )
         return self._dead(process, since) if line is None else line
 
     def _dead(self, process: Process, since: dict[str, int]) -> Answer:
-        code = process.ended()
+        end = process.ended()
         log = process.printed(since)
-        if code < 0:
-            return Answer(
-                "crashed", reason=f"died of {signal_name(-code)}", signal=signal_name(-code), log=log
-            )
+        if end.outside:
+            reason = f"the worker {end.text}"
+            return Answer("killed", reason=reason, advice=end.advice, signal=end.signal, log=log)
+        if end.signal:
+            return Answer("crashed", reason=end.text, signal=end.signal, log=log)
         return Answer(
-            "crashed", reason=f"ended without an answer, exit status {code}", exit_code=code, log=log
+            "crashed", reason=f"ended without an answer, exit status {end.code}", exit_code=end.code, log=log
         )
 
     def _drop(self) -> None:

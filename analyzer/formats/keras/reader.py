@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure
+from ...errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure, WorkerKilled
 from ...ir.graph import Dim, Shape
 from ...ir.model import Model
 from ...processes import job as jobs
@@ -85,6 +85,8 @@ def export(path: Path, output: Path, shapes: Mapping[str, Sequence[Dim]] | None 
         raise ModelError(
             path, f"Keras cannot build it: {first}", "open it with keras.saving.load_model to see more"
         ) from error
+    except WorkerKilled:
+        raise  # it tells nothing about the file
     except RuntimeFailure as error:
         raise ModelError(
             path, f"Keras did not finish building it: {error.message}", "the file is damaged or too large"

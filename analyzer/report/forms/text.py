@@ -182,6 +182,9 @@ def _verified(console: Console, target: Mapping[str, Any]) -> None:
                 "yellow",
             )
         )
+    if target.get("runtime_status") == "killed":
+        said = clean(str(target.get("runtime_reason")))
+        console.print(Text(f"    the runtime gave no answer, nothing is known: {said}", "bold red"))
     crash = target.get("crash")
     if crash:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))

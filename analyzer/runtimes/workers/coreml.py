@@ -11,7 +11,6 @@ the caller's part.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -244,7 +243,6 @@ def _verdict(found: Planned | None, device: str) -> tuple[str, str]:
 
 def _machine() -> str:
     """``Apple M4 Pro``."""
-    done = subprocess.run(
-        ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()
+    from ...processes.process import complete
+
+    return complete(["sysctl", "-n", "machdep.cpu.brand_string"], 60.0).out.strip()

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from typing import TYPE_CHECKING
 
+from ...processes.process import complete
 from ..answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, uniquely_named
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+_SECONDS = 3600.0
+"""At most; the time that the request has is watched from outside."""
 _DISPATCH = "CUSTOM DISPATCH_OP"
 _UNSUPPORTED = re.compile(r"op type \d+ is not supported")
 _STATS = re.compile(
@@ -71,21 +73,15 @@ class IntelNpuWorker:
             f"--libs={self.plugin}",
             "--err=--",
         ]
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False,
-                              env={**os.environ, "LD_LIBRARY_PATH": self.libraries})  # fmt: skip
-        log = (done.stdout + done.stderr)[-8000:]
-        if done.returncode < 0:
-            from ...processes.process import signal_name
-
-            return Answer(
-                "crashed",
-                reason=f"died of {signal_name(-done.returncode)}",
-                signal=signal_name(-done.returncode),
-                log=log,
-            )
+        libraries = {**os.environ, "LD_LIBRARY_PATH": self.libraries}
+        done = complete(command, _SECONDS, environment=libraries)
+        log = (done.out + done.err)[-8000:]
+        if done.end.signal:
+            status = "killed" if done.end.outside else "crashed"
+            return Answer(status, reason=done.end.text, signal=done.end.signal, log=log)
         stats = {int(found[1]): found for found in _STATS.finditer(log)}
-        if done.returncode or not target.is_file() or 0 not in stats:
-            return Answer("refused", reason=_last(log) or f"exit status {done.returncode}", log=log)
+        if done.end.code or not target.is_file() or 0 not in stats:
+            return Answer("refused", reason=_last(log) or done.end.text, log=log)
         return _answers(files, names, target, stats, log)
 
 

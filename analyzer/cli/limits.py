@@ -1,0 +1,27 @@
+"""``--memory``, which every command that reads a model has: the one limit for this process and all that it
+starts.
+"""
+
+from typing import Annotated
+
+import typer
+
+
+def _hold(value: str | None) -> str | None:
+    from ..processes import memory
+
+    memory.set_limit(None if value is None else memory.parse(value))
+    memory.bound()
+    return value
+
+
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        callback=_hold,
+        help="Most memory that accelint and the processes that it starts may use together: 4G, 512M. "
+        "Default: three quarters of the machine's.",
+    ),
+]
