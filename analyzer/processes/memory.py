@@ -75,13 +75,14 @@ def machine() -> int:
 
 
 def _windows() -> int:
-    if sys.platform != "win32":
-        return 0
     import ctypes
 
+    library = getattr(ctypes, "windll", None)
+    if library is None:
+        return 0
     state = (ctypes.c_uint64 * 8)()
     ctypes.cast(state, ctypes.POINTER(ctypes.c_uint32))[0] = ctypes.sizeof(state)
-    return int(state[1]) if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(state)) else 0
+    return int(state[1]) if library.kernel32.GlobalMemoryStatusEx(ctypes.byref(state)) else 0
 
 
 def _control_groups(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> list[int]:
