@@ -13,25 +13,25 @@ import re
 from typing import Any
 
 _STYLES = re.compile(r"(\x1b\[[0-9;]*m)")
+_STRANGE = re.compile(r"[^ -~]+")
+_STRANGE_IN_LINES = re.compile(r"[^ -~\n\t]+")
+_STRANGE_IN_JSON = re.compile(r"[^ -~\n]+")
+"""Where to look closer: a report of megabytes is plain ASCII but for a few names."""
 
 
 def line(text: str) -> str:
     """Text on one line, each character that is not printable as ``\\x1b``, ``\\u202e`` or ``\\n``."""
-    return text if text.isprintable() else "".join(map(_escaped, text))
+    return text if text.isprintable() else _STRANGE.sub(_escaped_all, text)
 
 
 def lines(text: str) -> str:
     """Text that may have several lines: ``line`` for each of them; tabs stay too."""
-    if text.isprintable():
-        return text
-    return "".join(char if char in "\n\t" else _escaped(char) for char in text)
+    return text if text.isprintable() else _STRANGE_IN_LINES.sub(_escaped_all, text)
 
 
 def json_text(text: str) -> str:
     """JSON whose strings hold no character that is not printable: valid UTF-8 and the same document."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() or char == "\n" else _json_escape(char) for char in text)
+    return text if text.isprintable() else _STRANGE_IN_JSON.sub(_json_escaped, text)
 
 
 def tree(value: Any) -> Any:
@@ -65,6 +65,14 @@ class Writer(io.TextIOWrapper):
         parts = _STYLES.split(text) if self._styled else [text]
         super().write("".join(part if index % 2 else lines(part) for index, part in enumerate(parts)))
         return len(text)
+
+
+def _escaped_all(found: re.Match[str]) -> str:
+    return "".join(map(_escaped, found[0]))
+
+
+def _json_escaped(found: re.Match[str]) -> str:
+    return "".join(char if char.isprintable() else _json_escape(char) for char in found[0])
 
 
 def _escaped(char: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir.graph import Graph
 from ..ir.model import Model
 from ..policies import Viewing
+from ..policies.options import Watched
 from .cost import boundary, counted
 from .judge import Judge
 from .kinds import Kinds
@@ -23,31 +24,6 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, Any]
 Boundary = tuple[int | None, int | None]
-_ABSENT = object()
-
-
-class _Watched(Options):
-    """A policy's options that remember which of them the policy looked at."""
-
-    def __init__(self, options: Options) -> None:
-        self._options = options
-        self.read: dict[str, Any] = {}
-
-    def __getitem__(self, key: str) -> Any:
-        self.read[key] = self._options.get(key, _ABSENT)
-        return self._options[key]
-
-    def __iter__(self) -> Iterator[str]:
-        self.read.update(self._options)
-        return iter(self._options)
-
-    def __len__(self) -> int:
-        self.read.update(self._options)
-        return len(self._options)
-
-    def same(self, options: Options) -> bool:
-        """Whether other options would have been read alike."""
-        return all(options.get(key, _ABSENT) == value for key, value in self.read.items())
 
 
 @dataclass(eq=False, slots=True)
@@ -63,7 +39,7 @@ class Seen:
     folded: Set[str]
     graph: Graph
     shown: Mapping[str, Operator]
-    _watched: tuple[_Watched, ...]
+    _watched: tuple[Watched, ...]
 
     def same(self, options: Options) -> bool:
         """Whether the policy shows the same with other options."""
@@ -96,7 +72,7 @@ class Conversion:
 @dataclass(eq=False, slots=True)
 class _Grouped:
     taken: frozenset[str]
-    watched: _Watched
+    watched: Watched
     grouping: Grouping
     boundaries: tuple[Boundary, ...]
 
@@ -151,7 +127,7 @@ class Prepared:
         for seen in known:
             if seen.same(options):
                 return seen
-        folding, viewing = _Watched(options), _Watched(options)
+        folding, viewing = Watched(options), Watched(options)
         folded = policy.folded(graph, folding)
         view = policy.view(graph, viewing) if isinstance(policy, Viewing) else graph
         known.append(Seen(folded, view, {op.id: op for op in view.ops()}, (folding, viewing)))
@@ -165,7 +141,7 @@ class Prepared:
         for item in known:
             if item.taken == taken and item.watched.same(options):
                 return item.grouping, item.boundaries
-        watched = _Watched(options)
+        watched = Watched(options)
         grouping = policy.groups(graph, taken, watched)
         boundaries = tuple(boundary(graph, group) for group in grouping.groups)
         known.append(_Grouped(frozenset(taken), watched, grouping, boundaries))

@@ -108,16 +108,16 @@ def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None
 
     from ..files import atomic
     from ..report import render
-    from ..report.document import document
 
     for entry in entries:
         debug.show(entry.error)
-    text = render(document(entries, __version__), form)
+    pieces = render(entries, __version__, form)
     if output is None:
-        typer.echo(text, nl=False)
+        for piece in pieces:
+            typer.echo(piece, nl=False)
         return
-    with atomic(output) as draft:
-        draft.write_text(text, encoding="utf-8")
+    with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
+        stream.writelines(pieces)
 
 
 NOTHING = ("none", "unknown", "rejected")

@@ -5,18 +5,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .. import inert
 from ..errors import UsageError
 from ..extensions import added, load, modules
+from .document import document
+from .rows import Rows
+
+if TYPE_CHECKING:
+    from ..check.coverage import Entry
 
 _HERE = Path(__file__).parent / "forms"
 EXACT = ("json", "jsonl")
-"""Forms whose strings are the model's own; all others are made of a document whose strings are inert."""
+"""Forms whose strings are the model's own, written in ``pieces``; all others are made of a document whose
+strings are inert.
+"""
 
 
 def names() -> tuple[str, ...]:
@@ -24,8 +32,20 @@ def names() -> tuple[str, ...]:
     return (*(name.replace("_", "-") for name in modules([str(_HERE)])), *added("reports"))
 
 
-def render(document: dict[str, Any], form: str) -> str:
-    """The report in one form. Raises UsageError on an unknown one."""
+def render(entries: Sequence[Entry], version: str, form: str) -> Iterator[str]:
+    """The report in one form, in pieces. Raises UsageError on an unknown one, before anything is made."""
+    home = _home(form)
+    return _pieces(home, entries, version, exact=form in EXACT)
+
+
+def _pieces(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -> Iterator[str]:
+    if exact:
+        return map(inert.json_text, home.pieces(document(entries, version, Rows)))
+    text: str = home.render(inert.tree(document(entries, version)))
+    return iter((text,))
+
+
+def _home(form: str) -> Any:
     module = form.replace("-", "_")
     home: Any = None
     if module.isidentifier() and find_spec(f"{__name__}.forms.{module}") is not None:
@@ -33,6 +53,4 @@ def render(document: dict[str, Any], form: str) -> str:
     home = home or load("reports", form)
     if home is None:
         raise UsageError(f"no report format is named {form!r}: there are {', '.join(names())}")
-    exact = form in EXACT
-    text: str = home.render(document if exact else inert.tree(document))
-    return inert.json_text(text) if exact else text
+    return home

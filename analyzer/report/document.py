@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
@@ -11,18 +12,26 @@ from ..ir.graph import Graph, Tensor
 SCHEMA = "accelint/report/1"
 
 
-def document(entries: Iterable[Entry], version: str) -> dict[str, Any]:
-    """The whole report."""
-    models = [_entry(entry) for entry in entries]
+Listing = Callable[[Callable[[Any], dict[str, Any]], Sequence[Any]], Any]
+"""How the rows of operators and findings are held: ``listed`` or ``Rows``."""
+
+
+def listed(make: Callable[[Any], dict[str, Any]], items: Sequence[Any]) -> list[dict[str, Any]]:
+    """Every row, as a list."""
+    return list(map(make, items))
+
+
+def document(entries: Sequence[Entry], version: str, rows: Listing = listed) -> dict[str, Any]:
+    """The whole report; with ``Rows``, operators and findings are made as a form goes through them."""
     return {
         "schema": SCHEMA,
         "tool": {"name": "accelint", "version": version},
-        "models": models,
-        "summary": _summary(models),
+        "models": [_entry(entry, rows) for entry in entries],
+        "summary": _summary(entries),
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
     if entry.error is not None:
         return {"path": str(entry.path), "error": {"kind": entry.error.kind, "message": entry.error.message}}
     model = entry.model
@@ -36,7 +45,8 @@ def _entry(entry: Entry) -> dict[str, Any]:
         "inputs": [_interface(model.graph, name) for name in model.graph.inputs],
         "outputs": [_interface(model.graph, name) for name in model.graph.outputs],
         "targets": [
-            {**_target(coverage), **entry.extra.get(coverage.target, {})} for coverage in entry.coverages
+            {**_target(coverage, rows), **entry.extra.get(coverage.target, {})}
+            for coverage in entry.coverages
         ],
     }
 
@@ -50,7 +60,7 @@ def _interface(graph: Graph, name: str) -> dict[str, Any]:
     }
 
 
-def _target(coverage: Coverage) -> dict[str, Any]:
+def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
     verdicts = [op.verdict.value for op in coverage.operators]
     return {
         "target": coverage.target,
@@ -73,8 +83,8 @@ def _target(coverage: Coverage) -> dict[str, Any]:
             }
             for part in coverage.partitions
         ],
-        "operators": [_operator(op) for op in coverage.operators],
-        "findings": [_finding(finding) for finding in coverage.findings],
+        "operators": rows(_operator, coverage.operators),
+        "findings": rows(_finding, coverage.findings),
         "notes": list(coverage.notes),
     }
 
@@ -108,16 +118,15 @@ def _finding(finding: Finding) -> dict[str, Any]:
     }
 
 
-def _summary(models: list[dict[str, Any]]) -> dict[str, Any]:
-    targets = [target for model in models for target in model.get("targets", ())]
-    severities = [finding["severity"] for target in targets for finding in target["findings"]]
+def _summary(entries: Sequence[Entry]) -> dict[str, Any]:
+    coverages = [coverage for entry in entries if entry.error is None for coverage in entry.coverages]
+    verdicts = Counter(coverage.verdict for coverage in coverages)
+    severities = Counter(finding.severity for coverage in coverages for finding in coverage.findings)
     return {
-        "models": len(models),
-        "unreadable": sum(1 for model in models if "error" in model),
-        "verdicts": {
-            verdict: sum(1 for target in targets if target["verdict"] == verdict) for verdict in _VERDICTS
-        },
-        "findings": {severity: severities.count(severity) for severity in ("error", "warning", "note")},
+        "models": len(entries),
+        "unreadable": sum(1 for entry in entries if entry.error is not None),
+        "verdicts": {verdict: verdicts[verdict] for verdict in _VERDICTS},
+        "findings": {severity: severities[severity] for severity in ("error", "warning", "note")},
     }
 
 

@@ -20,7 +20,7 @@ from accelint.analyzer.errors import AccelintError
 from accelint.analyzer.flows.check_file import check_file
 from accelint.analyzer.formats import emit, load
 from accelint.analyzer.report import names, render
-from accelint.analyzer.report.document import Entry, document
+from accelint.analyzer.report.document import Entry
 from accelint.rewrites.planner import Proof, plan
 from accelint.rewrites.registry import allowed
 from accelint.rules.loader import read_pack
@@ -153,9 +153,8 @@ def _small(dialect: str) -> list[Any]:
 
 
 def _rendered(entry: Entry) -> None:
-    whole = document([entry], "0")
     for form in names():
-        text = render(whole, form)
+        text = "".join(render([entry], "0", form))
         text.encode("utf-8")
         for line in text.splitlines() if form in ("json", "jsonl") else ():
             json.loads(line, parse_constant=_no_number)

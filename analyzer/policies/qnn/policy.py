@@ -19,6 +19,7 @@ from ..onnxruntime.fusions import weight_before_rms
 from ..onnxruntime.order import reads, writers
 from ..onnxruntime.policy import OrtCompile, with_plain_shapes
 from ..onnxruntime.units import units
+from ..options import is_set
 from .half import meeting
 
 _TO = {
@@ -111,7 +112,7 @@ class Qnn(OrtCompile):
         found: dict[str, Dropped] = {}
         for group in groups:
             why = _no_input(graph, group) or _at_the_edge(graph, group)
-            if why is None and options.get("htp_arch") == _V68:
+            if why is None and is_set(options, "htp_arch", _V68):
                 why = meeting(graph, group)
             if why is not None:
                 found.update(dict.fromkeys(group, why))

@@ -1,1 +1,4 @@
-"""Report forms: one module each, named after the form, with ``render(document) -> str``."""
+"""Report forms: one module each, named after the form, with ``render(document) -> str``.
+
+A form that is written as a stream has ``pieces(document)`` instead (``json``).
+"""

@@ -3,9 +3,39 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
+from ..rows import Rows
 
-def render(document: dict[str, Any]) -> str:
-    """One line."""
-    return json.dumps(document, ensure_ascii=False) + "\n"
+
+def pieces(document: dict[str, Any]) -> Iterator[str]:
+    """One line, in pieces: what has a row for each operator is never whole in memory."""
+    yield from encoded(document)
+    yield "\n"
+
+
+def encoded(value: Any) -> Iterator[str]:
+    """The pieces of ``json.dumps(value, ensure_ascii=False)``."""
+    if isinstance(value, dict):
+        opening = "{"
+        for key, item in value.items():
+            yield f"{opening}{json.dumps(key, ensure_ascii=False)}: "
+            yield from encoded(item)
+            opening = ", "
+        yield "{}" if opening == "{" else "}"
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        opening = "["
+        for item in value:
+            yield opening
+            yield from encoded(item)
+            opening = ", "
+        yield "]"
+    elif isinstance(value, Rows):
+        opening = "["
+        for batch in value.batches():
+            yield opening + json.dumps(batch, ensure_ascii=False)[1:-1]
+            opening = ", "
+        yield "[]" if opening == "[" else "]"
+    else:
+        yield json.dumps(value, ensure_ascii=False)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from typing import Any
 
+from .json import encoded
 
-def render(document: dict[str, Any]) -> str:
+
+def pieces(document: dict[str, Any]) -> Iterator[str]:
     """As many lines as there are models."""
     head = {"schema": document["schema"], "tool": document["tool"]}
-    lines = (json.dumps({**head, **model}, ensure_ascii=False) for model in document["models"])
-    return "".join(f"{line}\n" for line in lines)
+    for model in document["models"]:
+        yield from encoded({**head, **model})
+        yield "\n"
