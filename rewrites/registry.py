@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from ..analyzer.errors import UsageError
+from ..analyzer.extensions import added, load
 from ..rules.folders import nearest
 from .engine import LEVELS, AnyRewrite, ordered
 from .families import FAMILIES
@@ -21,7 +22,12 @@ if TYPE_CHECKING:
 def rewrites(dialect: str | None = None) -> tuple[AnyRewrite, ...]:
     """Every rewrite of a dialect, or of all, in their declared order."""
     families = [family for kind, names in FAMILIES.items() if dialect in (None, kind) for family in names]
-    return ordered(_listed(families))
+    return ordered([*_listed(families), *(item for item in _added() if dialect in (None, item.dialect))])
+
+
+def _added() -> list[AnyRewrite]:
+    """Those of installed distributions (``accelint.rewrites``): an entry names a module with ``REWRITES``."""
+    return [item for name in added("rewrites") for item in load("rewrites", name).REWRITES]
 
 
 def _listed(families: Iterable[str]) -> list[AnyRewrite]:

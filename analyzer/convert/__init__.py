@@ -12,10 +12,7 @@ from .options import Options
 if TYPE_CHECKING:
     from .tf_to_tflite import Converted
 
-__all__ = ["TARGETS", "Converted", "Options", "convert"]
-
-TARGETS = ("tflite", "mlpackage")
-"""Formats that models are converted to."""
+__all__ = ["Converted", "Options", "convert"]
 
 
 def convert(path: str | Path, to: str, output: str | Path, options: Options | None = None) -> Converted:
@@ -26,21 +23,20 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     UsageError, ModelError, MissingExtraError or RuntimeFailure.
     """
     path, output = Path(path), Path(output)
-    if to not in TARGETS:
-        raise UsageError(f"no conversion to {to!r}: choose one of {', '.join(TARGETS)}")
     from dataclasses import replace
 
     from ..files import atomic
-    from .tf_to_coreml import to_coreml
-    from .tf_to_tflite import to_tflite
+    from .roads import formats, roads
 
-    converter = to_coreml if to == "mlpackage" else to_tflite
+    if to not in formats():
+        raise UsageError(f"no conversion to {to!r}: choose one of {', '.join(formats())}")
+    road = next(road for road in roads() if to == road.FORMAT)
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
         raise UsageError(f"{output} is part of the input: give another output path")
     made: Converted | None = None
     try:
-        with atomic(output, source=path, folder=to == "mlpackage") as draft:
-            made = converter(path, options)
+        with atomic(output, source=path, folder=road.FOLDER) as draft:
+            made = road.convert(path, options)
             if made.path is None:
                 raise _Refused
             _copy(made.path, draft)

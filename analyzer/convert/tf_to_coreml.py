@@ -15,6 +15,10 @@ from .options import Options
 from .refusals import Refusal
 from .tf_to_tflite import Converted, prepared
 
+SOURCE, TARGET, FORMAT, FOLDER = "tf", "mil", "mlpackage", True
+TITLE = "coremltools"
+DEFAULTS = Options(optimize="fp16")
+"""coremltools stores weights and computes in float16 when nothing is asked for."""
 WORKER = "accelint.analyzer.convert.workers.tf_to_coreml"
 
 
@@ -70,3 +74,6 @@ def _refusal(item: dict[str, str], operators: dict[str, Operator]) -> Refusal:
         op.source.code if op else None,
         op.id if op else None,
     )
+
+
+convert = to_coreml

@@ -18,6 +18,9 @@ from .opmap import OpMap, op_map
 from .options import OPTIMIZATIONS, Options, fixed_shapes, input_names
 from .refusals import Refusal, from_errors, from_text
 
+SOURCE, TARGET, FORMAT, FOLDER = "tf", "tflite", "tflite", False
+TITLE = "TensorFlow"
+DEFAULTS = Options()
 WORKER = "accelint.analyzer.convert.workers.tf_to_tflite"
 
 
@@ -247,3 +250,6 @@ def _placed(refusal: Refusal, operators: dict[str, Operator]) -> Iterable[Refusa
         else []
     )
     return [replace(refusal, node=op.name, operator=op.id, code=op.source.code) for op in alike] or [refusal]
+
+
+convert = to_tflite

@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from ..convert import Converted
     from ..convert.refusals import Refusal
 
-_CONVERTERS = {("tf", "tflite"): "TensorFlow", ("tf", "mil"): "coremltools"}
-"""Source and target dialects that a vendor's converter connects, and what it is called."""
-
 
 def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
@@ -69,31 +66,20 @@ def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
     direct = in_dialect(chosen, model.dialect)
     if direct is not None:
         return _with_fixes(check(prepared, direct), model.dialect)
+    from ..convert.roads import between
+
     dialect = chosen.pack.dialect
-    if (model.dialect, dialect) not in _CONVERTERS:
+    road = between(model.dialect, dialect)
+    if road is None:
         raise UsageError(
             f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: convert it first"
         )
     found = prepared.converted.get(dialect)
     if found is None:
-        made = _converted(model, dialect)
+        made = road.convert(model, road.DEFAULTS)
         found = Conversion(made, None if made.model is None else Prepared(made.model))
         prepared.converted[dialect] = found
     return of_converted(model, found, chosen)
-
-
-def _converted(model: Model, dialect: str) -> Converted:
-    """By the vendor's converter, as it converts when nothing is asked for: coremltools stores weights and
-    computes in float16.
-    """
-    if dialect == "tflite":
-        from ..convert.tf_to_tflite import to_tflite
-
-        return to_tflite(model)
-    from ..convert.options import Options
-    from ..convert.tf_to_coreml import to_coreml
-
-    return to_coreml(model, Options(optimize="fp16"))
 
 
 def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
@@ -135,8 +121,15 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
 _FORMATS = {"tflite": "TFLite model", "mil": "Core ML program"}
 
 
+def _title(dialect: str, chosen: Chosen) -> str:
+    from ..convert.roads import between
+
+    road = between(dialect, chosen.pack.dialect)
+    return road.TITLE if road is not None else "the converter"
+
+
 def _converter(model: Model, chosen: Chosen, made: Converted) -> str:
-    name = _CONVERTERS[model.dialect, chosen.pack.dialect]
+    name = _title(model.dialect, chosen)
     return f"{name} {made.versions.get(name.lower(), '')}".rstrip()
 
 
@@ -208,7 +201,7 @@ def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Cho
         operator=op.id if op else made.signature,
         message=refusal.text,
         seen=refusal.type,
-        limit=f"operators that {_CONVERTERS['tf', chosen.pack.dialect]}'s converter knows",
+        limit=f"operators that {_title('tf', chosen)}'s converter knows",
         evidence="measured",
         source=" ".join(f"{name} {version}" for name, version in made.versions.items()),
         effect="rejected",

@@ -1,0 +1,33 @@
+"""Which conversions there are: a module ``<source>_to_<target>`` here, or one that a distribution adds.
+
+A road declares ``SOURCE`` and ``TARGET`` (dialects), ``FORMAT`` and ``FOLDER`` (how the result is stored),
+``TITLE`` (what the vendor calls the converter), ``DEFAULTS`` (options that convert as the vendor does when nothing is asked for)
+and ``convert(source, options) -> Converted``.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..extensions import added, load, modules
+
+
+@cache
+def roads() -> tuple[Any, ...]:
+    """Every road; ours come before those of other distributions (``accelint.converters``)."""
+    names = [name for name in modules([str(Path(__file__).parent)]) if "_to_" in name]
+    ours = [import_module(f".{name}", __package__) for name in names]
+    return (*ours, *(load("converters", name) for name in added("converters")))
+
+
+def between(source: str, target: str) -> Any | None:
+    """The road from one dialect to another, None when there is none."""
+    return next((road for road in roads() if (source, target) == (road.SOURCE, road.TARGET)), None)
+
+
+def formats() -> tuple[str, ...]:
+    """Formats that models are converted to."""
+    return tuple(dict.fromkeys(road.FORMAT for road in roads()))
