@@ -1,8 +1,8 @@
 """Which conversions there are: a module ``<source>_to_<target>`` here, or one that a distribution adds.
 
 A road declares ``SOURCE`` and ``TARGET`` (dialects), ``FORMAT`` and ``FOLDER`` (how the result is stored),
-``TITLE`` (what the vendor calls the converter), ``DEFAULTS`` (options that convert as the vendor does when nothing is asked for)
-and ``convert(source, options) -> Converted``.
+``TITLE`` (what the vendor calls the converter), ``DEFAULTS`` (options that convert as the vendor does when
+nothing is asked for) and ``convert(source, options) -> Converted``.
 """
 
 from __future__ import annotations
