@@ -1,0 +1,21 @@
+"""The evaluator runs a model as one piece or not at all."""
+
+from accelint.analyzer.policies import Grouping
+
+
+class Whole:
+    """One partition with every operator that is supported."""
+
+    bodies = True
+
+    def folded(self, graph, options):
+        """Nothing is computed ahead of time."""
+        return set()
+
+    def groups(self, graph, taken, options):
+        """All of them together."""
+        ids = tuple(op.id for op in graph.ops() if op.id in taken)
+        return Grouping((ids,) if ids else ())
+
+
+POLICIES = {"": Whole}
