@@ -24,7 +24,7 @@ from accelint.analyzer.ir.match import (
     value,
     writer,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -240,6 +240,7 @@ def test_single_steps() -> None:
 CHAINS = st.lists(st.sampled_from(["Neg", "Abs", "Exp"]), min_size=1, max_size=5)
 
 
+@settings(deadline=None)
 @given(CHAINS, CHAINS)
 def test_a_chain_holds_exactly_where_its_types_are(types: list[str], wanted: list[str]) -> None:
     lines = [f"t{at + 1} = {type}(t{at})" for at, type in enumerate(types)]
@@ -253,6 +254,7 @@ def test_a_chain_holds_exactly_where_its_types_are(types: list[str], wanted: lis
         assert match.value("start") == f"t{len(types) - len(wanted)}"
 
 
+@settings(deadline=None)
 @given(st.permutations(["Neg", "Abs", "Exp"]))
 def test_any_order_is_every_order(types: list[str]) -> None:
     graph = graph_of("a = Neg(x) \n b = Abs(x) \n c = Exp(x) \n r = Sum(a, b, c)")

@@ -11,7 +11,7 @@ import pytest
 from accelint.analyzer.errors import GraphError
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.analyzer.ir.view import edited
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -53,6 +53,7 @@ def picture(graph: Graph) -> tuple[Any, ...]:
 PAIRS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=12)
 
 
+@settings(deadline=None)
 @given(PAIRS, st.data())
 def test_a_view_is_the_graph_built_anew_with_the_edits(pairs: list[tuple[int, int]], data: Any) -> None:
     graph = graph_of(pairs)
