@@ -324,19 +324,19 @@ def test_the_partitioner_replays_litert() -> None:
     """Greedy by readiness, not by position: from LiteRT's own graph_info_test.cc, where 0 and 2 are ready
     together.
     """
-    from accelint.analyzer.partitioners.litert import largest, subsets
+    from accelint.analyzer.partitioners.litert import largest, partitions
     from accelint.analyzer.runtimes.workers.tflite_file import Op
 
     ops = [Op(0, "A", (0,), (1,)), Op(1, "B", (1,), (2,)), Op(2, "A", (3,), (4,)), Op(3, "A", (2, 4), (5,))]
-    assert subsets(ops, {0, 2, 3}) == [[0, 2], [3]]
-    assert subsets(ops, {1}) == [[1]]
-    assert subsets(ops, set()) == []
-    assert subsets(ops, {0, 1, 2, 3}) == [[0, 1, 2, 3]]
+    assert partitions(ops, {0, 2, 3}) == [[0, 2], [3]]
+    assert partitions(ops, {1}) == [[1]]
+    assert partitions(ops, set()) == []
+    assert partitions(ops, {0, 1, 2, 3}) == [[0, 1, 2, 3]]
     assert largest([[0], [1, 2], [3, 4]], 1) == [[1, 2]]
 
 
 def test_the_partitioner_keeps_the_order_of_effects() -> None:
-    from accelint.analyzer.partitioners.litert import subsets
+    from accelint.analyzer.partitioners.litert import partitions
     from accelint.analyzer.runtimes.workers.tflite_file import Op
 
     ops = [
@@ -344,14 +344,14 @@ def test_the_partitioner_keeps_the_order_of_effects() -> None:
         Op(1, "B", (1,), (2,)),
         Op(2, "READ_VARIABLE", (3,), (4,), True),
     ]
-    assert subsets(ops, {2}) == [[2]]
+    assert partitions(ops, {2}) == [[2]]
     ops = [
         Op(0, "READ_VARIABLE", (9,), (1,), True),
         Op(1, "B", (1,), (2,)),
         Op(2, "ASSIGN_VARIABLE", (2,), (), True),
         Op(3, "READ_VARIABLE", (9,), (4,), True),
     ]
-    assert subsets(ops, {0, 3}) == [[0], [3]]
+    assert partitions(ops, {0, 3}) == [[0], [3]]
 
 
 def test_the_report_of_several_subgraphs_is_split() -> None:

@@ -1,74 +1,132 @@
-"""How LiteRT splits a graph between a delegate and the CPU, replayed so that counts can be turned into
-operators.
+"""How LiteRT splits a graph between a delegate and the CPU, on plain data.
 
-Sources: LiteRT ``tflite/graph_info.cc`` (PartitionGraphIntoIndependentNodeSubsets, greedy) and
-``tflite/delegates/utils.cc`` (GraphPartitionHelper, FP16GraphPartitionHelper), commit f6745779. The delegate
-may take the n largest subsets; the GPU's n is 1 (``ml_drift_delegate/delegate/delegate_webgpu.cc``).
+Sources: LiteRT ``tflite/graph_info.cc`` (PartitionGraphIntoIndependentNodeSubsets: greedy, with control edges
+between operators with side effects) and ``tflite/delegates/utils.cc`` (GraphPartitionHelper), commit
+f67457790c9c. Delegates may take the n largest partitions; the GPU's n is 1
+(``ml_drift_delegate/delegate/delegate_webgpu.cc``).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from .libcxx_sort import sort
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
-    from ..runtimes.workers.tflite_file import Op
+Id = TypeVar("Id")
+SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
+"""Types that run other graphs; what reads or writes a resource has side effects, too
+(``OpMightHaveSideEffect`` in ``tflite/core/subgraph.cc``).
+"""
+_OMITTED = (None, -1)
 
 
-def subsets(ops: Sequence[Op], accepted: Collection[int]) -> list[list[int]]:
-    """The accepted subsets of operators, each run as one piece, in the order in which they become ready.
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operator as the partitioner needs it; ``tflite_file.Op`` is one, too.
 
-    An operator joins the current subset when everything it reads is computed; a subset ends when nothing more
-    of its kind is ready. Linear in operators times subsets.
+    Attributes:
+        index: what the answer calls it.
+        inputs: the tensors that it reads, None or -1 where one is omitted.
+        outputs: the tensors that it writes.
+        effects: it keeps its order among those with side effects.
     """
-    taken = set(accepted)
-    waiting = list(range(len(ops)))
-    pending = {tensor for op in ops for tensor in op.outputs if tensor >= 0}
-    earlier = _order_of_effects(ops)
-    done: set[int] = set()
-    result: list[list[int]] = []
-    while waiting:
-        kind: bool | None = None
-        subset: list[int] = []
-        progress = True
-        while progress:
-            progress = False
-            rest = []
-            for position in waiting:
-                op = ops[position]
-                ready = not any(item in pending for item in op.inputs if item >= 0) and earlier.get(
-                    position, -1
-                ) in done | {-1}
-                if not ready or (kind is not None and (op.index in taken) is not kind):
-                    rest.append(position)
-                    continue
-                kind = op.index in taken
-                subset.append(op.index)
-                done.add(position)
-                pending.difference_update(op.outputs)
-                progress = True
-            waiting = rest
-        if not subset:
-            raise ValueError("the operators form a cycle")
+
+    index: Any
+    inputs: Sequence[Any]
+    outputs: Sequence[Any]
+    effects: bool = False
+
+
+class _Node(Protocol):
+    @property
+    def index(self) -> Any: ...
+    @property
+    def inputs(self) -> Sequence[Any]: ...
+    @property
+    def outputs(self) -> Sequence[Any]: ...
+    @property
+    def effects(self) -> bool: ...
+
+
+def partitions(plan: Sequence[_Node], taken: Collection[Id]) -> list[list[Id]]:
+    """The partitions of taken operators, which become one delegate kernel each, in the order in which they
+    can run.
+
+    Epochs of one kind each: the first ready operator in the plan sets the kind, and an epoch takes every
+    operator of its kind that is ready or becomes so. Linear in operators and what they read. Raises
+    ValueError when the operators form a cycle.
+    """
+    kinds = [node.index in taken for node in plan]
+    waiting = _waiting(plan)
+    readers: dict[int, list[int]] = {}
+    for place, writers in enumerate(waiting):
+        for writer in writers:
+            readers.setdefault(writer, []).append(place)
+    ready = {place for place, writers in enumerate(waiting) if not writers}
+    done, found = 0, []
+    while ready:
+        kind = kinds[min(ready)]
+        epoch = _epoch(kinds, kind, ready, waiting, readers)
+        done += len(epoch)
         if kind:
-            result.append(subset)
-    return result
-
-
-def _order_of_effects(ops: Sequence[Op]) -> dict[int, int]:
-    """Position of the operator with side effects before each one that has some."""
-    found: dict[int, int] = {}
-    last = -1
-    for position, op in enumerate(ops):
-        if op.effects:
-            found[position] = last
-            last = position
+            found.append([plan[place].index for place in epoch])
+    if done < len(plan):
+        raise ValueError("the operators form a cycle")
     return found
 
 
-def largest(groups: Sequence[list[int]], count: int) -> list[list[int]]:
-    """The ``count`` largest subsets; equal ones in the order in which LiteRT's ``std::sort`` leaves them."""
-    return sort(groups, lambda left, right: len(left) > len(right))[:count]
+def _waiting(plan: Sequence[_Node]) -> list[set[int]]:
+    """Places of the operators that each one waits for: those that write what it reads, and the one with side
+    effects before it.
+    """
+    writer = {item: place for place, node in enumerate(plan) for item in node.outputs if item not in _OMITTED}
+    waiting = [
+        {writer[item] for item in node.inputs if item in writer} - {at} for at, node in enumerate(plan)
+    ]
+    for earlier, later in pairwise(place for place, node in enumerate(plan) if node.effects):
+        waiting[later].add(earlier)
+    return waiting
+
+
+def _epoch(
+    kinds: Sequence[bool],
+    kind: bool,
+    ready: set[int],
+    waiting: Sequence[set[int]],
+    readers: Mapping[int, Sequence[int]],
+) -> list[int]:
+    """Take every operator of a kind that is ready or becomes so; the others stay in ``ready``."""
+    members: list[int] = []
+    todo = [place for place in ready if kinds[place] is kind]
+    while todo:
+        place = todo.pop()
+        ready.discard(place)
+        members.append(place)
+        for reader in readers.get(place, ()):
+            waiting[reader].discard(place)
+            if not waiting[reader]:
+                ready.add(reader)
+                if kinds[reader] is kind:
+                    todo.append(reader)
+    return sorted(members)
+
+
+Partition = TypeVar("Partition", bound="Sequence[Any]")
+
+
+def ranked(found: Sequence[Partition]) -> list[Partition]:
+    """The largest partitions first; equal ones in the order in which LiteRT's ``std::sort`` leaves them."""
+    return sort(found, lambda left, right: len(left) > len(right))
+
+
+def largest(found: Sequence[Partition], most: int, least: int = 1) -> list[Partition]:
+    """What a delegate takes: of the ``most`` largest partitions (0: all) those of at least ``least``
+    operators.
+    """
+    chosen = ranked(found)
+    return [partition for partition in (chosen[:most] if most else chosen) if len(partition) >= least]

@@ -1,24 +1,21 @@
 """LiteRT's delegates: what they see of a graph, and how the operators that they take become partitions.
 
-Ported from google-ai-edge/LiteRT, commit f67457790c9c: ``PartitionGraphIntoIndependentNodeSubsets`` in
-``tflite/graph_info.cc`` (greedy, control edges between operators with side effects), ``GraphPartitionHelper``
-and ``FP16GraphPartitionHelper`` in ``tflite/delegates/utils.cc`` (the GPU delegate),
-``Delegate::PrepareOpsToDelegate`` in ``tflite/delegates/xnnpack/xnnpack_delegate.cc``.
+Read from google-ai-edge/LiteRT, commit f67457790c9c: ``FP16GraphPartitionHelper`` in
+``tflite/delegates/utils.cc`` (the GPU delegate), ``Delegate::PrepareOpsToDelegate`` in
+``tflite/delegates/xnnpack/xnnpack_delegate.cc``. How partitions are made of what is taken is in
+``partitioners.litert``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Mapping, Set
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
-from ..partitioners.libcxx_sort import sort
+from ..partitioners import litert
 from . import Dropped, Grouping
-
-_SIDE_EFFECTS = frozenset({"IF", "WHILE", "CALL_ONCE"})
 
 
 class LiteRTDelegate:
@@ -99,61 +96,14 @@ def _remapped(op: Operator, constants: Mapping[str, str]) -> Operator:
 
 
 def partitions(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
-    """Groups of operators that become one delegate kernel each, in execution order.
-
-    Epochs of one kind each: the first ready operator sets the kind, the plan is walked again until an epoch
-    grows no more.
-    """
-    plan = graph.ops()
-    writer = {name: op.id for op in plan for name in op.outputs if name}
-    waiting = {
-        op.id: {writer[name] for name in op.inputs if name and name in writer} - {op.id} for op in plan
-    }
-    for earlier, later in _side_effect_chain(graph, plan):
-        waiting[later].add(earlier)
-    readers: dict[str, list[int]] = {}
-    for index, op in enumerate(plan):
-        for id in waiting[op.id]:
-            readers.setdefault(id, []).append(index)
-    groups: list[tuple[str, ...]] = []
-    ready = {index for index, op in enumerate(plan) if not waiting[op.id]}
-    while ready:
-        kind = plan[min(ready)].id in taken
-        epoch = _epoch(plan, taken, kind, ready, waiting, readers)
-        if kind:
-            groups.append(tuple(epoch))
-    return groups
-
-
-def _epoch(
-    plan: tuple[Operator, ...],
-    taken: Set[str],
-    kind: bool,
-    ready: set[int],
-    waiting: Mapping[str, set[str]],
-    readers: Mapping[str, list[int]],
-) -> list[str]:
-    """Take every operator of a kind that is ready or becomes so; the others stay in ``ready``."""
-    members: list[int] = []
-    todo = [index for index in ready if (plan[index].id in taken) is kind]
-    while todo:
-        index = todo.pop()
-        ready.discard(index)
-        members.append(index)
-        for reader in readers.get(plan[index].id, ()):
-            waits = waiting[plan[reader].id]
-            waits.discard(plan[index].id)
-            if not waits:
-                ready.add(reader)
-                if (plan[reader].id in taken) is kind:
-                    todo.append(reader)
-    return [plan[index].id for index in sorted(members)]
-
-
-def _side_effect_chain(graph: Graph, plan: Iterable[Operator]) -> list[tuple[str, str]]:
-    """Operators with side effects keep their order: control flow, and whatever reads or writes a resource."""
-    chained = [op.id for op in plan if op.type in _SIDE_EFFECTS or _touches_resource(graph, op)]
-    return list(pairwise(chained))
+    """Groups of operators that become one delegate kernel each, in execution order."""
+    plan = [
+        litert.Node(
+            op.id, op.inputs, op.outputs, op.type in litert.SIDE_EFFECTS or _touches_resource(graph, op)
+        )
+        for op in graph.ops()
+    ]
+    return [tuple(ids) for ids in litert.partitions(plan, taken)]
 
 
 def _touches_resource(graph: Graph, op: Operator) -> bool:
@@ -177,14 +127,12 @@ def _largest(graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
 
 def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Grouping:
     """The ``most`` largest partitions (0 for all) of at least ``least`` operators."""
-    ranked = sort(found, lambda left, right: len(left) > len(right))
-    chosen = ranked[:most] if most else ranked
-    kept = [group for group in chosen if len(group) >= least]
+    kept = litert.largest(found, most, least)
     dropped: dict[str, Dropped] = {}
-    for group in ranked[len(kept) :]:
+    for group in litert.ranked(found)[len(kept) :]:
         words = f"its partition of {len(group)} operators"
         why = Dropped(
-            "ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(ranked)}"
+            "ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(found)}"
         )
         if len(group) < least:
             why = Dropped(

@@ -19,7 +19,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
 
 import tflite_models as tflite
-from accelint.analyzer.partitioners.litert import largest, subsets
+from accelint.analyzer.partitioners.litert import largest, partitions
 from accelint.analyzer.runtimes import Request, Session, tensors
 from accelint.analyzer.runtimes.workers.tflite_file import TfliteFile
 
@@ -48,7 +48,7 @@ def graph(path: Path, seed: int) -> Path:
 def pieces_agree(xnnpack: Session, gpu: Session, model: Path) -> bool:
     """Whether the replay gives XNNPACK's pieces and the GPU's count."""
     file = TfliteFile(model)
-    replayed = subsets(file.ops, {op.index for op in file.ops if op.type != REFUSED})
+    replayed = partitions(file.ops, {op.index for op in file.ops if op.type != REFUSED})
     found: dict[int, list[int]] = {}
     for item in xnnpack.ask(Request(model)).placement:
         if item.partition is not None:
@@ -71,7 +71,7 @@ def tie_agrees(xnnpack: Session, gpu: Session, folder: Path, count: int, seed: i
         ends.append(len(kinds) - 1)
     model = tflite.chain(folder / "tie.tflite", kinds[:-1], shape=(1, 64))
     file = TfliteFile(model)
-    (first,) = largest(subsets(file.ops, {op.index for op in file.ops if op.type != REFUSED}), 1)
+    (first,) = largest(partitions(file.ops, {op.index for op in file.ops if op.type != REFUSED}), 1)
     data = np.random.default_rng(count).normal(size=(1, 64)).astype(np.float32)
     keep = [f"t{index}" for index in range(1, len(kinds))]
     feed = tensors.write(folder / "tie.npz", {"t0": data})

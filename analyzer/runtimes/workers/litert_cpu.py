@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ...partitioners.litert import subsets
+from ...partitioners.litert import partitions
 from .. import tensors
 from ..answers import Answer, Placed, Request
 from .tflite_file import Op, TfliteFile, exposed, pick
@@ -154,7 +154,7 @@ def settle(
     fitting = []
     for choice in range(1 << len(silent)):
         taken = {index for bit, index in enumerate(silent) if choice >> bit & 1}
-        groups = [set(group) for group in subsets(ops, known | taken)]
+        groups = [set(group) for group in partitions(ops, known | taken)]
         if [group - taken for group in groups] == pieces:
             fitting.append((groups, taken))
     if not fitting:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...partitioners.litert import largest, subsets
+from ...partitioners.litert import largest, partitions
 from .. import tensors
 from ..answers import Answer, Placed, Request
 from .printed import Printed
@@ -253,7 +253,7 @@ def _split(
 ) -> tuple[list[Placed], int, dict[str, Any]]:
     refused = {op.index: _reason(file, op, block, known) for op in file.ops}
     taken = {index for index, reason in refused.items() if reason is None}
-    groups = subsets(file.ops, taken)
+    groups = partitions(file.ops, taken)
     chosen = largest(groups, PARTITIONS)
     gpu = {index for group in chosen for index in group}
     notes: dict[str, Any] = {

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from ...partitioners.litert import SIDE_EFFECTS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -80,7 +82,7 @@ class TfliteFile:
             touches = any(
                 self.dtype(each) == self.schema.TensorType.RESOURCE for each in (*reads, *writes) if each >= 0
             )
-            result.append(Op(index, type_, reads, writes, touches or type_ in ("IF", "WHILE", "CALL_ONCE")))
+            result.append(Op(index, type_, reads, writes, touches or type_ in SIDE_EFFECTS))
         return tuple(result)
 
     @property
