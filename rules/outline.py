@@ -43,8 +43,12 @@ class Outline:
 
     def variants(self) -> list[str]:
         """Names of the variants, the default one first."""
-        names = list(self._main.get("variant", ()))
-        return names or (self.base.variants() if self.base else [])
+        return list(self.variant_tables())
+
+    def variant_tables(self) -> dict[str, Table]:
+        """The variants with their parameters, the default one first."""
+        own: dict[str, Table] = self._main.get("variant", {})
+        return own or (self.base.variant_tables() if self.base else {})
 
     def sources(self) -> dict[str, Table]:
         """The pack's sources by name."""

@@ -101,7 +101,7 @@ def test_gates_set_the_exit_code(dynamic: Path, options: list[str], code: int) -
 def test_partition_gate(static: Path) -> None:
     result = accelint("check", static, "--target", QNN, "--max-partitions", "0")
     assert result.returncode == 1
-    assert "1 partitions, at most 0" in result.stderr
+    assert "1 partition, at most 0" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_partition_gate(static: Path) -> None:
         (["--target", "onnxruntime/qmn"], "did you mean onnxruntime/qnn"),
         (["--target", "onnxruntime/qnn:sm8651"], "did you mean onnxruntime/qnn:sm8650"),
         (["--target", QNN, "--min-coverage", "lots"], "write 95%"),
-        (["--target", QNN, "--format", "yaml"], "there are json, jsonl, text"),
+        (["--target", QNN, "--format", "yaml"], "there are brief, full, json"),
         (["--target", "litert/gpu"], "takes tflite models"),
         (["--target", QNN, "--pack", "nowhere.toml"], "pack"),
     ],

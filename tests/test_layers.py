@@ -21,6 +21,7 @@ LAYERS = [
         "analyzer/processes",
         "analyzer/files",
         "analyzer/inert",
+        "analyzer/words",
         "analyzer/partitioners",
     },
     {"analyzer/formats", "rules"},

@@ -11,6 +11,7 @@ from ...rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from ..errors import AccelintError
+    from ..ir.graph import Graph, Shape
     from ..ir.model import Model
 
 
@@ -125,14 +126,54 @@ class Coverage:
         return replace(self, findings=findings)
 
 
+Interface = tuple[str, str, "Shape"]
+"""Name, dtype and shape of an input or output."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What a report says of a model itself; the graph is not needed after that."""
+
+    format: str
+    dialect: str
+    sha256: str | None
+    operators: int
+    inputs: tuple[Interface, ...]
+    outputs: tuple[Interface, ...]
+
+    @classmethod
+    def of(cls, model: Model) -> About:
+        """From a model that was read."""
+        graph = model.graph
+        count = sum(1 for _ in model.operators())
+        inputs, outputs = (
+            tuple(_interface(graph, name) for name in names) for names in (graph.inputs, graph.outputs)
+        )
+        return cls(model.format, model.dialect, model.sha256, count, inputs, outputs)
+
+
+def _interface(graph: Graph, name: str) -> Interface:
+    tensor = graph.find(name)
+    return (name, "unknown", None) if tensor is None else (name, tensor.dtype, tensor.shape)
+
+
 @dataclass(eq=False)
 class Entry:
-    """One model of a call: what was read and found, or the error. ``extra`` holds what verify adds, by
-    target.
+    """One model of a call: what was read and found, or the error.
+
+    Attributes:
+        about: what a report says of the model; None where it cannot be read.
+        model: the model itself, while somebody needs it.
+        skipped: targets of the call that do not take the model, and why.
+        failures: targets that it could not be checked for, and why.
+        extra: what verify adds, by target.
     """
 
     path: Path
     model: Model | None = None
+    about: About | None = None
     coverages: list[Coverage] = field(default_factory=list)
     error: AccelintError | None = None
+    skipped: dict[str, str] = field(default_factory=dict)
+    failures: dict[str, AccelintError] = field(default_factory=dict)
     extra: dict[str, Mapping[str, Any]] = field(default_factory=dict)

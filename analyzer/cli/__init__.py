@@ -15,7 +15,6 @@ app = typer.Typer(
     name="accelint",
     help="Will this model run on the accelerator, what stops it, and what change makes it run?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -1,29 +1,61 @@
 """``accelint check``."""
 
 from enum import Enum
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from ..errors import InternalError, ModelError
+from ..words import counted, percent
 from . import debug
 from .limits import Memory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ...rules.pack import Chosen
     from ..check.coverage import Entry
+    from .outputs import Sink
 
 Models = Annotated[
-    list[Path],
-    typer.Argument(help="Model files or folders (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage)."),
+    list[str],
+    typer.Argument(
+        help="Models (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage): files, folders with models "
+        "in them, globs, or - for a list on standard input, one path a line."
+    ),
 ]
 Targets = Annotated[
     list[str],
-    typer.Option("--target", "-t", help="A target, as `accelint targets` lists them; may be repeated."),
+    typer.Option(
+        "--target",
+        "-t",
+        help="Targets as `accelint targets` lists them, with commas or repeated: a name, a family "
+        "(onnxruntime/*, all), auto (what is installed), or a name that people know (qnn, "
+        "NNAPIExecutionProvider, snapdragon-8-gen-3, iphone-15).",
+    ),
 ]
-Format = Annotated[str, typer.Option("--format", "-f", help="text, json or jsonl.")]
-Output = Annotated[
-    Path | None, typer.Option("--output", help="Write the report to this file instead of standard output.")
+Formats = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--format",
+        "-f",
+        help="text (the default), json, jsonl, brief or full (text with -q or -v); may be repeated.",
+    ),
+]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="Write the report to this file instead of standard output (-); one for each --format.",
+    ),
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="In text, one line a model and target.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="In text, every operator, every reason and its source.")
 ]
 PackFile = Annotated[Path | None, typer.Option("--pack", help="A pack of your own (TOML) for the target.")]
 
@@ -44,16 +76,33 @@ class By(str, Enum):
     MACS = "macs"
 
 
+class Reporting(TyperCommand):
+    """A command that writes reports: it remembers how --format and --output follow each other."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, after a look at the order of the options."""
+        from .outputs import order
+
+        ctx.meta["accelint.order"] = order(args)
+        return super().parse_args(ctx, args)
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the application."""
-    app.command("check")(check)
+    app.command("check", cls=Reporting)(check)
 
 
 def check(
+    context: typer.Context,
     models: Models,
     target: Targets,
-    form: Format = "text",
-    output: Output = None,
+    form: Formats = None,
+    output: Outputs = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", min=0, help="Models that are checked at a time; 0 for one a core.")
+    ] = 1,
     pack: PackFile = None,
     fail_on: Annotated[
         FailOn,
@@ -63,7 +112,7 @@ def check(
         ),
     ] = FailOn.ERROR,
     min_coverage: Annotated[
-        str | None, typer.Option(help="Gate: at least this share accelerated, like 95%.")
+        str | None, typer.Option(help="Gate: at least this share accelerated: 95, 95% or 0.95.")
     ] = None,
     by: Annotated[By, typer.Option(help="What --min-coverage counts.")] = By.OPS,
     max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
@@ -76,34 +125,118 @@ def check(
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
-    from ...rules.registry import choose
-    from ..flows.check_file import check_file
+    from .models import paths
 
     least = share(min_coverage)
-    chosen = [choose(name, pack) for name in target]
-    entries = [check_file(path, chosen, optimized=optimized) for path in models]
-    write_report(entries, form, output)
+    places = report_places(context, form, output, quiet, verbose)
+    words = tuple(target)
+    asked = len(_packs(words, pack))
+    entries = list(_entries(paths(models), words, pack, optimized, jobs))
+    _nothing_fits(entries)
+    write_report(entries, places)
+    if not quiet:
+        _say_skipped(entries, asked)
     failed = any(not _gates(entry, least, by, max_partitions, require_full) for entry in entries)
     raise typer.Exit(exit_code(entries, fail_on, failed))
 
 
+def _entries(
+    models: "Sequence[Path]", target: tuple[str, ...], pack: Path | None, optimized: bool, jobs: int
+) -> "Iterator[Entry]":
+    """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
+    import os
+
+    work = partial(_checked, target=target, pack=pack, optimized=optimized)
+    count = min(jobs or os.cpu_count() or 1, len(models))
+    if count < 2:
+        yield from map(work, models)
+        return
+    from ..check.coverage import Entry
+    from ..errors import AccelintError, RuntimeFailure
+    from ..processes.spread import Ended, spread
+
+    for path, answer in zip(models, spread(work, models, count), strict=True):
+        if isinstance(answer, Ended):
+            answer = Entry(path, error=RuntimeFailure(f"{path}: {answer} while the model was checked"))
+        if isinstance(answer, AccelintError) or not isinstance(answer, Entry):
+            raise answer
+        yield answer
+
+
+@cache
+def _packs(target: tuple[str, ...], pack: Path | None) -> "list[Chosen]":
+    """Chosen once a process: a pack keeps what it found out about equal operators."""
+    from ..flows.targets import chosen
+
+    return chosen(target, pack)
+
+
+def _checked(path: Path, target: tuple[str, ...], pack: Path | None, optimized: bool) -> "Entry":
+    """One model's entry without the model, whose graph is not needed any more."""
+    from ..flows.check_file import check_file
+
+    entry = check_file(path, _packs(target, pack), optimized=optimized)
+    entry.model = None
+    return entry
+
+
+def _nothing_fits(entries: "list[Entry]") -> None:
+    """Raise UsageError when no model could be checked for any target, because of the dialects alone."""
+    from ..errors import UsageError
+
+    if any(entry.coverages or entry.failures or entry.error for entry in entries):
+        return
+    for entry in entries:
+        for target, why in entry.skipped.items():
+            raise UsageError(f"{target} {why}")
+
+
+def _say_skipped(entries: "list[Entry]", asked: int) -> None:
+    """One line a model for the targets that it was not checked for."""
+    for entry in entries:
+        for target, error in entry.failures.items():
+            typer.echo(f"accelint: {entry.path}: not checked for {target}: {error.message}", err=True)
+        if entry.skipped and entry.about is not None:
+            names = ", ".join(entry.skipped) if len(entry.skipped) < asked else "any target"
+            typer.echo(
+                f"accelint: {entry.path}: not checked for {names}: the model is {entry.about.dialect}",
+                err=True,
+            )
+
+
 def share(text: str | None) -> float | None:
-    """``95%`` or ``0.95`` as 0.95. Raises UsageError for what is neither."""
+    """``95%``, ``95`` or ``0.95`` as 0.95: above 1 it counts in percent. Raises UsageError on others."""
     from ..errors import UsageError
 
     if text is None:
         return None
     try:
-        value = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+        value = float(text.removesuffix("%"))
     except ValueError:
         value = -1.0
+    if text.endswith("%") or value > 1:
+        value /= 100
     if not 0 <= value <= 1:
-        raise UsageError(f"--min-coverage {text!r} is no share: write 95% or 0.95")
+        raise UsageError(f"--min-coverage {text!r} is not a share: write 95%, 95 or 0.95")
     return value
 
 
-def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None:
-    """Render the report and print it, or write it to a file atomically."""
+def report_places(
+    context: typer.Context, forms: list[str] | None, files: list[str] | None, quiet: bool, verbose: bool
+) -> "list[Sink]":
+    """Which form of the report goes where. Raises UsageError for options that contradict each other."""
+    from ..errors import UsageError
+    from .outputs import sinks
+
+    if quiet and verbose:
+        raise UsageError("--quiet and --verbose contradict each other: give one of them")
+    text = "brief" if quiet else "full" if verbose else "text"
+    named = [text if form == "text" else form for form in forms or ["text"]]
+    return sinks(named, files or [], context.meta.get("accelint.order", ""))
+
+
+def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
+    """Render each report and print it, or write it to its file atomically."""
     from accelint import __version__
 
     from ..files import atomic
@@ -111,13 +244,14 @@ def write_report(entries: "list[Entry]", form: str, output: Path | None) -> None
 
     for entry in entries:
         debug.show(entry.error)
-    pieces = render(entries, __version__, form)
-    if output is None:
-        for piece in pieces:
-            typer.echo(piece, nl=False)
-        return
-    with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
-        stream.writelines(pieces)
+    for form, output in places:
+        pieces = render(entries, __version__, form)
+        if output is None:
+            for piece in pieces:
+                typer.echo(piece, nl=False)
+            continue
+        with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
+            stream.writelines(pieces)
 
 
 NOTHING = ("none", "unknown", "rejected")
@@ -129,6 +263,7 @@ def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int
     model of which nothing is accelerated (unless ``fail_on`` is never) and for a missed gate; else 0.
     """
     errors = [entry.error for entry in entries if entry.error is not None]
+    errors += [error for entry in entries for error in entry.failures.values()]
     if errors:
         return max((error.exit_code for error in errors), key=_weight)
     useless = any(cov.verdict in NOTHING for entry in entries for cov in entry.coverages)
@@ -154,11 +289,11 @@ def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: 
         if least is not None and (share is None or share < least):
             missed.append(
                 f"{coverage.target}: coverage by {by.value} is "
-                f"{'unknown' if share is None else f'{share:.1%}'}, asked for {least:.1%}"
+                f"{'unknown' if share is None else percent(share, 1)}, required: {percent(least, 1)}"
             )
         if most is not None and len(coverage.partitions) > most:
             missed.append(
-                f"{coverage.target}: {len(coverage.partitions)} partitions, at most {most} asked for"
+                f"{coverage.target}: {counted(len(coverage.partitions), 'partition')}, at most {most} allowed"
             )
         if most is not None and coverage.verdict in NOTHING:
             missed.append(
@@ -166,7 +301,7 @@ def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: 
                 f"at most {most} partition{'' if most == 1 else 's'} asked for"
             )
         if full and coverage.verdict != "full":
-            missed.append(f"{coverage.target}: the model is {coverage.verdict}, full asked for")
+            missed.append(f"{coverage.target}: the model is {coverage.verdict}, required: full")
     for line in missed:
         typer.echo(f"accelint: gate missed: {entry.path}: {line}", err=True)
     return not missed

@@ -61,9 +61,9 @@ def fix(
     """Change a model so that more of it runs on the target; each change is proved against the original."""
     import json
 
-    from ...rules.registry import choose
     from ..errors import UsageError
     from ..files import same_file
+    from ..flows import targets
     from ..flows.fix import fix as apply
     from ..formats import emit, load
 
@@ -71,9 +71,11 @@ def fix(
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
     if output is not None and same_file(model, output):
         raise UsageError(f"{output} is the input: give another output path")
-    chosen = choose(target, pack)
+    packs = targets.chosen([target], pack)
+    loaded = load(model)
+    chosen = targets.one(target, packs, loaded.dialect)
     with busy(f"fixing {model.name} for {chosen.target}"):
-        result = apply(load(model), chosen, freeze or [], fix_level.value)
+        result = apply(loaded, chosen, freeze or [], fix_level.value)
     if output is not None:
         emit(result.model, output)
     if as_json:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .check import FailOn, Format, Output, PackFile, exit_code, write_report
+from .check import (
+    FailOn,
+    Formats,
+    Outputs,
+    PackFile,
+    Quiet,
+    Reporting,
+    Verbose,
+    exit_code,
+    report_places,
+    write_report,
+)
 from .limits import Memory
 from .progress import busy
 
@@ -32,7 +43,7 @@ class Graph(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
-    app.command("verify")(verify)
+    app.command("verify", cls=Reporting)(verify)
     group = typer.Typer(
         help="The real runtimes: which are here, what is missing.",
         invoke_without_command=True,
@@ -45,6 +56,7 @@ def register(app: typer.Typer) -> None:
 
 
 def verify(
+    context: typer.Context,
     model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
     target: Annotated[
         str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")
@@ -79,17 +91,21 @@ def verify(
         ),
     ] = Graph.OFF,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
-    form: Format = "text",
-    output: Output = None,
+    form: Formats = None,
+    output: Outputs = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     pack: PackFile = None,
     memory: Memory = None,
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
-    from ...rules.registry import choose
     from ..flows.check_file import check_file
+    from ..flows.targets import chosen as chosen_by
+    from ..flows.targets import one
     from ..flows.verify import Options
     from ..flows.verify import verify as ask
 
+    places = report_places(context, form, output, quiet, verbose)
     options = Options(
         against,
         tuple(inputs or ()),
@@ -101,11 +117,12 @@ def verify(
         timeout=timeout,
         runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
     )
-    chosen = choose(target, pack)
-    entry = check_file(model, [chosen])
+    packs = chosen_by([target], pack)
+    entry = check_file(model, packs)
     if entry.error is not None or entry.model is None:
-        write_report([entry], form, output)
+        write_report([entry], places)
         raise typer.Exit(exit_code([entry], FailOn.NEVER, False))
+    chosen = one(target, packs, entry.model.dialect)
     if entry.model.dialect != chosen.pack.dialect:
         from ..errors import UsageError
 
@@ -120,7 +137,7 @@ def verify(
     with busy(f"asking {chosen.target}"):
         verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = verified.to_json()
-    write_report([entry], form, output)
+    write_report([entry], places)
     for line in verified.contradictions[:20]:
         typer.echo(f"accelint: {line}", err=True)
     raise typer.Exit(verified.exit_code)

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ...rules.pack import Chosen
-from ...rules.registry import in_dialect
 from ...rules.verdict import Verdict
-from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
+from ..check.coverage import About, Coverage, Entry, Finding, OperatorVerdict
 from ..check.fingerprints import Place, marked
 from ..check.prepared import Conversion, Prepared
 from ..check.run import check
-from ..errors import AccelintError, UsageError, unexpected
+from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError, unexpected
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
+from .targets import fitting
 
 if TYPE_CHECKING:
     from ..convert import Converted
@@ -27,14 +27,16 @@ if TYPE_CHECKING:
 def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
-    ``optimized``: as ONNX Runtime hands the graph over at its default optimization level.
+    ``optimized``: as ONNX Runtime's default optimization level leaves the graph.
 
-    Raises UsageError for a target that takes another dialect, to which nothing converts.
+    Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
+    two words named for this dialect is checked once.
     """
     entry = Entry(path)
     try:
         entry.model = load(path)
-        entry.coverages = coverages(Prepared(entry.model), packs, optimized=optimized)
+        entry.about = About.of(entry.model)
+        _check(entry, Prepared(entry.model), packs, optimized=optimized)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -44,36 +46,40 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     return entry
 
 
-def coverages(prepared: Prepared, packs: Iterable[Chosen], *, optimized: bool = False) -> list[Coverage]:
-    """One coverage a target, in their order; raises as ``check_file`` does."""
-    return [_optimized(prepared, item) if optimized else _coverage(prepared, item) for item in packs]
+def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimized: bool) -> None:
+    """Check the model for each target that takes it.
+
+    What a missing or broken converter keeps from being checked is a failure of that target, and the model's
+    error where nothing else was asked for.
+    """
+    fit, entry.skipped = fitting(entry.path, prepared.model.dialect, packs, optimized=optimized)
+    broken: dict[str, AccelintError] = {}
+    for chosen in fit:
+        if chosen.pack.dialect in broken:
+            entry.failures[chosen.target] = broken[chosen.pack.dialect]
+            continue
+        try:
+            entry.coverages.append((_optimized if optimized else _coverage)(prepared, chosen))
+        except (RuntimeFailure, MissingExtraError) as error:
+            if len(fit) == 1:
+                raise
+            entry.failures[chosen.target] = broken[chosen.pack.dialect] = error
 
 
 def _optimized(prepared: Prepared, chosen: Chosen) -> Coverage:
     from .optimized import check_optimized
 
-    direct = in_dialect(chosen, prepared.model.dialect)
-    if direct is None or not chosen.target.startswith("onnxruntime/"):
-        raise UsageError(
-            f"{chosen.target} is no target of ONNX Runtime, which alone optimizes a graph "
-            f"before it is divided"
-        )
-    return _with_fixes(check_optimized(prepared, direct), prepared.model.dialect)
+    return _with_fixes(check_optimized(prepared, chosen), prepared.model.dialect)
 
 
 def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
-    model = prepared.model
-    direct = in_dialect(chosen, model.dialect)
-    if direct is not None:
-        return _with_fixes(check(prepared, direct), model.dialect)
+    model, dialect = prepared.model, chosen.pack.dialect
+    if dialect == model.dialect:
+        return _with_fixes(check(prepared, chosen), dialect)
     from ..convert.roads import between
 
-    dialect = chosen.pack.dialect
     road = between(model.dialect, dialect)
-    if road is None:
-        raise UsageError(
-            f"{chosen.target} takes {dialect} models and {model.path} is {model.dialect}: convert it first"
-        )
+    assert road is not None, "fitting() lets no other target through"
     found = prepared.converted.get(dialect)
     if found is None:
         made = road.convert(model, road.DEFAULTS)

@@ -34,7 +34,7 @@ def names() -> tuple[str, ...]:
 
 def render(entries: Sequence[Entry], version: str, form: str) -> Iterator[str]:
     """The report in one form, in pieces. Raises UsageError on an unknown one, before anything is made."""
-    home = _home(form)
+    home = known(form)
     return _pieces(home, entries, version, exact=form in EXACT)
 
 
@@ -45,7 +45,8 @@ def _pieces(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -
     return iter((text,))
 
 
-def _home(form: str) -> Any:
+def known(form: str) -> Any:
+    """The module of a form. Raises UsageError on an unknown one."""
     module = form.replace("-", "_")
     home: Any = None
     if module.isidentifier() and find_spec(f"{__name__}.forms.{module}") is not None:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
-from ..ir.graph import Graph, Tensor
+from ..ir.graph import Dim
+from ..words import rounded
 
 SCHEMA = "accelint/report/1"
 
@@ -34,30 +35,31 @@ def document(entries: Sequence[Entry], version: str, rows: Listing = listed) -> 
 def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
     if entry.error is not None:
         return {"path": str(entry.path), "error": {"kind": entry.error.kind, "message": entry.error.message}}
-    model = entry.model
-    assert model is not None
-    return {
+    about = entry.about
+    assert about is not None
+    row = {
         "path": str(entry.path),
-        "format": model.format,
-        "dialect": model.dialect,
-        "sha256": model.sha256,
-        "operators": sum(1 for _ in model.operators()),
-        "inputs": [_interface(model.graph, name) for name in model.graph.inputs],
-        "outputs": [_interface(model.graph, name) for name in model.graph.outputs],
+        "format": about.format,
+        "dialect": about.dialect,
+        "sha256": about.sha256,
+        "operators": about.operators,
+        "inputs": [_shown(*item) for item in about.inputs],
+        "outputs": [_shown(*item) for item in about.outputs],
         "targets": [
             {**_target(coverage, rows), **entry.extra.get(coverage.target, {})}
             for coverage in entry.coverages
         ],
     }
+    skipped = [{"target": target, "reason": why} for target, why in entry.skipped.items()]
+    skipped += [
+        {"target": target, "reason": error.message, "kind": error.kind}
+        for target, error in entry.failures.items()
+    ]
+    return {**row, "skipped": skipped} if skipped else row
 
 
-def _interface(graph: Graph, name: str) -> dict[str, Any]:
-    tensor = graph.find(name) or Tensor(name)
-    return {
-        "name": name,
-        "dtype": tensor.dtype,
-        "shape": None if tensor.shape is None else list(tensor.shape),
-    }
+def _shown(name: str, dtype: str, shape: tuple[Dim, ...] | None) -> dict[str, Any]:
+    return {"name": name, "dtype": dtype, "shape": None if shape is None else list(shape)}
 
 
 def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
@@ -67,8 +69,8 @@ def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
         "runtime": coverage.runtime,
         "verdict": coverage.verdict,
         "coverage": {
-            "operators": round(coverage.by_operators, 6),
-            "macs": None if coverage.by_macs is None else round(coverage.by_macs, 6),
+            "operators": rounded(coverage.by_operators),
+            "macs": None if coverage.by_macs is None else rounded(coverage.by_macs),
         },
         **{
             verdict: verdicts.count(verdict)

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
@@ -15,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...inert import line as clean
+from ...words import counted
 from ..causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -31,8 +33,30 @@ _VERDICT = {
 }
 
 
-def render(document: dict[str, Any]) -> str:
-    """The text, with colour when it goes to a terminal. Names from the model are never read as markup."""
+EVERYTHING = 1_000_000
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The console, and how much of each thing is told."""
+
+    console: Console
+    brief: bool = False
+    full: bool = False
+
+    def print(self, item: Any) -> None:
+        self.console.print(item)
+
+    def most(self, usual: int) -> int:
+        """How many of a list are shown."""
+        return EVERYTHING if self.full else usual
+
+
+def render(document: dict[str, Any], *, brief: bool = False, full: bool = False) -> str:
+    """The text, with colour when it goes to a terminal. Names from the model are never read as markup.
+
+    ``brief``: a line a model and target; ``full``: every operator, reason and source.
+    """
     stream = io.StringIO()
     terminal = sys.stdout.isatty()
     width = max(60, min(shutil.get_terminal_size((110, 24)).columns, 140)) if terminal else UNWRAPPED
@@ -40,11 +64,11 @@ def render(document: dict[str, Any]) -> str:
         file=stream, force_terminal=terminal and "NO_COLOR" not in os.environ, width=width, highlight=False
     )
     for model in document["models"]:
-        _model(console, model)
+        _model(_Page(console, brief, full), model)
     return stream.getvalue()
 
 
-def _model(console: Console, model: Mapping[str, Any]) -> None:
+def _model(console: _Page, model: Mapping[str, Any]) -> None:
     if "error" in model:
         told = "internal error" if model["error"]["kind"] == "internal" else "cannot be read"
         console.print(Text.assemble((clean(model["path"]), "bold"), "  ", (told, "bold red")))
@@ -55,12 +79,18 @@ def _model(console: Console, model: Mapping[str, Any]) -> None:
     )
     for target in model["targets"]:
         _target(console, model, target)
+    for item in model.get("skipped", ()) if console.full else ():
+        console.print(Text(f"  {item['target']}  not checked: {clean(item['reason'])}", "dim"))
 
 
-def _target(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]) -> None:
+def _target(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any]) -> None:
     console.print(headline(target))
+    if console.brief:
+        return
     for cause in causes(target):
         _cause(console, model, target, cause)
+    if console.full:
+        _operators(console, target)
     for note in target["notes"]:
         console.print(Text(f"    {clean(note)}", "dim"))
     if "agreement" in target:
@@ -92,7 +122,7 @@ def headline(target: Mapping[str, Any]) -> Text:
     return line
 
 
-def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any], cause: Cause) -> None:
+def _cause(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any], cause: Cause) -> None:
     count = len(cause.operators)
     head = Text.assemble(
         "    ", (f"{cause.severity} {cause.code}", _STYLE[cause.severity]), f" {cause.rule}  "
@@ -101,13 +131,17 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
     head.append(f"  {_types(cause)}", "dim")
     console.print(head)
     roots = dynamic_inputs(model) if cause.code == "ACL101" else []
-    shown = 1 if roots else SHOWN
+    shown = console.most(1 if roots else SHOWN)
     for message, times in sorted(cause.messages.items(), key=lambda item: -item[1])[:shown]:
         console.print(Text(f"      {clean(message)}" + (f"  (x{times})" if times > 1 else "")))
     if len(cause.messages) > shown:
-        console.print(Text(f"      ... and {len(cause.messages) - shown} more reasons like these", "dim"))
-    where = ", ".join(_place(op) for op in cause.operators[:SHOWN])
-    console.print(Text(f"      at {where}" + (", ..." if count > SHOWN else ""), "dim"))
+        more = counted(len(cause.messages) - shown, "more reason")
+        console.print(Text(f"      ... and {more} like {'this' if shown == 1 else 'these'}", "dim"))
+    most = console.most(SHOWN)
+    where = ", ".join(_place(op) for op in cause.operators[:most])
+    console.print(Text(f"      at {where}" + (", ..." if count > most else ""), "dim"))
+    if console.full:
+        console.print(Text(f"      source: {clean(cause.source)} [{cause.evidence}]", "dim"))
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
         console.print(Text(f"      fix: {clean(freeze_hint(model, target))}", "green"))
@@ -119,6 +153,14 @@ def _cause(console: Console, model: Mapping[str, Any], target: Mapping[str, Any]
                 "green",
             )
         )
+
+
+def _operators(console: _Page, target: Mapping[str, Any]) -> None:
+    """Every operator with its verdict and the codes of its findings."""
+    for op in target["operators"]:
+        codes = dict.fromkeys(target["findings"][index]["code"] for index in op["findings"])
+        told = f"      {_place(op)}  {clean(op['type'])}  {op['verdict']}"
+        console.print(Text(told + (f"  {', '.join(codes)}" if codes else ""), "dim"))
 
 
 def _types(cause: Cause) -> str:
@@ -136,7 +178,7 @@ def _place(op: Mapping[str, Any]) -> str:
     return f"{place} ({clean(op['code'])})" if op.get("code") else place
 
 
-def _verified(console: Console, target: Mapping[str, Any]) -> None:
+def _verified(console: _Page, target: Mapping[str, Any]) -> None:
     agreement = target["agreement"]
     table = Table(
         "predicted",
@@ -190,12 +232,13 @@ def _verified(console: Console, target: Mapping[str, Any]) -> None:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
 
 
-def _placements(console: Console, target: Mapping[str, Any]) -> None:
+def _placements(console: _Page, target: Mapping[str, Any]) -> None:
     """Each operator's verdict beside its place, operators in a row that share both on one line;
     contradictions are marked.
     """
     rows = placement_rows(target)
-    for row in rows[:PLACEMENTS]:
+    most = console.most(PLACEMENTS)
+    for row in rows[:most]:
         style = "bold red" if row["wrong"] else "dim"
         console.print(
             Text(
@@ -204,11 +247,11 @@ def _placements(console: Console, target: Mapping[str, Any]) -> None:
                 style,
             )
         )
-    if len(rows) > PLACEMENTS:
+    if len(rows) > most:
         console.print(
             Text(
-                f"      ... and {len(rows) - PLACEMENTS} more lines like these: --format json "
-                f"has every operator",
+                f"      ... and {counted(len(rows) - most, 'more line')} like these: -v or "
+                f"--format json has every operator",
                 "dim",
             )
         )
@@ -249,7 +292,7 @@ def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     ]
 
 
-def _numbers(console: Console, target: Mapping[str, Any]) -> None:
+def _numbers(console: _Page, target: Mapping[str, Any]) -> None:
     parity = target.get("parity")
     if not parity:
         if target.get("parity_skipped"):

@@ -1,0 +1,72 @@
+"""Where reports go: several forms in one run, each to a file or one of them to standard output."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import UsageError
+
+STDOUT = "-"
+Sink = tuple[str, Path | None]
+"""A report's form and its file; None is standard output."""
+
+
+def sinks(forms: Sequence[str], files: Sequence[str], order: str = "") -> list[Sink]:
+    """Which form goes where.
+
+    With as many files as forms, they pair in their order. With fewer files, ``order`` (``F`` for a form and
+    ``O`` for a file, as they were written) pairs a file with the nearest form before it that has none, and
+    what is left goes to standard output. A file alone takes text.
+
+    Raises UsageError for an unknown form, for a file without a form, and for two reports to one place.
+    """
+    from ..report import known
+
+    forms = list(forms) or ["text"]
+    for form in forms:
+        known(form)
+    if len(files) > len(forms):
+        raise UsageError(
+            f"{len(files)} of --output and {len(forms)} of --format: give one --format for each --output"
+        )
+    given: list[Path | None] = [None if name == STDOUT else Path(name) for name in files]
+    places = _paired(len(forms), given, order)
+    for place in places:
+        if places.count(place) > 1:
+            where = "standard output" if place is None else str(place)
+            raise UsageError(f"two reports go to {where}: give each --format an --output of its own")
+    return list(zip(forms, places, strict=True))
+
+
+def _paired(count: int, files: Sequence[Path | None], order: str) -> list[Path | None]:
+    if len(files) == count:
+        return list(files)
+    if (order.count("F"), order.count("O")) != (count, len(files)):
+        order = "FO" * len(files) + "F" * (count - len(files))
+    places: list[Path | None] = [None] * count
+    free: list[int] = []
+    seen = 0
+    early: list[Path | None] = []
+    rest = iter(files)
+    for mark in order:
+        if mark == "F":
+            free.append(seen)
+            seen += 1
+            if early:
+                places[free.pop()] = early.pop(0)
+        elif free:
+            places[free.pop()] = next(rest)
+        else:
+            early.append(next(rest))
+    return places
+
+
+def order(arguments: Sequence[str]) -> str:
+    """How ``--format`` and ``--output`` follow each other in a command line, as ``FOF``."""
+    marks = {"--format": "F", "-f": "F", "--output": "O", "-o": "O"}
+    found = ""
+    for argument in arguments:
+        if argument == "--":
+            break
+        name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
+        found += marks.get(name, "")
+    return found

@@ -1,0 +1,115 @@
+"""One function over many items in several processes.
+
+Answers come in the items' order, and where a process ends that is the answer of the item it was at.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_START = "fork" if sys.platform == "linux" else "spawn"
+"""Forking is free here: the process has one thread when it spreads, and what it has imported is shared."""
+
+
+class Ended(Exception):
+    """A process ended in the middle of an item; the message says how."""
+
+
+class _Hand(Generic[Item, Result]):
+    """One process and the index of the item that it is at."""
+
+    def __init__(self, work: Callable[[Item], Result]) -> None:
+        context: Any = multiprocessing.get_context(_START)
+        self.ours, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(work, theirs, os.getpid()), daemon=True)
+        self.process.start()
+        theirs.close()
+        self.at: int | None = None
+
+    def give(self, index: int, item: Item) -> None:
+        self.at = index
+        self.ours.send(item)
+
+    def stop(self) -> None:
+        """Kill it; harmless when it has ended."""
+        self.process.kill()
+        self.process.join()
+        self.ours.close()
+
+    def ending(self) -> str:
+        """How it ended by itself."""
+        self.process.join(0.5)
+        code = self.process.exitcode
+        self.stop()
+        if code is None or code >= 0:
+            return f"ended with exit status {code}"
+        return f"was ended by {signal.Signals(-code).name}"
+
+
+def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result | Exception]:
+    """``work`` of every item, in order.
+
+    What ``work`` raises is the item's answer; ``Ended`` is, where its process ended. ``work``, items and
+    answers must be picklable.
+    """
+    hands: list[_Hand[Item, Result]] = []
+    done: dict[int, Result | Exception] = {}
+    todo = iter(range(len(items)))
+    told = 0
+    try:
+        while told < len(items):
+            while len(hands) < jobs and (index := next(todo, None)) is not None:
+                hands.append(_Hand(work))
+                hands[-1].give(index, items[index])
+            for hand in _ready(hands):
+                assert hand.at is not None
+                try:
+                    done[hand.at] = hand.ours.recv()
+                except (EOFError, OSError):
+                    done[hand.at] = Ended(f"the process {hand.ending()}")
+                    hands.remove(hand)
+                    continue
+                index = next(todo, None)
+                if index is None:
+                    hand.stop()
+                    hands.remove(hand)
+                else:
+                    hand.give(index, items[index])
+            while told in done:
+                yield done.pop(told)
+                told += 1
+    finally:
+        for hand in hands:
+            hand.stop()
+
+
+def _ready(hands: Sequence[_Hand[Item, Result]]) -> list[_Hand[Item, Result]]:
+    by_pipe = {id(hand.ours): hand for hand in hands}
+    return [by_pipe[id(pipe)] for pipe in wait([hand.ours for hand in hands])]
+
+
+def _serve(work: Callable[[Item], Result], pipe: Connection, parent: int) -> None:
+    """Answer items until the pipe ends or the parent goes."""
+    from .worker import die_with_parent
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes itself
+    die_with_parent(parent)
+    answer: Result | Exception
+    while True:
+        try:
+            item = pipe.recv()
+        except EOFError:
+            return
+        try:
+            answer = work(item)
+        except Exception as error:
+            answer = error
+        pipe.send(answer)
