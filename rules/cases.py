@@ -26,8 +26,10 @@ _TENSOR = re.compile(
 def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Graph, Operator]:
     """The graph of a case and the operator that it is about. Raises ValueError on a malformed tensor."""
     graph = Graph("main", dialect, {"": int(case.get("version", 1))})
-    inputs = [_add(graph, f"in{index}", text) for index, text in enumerate(case.get("in", ()))]
-    outputs = [_add(graph, f"out{index}", text) for index, text in enumerate(case.get("out", ["float32"]))]
+    inputs = [add_tensor(graph, f"in{index}", text) for index, text in enumerate(case.get("in", ()))]
+    outputs = [
+        add_tensor(graph, f"out{index}", text) for index, text in enumerate(case.get("out", ["float32"]))
+    ]
     domain, _, kind = str(case.get("type", default_type)).rpartition(":")
     op = Operator(
         id="main/0",
@@ -83,7 +85,8 @@ def _attribute(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _add(graph: Graph, name: str, text: str) -> str | None:
+def add_tensor(graph: Graph, name: str, text: str) -> str | None:
+    """Add a tensor as a case writes it, and give its name. Raises ValueError when it is not written so."""
     if text == "-":
         return None
     if text.startswith("@"):

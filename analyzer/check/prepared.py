@@ -12,6 +12,7 @@ from ..ir.graph import Graph
 from ..ir.model import Model
 from ..policies import Viewing
 from ..policies.options import Watched
+from ..policies.tables import Tables, WithTables
 from .cost import boundary, counted
 from .judge import Judge
 from .kinds import Kinds
@@ -40,10 +41,20 @@ class Seen:
     graph: Graph
     shown: Mapping[str, Operator]
     _watched: tuple[Watched, ...]
+    _tables: Tables | None
 
-    def same(self, options: Options) -> bool:
-        """Whether the policy shows the same with other options."""
-        return all(watched.same(options) for watched in self._watched)
+    def same(self, policy: Policy, options: Options) -> bool:
+        """Whether the policy shows the same with other options, and tables of another version."""
+        return _same_tables(self._tables, policy) and all(watched.same(options) for watched in self._watched)
+
+
+def _tables(policy: Policy) -> Tables | None:
+    return policy.tables if isinstance(policy, WithTables) else None
+
+
+def _same_tables(tables: Tables | None, policy: Policy) -> bool:
+    other = _tables(policy)
+    return tables is None or other is None or tables.same(other)
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -73,6 +84,7 @@ class Conversion:
 class _Grouped:
     taken: frozenset[str]
     watched: Watched
+    tables: Tables | None
     grouping: Grouping
     boundaries: tuple[Boundary, ...]
 
@@ -125,12 +137,14 @@ class Prepared:
         """A graph as a policy shows it; ``name`` is the policy's."""
         known = self._seen.setdefault((id(graph), name), [])
         for seen in known:
-            if seen.same(options):
+            if seen.same(policy, options):
                 return seen
         folding, viewing = Watched(options), Watched(options)
         folded = policy.folded(graph, folding)
         view = policy.view(graph, viewing) if isinstance(policy, Viewing) else graph
-        known.append(Seen(folded, view, {op.id: op for op in view.ops()}, (folding, viewing)))
+        known.append(
+            Seen(folded, view, {op.id: op for op in view.ops()}, (folding, viewing), _tables(policy))
+        )
         return known[-1]
 
     def grouping(
@@ -139,12 +153,12 @@ class Prepared:
         """The groups that a policy makes of taken operators, and the bytes that cross each boundary."""
         known = self._grouped.setdefault((id(graph), name), [])
         for item in known:
-            if item.taken == taken and item.watched.same(options):
+            if item.taken == taken and item.watched.same(options) and _same_tables(item.tables, policy):
                 return item.grouping, item.boundaries
         watched = Watched(options)
         grouping = policy.groups(graph, taken, watched)
         boundaries = tuple(boundary(graph, group) for group in grouping.groups)
-        known.append(_Grouped(frozenset(taken), watched, grouping, boundaries))
+        known.append(_Grouped(frozenset(taken), watched, _tables(policy), grouping, boundaries))
         return grouping, boundaries
 
     def judge(self, graph: Graph, chosen: Chosen) -> Judge:

@@ -14,6 +14,7 @@ from ...rules.verdict import Verdict
 from ..ir.graph import Graph, Operator
 from ..ir.model import Model
 from ..policies import BottomUp, BranchWise, Dropped, policy_of
+from ..policies.tables import tables_for
 from .coverage import Coverage, Finding, OperatorVerdict, Partition
 from .fingerprints import Place, marked
 from .judge import Judge
@@ -45,7 +46,7 @@ class _Check:
     def __init__(self, prepared: Prepared, chosen: Chosen) -> None:
         self.prepared = prepared
         self.chosen = chosen
-        self.policy = policy_of(chosen.pack.policy)
+        self.policy = policy_of(chosen.pack.policy, tables_for(chosen.pack.runtime, chosen.version))
         self.options = {**chosen.pack.policy_options, **chosen.context.parameters}
         self.verdicts: dict[str, OperatorVerdict] = {}
         self.findings: list[Finding] = []

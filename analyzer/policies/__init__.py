@@ -12,11 +12,14 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
 from ..errors import PackError
 from ..extensions import added, load, modules
 from ..ir.graph import Graph
+
+if TYPE_CHECKING:
+    from .tables import Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +93,11 @@ def names() -> tuple[str, ...]:
     return (*here, *added("policies"))
 
 
-def policy_of(name: str) -> Policy:
+def policy_of(name: str, tables: Tables | None = None) -> Policy:
     """The policy that a pack names: a module here, and behind a slash the kind where it has several.
 
-    ``onnxruntime/compile`` is ``POLICIES["compile"]`` of ``onnxruntime/policy.py``. Raises PackError when
-    there is none.
+    ``onnxruntime/compile`` is ``POLICIES["compile"]`` of ``onnxruntime/policy.py``. It gets the tables of a
+    version of its runtime, the latest when none are given. Raises PackError when there is none.
     """
     base, _, kind = name.partition("/")
     home = _home(base)
@@ -108,7 +111,10 @@ def policy_of(name: str) -> Policy:
     if kind not in kinds:
         known = ", ".join(f"{base}/{item}" if item else base for item in kinds)
         raise PackError(f"no partition policy is named {name!r}: there are {known}")
-    return cast("Policy", kinds[kind]())
+    from .tables import STANDARD, WithTables
+
+    made = kinds[kind]
+    return cast("Policy", made(tables or STANDARD) if issubclass(made, WithTables) else made())
 
 
 def _home(base: str) -> str | None:

@@ -11,76 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.graph import Graph, Operator
+from ..tables import STANDARD, Book, Tables
 
-_SENSITIVE = frozenset(
-    (
-        "AveragePool",
-        "BatchNormalization",
-        "Conv",
-        "ConvTranspose",
-        "DepthToSpace",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "GridSample",
-        "InstanceNormalization",
-        "LRN",
-        "LpPool",
-        "MaxPool",
-        "MaxRoiPool",
-        "Resize",
-        "RoiAlign",
-        "SpaceToDepth",
-        "Upsample",
-    )
-)
-_PASSED = frozenset(
-    (
-        "Abs",
-        "Add",
-        "Cast",
-        "Ceil",
-        "Clip",
-        "Concat",
-        "Cos",
-        "DequantizeLinear",
-        "Div",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Max",
-        "Min",
-        "Mul",
-        "Neg",
-        "PRelu",
-        "Pad",
-        "Pow",
-        "QuantizeLinear",
-        "Reciprocal",
-        "Relu",
-        "Round",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "Softsign",
-        "Sqrt",
-        "Sub",
-        "Tanh",
-        "Where",
-    )
-)
+_BOOK = "onnxruntime/layout"
 
 
-def at_the_edge(graph: Graph, op: Operator) -> bool:
+def at_the_edge(graph: Graph, op: Operator, tables: Tables = STANDARD) -> bool:
     """Whether a lone quantize or dequantize operator is at the model's edge, which the QNN provider leaves to
     the host.
 
@@ -90,10 +26,10 @@ def at_the_edge(graph: Graph, op: Operator) -> bool:
         return op.inputs[0] in graph.inputs
     if op.type != "DequantizeLinear" or op.outputs[0] not in graph.outputs or graph.consumers(op.outputs[0]):
         return False
-    return not _transposed(graph, op)
+    return not _transposed(graph, op, tables[_BOOK])
 
 
-def leaves_its_unit(graph: Graph, op: Operator) -> bool:
+def leaves_its_unit(graph: Graph, op: Operator, tables: Tables = STANDARD) -> bool:
     """Whether a transpose moves between a dequantize operator and the operator that it feeds.
 
     A transpose of the model in three dimensions, which cancels with none that the layout change makes, moves
@@ -107,21 +43,24 @@ def leaves_its_unit(graph: Graph, op: Operator) -> bool:
         or len(graph.consumers(op.inputs[0])) != 1
     ):
         return False
+    book = tables[_BOOK]
     transpose, moved = graph.producer(quantize.inputs[0]), graph.find(quantize.inputs[0] or "")
     if (
         transpose is None
         or transpose.type != "Transpose"
         or moved is None
-        or len(moved.shape or ()) != _MATRICES
+        or len(moved.shape or ()) != book.limit("moved-rank")
     ):
         return False
-    return any(other.type in _SENSITIVE for other in graph.ops())
+    return _changes_layouts(graph, book)
 
 
-_MATRICES = 3
+def _changes_layouts(graph: Graph, book: Book) -> bool:
+    """Whether the graph has a layout-sensitive operator."""
+    return any(op.type in book.types("sensitive") for op in graph.ops())
 
 
-def _transposed(graph: Graph, op: Operator) -> bool:
+def _transposed(graph: Graph, op: Operator, book: Book) -> bool:
     """Whether a transpose moves behind the operator.
 
     It does when transposes move at all, in a graph with a layout-sensitive operator, and something that the
@@ -130,9 +69,9 @@ def _transposed(graph: Graph, op: Operator) -> bool:
     todo, seen = list(_writers(graph, op)), {op.id}
     while todo:
         step = todo.pop()
-        if step.type in _SENSITIVE or step.type == "Transpose":
-            return any(other.type in _SENSITIVE for other in graph.ops())
-        if step.id not in seen and step.type in _PASSED:
+        if step.type in book.types("sensitive") or step.type == "Transpose":
+            return _changes_layouts(graph, book)
+        if step.id not in seen and step.type in book.types("passed"):
             todo += _writers(graph, step)
         seen.add(step.id)
     return False

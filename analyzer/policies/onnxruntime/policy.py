@@ -12,6 +12,7 @@ from typing import Any
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.view import edited
 from .. import Dropped, Grouping
+from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
 from .layout import at_the_edge, leaves_its_unit
@@ -22,7 +23,7 @@ _FOLDED = ("Constant",)
 _FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped, "dynamic": seen_dynamic}
 
 
-class OrtCompile:
+class OrtCompile(WithTables):
     """A provider that compiles groups: QNN, Core ML, NNAPI, OpenVINO, XNNPACK.
 
     Options:
@@ -63,7 +64,7 @@ class OrtCompile:
             if name in options.get("fusions", ()):
                 plain = fused(plain)
         return (
-            seen_in_units(plain, shared=options.get("selectors") == "shared")
+            seen_in_units(plain, self.tables, shared=options.get("selectors") == "shared")
             if options.get("units") == "qdq"
             else plain
         )
@@ -73,10 +74,12 @@ class OrtCompile:
         left to process.
         """
         found = (
-            units(graph, shared=options.get("selectors") == "shared") if options.get("units") == "qdq" else {}
+            units(graph, self.tables, shared=options.get("selectors") == "shared")
+            if options.get("units") == "qdq"
+            else {}
         )
         edge = (
-            {id for id in taken if id not in found and at_the_edge(graph, graph.op(id))}
+            {id for id in taken if id not in found and at_the_edge(graph, graph.op(id), self.tables)}
             if options.get("edges") == "host"
             else set()
         )
@@ -86,7 +89,7 @@ class OrtCompile:
             left = {
                 member.id
                 for member in unit.before
-                if options.get("edges") == "host" and leaves_its_unit(graph, member)
+                if options.get("edges") == "host" and leaves_its_unit(graph, member, self.tables)
             }
             dropped.update(
                 (member.id, _with_target(unit, member.id))
@@ -332,9 +335,9 @@ def with_plain_shapes(graph: Graph) -> Graph:
     )
 
 
-def seen_in_units(graph: Graph, *, shared: bool = False) -> Graph:
+def seen_in_units(graph: Graph, tables: Tables = STANDARD, *, shared: bool = False) -> Graph:
     """The graph with every node unit as one operator on quantized tensors; other operators are the same."""
-    found = units(graph, shared=shared)
+    found = units(graph, tables, shared=shared)
     if not found:
         return graph
     changed: dict[str, Tensor] = {}

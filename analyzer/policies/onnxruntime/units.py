@@ -11,70 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ...ir.dtypes import BITS
 from ...ir.graph import Graph, Operator
-
-_HANDED_ON = [
-    "Gather",
-    "GatherElements",
-    "Reshape",
-    "Expand",
-    "Flatten",
-    "Transpose",
-    "MaxPool",
-    "Resize",
-    "Squeeze",
-    "Unsqueeze",
-    "Tile",
-]
-_ARG = ("ArgMax", "ArgMin")
-_UNARY = frozenset(
-    (
-        "Abs",
-        "Asin",
-        "Atan",
-        "AveragePool",
-        "Ceil",
-        "Cos",
-        "DepthToSpace",
-        "Elu",
-        "Erf",
-        "Exp",
-        "Floor",
-        "Gelu",
-        "GlobalAveragePool",
-        "GlobalMaxPool",
-        "HardSigmoid",
-        "HardSwish",
-        "LRN",
-        "LeakyRelu",
-        "Log",
-        "LogSoftmax",
-        "LpNormalization",
-        "Neg",
-        "ReduceL2",
-        "ReduceLogSumExp",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-        "Relu",
-        "Round",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Slice",
-        "Softmax",
-        "Softplus",
-        "SpaceToDepth",
-        "Sqrt",
-        "Swish",
-        "Tanh",
-    )
-)
-_BINARY = ["Add", "Div", "Mul", "Pow", "Sub", "PRelu", "GridSample"]
-_VARIADIC = ("Concat", "Max", "Min")
-_COMPARISON = ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")
+from ..tables import STANDARD, Book, Tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,33 +81,31 @@ class _Around:
         )
 
 
-_OF_QNN = frozenset(("Erf", "ReduceL2", "ReduceLogSumExp", "Softplus", "Swish", "GRU"))
-"""Targets that only the QNN provider's own selectors know."""
-
-
-def units(graph: Graph, *, shared: bool = False) -> dict[str, Unit]:
+def units(graph: Graph, tables: Tables = STANDARD, *, shared: bool = False) -> dict[str, Unit]:
     """Operator id -> the unit it belongs to, for targets and members alike.
 
     ``shared`` stands for ONNX Runtime's own selectors (``QDQ::SelectorManager``), which know fewer targets
     than those of the QNN provider and ask that a Relu or Clip before a QuantizeLinear changes nothing that
     the integers could hold.
     """
+    book = tables["onnxruntime/units"]
+    own = book.types("own-to-qnn") if shared else ()
     found: dict[str, Unit] = {}
     for op in graph.ops():
-        if op.domain not in ("", "ai.onnx", "com.microsoft"):
+        if op.domain not in ("", "ai.onnx", "com.microsoft") or op.type in own:
             continue
-        unit = None if shared and op.type in _OF_QNN else _unit(graph, op)
+        unit = _unit(graph, op, book)
         if unit is not None and not (
-            shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after)
+            shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after, book)
         ):
             found[op.id] = unit
             found.update((member.id, unit) for member in unit.members)
     return found
 
 
-def _unit(graph: Graph, op: Operator) -> Unit | None:
-    selector = _SELECTORS.get(op.type)
-    if selector is None:
+def _unit(graph: Graph, op: Operator, book: Book) -> Unit | None:
+    kind = book.kinds("targets").get(op.type)
+    if kind is None:
         return None
     before = tuple(
         writer
@@ -177,7 +114,7 @@ def _unit(graph: Graph, op: Operator) -> Unit | None:
     )
     if not before:
         return None
-    clip = _clip(graph, op)
+    clip = _clip(graph, op, book)
     source = clip or op
     after = tuple(
         reader
@@ -186,33 +123,38 @@ def _unit(graph: Graph, op: Operator) -> Unit | None:
         for reader in graph.consumers(name)
         if reader.type == "QuantizeLinear"
     )
-    if not selector(_Around(graph, op, before, after, clip)):
+    if kind == "pool" and op.version < book.limit("first-pool"):
         return None
-    return Unit(op, before, after, clip)
+    return (
+        Unit(op, before, after, clip) if _SELECTORS[kind](_Around(graph, op, before, after, clip)) else None
+    )
 
 
-def _clip(graph: Graph, op: Operator) -> Operator | None:
+def _clip(graph: Graph, op: Operator, book: Book) -> Operator | None:
     """A Relu or Clip behind the target that the quantization makes redundant."""
     if len(op.outputs) != 1 or _reads(graph, op.outputs[0]) != 1:
         return None
     reader = graph.consumers(op.outputs[0])[0]
-    if reader.type not in ("Relu", "Clip") or len(reader.outputs) != 1 or reader.inputs[0] != op.outputs[0]:
+    if (
+        reader.type not in book.types("clips")
+        or len(reader.outputs) != 1
+        or reader.inputs[0] != op.outputs[0]
+    ):
         return None
     result = reader.outputs[0]
     return reader if result not in graph.outputs and _reads(graph, result) == 1 else None
 
 
-_LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
-
-
-def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator]) -> bool:
+def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator], book: Book) -> bool:
     """Whether the range of the integers lies within the clip's (``IsClipMadeRedundantByQ``); both must be
     constant.
     """
     if len(after) != 1:
         return False
     quantize = after[0]
-    scale, limits = _scale(graph, quantize.inputs[1]), _LIMITS.get(_dtype(graph, quantize.outputs[0]))
+    dtype = _dtype(graph, quantize.outputs[0])
+    scale = _scale(graph, quantize.inputs[1])
+    limits = _range(dtype) if dtype in book.types("clipped-dtypes") else None
     zero = _number(graph, quantize.inputs[2]) if len(quantize.inputs) > 2 else 0.0
     if scale is None or limits is None or zero is None:
         return False
@@ -222,6 +164,12 @@ def _redundant(graph: Graph, clip: Operator, after: Sequence[Operator]) -> bool:
     if low is None or high is None:
         return False
     return round(low / scale[1]) + zero <= limits[0] and round(high / scale[1]) + zero >= limits[1]
+
+
+def _range(dtype: str) -> tuple[int, int]:
+    """The least and the greatest value of an integer dtype."""
+    bits = BITS[dtype]
+    return (0, (1 << bits) - 1) if dtype.startswith("u") else (-1 << bits - 1, (1 << bits - 1) - 1)
 
 
 def _bound(graph: Graph, clip: Operator, place: int, name: str) -> float | None:
@@ -254,10 +202,6 @@ def _scale(graph: Graph, name: str | None) -> tuple[str, float] | None:
 
 def _drop(around: _Around) -> bool:
     return around.clip is None and around.complete(1) and around.same() and around.handed_on()
-
-
-def _pool(around: _Around) -> bool:
-    return around.op.version >= 12 and _drop(around)
 
 
 def _drop_before(around: _Around) -> bool:
@@ -364,26 +308,25 @@ def _recurrent(around: _Around) -> bool:
 
 
 _SELECTORS: Mapping[str, Callable[[_Around], bool]] = {
-    **dict.fromkeys(_HANDED_ON, _drop),
-    "MaxPool": _pool,
-    **dict.fromkeys(_ARG, _drop_before),
-    **dict.fromkeys(_UNARY, _unary),
-    "Clip": _clip_unit,
-    **dict.fromkeys(_BINARY, _pair),
-    **dict.fromkeys(_VARIADIC, _all),
-    "Split": _split,
-    **dict.fromkeys(("Conv", "ConvTranspose"), _conv),
-    **dict.fromkeys(("Einsum", "Reciprocal"), _einsum),
-    "MatMul": _matmul,
-    "Gemm": _gemm,
-    **dict.fromkeys(("InstanceNormalization", "LayerNormalization"), _norm),
-    "BatchNormalization": _batch_norm,
-    **dict.fromkeys(_COMPARISON, _compare),
-    "Where": _pair,
-    "Pad": _pad,
-    "TopK": _top,
-    "CumSum": _first,
-    "ScatterElements": _pair,
-    **dict.fromkeys(("RMSNormalization", "SimplifiedLayerNormalization"), _rms),
-    "GRU": _recurrent,
+    "handed-on": _drop,
+    "pool": _drop,
+    "arg": _drop_before,
+    "unary": _unary,
+    "clip": _clip_unit,
+    "pair": _pair,
+    "all": _all,
+    "split": _split,
+    "conv": _conv,
+    "bare": _einsum,
+    "matmul": _matmul,
+    "gemm": _gemm,
+    "norm": _norm,
+    "batch-norm": _batch_norm,
+    "compare": _compare,
+    "pad": _pad,
+    "top": _top,
+    "first": _first,
+    "rms": _rms,
+    "recurrent": _recurrent,
 }
+"""By the kinds of the table of targets."""

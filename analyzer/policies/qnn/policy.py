@@ -7,7 +7,7 @@ onnxruntime-qnn 2.7.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from ..onnxruntime.order import reads, writers
 from ..onnxruntime.policy import OrtCompile, with_plain_shapes
 from ..onnxruntime.units import units
 from ..options import is_set
+from ..tables import Book, Tables
 from .half import meeting
 
 _TO = {
@@ -41,8 +42,7 @@ _TO = {
     "bfloat16": 16,
 }
 """``onnx.TensorProto.DataType``; a dtype that is not listed is one that nothing is cast to here."""
-_KEEPS_DOUBLE = ("Clip",)
-"""Types whose builder reads constants by dtype and knows no float64."""
+_BOOK = "qnn/policy"
 
 
 class Qnn(OrtCompile):
@@ -63,7 +63,7 @@ class Qnn(OrtCompile):
         """As for every provider that compiles, with CastLike as the Cast that it becomes, and float64 inside
         as float32.
         """
-        return super().view(_as_built(graph), options)
+        return super().view(_as_built(graph, self.tables[_BOOK]), options)
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
         """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the
@@ -85,124 +85,53 @@ class Qnn(OrtCompile):
         """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes
         all.
         """
-        if graph.opsets.get("", _FIRST) < _FIRST:
-            return Grouping((), dict.fromkeys(taken, _OLD))
+        book = self.tables[_BOOK]
+        first = book.limit("first-operator-set")
+        if graph.opsets.get("", first) < first:
+            return Grouping((), dict.fromkeys(taken, book.dropped("operator-set-before-7")))
         built = with_plain_shapes(graph)
         casts = {op.id: cast for op in built.ops() if (cast := _cast_alone(built, op)) is not None}
         if casts:
             built = edited(built, casts)
             built.facts = replace(built.facts, unfolded=frozenset(casts))
-        apart = {**_captures_from_the_host(built, taken), **_plain_before(built, taken)}
+        apart = {**_captures_from_the_host(built, taken, book), **_plain_before(built, taken, self.tables)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
-            return Grouping(
-                (),
-                {
-                    **dict.fromkeys((id for group in found.groups for id in group), _CIRCLE),
-                    **found.dropped,
-                    **apart,
-                },
-            )
+            circle = book.dropped("groups-in-a-circle")
+            inside = dict.fromkeys((id for group in found.groups for id in group), circle)
+            return Grouping((), {**inside, **found.dropped, **apart})
         return Grouping(found.groups, {**found.dropped, **apart}, found.refused)
 
     def stops(
         self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]
     ) -> dict[str, Dropped]:
         """Groups that the provider composes and cannot set up; the session is then not created."""
+        book = self.tables[_BOOK]
         found: dict[str, Dropped] = {}
         for group in groups:
-            why = _no_input(graph, group) or _at_the_edge(graph, group)
-            if why is None and is_set(options, "htp_arch", _V68):
-                why = meeting(graph, group)
+            why = _no_input(graph, group, book) or _at_the_edge(graph, group, book)
+            if why is None and is_set(options, "htp_arch", book.limit("half-float-arch")):
+                why = meeting(graph, group, self.tables)
             if why is not None:
                 found.update(dict.fromkeys(group, why))
-            found.update(
-                (id, _QUANTIZED_CONSTANT) for id in group if quantizes_a_constant(graph, graph.op(id))
-            )
-            found.update(
-                (id, _QUANTIZED_FOR_OTHERS) for id in group if quantized_for_others(graph, graph.op(id))
-            )
-            found.update((id, _RMS_WEIGHT) for id in group if weight_before_rms(graph, graph.op(id)))
+            for rule, matches in _UNBUILT.items():
+                found.update((id, book.dropped(rule)) for id in group if matches(graph, graph.op(id)))
         return found
 
 
-_V68 = 68
-_FIRST = 7
-_OLD = Dropped(
-    "ACL601",
-    "operator-set-before-7",
-    "ONNX Runtime changes no layouts in models of operator sets before 7, and does not ask the provider",
-)
-_CIRCLE = Dropped(
-    "ACL601",
-    "groups-in-a-circle",
-    "the provider does not wait for what If and Loop read from outside of their bodies: a "
-    "group that it made depends on itself, and "
-    "ONNX Runtime then takes none of its groups",
-)
-_CAPTURED = Dropped(
-    "ACL203",
-    "captured-from-the-host",
-    "a branch reads a tensor that an operator on the CPU computes: pass it through an operator that is taken",
-)
-_CAPTURED_CONSTANT = Dropped(
-    "ACL203",
-    "captured-constant",
-    "a branch reads a constant of the main graph, which the provider does not find: store it in the branch",
-)
-_RMS_WEIGHT = Dropped(
-    "ACL703",
-    "rms-weight-first",
-    "weight * (x * Reciprocal(Sqrt(...))) is not compiled and the session stops: write the "
-    "product as x * weight",
-)
-_QUANTIZED_FOR_OTHERS = Dropped(
-    "ACL703",
-    "dynamic-quantization-shared",
-    "only some of the operators that read it are taken with it, and it is then not built on "
-    "its own: the session stops; quantize for "
-    "the others apart",
-)
-_PLAIN = Dropped(
-    "ACL604",
-    "dequantizes-plain-integers",
-    "it dequantizes what an operator computed on integers as such: quantize around that "
-    "operator, or dequantize before it",
-)
-_QUANTIZED_CONSTANT = Dropped(
-    "ACL703",
-    "dynamic-quantization-of-a-constant",
-    "it quantizes a constant for a product that is taken, and such a graph is not composed: "
-    "the session stops; store the result",
-)
-_NO_INPUTS = Dropped(
-    "ACL703",
-    "group-without-inputs",
-    "its group reads nothing but constants: the compiled graph would have no input, and the session stops",
-)
-_DOUBLE = Dropped(
-    "ACL703",
-    "float64-between-groups",
-    "its group reads or writes a tensor of float64, which the provider computes with as "
-    "float32 and cannot hand over: the session stops; "
-    "cast to float32 before what stays on the CPU",
-)
+_UNBUILT: Mapping[str, Callable[[Graph, Operator], bool]] = {
+    "dynamic-quantization-of-a-constant": quantizes_a_constant,
+    "dynamic-quantization-shared": quantized_for_others,
+    "rms-weight-first": weight_before_rms,
+}
+"""Patterns that are taken and not built, by the reason's name."""
 
 
-_WIDE = Dropped(
-    "ACL703",
-    "int64-of-five-dimensions",
-    "its group reads or writes a tensor of int64 with more than four dimensions: the HTP has "
-    "int32 only, and the cast at the edge "
-    "cannot be finalized; use int32",
-)
-
-
-def _as_built(graph: Graph) -> Graph:
+def _as_built(graph: Graph, book: Book) -> Graph:
     """The graph as the provider's builders see it."""
-    shown = edited(graph, {op.id: _as_cast(graph, op) or _by_type(op) for op in graph.ops()})
+    shown = edited(graph, {op.id: _as_cast(graph, op) or _by_type(op, book) for op in graph.ops()})
     edge = {*shown.inputs, *shown.outputs}
-    kept = {name for op in shown.ops() if op.type in _KEEPS_DOUBLE for name in op.inputs[1:]}
+    kept = {name for op in shown.ops() if op.type in book.types("keeps-float64") for name in op.inputs[1:]}
     inner = {
         tensor.name
         for tensor in shown.tensors.values()
@@ -235,14 +164,15 @@ def _to_single(op: Operator, inner: Set[str]) -> Operator:
     return replace(op, attrs={**op.attrs, "to": _TO["float32"]})
 
 
-_OF_BOTH = ("GridSample", "Pad", "Range")
-
-
-def _by_type(op: Operator) -> Operator:
+def _by_type(op: Operator, book: Book) -> Operator:
     """Builders are found by the type alone, so that Microsoft's older operators get those of their
     successors.
     """
-    return replace(op, domain="") if op.domain == "com.microsoft" and op.type in _OF_BOTH else op
+    return (
+        replace(op, domain="")
+        if op.domain == "com.microsoft" and op.type in book.types("of-both-domains")
+        else op
+    )
 
 
 def _as_cast(graph: Graph, op: Operator) -> Operator | None:
@@ -265,7 +195,7 @@ def _cast_alone(graph: Graph, op: Operator) -> Operator | None:
     return None if all(tensor is not None and tensor.static for tensor in tensors) else _as_cast(graph, op)
 
 
-def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
+def _captures_from_the_host(graph: Graph, taken: Set[str], book: Book) -> dict[str, Dropped]:
     """Operators with bodies that read what the provider does not compute ("produced outside the QNN
     partition"), in file order.
     """
@@ -276,73 +206,32 @@ def _captures_from_the_host(graph: Graph, taken: Set[str]) -> dict[str, Dropped]
         names = [name for body in op.graphs.values() for name in body.captures()]
         sources = [graph.producer(name) for name in names if graph.constant(name) is None]
         if any(graph.constant(name) is not None for name in names):
-            apart[op.id] = _CAPTURED_CONSTANT
+            apart[op.id] = book.dropped("captured-constant")
         elif any(source is not None and (source.id not in taken or source.id in apart) for source in sources):
-            apart[op.id] = _CAPTURED
+            apart[op.id] = book.dropped("captured-from-the-host")
     return apart
 
 
-_BUILT_PLAIN = frozenset(
-    (
-        "Abs",
-        "Add",
-        "Cast",
-        "Clip",
-        "Concat",
-        "Flatten",
-        "Gather",
-        "GatherElements",
-        "GatherND",
-        "Identity",
-        "Max",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Pad",
-        "ReduceMax",
-        "ReduceMin",
-        "Relu",
-        "Reshape",
-        "ScatterElements",
-        "ScatterND",
-        "Sign",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Sub",
-        "Tile",
-        "Transpose",
-        "Unsqueeze",
-    )
-)
-"""Operators on 8-bit integers that come as far as their results in the validation (Expand does not)."""
-
-
-def _plain_before(graph: Graph, taken: Set[str]) -> dict[str, Dropped]:
+def _plain_before(graph: Graph, taken: Set[str], tables: Tables) -> dict[str, Dropped]:
     """What dequantizes a tensor that the validation of its writer has added as plain integers: its
     quantization is then not seen.
 
     One table of tensors is filled in the validation of all operators (``QnnModelWrapper::AddTensorWrapper``),
     and what is in it under a name stays. The writer need not be taken for that.
     """
-    found = units(graph)
+    found, book = units(graph, tables), tables[_BOOK]
+    plain = book.types("built-plain")
     apart: dict[str, Dropped] = {}
     for op in graph.ops():
         if op.type != "DequantizeLinear" or op.id not in taken:
             continue
         writer = graph.producer(op.inputs[0] or "")
-        if (
-            writer is None
-            or writer.type not in _BUILT_PLAIN
-            or writer.id in found
-            or not _known(graph, writer)
-        ):
+        if writer is None or writer.type not in plain or writer.id in found or not _known(graph, writer):
             continue
         if writer.type in ("Max", "Min") and len(writer.inputs) == 1:
             continue
         unit = found.get(op.id)
-        apart[op.id if unit is None else unit.target.id] = _PLAIN
+        apart[op.id if unit is None else unit.target.id] = book.dropped("dequantizes-plain-integers")
     return apart
 
 
@@ -374,22 +263,17 @@ def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
     return False
 
 
-def _no_input(graph: Graph, group: Sequence[str]) -> Dropped | None:
+def _no_input(graph: Graph, group: Sequence[str], book: Book) -> Dropped | None:
     """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that
     no builder has added.
     """
     names = entering(graph, group)
     if not names:
-        return _NO_INPUTS
-    used = {name for id in group for name in _used(graph, graph.op(id))}
+        return book.dropped("group-without-inputs")
+    used = {name for id in group for name in _used(graph, graph.op(id), book)}
     if names[0] in used:
         return None
-    words = (
-        f"the first input of its group, {names[0]!r}, is empty or read for its dtype or sizes "
-        f"only: the provider then finds no input at "
-        "all, and the session stops"
-    )
-    return Dropped("ACL703", "first-input-unused", words)
+    return book.dropped("first-input-unused", name=repr(names[0]))
 
 
 def entering(graph: Graph, group: Sequence[str]) -> list[str]:
@@ -413,10 +297,7 @@ def entering(graph: Graph, group: Sequence[str]) -> list[str]:
     return [*fed, *(name for name in found if name not in fed)]
 
 
-_DATA_ONLY = ("CastLike", "Reshape", "Resize", "Squeeze", "Unsqueeze")
-
-
-def _used(graph: Graph, op: Operator) -> Sequence[str]:
+def _used(graph: Graph, op: Operator, book: Book) -> Sequence[str]:
     """What becomes an input of the compiled operator: of those that take a dtype or sizes from a second
     input, the first.
 
@@ -428,28 +309,24 @@ def _used(graph: Graph, op: Operator) -> Sequence[str]:
             for name in reads(op)
             if name and ((tensor := graph.find(name)) is None or 0 not in (tensor.shape or ()))
         ]
-    return [name for name in (op.inputs[:1] if op.type in _DATA_ONLY else reads(op)) if name]
+    return [name for name in (op.inputs[:1] if op.type in book.types("data-only") else reads(op)) if name]
 
 
-def _at_the_edge(graph: Graph, group: Sequence[str]) -> Dropped | None:
+def _at_the_edge(graph: Graph, group: Sequence[str], book: Book) -> Dropped | None:
     """What is wrong with a tensor that the compiled graph reads or writes."""
     inside = set(group)
-    used = {name for id in group for name in _used(graph, graph.op(id))}
+    used = {name for id in group for name in _used(graph, graph.op(id), book)}
     crossing = [name for name in entering(graph, group) if name in used]
     for name in (name for id in group for name in graph.op(id).outputs if name):
         if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
             crossing.append(name)
     tensors = [graph.tensor(name) for name in crossing]
-    if any(tensor.dtype == "float64" for tensor in tensors):
-        return _DOUBLE
-    return (
-        _WIDE
-        if any(tensor.dtype == "int64" and len(tensor.shape or ()) > _CASTS for tensor in tensors)
-        else None
-    )
-
-
-_CASTS = 4
+    kinds = book.kinds("edge-dtypes")
+    if any(kinds.get(tensor.dtype) == "none" for tensor in tensors):
+        return book.dropped("float64-between-groups")
+    most = book.limit("cast-rank")
+    wide = any(kinds.get(tensor.dtype) == "cast" and len(tensor.shape or ()) > most for tensor in tensors)
+    return book.dropped("int64-of-five-dimensions") if wide else None
 
 
 POLICIES = {"": Qnn}
