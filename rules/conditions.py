@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..analyzer.ir.graph import Graph, Operator
+from .fields import ARGUMENT, CONDITION, misfits
 from .subjects import (
     ABSENT,
     OPERATOR_FACTS,
@@ -89,14 +90,28 @@ _SUBJECT_OPTIONS = {
 
 def compile_condition(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
     """Compile one table. Raises ConditionError saying what is wrong with it."""
+    if not isinstance(table, Mapping):
+        raise ConditionError(f"a condition is a table, not a {type(table).__name__}")
     subjects = [key for key in SUBJECT_KEYS if key in table]
     if len(subjects) != 1:
-        raise ConditionError(f"a condition has exactly one of {', '.join(SUBJECT_KEYS)}: {dict(table)}")
+        raise ConditionError(f"a condition has exactly one of {', '.join(SUBJECT_KEYS)}: {_short(table)}")
     if subjects == ["any_of"]:
         return _any_of(table, predicates)
     if subjects == ["call"]:
         return _call(table, predicates)
     return _plain(table)
+
+
+def _typed(table: Mapping[str, Any]) -> None:
+    """Raises ConditionError for fields that do not hold what they may, all of them."""
+    wrong = misfits(table, CONDITION)
+    if wrong:
+        raise ConditionError("; ".join(f"{key} {what}" for key, what in wrong.items()))
+
+
+def _short(table: Mapping[str, Any]) -> str:
+    text = str(dict(table))
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _subject(table: Mapping[str, Any]) -> Subject:
@@ -122,6 +137,7 @@ def _kind(table: Mapping[str, Any]) -> str:
 
 
 def _plain(table: Mapping[str, Any]) -> Condition:
+    _typed(table)
     tests = [key for key in TESTS if key in table]
     if "present" in table and not tests:
         table = {**table, "of": "present", "eq": table["present"]}
@@ -129,13 +145,13 @@ def _plain(table: Mapping[str, Any]) -> Condition:
         tests = ["eq"]
     if len(tests) != 1:
         raise ConditionError(
-            f"a condition has exactly one test of {', '.join(TESTS)}, present: {dict(table)}"
+            f"a condition has exactly one test of {', '.join(TESTS)}, present: {_short(table)}"
         )
     test = tests[0]
     allowed = {_kind(table), test, "some", "unknown", *_SUBJECT_OPTIONS[_kind(table)]}
     extra = sorted(set(table) - allowed)
     if extra:
-        raise ConditionError(f"unknown key {', '.join(extra)} in {dict(table)}")
+        raise ConditionError(f"unknown key {', '.join(extra)} in {_short(table)}")
     if table.get("unknown", "fails") != "fails":
         raise ConditionError('unknown may only be "fails": nothing unknown counts as supported')
     if table.get("absent", "holds") not in ("holds", "fails", "unknown"):
@@ -147,9 +163,15 @@ def _other(limit: Mapping[str, Any], test: str) -> Subject:
     """The subject that a relation compares with."""
     if test not in RELATIONS:
         raise ConditionError(f"the limit of {test} is a value, not a subject")
+    _typed(limit)
+    subjects = [key for key in ("attr", "input", "output", "op") if key in limit]
+    if len(subjects) != 1:
+        raise ConditionError(
+            f"the subject to compare with has one of attr, input, output, op: {_short(limit)}"
+        )
     extra = sorted(set(limit) - {_kind(limit), *_SUBJECT_OPTIONS.get(_kind(limit), set())})
     if extra:
-        raise ConditionError(f"unknown key {', '.join(extra)} in {dict(limit)}")
+        raise ConditionError(f"unknown key {', '.join(extra)} in {_short(limit)}")
     return _subject(limit)
 
 
@@ -258,6 +280,8 @@ def _any_of(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Conditio
     alternatives: list[tuple[Condition, ...]] = []
     for item in table["any_of"]:
         parts = item if isinstance(item, list) else [item]
+        if not parts or not all(isinstance(part, Mapping) for part in parts):
+            raise ConditionError("an alternative of any_of is a condition or a list of conditions")
         if any("any_of" in part for part in parts):
             raise ConditionError("any_of does not nest")
         alternatives.append(tuple(compile_condition(part, predicates) for part in parts))
@@ -285,12 +309,30 @@ length.
 """
 
 
+def _fit(name: str, predicate: Any, arguments: Mapping[str, Any]) -> None:
+    """Raises ConditionError for arguments that a predicate does not take, or that it lacks."""
+    wrong = misfits(arguments, {}, ARGUMENT)
+    code = predicate.__code__
+    named = code.co_varnames[3 : code.co_argcount + code.co_kwonlyargcount]
+    given = len(named) - len(predicate.__defaults__ or ()) - len(predicate.__kwdefaults__ or ())
+    extra = [key for key in arguments if key not in named]
+    missing = [key for key in named[:given] if key not in arguments]
+    words = [
+        *(f"{key} {what}" for key, what in wrong.items()),
+        *(f"{key} is no argument of {name}" for key in extra),
+        *(f"{name} needs {key}" for key in missing),
+    ]
+    if words:
+        raise ConditionError("; ".join(words))
+
+
 def _call(table: Mapping[str, Any], predicates: Mapping[str, Any]) -> Condition:
     name = table["call"]
-    predicate = predicates.get(name)
+    predicate = predicates.get(name) if isinstance(name, str) else None
     if predicate is None:
-        raise ConditionError(f"no predicate is named {name!r}")
+        raise ConditionError(f"no predicate is named {str(name)[:100]!r}")
     arguments = {key: value for key, value in table.items() if key != "call"}
+    _fit(name, predicate, arguments)
 
     def check(graph: Graph, op: Operator, context: Context) -> Outcome:
         try:

@@ -2,66 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ..analyzer.errors import PackError
+from ..analyzer.errors import AccelintError, PackError
+from . import fields
 from .conditions import Condition, ConditionError, compile_condition
 from .outline import read_codes
-from .pack import Pack, Rule, SourceNote, Support
+from .pack import Pack, Rule, SourceNote, Support, unsafe_message
 from .predicates import load_predicates
 from .tables import read_tables
-from .verdict import EFFECTS, EVIDENCE, SEVERITIES
 
 _HERE = Path(__file__).parent
-_PACK_KEYS = {
-    "target",
-    "title",
-    "dialect",
-    "runtime",
-    "version",
-    "date",
-    "default",
-    "policy",
-    "policy_options",
-    "predicates",
-    "extends",
-    "drop",
-    "runs_here",
-    "host",
-    "precision",
-    "notes",
-    "releases",
-}
-_TOP_KEYS = {"pack", "source", "variant", "support", "rule"}
-_RULE_KEYS = {
-    "id",
-    "name",
-    "identity",
-    "ops",
-    "except",
-    "message",
-    "when",
-    "require",
-    "refuse",
-    "effect",
-    "scope",
-    "severity",
-    "source",
-    "quote",
-    "reason",
-    "evidence",
-    "since",
-    "until",
-    "variants",
-    "advice",
-    "examples",
-}
-_SUPPORT_KEYS = {"ops", "source", "note", "variants", "since", "until"}
-_SOURCE_KEYS = {"url", "package", "version", "date", "evidence"}
-_CASE_KEYS = {"before", "readers", "type", "domain", "version", "attrs", "in", "out", "graphs"}
 _ANSWERS = {"holds", "fails", "unknown"}
+MOST_FILES = 500
+"""TOML files of one pack."""
+MOST_TOLD = 200
+"""Problems in one message."""
+MOST_BASES = 4
+"""Packs that extend each other."""
 
 
 class _Problems:
@@ -73,28 +34,32 @@ class _Problems:
     def add(self, where: str, what: str) -> None:
         self.found.append(f"{where}: {what}")
 
-    def unknown_keys(self, where: str, table: Mapping[str, Any], known: set[str]) -> None:
-        for key in table:
-            if key not in known:
-                self.add(f"{where}.{key}", "unknown key")
+    def typed(
+        self, where: str, table: Mapping[str, Any], kinds: fields.Kinds, other: fields.Kind | None = None
+    ) -> dict[str, Any]:
+        """The fields of a table that hold what they may; every other one is a problem."""
+        wrong = fields.misfits(table, kinds, other)
+        for key, what in wrong.items():
+            self.add(f"{where}.{key}"[:300], what)
+        return {key: value for key, value in table.items() if key not in wrong}
 
 
-def read_pack(path: Path, folder: Path | None = None) -> Pack:
+def read_pack(path: Path, folder: Path | None = None, *, above: tuple[Path, ...] = ()) -> Pack:
     """Read a pack from a folder of TOML files (``pack.toml`` first) or from one file.
 
-    ``folder`` is where packs that this one extends are looked for. Raises PackError with all problems.
+    ``folder`` is where packs that this one extends are looked for, ``above`` are those that extend it.
+    Raises PackError with all problems.
     """
     files = _files(path)
     problems = _Problems()
     merged = _merge(files, problems)
     head = merged["pack"]
-    problems.unknown_keys("pack", head, _PACK_KEYS)
     for key in ("target", "dialect", "runtime", "version", "default", "policy"):
-        if not head.get(key) and "extends" not in head:
+        if not head.get(key) and ("extends" not in head or key == "target"):
             problems.add("pack", f"{key} is missing")
-    base = read_pack((folder or _HERE / "packs") / head["extends"]) if "extends" in head else None
+    base = _base(head, folder or _HERE / "packs", (*above, path), problems)
     sources = {**(base.sources if base else {}), **_sources(merged["source"], problems)}
-    predicates = load_predicates(tuple(head.get("predicates", ())))
+    predicates = _predicates(head, problems)
     codes = read_codes()
     dropped = {item.get("rule", ""): item.get("reason", "") for item in head.get("drop", ())}
     inherited = [rule for rule in (base.rules if base else ()) if rule.name not in dropped]
@@ -113,7 +78,9 @@ def read_pack(path: Path, folder: Path | None = None) -> Pack:
     ]
     _check_whole(rules, supports, problems)
     if problems.found:
-        raise PackError(f"{path} has {len(problems.found)} problems:\n  " + "\n  ".join(problems.found))
+        count = len(problems.found)
+        told = [*problems.found[:MOST_TOLD], *(["..."] if count > MOST_TOLD else [])]
+        raise PackError(f"{path} has {count} problem{'s' * (count > 1)}:\n  " + "\n  ".join(told))
 
     def inherit(key: str, default: Any) -> Any:
         return head.get(key, getattr(base, key) if base else default)
@@ -146,17 +113,48 @@ def _files(path: Path) -> list[Path]:
     head = path / "pack.toml"
     if not head.is_file():
         raise PackError(f"{path}: no pack.toml: a pack is a TOML file, or a folder with pack.toml in it")
-    return [head, *sorted(file for file in path.glob("*.toml") if file != head)]
+    files = [head, *sorted(file for file in path.glob("*.toml") if file != head and file.is_file())]
+    if len(files) > MOST_FILES:
+        raise PackError(f"{path}: {len(files)} TOML files, and a pack has at most {MOST_FILES}")
+    return files
+
+
+def _base(head: Mapping[str, Any], folder: Path, above: tuple[Path, ...], problems: _Problems) -> Pack | None:
+    """The pack that this one extends: a folder of that name beside the shipped packs, and nothing else."""
+    name = head.get("extends")
+    if name is None:
+        return None
+    place = folder / name
+    known = _NAMED.fullmatch(name) is not None and (place / "pack.toml").is_file()
+    if not known or place.resolve().parent != folder.resolve():
+        problems.add("pack.extends", f"there is no pack {name!r} to extend")
+        return None
+    if place.resolve() in {item.resolve() for item in above} or len(above) > MOST_BASES:
+        problems.add("pack.extends", f"{name!r} is extended in a circle, or through more than {MOST_BASES}")
+        return None
+    return read_pack(place, folder, above=above)
+
+
+_NAMED = re.compile(r"[A-Za-z0-9_]+")
+
+
+def _predicates(head: Mapping[str, Any], problems: _Problems) -> Mapping[str, Any]:
+    try:
+        return load_predicates(tuple(head.get("predicates", ())))
+    except AccelintError as error:
+        problems.add("pack.predicates", error.message)
+        return load_predicates(())
 
 
 def _merge(files: list[Path], problems: _Problems) -> dict[str, Any]:
+    """The tables of all files; what is not of its kind is left out, and a problem."""
     merged: dict[str, Any] = {"pack": {}, "source": {}, "variant": {}, "rule": [], "support": []}
     for file in files:
         try:
             data = read_tables(file)
         except (ValueError, OSError) as error:  # what is no TOML or no UTF-8 is a ValueError
             raise PackError(f"{file}: not readable as TOML: {error}") from error
-        problems.unknown_keys(file.name, data, _TOP_KEYS)
+        data = problems.typed(file.name, data, fields.TOP)
         for key in ("pack", "source", "variant"):
             merged[key].update(data.get(key, {}))
         for key in ("rule", "support"):
@@ -165,25 +163,37 @@ def _merge(files: list[Path], problems: _Problems) -> dict[str, Any]:
             ]
     if not merged["pack"]:
         raise PackError(f"{files[0]}: there is no [pack] table")
+    head = problems.typed("pack", merged["pack"], fields.PACK)
+    for key, kinds in (("policy_options", fields.OPTIONS),):
+        if key in head:
+            head[key] = problems.typed(f"pack.{key}", head[key], kinds, fields.PLAIN)
+    head["drop"] = [problems.typed("pack.drop", item, fields.DROP) for item in head.get("drop", ())]
+    merged["pack"] = head
+    merged["source"] = _tables_of("source", merged["source"], fields.SOURCE, None, problems)
+    merged["variant"] = _tables_of("variant", merged["variant"], fields.OPTIONS, fields.PLAIN, problems)
     return merged
+
+
+def _tables_of(
+    key: str, tables: Mapping[str, Any], kinds: fields.Kinds, other: fields.Kind | None, problems: _Problems
+) -> dict[str, dict[str, Any]]:
+    named = problems.typed(key, tables, {}, fields.TABLE)
+    return {name: problems.typed(f"{key}.{name}", table, kinds, other) for name, table in named.items()}
 
 
 def _sources(tables: Mapping[str, Any], problems: _Problems) -> dict[str, SourceNote]:
     notes: dict[str, SourceNote] = {}
     for name, table in tables.items():
-        problems.unknown_keys(f"source.{name}", table, _SOURCE_KEYS)
         if not (table.get("url") or table.get("package")) or not table.get("version"):
             problems.add(f"source.{name}", "needs url or package, and version")
-        if table.get("evidence", "source") not in EVIDENCE:
-            problems.add(f"source.{name}", f"evidence is one of {', '.join(EVIDENCE)}")
-        notes[name] = SourceNote(name, **{key: str(table[key]) for key in _SOURCE_KEYS if key in table})
+        notes[name] = SourceNote(name, **table)
     return notes
 
 
 def _support(
     where: str, table: Mapping[str, Any], sources: Mapping[str, SourceNote], problems: _Problems
 ) -> Support:
-    problems.unknown_keys(where, table, _SUPPORT_KEYS)
+    table = problems.typed(where, table, fields.SUPPORT)
     if not table.get("ops"):
         problems.add(where, "ops is missing")
     return Support(
@@ -213,7 +223,7 @@ def _conditions(
     for index, table in enumerate(tables if isinstance(tables, list) else [tables]):
         try:
             compiled.append(compile_condition(table, predicates))
-        except (ConditionError, AttributeError, TypeError) as error:
+        except ConditionError as error:
             problems.add(f"{where}[{index}]", str(error))
     return tuple(compiled)
 
@@ -226,8 +236,8 @@ def _rule(
     codes: Mapping[str, Any],
     problems: _Problems,
 ) -> Rule | None:
-    where = f"{where} ({table.get('name', 'unnamed')})"
-    problems.unknown_keys(where, table, _RULE_KEYS)
+    where = f"{where} ({str(table.get('name', 'unnamed'))[:100]})"
+    table = problems.typed(where, table, fields.RULE)
     missing = [key for key in ("id", "name", "ops", "message", "source") if not table.get(key)]
     if missing:
         problems.add(where, f"{', '.join(missing)} missing")
@@ -238,14 +248,9 @@ def _rule(
         problems.add(where, "a rule has require, or refuse = true")
     if not (table.get("quote") or table.get("reason")):
         problems.add(where, "a rule has a quote of its source or a reason")
-    for key, allowed in (
-        ("effect", EFFECTS),
-        ("severity", SEVERITIES),
-        ("evidence", EVIDENCE),
-        ("scope", ("operator", "model")),
-    ):
-        if key in table and table[key] not in allowed:
-            problems.add(where, f"{key} is one of {', '.join(allowed)}")
+    bad = unsafe_message(table["message"])
+    if bad:
+        problems.add(f"{where}.message", bad)
     source = _source(where, table, sources, problems)
     effect = table.get("effect", "fallback")
     return Rule(
@@ -275,22 +280,20 @@ def _rule(
 def _cases(
     where: str, table: Mapping[str, Any], problems: _Problems
 ) -> dict[str, tuple[Mapping[str, Any], ...]]:
-    examples = table.get("examples", {})
-    for answer, cases in examples.items():
-        if answer not in _ANSWERS or not isinstance(cases, list):
+    examples: dict[str, tuple[Mapping[str, Any], ...]] = {}
+    for answer, cases in table.get("examples", {}).items():
+        if answer not in _ANSWERS or not fields.TABLES.fits(cases):
             problems.add(f"{where}.examples", f"{answer!r}: lists of cases under holds, fails or unknown")
             continue
-        for index, case in enumerate(cases):
-            problems.unknown_keys(f"{where}.examples.{answer}[{index}]", case, _CASE_KEYS)
+        places = (f"{where}.examples.{answer}[{index}]" for index in range(len(cases)))
+        examples[answer] = tuple(
+            problems.typed(place, case, fields.CASE) for place, case in zip(places, cases, strict=True)
+        )
     if not examples.get("fails"):
         problems.add(where, "no case that fails")
     if not examples.get("holds") and not (table.get("refuse") and not table.get("when")):
         problems.add(where, "no case that holds")
-    return {
-        answer: tuple(cases)
-        for answer, cases in examples.items()
-        if answer in _ANSWERS and isinstance(cases, list)
-    }
+    return examples
 
 
 def _check_whole(rules: list[Rule], supports: list[Support], problems: _Problems) -> None:

@@ -121,6 +121,26 @@ class Rule:
         return Failure(outcome.answer, message, outcome.seen, outcome.limit)
 
 
+def unsafe_message(message: str) -> str:
+    """What is wrong with a rule's message, or nothing: it may name values, ``{seen}``."""
+    from string import Formatter
+
+    try:
+        parts = [(name, form, conversion) for _, name, form, conversion in Formatter().parse(message)]
+    except ValueError as error:
+        return f"is no template: {error}"
+    for name, form, conversion in parts:
+        if name is not None and (form or conversion or not name.isidentifier()):
+            return (
+                f"names {name!r}; a message names values as {{seen}}, without attributes, indexes and formats"
+            )
+    return ""
+
+
+LONGEST_VALUE = 1000
+"""Characters of an attribute's value in a message."""
+
+
 class _Attributes(dict[str, str]):
     """Lets a message name attributes: ``{kernel_shape}``."""
 
@@ -129,7 +149,9 @@ class _Attributes(dict[str, str]):
         self._op = op
 
     def __missing__(self, key: str) -> str:
-        return str(self._op.attrs.get(key, "unset"))
+        value = self._op.attrs.get(key, "unset")
+        text = str(value[:LONGEST_VALUE] if isinstance(value, tuple | str | bytes) else value)
+        return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,7 @@ require = [{ attr = "a", eq = 1, one_of = [1] }]
         "colour: unknown key",
         "source.s: needs url or package, and version",
         "mesage: unknown key",
-        "between has two limits",
+        "between is a list, and has to be two numbers",
         "input needs of",
         "no case that holds",
         "XYZ is no code",

@@ -121,7 +121,10 @@ def _packs() -> Iterator[Seed]:
             whole = {**tables, **whole, "rule": [*whole.get("rule", ()), *tables.get("rule", ())]}
         rules = whole["rule"]
         for index in range(0, len(rules), max(1, len(rules) // 12)):
-            small = {**whole, "rule": rules[index : index + 2], "support": whole.get("support", [])[:2]}
+            some = rules[index : index + 2]
+            names = sorted({name for rule in some for name in rule["ops"]})
+            supports = [{**item, "ops": names} for item in whole.get("support", [])[:1]]
+            small = {**whole, "rule": some, "support": supports}
             small["variant"] = dict(list(whole.get("variant", {}).items())[:2])
             text = mutators.toml(small).encode()
             if len(text) <= 20_000:

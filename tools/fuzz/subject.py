@@ -11,14 +11,17 @@ import json
 import traceback
 import unicodedata
 from functools import cache
+from io import BytesIO
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from accelint.analyzer.check.run import check
+from accelint.analyzer.cli import indented
 from accelint.analyzer.errors import AccelintError
 from accelint.analyzer.flows.check_file import check_file
 from accelint.analyzer.formats import emit, load
+from accelint.analyzer.inert import Writer
 from accelint.analyzer.report import names, render
 from accelint.analyzer.report.document import Entry
 from accelint.rewrites.planner import Proof, plan
@@ -79,7 +82,7 @@ def _model(path: Path, rng: Random) -> str:
     try:
         model = load(path)
     except AccelintError as error:
-        _inert(error.message, "error message")
+        _shown(error)
         return "refused"
     chosen = rng.choice(_targets(model.dialect))
     entry = check_file(path, [chosen])
@@ -94,7 +97,7 @@ def _model(path: Path, rng: Random) -> str:
             plan(model.graph, rewrites, lambda: check(model, chosen), lambda promise: Proof("proved", "fuzz"))
         _written(model, path)
     except AccelintError as error:
-        _inert(error.message, "error message")
+        _shown(error)
     return "accepted"
 
 
@@ -120,7 +123,7 @@ def _keras(path: Path) -> str:
         if sniff(path) == "keras":
             vetted(path)
     except AccelintError as error:
-        _inert(error.message, "error message")
+        _shown(error)
         return "refused"
     return "accepted"
 
@@ -133,7 +136,7 @@ def _pack(path: Path, rng: Random) -> str:
             entry = Entry(model.path, model, [check(model, chosen)])
             _rendered(entry)
     except AccelintError as error:
-        _inert(error.message, "error message")
+        _shown(error)
         return "refused"
     return "accepted"
 
@@ -150,6 +153,17 @@ def _small(dialect: str) -> list[Any]:
         "nn": ["coreml/network.mlmodel"],
     }
     return [load(seeds.FIXTURES / name) for name in names.get(dialect, ())]
+
+
+def _shown(error: AccelintError) -> None:
+    """The message as the command line prints it."""
+    out = BytesIO()
+    stream = Writer(out, "utf-8", styled=False, line_buffering=False)
+    stream.write(f"accelint: {indented(error.message)}\n")
+    stream.flush()
+    text = out.getvalue().decode()
+    _inert(text, "error message")
+    stream.detach()
 
 
 def _rendered(entry: Entry) -> None:
