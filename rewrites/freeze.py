@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING
 
 from ..analyzer.errors import UsageError
 from ..analyzer.ir.graph import Dim, Graph, Shape, Tensor
+from ..analyzer.names import meant
 from ..rules.folders import nearest
 
 if TYPE_CHECKING:
     from ..analyzer.ir.model import Model
 
+OPTION = "--freeze"
+"""The option of the command line that the messages speak of."""
 ROUNDS = 64
 """Inference and folding feed each other; real models settle in a few rounds."""
 _SIZES = re.compile(r"^(\d+|\?)([x,](\d+|\?))*$")
@@ -39,6 +42,12 @@ class Request:
     name: str
     sizes: tuple[int | None, ...]
     text: str
+    option: str = OPTION
+
+    @property
+    def shown(self) -> str:
+        """The request as it was written."""
+        return f"{self.option} {self.text!r}"
 
     @property
     def single(self) -> int | None:
@@ -75,19 +84,36 @@ def shown(shape: Shape) -> str:
     return "x".join("?" if dim is None else str(dim) for dim in shape) or "scalar"
 
 
-def parse(texts: Iterable[str]) -> list[Request]:
+def parse(texts: Iterable[str], option: str = OPTION) -> list[Request]:
     """``N=1``, ``input=1x3x224x224``, ``batch=1``. Raises UsageError on anything else."""
     requests = []
     for text in texts:
         name, equals, sizes = text.rpartition("=")
         name, sizes = name.strip(), sizes.strip().lower().replace(" ", "")
         if not equals or not name or not _SIZES.match(sizes):
-            raise UsageError(f"--freeze {text!r} is not NAME=SIZES: write N=1, batch=1 or input=1x3x224x224")
+            raise UsageError(f"{option} {text!r} is not NAME=SIZES: write N=1, batch=1 or input=1x3x224x224")
         numbers = tuple(None if part == "?" else int(part) for part in re.split("[x,]", sizes))
         if 0 in numbers:
-            raise UsageError(f"--freeze {text!r} has a size of 0: sizes are at least 1")
-        requests.append(Request(name, numbers, text))
+            raise UsageError(f"{option} {text!r} has a size of 0: sizes are at least 1")
+        requests.append(Request(name, numbers, text, option))
     return requests
+
+
+def chosen_sizes(graph: Graph, texts: Sequence[str], option: str) -> dict[str, int]:
+    """The sizes that the user gives dynamic dimensions of inputs, the graph unchanged: by symbol, and as
+    ``input[axis]`` where a dimension has no name.
+
+    Raises UsageError as ``freeze`` does.
+    """
+    shapes, sizes = _decide(graph, parse(texts, option))
+    for name, shape in shapes.items():
+        before = graph.tensor(name).shape
+        if before is None:
+            raise UsageError(f"{option}: the rank of {name!r} is unknown: give --inputs with an array for it")
+        for axis, (old, new) in enumerate(zip(before, shape or (), strict=True)):
+            if old is None and isinstance(new, int):
+                sizes[f"{name}[{axis}]"] = new
+    return sizes
 
 
 def freeze(model: Model, texts: Sequence[str], infer: Infer, fold: Fold) -> Frozen:
@@ -129,19 +155,25 @@ def _decide(graph: Graph, requests: Sequence[Request]) -> tuple[dict[str, Shape]
     symbols: dict[str, tuple[int, str]] = {}
     shapes: dict[str, Shape] = {name: graph.tensor(name).shape for name in graph.inputs}
     for request in requests:
+        named = meant(request.name, graph.inputs)
         if request.single is not None and request.name in known:
             _bind(symbols, request.name, request.single, request.text)
-        elif request.name in graph.inputs:
-            shapes[request.name] = _merge(request.name, shapes[request.name], request, symbols)
-        elif request.name == "batch":
+        elif request.name == "batch" and request.name not in named:
             for name in _batched(graph, request):
                 shape = shapes[name] or ()
                 shapes[name] = _merge(
                     name, shape, replace(request, sizes=(request.single, *[None] * (len(shape) - 1))), symbols
                 )
+        elif len(named) == 1:
+            shapes[named[0]] = _merge(named[0], shapes[named[0]], request, symbols)
+        elif named:
+            raise UsageError(
+                f"{request.shown}: {request.name} is short for several inputs: {', '.join(named)}: "
+                f"write more of the name"
+            )
         else:
             raise UsageError(
-                f"--freeze {request.text!r}: the model has no symbol or input of that name: "
+                f"{request.shown}: the model has no symbolic dimension or input of that name: "
                 f"{_names(graph, known, request.name)}"
             )
     values = {name: value for name, (value, _) in symbols.items()}
@@ -160,7 +192,7 @@ def free_symbols(graph: Graph) -> list[str]:
 def _names(graph: Graph, symbols: Sequence[str], word: str) -> str:
     inputs = [name for name in graph.inputs if not graph.tensor(name).static]
     names = [*(name for name in symbols if name.isidentifier()), *inputs]
-    return nearest(word, names) if names else "all of its shapes are known"
+    return nearest(word, names) if names else "all of its shapes are static"
 
 
 def _bind(symbols: dict[str, tuple[int, str]], name: str, value: int, text: str) -> None:
@@ -175,14 +207,10 @@ def _bind(symbols: dict[str, tuple[int, str]], name: str, value: int, text: str)
 def _merge(name: str, shape: Shape, request: Request, symbols: dict[str, tuple[int, str]]) -> Shape:
     if shape is None:
         if None in request.sizes:
-            raise UsageError(
-                f"--freeze {request.text!r}: the rank of {name!r} is not known, so every size must be given"
-            )
+            raise UsageError(f"{request.shown}: the rank of {name!r} is unknown, so every size must be given")
         return request.sizes
     if len(request.sizes) != len(shape):
-        raise UsageError(
-            f"--freeze {request.text!r} has {len(request.sizes)} sizes, but {name!r} is {shown(shape)}"
-        )
+        raise UsageError(f"{request.shown} has {len(request.sizes)} sizes, but {name!r} is {shown(shape)}")
     return tuple(_size(name, shape, axis, size, request, symbols) for axis, size in enumerate(request.sizes))
 
 
@@ -199,7 +227,7 @@ def _size(
         return dim
     if isinstance(dim, int):
         raise UsageError(
-            f"--freeze {request.text!r}: {name!r} is {shown(shape)}, its size at axis {axis} "
+            f"{request.shown}: {name!r} is {shown(shape)}, its size at axis {axis} "
             f"is {dim} and cannot become {size}"
         )
     if isinstance(dim, str):
@@ -210,12 +238,12 @@ def _size(
 def _batched(graph: Graph, request: Request) -> list[str]:
     """Inputs with an unknown leading dimension."""
     if request.single is None:
-        raise UsageError(f"--freeze {request.text!r}: the batch is one size, as in batch=1")
+        raise UsageError(f"{request.shown}: the batch is one size, as in batch=1")
     shapes = {name: graph.tensor(name).shape for name in graph.inputs}
     found = [name for name, shape in shapes.items() if shape and not isinstance(shape[0], int)]
     if not found:
         inputs = ", ".join(f"{name} {shown(shape)}" for name, shape in shapes.items())
-        raise UsageError(f"--freeze {request.text!r}: no input has an unknown leading dimension: {inputs}")
+        raise UsageError(f"{request.shown}: no input has an unknown leading dimension: {inputs}")
     return found
 
 

@@ -22,6 +22,7 @@ LAYERS = [
         "analyzer/files",
         "analyzer/inert",
         "analyzer/words",
+        "analyzer/names",
         "analyzer/partitioners",
     },
     {"analyzer/formats", "rules"},

@@ -69,7 +69,7 @@ def test_output_shapes_follow_by_inference() -> None:
 @pytest.mark.parametrize(
     ("sizes", "words"),
     [
-        (["n=1"], r"no symbol or input of that name: there are N, H, W, K, image, extra$"),
+        (["n=1"], r"no symbolic dimension or input of that name: there are N, H, W, K, image, extra$"),
         (["imag=1x3x2x2"], "did you mean image"),
         (["image=1x3x2"], "has 3 sizes, but 'image' is Nx3xHxW"),
         (["image=1x4x2x2"], "size at axis 1 is 3 and cannot become 4"),

@@ -1,5 +1,6 @@
 """``accelint verify`` and ``accelint runtimes``."""
 
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -78,7 +79,11 @@ def verify(
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
     size: Annotated[
-        list[str] | None, typer.Option("--size", help="Size of a symbolic dimension for the inputs: batch=2.")
+        list[str] | None,
+        typer.Option(
+            "--size",
+            help="Sizes of dynamic dimensions of inputs: batch=2 or input=1x3x224x224 (names may be short).",
+        ),
     ] = None,
     latency: Annotated[
         int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")
@@ -112,7 +117,6 @@ def verify(
         _bounds(tolerance),
         promise=promise.value,
         seed=seed,
-        sizes=_sizes(size or []),
         latency_runs=latency,
         timeout=timeout,
         runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
@@ -134,6 +138,10 @@ def verify(
         from ..errors import UsageError
 
         raise UsageError(f"--optimize is ONNX Runtime's: {target} takes {entry.model.dialect} models")
+    if size:
+        from ...rewrites.freeze import chosen_sizes
+
+        options = replace(options, sizes=chosen_sizes(entry.model.graph, size, "--size"))
     with busy(f"asking {chosen.target}"):
         verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = verified.to_json()
@@ -155,15 +163,6 @@ def _bounds(tolerance: str | None) -> "Tolerance | None":
     except ValueError as error:
         raise UsageError(f"--tolerance is RELATIVE or RELATIVE,ABSOLUTE: {error}") from error
     return Tolerance(parts[0], parts[1] if len(parts) > 1 else parts[0])
-
-
-def _sizes(given: list[str]) -> dict[str, int]:
-    from ..errors import UsageError
-
-    try:
-        return {name: int(value) for name, _, value in (item.partition("=") for item in given)}
-    except ValueError as error:
-        raise UsageError(f"--size is NAME=NUMBER: {error}") from error
 
 
 def runtimes(

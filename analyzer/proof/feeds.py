@@ -87,13 +87,14 @@ def _known(model: Model, sizes: Mapping[str, int]) -> None:
 
 
 def open_sizes(model: Model) -> list[str]:
-    """Names of the symbolic dimensions of the inputs."""
+    """Names of the open dimensions of the inputs: symbols, and ``input[axis]`` for those without a name."""
     graph = model.graph
-    return list(
-        dict.fromkeys(
-            dim for name in graph.inputs for dim in graph.tensor(name).shape or () if isinstance(dim, str)
-        )
+    dims = (
+        f"{name}[{axis}]" if dim is None else dim
+        for name in graph.inputs
+        for axis, dim in enumerate(graph.tensor(name).shape or ())
     )
+    return list(dict.fromkeys(dim for dim in dims if isinstance(dim, str)))
 
 
 def renamed(feed: Feed, model: Model, other: Model) -> Path:

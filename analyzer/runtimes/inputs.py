@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from ..ir.graph import Graph, Operator
+    from ..ir.graph import Dim, Graph, Operator
 
 _INTEGER_HIGH = 4
 """Integers whose meaning is unknown stay below this: small enough for most axes, indices, lengths and class
@@ -102,7 +102,8 @@ def for_graph(
         seed: of the random values.
         boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny
         and large ones, in turn.
-        sizes: of symbolic dimensions by name; others are 1.
+        sizes: of symbolic dimensions by name, of unnamed ones as ``input[axis]`` or all together as ``""``;
+        others are 1.
 
     Raises UsageError when an input's rank is unknown, nothing can be made of its type, or the inputs would be
     larger than ``MOST`` or an eighth of the limit of memory (the runtimes hold copies, and results).
@@ -125,7 +126,7 @@ def _shapes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, list[int]]:
             continue
         if tensor.shape is None:
             raise UsageError(f"input {name!r} has no known rank: give --inputs with an array for it")
-        shape = [dim if isinstance(dim, int) else sizes.get(dim or "", 1) for dim in tensor.shape]
+        shape = [_size(name, axis, dim, sizes) for axis, dim in enumerate(tensor.shape)]
         if len(shape) > _RANK or min(shape, default=0) < 0:
             raise UsageError(f"input {name!r} has the shape {_spelled(shape)}, which no array can have")
         total += prod(shape) * _width(name, tensor.dtype)
@@ -137,6 +138,12 @@ def _shapes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, list[int]]:
             )
         found[name] = shape
     return found
+
+
+def _size(name: str, axis: int, dim: Dim, sizes: Mapping[str, int]) -> int:
+    if isinstance(dim, int):
+        return dim
+    return sizes.get(f"{name}[{axis}]", sizes.get("", 1)) if dim is None else sizes.get(dim, 1)
 
 
 def _width(name: str, dtype: str) -> int:

@@ -72,7 +72,7 @@ def _is_closed(info: Any) -> bool:
 
 def _type(info: Any) -> tuple[str, Shape]:
     from ...analyzer.formats.onnx.proto import DTYPES
-    from ...analyzer.formats.onnx.types import INVENTED
+    from ...analyzer.formats.onnx.types import INVENTED, symbol
 
     if not info.type.HasField("tensor_type"):
         return "unknown", None
@@ -80,7 +80,7 @@ def _type(info: Any) -> tuple[str, Shape]:
     dtype = DTYPES.get(kind.elem_type, "unknown")
     if not kind.HasField("shape"):
         return dtype, None
-    named = (None if dim.dim_param.startswith(INVENTED) else dim.dim_param or None for dim in kind.shape.dim)
+    named = (None if dim.dim_param.startswith(INVENTED) else symbol(dim.dim_param) for dim in kind.shape.dim)
     return dtype, tuple(
         dim.dim_value if dim.HasField("dim_value") else name
         for dim, name in zip(kind.shape.dim, named, strict=True)

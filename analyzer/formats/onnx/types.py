@@ -16,7 +16,19 @@ if TYPE_CHECKING:
 Type = tuple[str, Shape]
 Fail = Callable[[str], AccelintError]
 INVENTED = "unk__"
-"""What the symbols start with that onnx invents while it infers."""
+"""What the symbols start with that onnx invents while it infers.
+
+In a stored type they stay symbols: exporters number them (``unk__616``), so equal ones are one dimension.
+"""
+NO_SYMBOLS = frozenset(("", "?", "-1", "none"))
+"""Texts that exporters write where a dimension is unknown. Read as a symbol, each would say that all the
+dimensions that it stands for are equal.
+"""
+
+
+def symbol(name: str) -> str | None:
+    """A dimension's name, None where the text says only that its size is unknown."""
+    return None if name.strip().lower() in NO_SYMBOLS else name
 
 
 class Types:
@@ -118,7 +130,7 @@ def _dim(dim: Any, fail: Fail) -> Dim:
         raise fail(f"the negative dimension {size}")
     if size == 0 and dim.HasField("dim_value"):
         return 0
-    return text(dim.dim_param) or None  # -1 is how some exporters write "not known", as ONNX Runtime reads it
+    return symbol(text(dim.dim_param))  # -1 is how some exporters write "unknown", as ONNX Runtime reads it
 
 
 def _wrapped(proto: Any, kind: str, fail: Fail, depth: int) -> str:
@@ -169,7 +181,8 @@ def _store_tensor(proto: Any, dtype: str, shape: Shape) -> None:
             dim.dim_param = size
         else:
             dim.ClearField("dim_value")
-            dim.ClearField("dim_param")
+            if symbol(text(dim.dim_param)) is not None:
+                dim.ClearField("dim_param")
 
 
 def _store_wrapped(proto: Any, dtype: str) -> None:
