@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
@@ -20,6 +21,14 @@ Dim = int | str | None
 """A dimension: its size, the name of a symbol, or None when nothing is known."""
 Shape = tuple[Dim, ...] | None
 """None when the rank is unknown."""
+
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+"""What every payload without attributes or bodies shares: a model has as many as operators and tensors."""
+
+
+def _nothing() -> Mapping[str, Any]:
+    return NOTHING
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +109,7 @@ class Tensor:
     shape: Shape = None
     const: Constant | None = None
     quant: Quantization | None = None
-    attrs: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    attrs: Mapping[str, Any] = field(default_factory=_nothing, repr=False)
 
     @property
     def rank(self) -> int | None:
@@ -153,11 +162,11 @@ class Operator:
     type: str
     inputs: tuple[str | None, ...] = ()
     outputs: tuple[str | None, ...] = ()
-    attrs: Mapping[str, Any] = field(default_factory=dict)
+    attrs: Mapping[str, Any] = field(default_factory=_nothing)
     name: str = ""
     domain: str = ""
     version: int = 1
-    graphs: Mapping[str, Graph] = field(default_factory=dict, repr=False)
+    graphs: Mapping[str, Graph] = field(default_factory=_nothing, repr=False)
     source: Source = field(default=Source(), repr=False)
 
     @property

@@ -47,9 +47,7 @@ class Builder:
 
     def __init__(self, model: Model) -> None:
         self.source = model
-        self.stored = (
-            model.stored if isinstance(model.stored, Stored) else Stored(pb().ModelProto(), None, [])
-        )
+        self.stored = model.stored if isinstance(model.stored, Stored) else Stored(b"", None, [])
         self.spans = list(self.stored.spans)
         self.ir_version = 0
 
@@ -92,7 +90,7 @@ class Builder:
 
     def function(self, proto: Any, graph: Graph) -> None:
         """Bring a FunctionProto up to date with its body."""
-        record = self.stored.graphs.get(graph.name) or GraphRecord(proto)
+        record = self.stored.graphs.get(graph.name) or GraphRecord(lambda: proto)
         self.nodes(proto, graph, record)
         proto.input[:], proto.output[:] = graph.inputs, graph.outputs
         _set_opsets(proto.opset_import, graph.opsets)
@@ -102,7 +100,7 @@ class Builder:
         """Bring a GraphProto, a copy of the stored one or an empty one, up to date."""
         if self.stored.unchanged(graph):
             return
-        record = self.stored.graphs.get(graph.name) or GraphRecord(pb().GraphProto())
+        record = self.stored.graphs.get(graph.name) or GraphRecord(pb().GraphProto)
         self.nodes(proto, graph, record)
         self.initializers(proto, graph, record)
         self.interface(proto, graph, record)
@@ -125,16 +123,14 @@ class Builder:
 
     def node(self, op: Operator, graph: Graph, record: GraphRecord) -> Any:
         """The NodeProto of an operator."""
-        stored = record.ops.get(op.id)
-        if stored is not None and self.stored.same(record, op):
-            return stored[1]
+        before = record.op(op.id)
+        if before is not None and self.stored.same(record, op):
+            return record.node(before)
         proto = pb().NodeProto()
-        if stored is None:
+        if before is None:
             proto.name, proto.op_type, proto.domain = op.name, op.type, op.domain
-            before: Operator | None = None
         else:
-            before = stored[0]
-            proto.CopyFrom(stored[1])
+            proto.CopyFrom(record.node(before))
         if before is None or before.type != op.type:
             proto.op_type = op.type
         if before is not None and before.domain != op.domain:

@@ -130,8 +130,8 @@ def _origins(model: Model) -> dict[str, str]:
     """The place that each operator carries; the notes are taken off again."""
     origins: dict[str, str] = {}
     for record in model.stored.graphs.values():
-        for id, (_, node) in record.ops.items():
+        for op, node in zip(record.ops, record.proto.node, strict=True):
             for entry in [entry for entry in node.metadata_props if entry.key == PLACE]:
-                origins[id] = entry.value
+                origins[op.id] = entry.value
                 node.metadata_props.remove(entry)
     return origins

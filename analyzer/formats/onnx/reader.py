@@ -5,12 +5,15 @@ never read.
 from __future__ import annotations
 
 import mmap
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ...errors import GraphError, ModelError
 from ...ir.graph import Graph, Operator, Source, Tensor
 from ...ir.model import Model
+from ...ir.payloads import NOTHING
 from .attributes import Attributes
 from .carried import note_plain_shapes
 from .functions import check_functions, function_key
@@ -73,9 +76,11 @@ class _Reader:
         self.proto = self._parse(stripped.data)
         self.values = Values(path, file, stripped.spans)
         self.attributes = Attributes(self.values)
-        self.stored = Stored(self.proto, file, stripped.spans)
+        self.stored = Stored(stripped.data, file, stripped.spans, self.proto)
         self.ir_version: int = self.proto.ir_version
         self.types = Types(self.values)
+        self.names: dict[str, str] = {}
+        """Each name once: protobuf makes a new string whenever it is asked for one."""
 
     def _parse(self, data: bytes) -> Any:
         from google.protobuf.message import DecodeError
@@ -94,19 +99,21 @@ class _Reader:
         opsets = _opsets(proto.opset_import)
         inferred, problem = infer_missing(proto, self.data)
         graph = Graph("main", "onnx", opsets)
-        self.fill(graph, proto.graph, inferred.graph)
+        stored = self.stored
+        self.fill(graph, proto.graph, inferred.graph, lambda: stored.proto.graph)
         if not problem:
             note_plain_shapes(graph, proto, self.types.of_graph)
         functions: dict[str, Graph] = {}
-        for function in proto.functions:
+        for index, function in enumerate(proto.functions):
             body = Graph(
                 f"functions/{function_key(function)}", "onnx", _opsets(function.opset_import) or opsets
             )
-            self.fill_function(body, function)
+            self.fill_function(body, function, index)
             functions[function_key(function)] = body
         metadata = self.metadata(opsets)
         if problem:
             metadata["shape_inference_error"] = problem
+        stored.release()
         return Model(self.path, "onnx", graph, {"main": graph}, functions, metadata, self.stored)
 
     def metadata(self, opsets: dict[str, int]) -> dict[str, Any]:
@@ -126,9 +133,11 @@ class _Reader:
 
     # ---- graphs ----------------------------------------------------------------------------
 
-    def fill(self, graph: Graph, proto: Any, inferred: Any) -> None:
-        """Fill a graph from its GraphProto; ``inferred`` is its twin that has the inferred types."""
-        record = self.stored.graphs[graph.name] = GraphRecord(proto)
+    def fill(self, graph: Graph, proto: Any, inferred: Any, find: Callable[[], Any]) -> None:
+        """Fill a graph from its GraphProto, which ``find`` gives later; ``inferred`` is its twin that has the
+        inferred types.
+        """
+        record = self.stored.graphs[graph.name] = GraphRecord(find)
         types = self.types.of_graph(proto, inferred)
         interface = [text(info.name) for info in proto.input]
         inputs = self.add_inputs(graph, proto, types, interface)
@@ -144,12 +153,13 @@ class _Reader:
         record.tensors = dict(graph.tensors)
         record.inputs, record.outputs = graph.inputs, graph.outputs
 
-    def fill_function(self, graph: Graph, proto: Any) -> None:
+    def fill_function(self, graph: Graph, proto: Any, index: int) -> None:
         """Fill the body of a local function; its inputs have no types of their own."""
-        record = self.stored.graphs[graph.name] = GraphRecord(proto)
+        stored = self.stored
+        record = self.stored.graphs[graph.name] = GraphRecord(lambda: stored.proto.functions[index])
         types = self.types.stored(proto.value_info)
         for name in proto.input:
-            self.add(graph, name, types, {})
+            self.add(graph, name, types, NOTHING)
         self.add_results(graph, proto.node, types)
         self.add_ops(graph, proto.node, proto.node, record)
         graph.set_interface(proto.input, proto.output)
@@ -184,63 +194,81 @@ class _Reader:
         for name in interface:
             default = constants.get(name)
             if default is None or name in overridable:
-                self.add(graph, name, types, {} if default is None else {"default": default})
+                self.add(graph, name, types, NOTHING if default is None else {"default": default})
         for name, const in (constants | sparse).items():
             if not name:
                 raise GraphError(f"an initializer of graph {graph.name!r} has no name")
             if name not in overridable:
-                attrs = {"sparse": True} if name in sparse else {}
+                attrs = {"sparse": True} if name in sparse else NOTHING
                 graph.add_tensor(Tensor(name, const.dtype, const.shape, const, attrs=attrs))
         return [name for name in interface if name in overridable or name not in constants]
 
-    def add(self, graph: Graph, name: str, types: dict[str, Type], attrs: dict[str, Any]) -> None:
+    def add(self, graph: Graph, name: str, types: dict[str, Type], attrs: Mapping[str, Any]) -> None:
         if not name:
             raise GraphError(f"an input of graph {graph.name!r} has no name")
         dtype, shape = types.get(text(name), ("unknown", None))
         graph.add_tensor(Tensor(name, dtype, shape, attrs=attrs))
 
     def add_results(self, graph: Graph, nodes: Any, types: dict[str, Type]) -> None:
-        tensors, unknown = graph.tensors, ("unknown", None)
+        tensors, unknown, own = graph.tensors, ("unknown", None), self.names.setdefault
         for node in nodes:
             for name in node.output:
                 if name and name not in tensors:
                     dtype, shape = types.get(text(name), unknown)
-                    graph.add_tensor(Tensor(name, dtype, shape))
+                    graph.add_tensor(Tensor(own(name, name), dtype, shape))
 
     def add_ops(self, graph: Graph, nodes: Any, inferred: Any, record: GraphRecord) -> None:
+        made: list[Operator] = []
         for index, node in enumerate(nodes):
-            op = self.operator(graph, index, node, inferred)
+            op = self.operator(graph, index, node, inferred, record)
             graph.add_op(op)
-            record.ops[op.id] = (op, node)
+            made.append(op)
+        record.ops = tuple(made)
 
-    def operator(self, graph: Graph, index: int, node: Any, inferred: Any) -> Operator:
+    def operator(self, graph: Graph, index: int, node: Any, inferred: Any, record: GraphRecord) -> Operator:
         op_id = f"{graph.name}/{index}"
         kind, domain, name = text(node.op_type), text(node.domain), text(node.name)
         if not kind:
             raise GraphError(f"operator {op_id} has no type")
         if domain == "ai.onnx":
             domain = ""
-        attrs: dict[str, Any] = {}
-        bodies: dict[str, Graph] = {}
+        attrs, bodies = NOTHING, NOTHING
         if node.attribute:
             attrs, found = self.attributes.read(node, op_id, self.ir_version)
-            twins = self.attributes.bodies(inferred[index]) if found else {}
-            for key, proto in found.items():
-                body = bodies[key] = Graph(f"{op_id}/{key}", "onnx", graph.opsets, graph)
-                self.fill(body, proto, twins.get(key, proto))
-        outputs = tuple([name or None for name in node.output])
+            bodies = self.bodies(graph, op_id, found, inferred[index], record) if found else NOTHING
+            attrs = attrs or NOTHING
+        own = self.names.setdefault
+        outputs = tuple([own(name, name) or None for name in node.output])
         return Operator(
             id=op_id,
-            type=kind,
-            inputs=tuple([name or None for name in node.input]),
+            type=own(kind, kind),
+            inputs=tuple([own(name, name) or None for name in node.input]),
             outputs=outputs,
             attrs=attrs,
-            name=name or next((name for name in outputs if name), op_id),
+            name=own(name, name) or next((name for name in outputs if name), op_id),
             domain=domain,
             version=graph.opsets.get(domain, 1),
             graphs=bodies,
             source=code_of(node, self.source) if node.metadata_props else self.source,
         )
+
+    def bodies(
+        self, graph: Graph, op_id: str, found: Mapping[str, Any], twin: Any, record: GraphRecord
+    ) -> dict[str, Graph]:
+        """The bodies of an operator, filled; ``twin`` is its node with the inferred types."""
+        twins = self.attributes.bodies(twin)
+        place = int(op_id.rpartition("/")[2])
+        bodies: dict[str, Graph] = {}
+        for key, proto in found.items():
+            body = bodies[key] = Graph(f"{op_id}/{key}", "onnx", graph.opsets, graph)
+            find = partial(_body, self.attributes, record, place, key)
+            self.fill(body, proto, twins.get(key, proto), find)
+        return bodies
+
+
+def _body(attributes: Attributes, record: GraphRecord, place: int, key: str) -> Any:
+    """The GraphProto of a body of a stored node."""
+    return attributes.bodies(record.proto.node[place])[key]
 
 
 def _opsets(imports: Any) -> dict[str, int]:

@@ -9,12 +9,14 @@ operators and not the number of weights.
 
 from __future__ import annotations
 
+import mmap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..wire import Buffer, WireError, encode, fields, varint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 KEEP = 1024
@@ -37,6 +39,11 @@ _INSIDE: dict[str, dict[int, str]] = {
     "sparse": {1: "tensor", 2: "tensor"},
 }
 """Which fields of which message lead to tensors. Source: onnx-ml.proto."""
+
+WINDOW = 1 << 24
+"""Bytes of the file after which the pages behind are given back."""
+_LONG = ("model", "graph", "function")
+_DONE_WITH: int | None = getattr(mmap, "MADV_DONTNEED", None)
 
 RAW_DATA = 9
 PACKED_DATA = frozenset({4, 5, 7, 10, 11})
@@ -79,7 +86,11 @@ def _strip(data: Buffer, at: int, end: int, kind: str, spans: list[Span], depth:
     inside = _INSIDE[kind]
     parts: list[bytes] = []
     copied = at
+    let_go = data.madvise if isinstance(data, mmap.mmap) and kind in _LONG else None
+    seen = at
     for number, wire, tag_at, start, stop in fields(data, at, end):
+        if let_go is not None and start - seen > WINDOW:
+            seen = _let_go(let_go, seen, start)
         if stop - start <= KEEP or wire != 2 or number not in inside:
             continue
         inner = _strip(data, start, stop, inside[number], spans, depth + 1)
@@ -93,6 +104,17 @@ def _strip(data: Buffer, at: int, end: int, kind: str, spans: list[Span], depth:
         return None
     parts.append(bytes(data[copied:end]))
     return parts
+
+
+def _let_go(advise: Callable[[int, int, int], None], start: int, end: int) -> int:
+    """Give the whole pages between two places back: those that were looked at would count as memory, and with
+    them their neighbours that the kernel mapped. Returns where the next ones begin.
+    """
+    page = mmap.PAGESIZE
+    first, last = start // page * page, end // page * page
+    if _DONE_WITH is not None and last > first:
+        advise(_DONE_WITH, first, last - first)
+    return end
 
 
 def _strip_tensor(data: Buffer, at: int, end: int, spans: list[Span]) -> list[bytes] | None:
