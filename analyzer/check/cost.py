@@ -36,12 +36,14 @@ def boundary(graph: Graph, ids: Iterable[str]) -> tuple[int | None, int | None]:
     leaving: dict[str, int | None] = {}
     for id in inside:
         op = graph.op(id)
-        for name in filter(None, op.inputs):
+        for name in op.inputs:
+            if not name or name in entering:
+                continue
             writer = graph.producer(name)
             if (writer is None or writer.id not in inside) and graph.constant(name) is None:
                 entering[name] = _bytes(graph, name)
-        for name in filter(None, op.outputs):
-            if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
+        for name in op.outputs:
+            if name and (name in graph.outputs or graph.leaves(name, inside)):
                 leaving[name] = _bytes(graph, name)
     return _total(entering), _total(leaving)
 
@@ -62,9 +64,11 @@ def _total(sizes: Mapping[str, int | None]) -> int | None:
 
 def _dims(tensors: Tensors, index: int) -> tuple[int, ...] | None:
     tensor = tensors[index] if index < len(tensors) else None
-    if tensor is None or not tensor.static or tensor.shape is None:
+    shape = None if tensor is None else tensor.shape
+    if shape is None:
         return None
-    return tuple(dim for dim in tensor.shape if isinstance(dim, int))
+    dims = tuple([dim for dim in shape if isinstance(dim, int)])
+    return dims if len(dims) == len(shape) else None
 
 
 def _out_times_weight(skip: int) -> Counter:

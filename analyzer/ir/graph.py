@@ -8,7 +8,7 @@ the graph raises ``GraphError`` and leaves it as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -149,6 +149,13 @@ class Graph:
         """The operators that read the tensor, once each; bodies that capture it count through their owner."""
         self._settle()
         return () if name is None else self._consumers.get(name, ())
+
+    def leaves(self, name: str, inside: Set[str]) -> bool:
+        """Whether an operator other than those with the ids ``inside`` reads the tensor."""
+        for reader in self.consumers(name):  # noqa: SIM110 (asked of every result: a generator costs more)
+            if reader.id not in inside:
+                return True
+        return False
 
     def input_tensors(self, op: Operator) -> tuple[Tensor | None, ...]:
         """The tensors an operator reads, None where an optional input is omitted."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...ir.graph import Graph, Operator
 
 
@@ -11,7 +13,7 @@ def topological(graph: Graph) -> list[str]:
     """
     ops = list(graph.ops())
     index = {op.id: place for place, op in enumerate(ops)}
-    before = {op.id: sorted(writers(graph, op), key=index.__getitem__) for op in ops}
+    before = {op.id: _before(graph, op, index) for op in ops}
     read = {writer for found in before.values() for writer in found}
     stack = [(op.id, False) for op in ops if op.id not in read]
     seen: set[str] = set()
@@ -27,6 +29,12 @@ def topological(graph: Graph) -> list[str]:
         stack.append((id, True))
         stack += [(writer, False) for writer in before[id] if writer not in seen]
     return order
+
+
+def _before(graph: Graph, op: Operator, index: Mapping[str, int]) -> list[str]:
+    """The operators that an operator waits for, the lowest index first."""
+    found = writers(graph, op)
+    return sorted(found, key=index.__getitem__) if len(found) > 1 else list(found)
 
 
 def reads(op: Operator) -> list[str]:

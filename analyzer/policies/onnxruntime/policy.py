@@ -250,6 +250,9 @@ class _Walk:
         return self.home.get(id, id if unit is None else unit.target.id)
 
     def _edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
+        if not self.found and not self.home:
+            self._plain_edges(graph, op, gone)
+            return
         head = self._head(op.id)
         for name in self._reads(graph, op):
             for writer in self._writers(graph, name, gone):
@@ -258,6 +261,15 @@ class _Walk:
                     self.waiting[head] += (
                         self.captures_wait or not op.graphs or op.id in self.home or name in op.inputs
                     )
+
+    def _plain_edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
+        """The same where every operator is its own unit."""
+        waits = self.captures_wait or not op.graphs
+        for name in reads(op):
+            writer = graph.producer(name)
+            if writer is not None and writer is not op and writer.id not in gone:
+                self.readers[writer.id].append(op.id)
+                self.waiting[op.id] += waits or name in op.inputs
 
     def _reads(self, graph: Graph, op: Operator) -> list[str]:
         """What a head reads from outside of its unit: past its own dequantize operators, that every unit has

@@ -91,6 +91,8 @@ def units(graph: Graph, tables: Tables = STANDARD, *, shared: bool = False) -> d
     book = tables["onnxruntime/units"]
     own = book.types("own-to-qnn") if shared else ()
     found: dict[str, Unit] = {}
+    if all(op.type != "DequantizeLinear" for op in graph.ops()):
+        return found  # every unit begins with one
     for op in graph.ops():
         if op.domain not in ("", "ai.onnx", "com.microsoft") or op.type in own:
             continue

@@ -109,7 +109,8 @@ class Qnn(OrtCompile):
         book = self.tables[_BOOK]
         found: dict[str, Dropped] = {}
         for group in groups:
-            why = _no_input(graph, group, book) or _at_the_edge(graph, group, book)
+            edge = _Edge(graph, group, book)
+            why = _no_input(edge, book) or _at_the_edge(edge, book)
             if why is None and is_set(options, "htp_arch", book.limit("half-float-arch")):
                 why = meeting(graph, group, self.tables)
             if why is not None:
@@ -263,15 +264,27 @@ def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
     return False
 
 
-def _no_input(graph: Graph, group: Sequence[str], book: Book) -> Dropped | None:
+class _Edge:
+    """What a group reads from outside of it (``entering``), and what becomes an input of a compiled operator
+    in it.
+    """
+
+    def __init__(self, graph: Graph, group: Sequence[str], book: Book) -> None:
+        self.graph = graph
+        self.ops = [graph.op(id) for id in group]
+        self.inside = set(group)
+        self.entering = entering(graph, group)
+        self.used = {name for op in self.ops for name in _used(graph, op, book)}
+
+
+def _no_input(edge: _Edge, book: Book) -> Dropped | None:
     """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that
     no builder has added.
     """
-    names = entering(graph, group)
+    names = edge.entering
     if not names:
         return book.dropped("group-without-inputs")
-    used = {name for id in group for name in _used(graph, graph.op(id), book)}
-    if names[0] in used:
+    if names[0] in edge.used:
         return None
     return book.dropped("first-input-unused", name=repr(names[0]))
 
@@ -287,9 +300,9 @@ def entering(graph: Graph, group: Sequence[str]) -> list[str]:
     found: dict[str, None] = {}
     for id in group:
         op = graph.op(id)
-        found.update(
-            (name, None) for name in reads(op) if name not in written and graph.constant(name) is None
-        )
+        for name in reads(op):
+            if name not in written and name not in found and graph.constant(name) is None:
+                found[name] = None
         written.update(name for name in op.outputs if name)
     fed = [name for name in graph.inputs if graph.constant(name) is None]
     if not all(name in found for name in fed):
@@ -312,14 +325,16 @@ def _used(graph: Graph, op: Operator, book: Book) -> Sequence[str]:
     return [name for name in (op.inputs[:1] if op.type in book.types("data-only") else reads(op)) if name]
 
 
-def _at_the_edge(graph: Graph, group: Sequence[str], book: Book) -> Dropped | None:
+def _at_the_edge(edge: _Edge, book: Book) -> Dropped | None:
     """What is wrong with a tensor that the compiled graph reads or writes."""
-    inside = set(group)
-    used = {name for id in group for name in _used(graph, graph.op(id), book)}
-    crossing = [name for name in entering(graph, group) if name in used]
-    for name in (name for id in group for name in graph.op(id).outputs if name):
-        if name in graph.outputs or any(reader.id not in inside for reader in graph.consumers(name)):
-            crossing.append(name)
+    graph, inside = edge.graph, edge.inside
+    crossing = [name for name in edge.entering if name in edge.used]
+    crossing += [
+        name
+        for op in edge.ops
+        for name in op.outputs
+        if name and (name in graph.outputs or graph.leaves(name, inside))
+    ]
     tensors = [graph.tensor(name) for name in crossing]
     kinds = book.kinds("edge-dtypes")
     if any(kinds.get(tensor.dtype) == "none" for tensor in tensors):
