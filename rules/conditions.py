@@ -69,9 +69,9 @@ SUBJECT_KEYS = ("attr", "input", "output", "op", "call", "any_of")
 Test = Callable[[Any, Any], bool]
 TESTS: Mapping[str, tuple[str, Test]] = {
     "eq": ("{}", lambda value, limit: bool(value == limit)),
-    "not_eq": ("not {}", lambda value, limit: bool(value != limit)),
+    "not_eq": ("all but {}", lambda value, limit: bool(value != limit)),
     "one_of": ("{}", lambda value, limit: value in limit),
-    "none_of": ("none of {}", lambda value, limit: value not in limit),
+    "none_of": ("all but {}", lambda value, limit: value not in limit),
     "between": ("{}", lambda value, limit: bool(limit[0] <= value <= limit[1])),
     "at_least": ("at least {}", lambda value, limit: bool(value >= limit)),
     "at_most": ("at most {}", lambda value, limit: bool(value <= limit)),
@@ -252,7 +252,7 @@ def _bound(other: Subject | None, bounds: Values) -> str:
 
 
 _FLAGS = {
-    "static": ("open sizes", "fixed sizes"),
+    "static": ("a dynamic shape", "a static shape"),
     "const": ("computed", "a constant"),
     "present": ("absent", "present"),
 }

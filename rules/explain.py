@@ -13,14 +13,16 @@ from .renamed import current_name, former_names
 from .wording import say
 
 _OTHERWISE = {
-    "fallback": "otherwise it runs on the CPU", "rejected": "otherwise the runtime refuses the whole model",
-    "unknown": "otherwise nobody has asked the runtime", "note": "otherwise it runs, with something to know",
-}  # fmt: skip
+    "fallback": "otherwise it falls back to the CPU",
+    "rejected": "otherwise the model fails to load or compile",
+    "unknown": "otherwise unknown: not measured",
+    "note": "otherwise it runs, with a note",
+}
 _ALWAYS = {
-    "fallback": "it runs on the CPU",
-    "rejected": "the runtime refuses the whole model",
-    "unknown": "nobody has asked the runtime",
-    "note": "it runs, with something to know",
+    "fallback": "it falls back to the CPU",
+    "rejected": "the model fails to load or compile",
+    "unknown": "unknown: not measured",
+    "note": "it runs, with a note",
 }
 
 
@@ -90,7 +92,7 @@ def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
             f"{_ALWAYS.get(_default(asked.packs[0]), '')}\n"
         )
     everything = {*codes, *types, *(rule["name"] for pack in asked.packs for rule in pack.rules())}
-    raise UsageError(f"nothing is called {what!r}: {nearest(what, sorted(everything))}")
+    raise UsageError(f"unknown name {what!r}: {nearest(what, sorted(everything))}")
 
 
 def _default(pack: Outline) -> str:
@@ -147,7 +149,7 @@ def _limits(rule: Table) -> list[str]:
     if rule.get("refuse"):
         lines.append(f"always: {_ALWAYS[rule['effect']]}")
     else:
-        lines += [f"asks that {'; and that '.join(map(say, rule['require']))}", _OTHERWISE[rule["effect"]]]
+        lines += [f"supported: {'; and '.join(map(say, rule['require']))}", _OTHERWISE[rule["effect"]]]
     lines += [f"only for {', '.join(rule['variants'])}"] if rule.get("variants") else []
     lines += [f"from {rule['since']} on"] if rule.get("since") else []
     lines += [f"before {rule['until']}"] if rule.get("until") else []
@@ -163,10 +165,10 @@ def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, 
     sources = pack.sources()
     lines = [f"{operator} on {asked.named(pack)}"]
     lines += [
-        f"  {item.get('note') or 'taken'} [{sources.get(item['source'], {}).get('evidence', 'source')}]"
+        f"  {item.get('note') or 'supported'} [{sources.get(item['source'], {}).get('evidence', 'source')}]"
         for item in taken
     ]
-    lines += [] if taken else ["  not taken in any configuration"]
+    lines += [] if taken else ["  not supported in any configuration"]
     rules = [
         rule
         for rule in pack.rules(operator, "*")

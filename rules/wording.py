@@ -20,8 +20,8 @@ _FACTS = {
 }
 _STATES = {
     "const": ("stored in the file", "computed"),
-    "static": ("of fixed sizes", "of open sizes"),
-    "present": ("given", "left out"),
+    "static": ("of a static shape", "of a dynamic shape"),
+    "present": ("present", "omitted"),
     "variable": ("a variable", "no variable"),
     "sparse": ("sparse", "dense"),
     "used": ("used", "not used"),
@@ -63,7 +63,7 @@ def say(table: Mapping[str, Any]) -> str:
     test = next((key for key in _TESTS if key in table), "present")
     state = _STATES.get("present" if test == "present" else table.get("of", ""))
     if table.get("op") == "in_body":
-        return f"the operator is {'' if table.get('eq') else 'not '}inside a body"
+        return f"the operator is {'' if table.get('eq') else 'not '}inside a subgraph"
     if state and isinstance(table.get(test), bool):
         verb = "are" if isinstance(table.get("input", table.get("output")), list) else "is"
         clause = f"{_holder(table)} {verb} {state[0] if table[test] is (test != 'not_eq') else state[1]}"
@@ -91,9 +91,9 @@ def predicate_words() -> dict[str, str]:
 
 
 def _tail(table: Mapping[str, Any]) -> str:
-    said = {"fails": "must be given", "holds": "may be left out"}.get(table.get("absent", ""), "")
+    said = {"fails": "required", "holds": "may be omitted"}.get(table.get("absent", ""), "")
     tail = [said] if said else []
-    tail += ["unknown counts as refused"] if table.get("unknown") == "fails" else []
+    tail += ["unknown counts as not supported"] if table.get("unknown") == "fails" else []
     return f" ({', '.join(tail)})" if tail else ""
 
 

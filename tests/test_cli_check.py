@@ -198,13 +198,13 @@ def test_conditions_are_said_as_clauses() -> None:
             "default": "nearest",
             "one_of": ["nearest", "linear"],
         },
-        "every input is of fixed sizes (unknown counts as refused)": {
+        "every input is of a static shape (unknown counts as not supported)": {
             "input": "all",
             "of": "static",
             "eq": True,
             "unknown": "fails",
         },
-        "inputs 1 and 2 are stored in the file (must be given)": {
+        "inputs 1 and 2 are stored in the file (required)": {
             "input": [1, 2],
             "of": "const",
             "eq": True,
@@ -225,8 +225,8 @@ def test_conditions_are_said_as_clauses() -> None:
         "group (default 1) is 1; or input 1 is computed": {
             "any_of": [{"attr": "group", "default": 1, "eq": 1}, {"input": 1, "of": "const", "eq": False}]
         },
-        "the operator is not inside a body": {"op": "in_body", "eq": False},
-        "input 2 is left out": {"input": 2, "present": False},
+        "the operator is not inside a subgraph": {"op": "in_body", "eq": False},
+        "input 2 is omitted": {"input": 2, "present": False},
     }
     assert {say(table) for table in said.values()} == set(said)
 

@@ -123,11 +123,7 @@ def _weigh(answered: list[Answered]) -> Verdict:
 
 
 def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:
-    message = (
-        failure.message
-        if failure.answer is Answer.FAILS
-        else f"not known whether it holds: {failure.message}"
-    )
+    message = failure.message if failure.answer is Answer.FAILS else f"unknown: {failure.message}"
     return Finding(
         code=rule.code,
         rule=rule.name,

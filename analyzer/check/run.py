@@ -98,8 +98,8 @@ class _Check:
             inner = {id for body in op.graphs.values() for id in _inside(body)}
             if any(id in inner for part in self.partitions for id in part.operators):
                 words = (
-                    f"its bodies were handed over before {op.type} itself: the group in "
-                    f"them cannot be compiled, and the session stops"
+                    f"operators of its subgraphs were assigned before {op.type} itself: their partition "
+                    f"fails to compile, and session creation fails"
                 )
                 self._refuse(op, Dropped("ACL703", "group-in-a-body", words))
             else:
@@ -115,7 +115,7 @@ class _Check:
         if op.id in seen.folded:
             return Verdict.FOLDED, []
         if not placed:
-            words = f"{op.type} is inside a body, which the host runs"
+            words = f"{op.type} is inside a subgraph, which runs on the CPU"
             return Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))]
         shown = seen.shown.get(op.id)
         if shown is None:
@@ -150,7 +150,7 @@ class _Check:
                     Dropped(
                         "ACL203",
                         rule,
-                        f"{op.type} is taken with all that is in its bodies, and {types} {words}",
+                        f"{op.type} needs all operators of its subgraphs supported: {types} {words}",
                     ),
                 )
                 found.append(
@@ -249,8 +249,8 @@ class _Check:
                 refusal = _refusal(judge, op, host)
                 if refusal is not None:
                     words = (
-                        f"it is left to {host.pack.title}, which refuses it, and the session "
-                        f"stops: {refusal.message}"
+                        f"it falls back to {host.pack.title}, which does not support it, and session "
+                        f"creation fails: {refusal.message}"
                     )
                     self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
 
@@ -289,9 +289,9 @@ class _Check:
 
 
 _OF_BODIES = (
-    (Verdict.FALLBACK, "operator-of-a-body", "is not taken"),
-    (Verdict.UNKNOWN, "operator-of-a-body", "is not known to be taken"),
-    (Verdict.REJECTED, "operator-of-a-body-refused", "cannot be compiled"),
+    (Verdict.FALLBACK, "operator-of-a-body", "is not supported"),
+    (Verdict.UNKNOWN, "operator-of-a-body", "is not known to be supported"),
+    (Verdict.REJECTED, "operator-of-a-body-refused", "fails to compile"),
 )
 _RANK = (Verdict.FALLBACK, Verdict.UNKNOWN, Verdict.REJECTED)
 

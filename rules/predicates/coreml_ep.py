@@ -1,4 +1,4 @@
-"""Conditions of ONNX Runtime's CoreML provider that are computed: shapes against values, and the neighbours
+"""Conditions of ONNX Runtime's CoreML provider that are computed: shapes against values, and the operators
 of a Cast.
 """
 
@@ -28,15 +28,15 @@ def dims(graph: Graph, op: Operator, index: int) -> tuple[int | str | None, ...]
 
 @predicate("coreml_ep_cast_of_argmax")
 def cast_of_argmax(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The producer is an ArgMax that is taken: of float32, of the first index, read by this Cast alone."""
+    """The producer is a supported ArgMax: of float32, of the first index, read by this Cast only."""
     writer = graph.producer(op.inputs[0])
     if writer is None or writer.type != "ArgMax":
         return holds_if(False, f"producer {writer.type if writer else 'none'}", "ArgMax")
     source = graph.find(writer.inputs[0] or "")
-    taken = source is not None and source.dtype == "float32" and not writer.attrs.get("select_last_index", 0)
+    fits = source is not None and source.dtype == "float32" and not writer.attrs.get("select_last_index", 0)
     return holds_if(
-        taken and _one_reader_or_no_cast(graph, writer),
-        "an ArgMax that is not taken",
+        fits and _one_reader_or_no_cast(graph, writer),
+        "an ArgMax that is not supported",
         "ArgMax of float32, read once",
     )
 

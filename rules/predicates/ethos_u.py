@@ -277,8 +277,8 @@ def vela_kernel_area(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("vela_joined_sizes")
 def vela_joined_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Joined tensors have the sizes of the result but along the axis; an open size is stored as 1 in the
-    file, and is compared as that.
+    """Joined tensors have the sizes of the result but along the axis; a dynamic dimension is stored as 1 in
+    the file, and is compared as that.
     """
     result = _stored_sizes(graph.output_tensors(op)[0])
     axis = int(op.attrs.get("axis", 0))
@@ -311,7 +311,7 @@ def vela_softmax_rows(graph: Graph, op: Operator, context: Context) -> Outcome:
 
 @predicate("vela_fixed_sizes")
 def vela_fixed_sizes(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Inputs and results have a known rank and no open size but the first."""
+    """Inputs and results have a known rank and no dynamic dimension but the first."""
     for tensor in (*graph.input_tensors(op), *graph.output_tensors(op)):
         if tensor is None:
             continue
@@ -331,7 +331,7 @@ def vela_slice_apart(graph: Graph, op: Operator, context: Context) -> Outcome:
     """No input is a slice that is read twice, unless a walk back from the results, last first, comes to it
     through this operator.
     """
-    limit = "slices for this operator alone"
+    limit = "slices for this operator only"
     for name in dict.fromkeys(op.inputs):
         writer = graph.producer(name) if name is not None else None
         if writer is None or writer.type not in ("SLICE", "STRIDED_SLICE"):

@@ -1,5 +1,5 @@
-"""What ONNX Runtime asks of an operator when it reads the file, before any provider is asked: the operator's
-own schema.
+"""What ONNX Runtime requires of an operator when it reads the file, before any provider gets the graph: the
+operator's own schema.
 """
 
 from __future__ import annotations

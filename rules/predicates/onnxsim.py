@@ -45,12 +45,12 @@ def _fits(tensor: Tensor, of: str, *, read: bool) -> bool | None:
 
 @predicate("onnxsim_model_inputs")
 def onnxsim_model_inputs(graph: Graph, op: Operator, context: Context, of: str) -> Outcome:
-    """What the operator reads of the model's inputs has a dtype that gets in, a fixed shape, or a dimension
+    """What the operator reads of the model's inputs has a supported dtype, a static shape, or a dimension
     (``of``).
     """
     limit = {
         "dtype": "float16, float32, int32 or bool",
-        "static": "fixed shapes",
+        "static": "static shapes",
         "rank": "1 to 5 dimensions",
     }[of]
     for name in op.inputs:
@@ -72,7 +72,7 @@ def onnxsim_model_inputs(graph: Graph, op: Operator, context: Context, of: str) 
 
 @predicate("onnxsim_even_split")
 def onnxsim_even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The pieces of a split by count are equal."""
+    """The outputs of a split by count are of equal size."""
     tensor = graph.input_tensors(op)[0] if op.inputs else None
     axis, count = int(op.attrs.get("axis", 0)), len(op.outputs)
     if tensor is None or tensor.shape is None or not -len(tensor.shape) <= axis < len(tensor.shape):
@@ -170,7 +170,7 @@ def _broadcasts(shapes: list[Any]) -> bool:
 
 @predicate("onnxsim_ranks")
 def onnxsim_ranks(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Results of at most 5 dimensions, or a reshape, transpose, reshape that coremltools takes apart.
+    """Results of at most 5 dimensions, or a reshape, transpose, reshape that coremltools decomposes.
 
     Read from ``expand_high_rank_reshape_and_transpose`` and ``Program._check_invalid_tensor_rank``.
     """

@@ -9,7 +9,7 @@ from . import holds_if, predicate
 
 @predicate("ort_interpolates")
 def interpolates(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Stored scales of an interpolation leave all but the last dimensions alone; computed ones are not
+    """Stored scales of an interpolation are 1 on all but the last dimensions; computed ones are not
     checked until the model runs.
 
     Source: onnxruntime, ``UpsampleBase::ScalesValidation`` (core/providers/cpu/tensor/upsamplebase.h).
@@ -45,7 +45,7 @@ def _stored_scales(graph: Graph, op: Operator) -> tuple[float, ...]:
 
 @predicate("ort_gives_tensors")
 def gives_tensors(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """No result is a sequence or an optional; one whose type is not known is taken for a tensor."""
+    """No result is a sequence or an optional; one whose type is not known counts as a tensor."""
     types = [tensor.dtype for tensor in graph.output_tensors(op) if tensor is not None]
     strange = [name for name in types if name.startswith(("sequence", "optional"))]
     return holds_if(not strange, ", ".join(strange) or "tensors", "tensors")

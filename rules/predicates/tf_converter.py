@@ -62,7 +62,9 @@ def tf_shapes_may_be_equal(graph: Graph, op: Operator, context: Context) -> Outc
 
 @predicate("tf_first_input_has_the_shape_of_the_result")
 def tf_first_input_has_the_shape_of_the_result(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The builtin's result has the type of its first operand: open sizes must be the same ones as well."""
+    """The builtin's result has the type of its first operand: dynamic dimensions must be the same ones as
+    well.
+    """
     given, result = graph.input_tensors(op)[0], graph.tensors.get(op.outputs[0] or "")
     shapes = [None if tensor is None else tensor.shape for tensor in (given, result)]
     known = [

@@ -193,7 +193,7 @@ def _rule(
     else:
         lines += [
             f'require = [{{ {place[0]} = {place[1]}, of = "dtype", none_of = {json.dumps(list(types))} }}]',
-            f'message = "{{seen}}: before {release} {{type}} has no CPU kernel for it"',
+            f'message = "{{seen}} has no CPU kernel for {{type}} before {release}"',
         ]
         other = next(item for item in ORDER if item not in types)
         outside = [start - 1] if start > 1 else [end + 1] if end else []

@@ -79,9 +79,9 @@ def matrix(dialect: str, packs: list[Outline]) -> str:
     lines = [
         f"# {DIALECTS[dialect]} operators",
         "",
-        "**any**: taken in any configuration that the general rules of the target allow; ",
+        "**any**: supported in any configuration that the general rules of the target allow; ",
     ]
-    lines[-1] += "a number: rules that limit it; empty: not taken."
+    lines[-1] += "a number: rules that limit it; empty: not supported."
     lines += [
         "",
         "| operator | " + " | ".join(f"[{pack.target}]({file_name(pack)}.md)" for pack in packs) + " |",
@@ -115,7 +115,7 @@ def page(pack: Outline) -> str:
     ]
     lines += [
         f"- operators that it does not list: {head['default']}",
-        f"- can be asked here: {head.get('runs_here') or 'yes'}",
+        f"- can be run here: {head.get('runs_here') or 'yes'}",
     ]
     lines += [f"- variants: {', '.join(pack.variants())}"] if pack.variants() else []
     lines += ["", head["notes"]] if head.get("notes") else []
@@ -126,12 +126,12 @@ def page(pack: Outline) -> str:
         for name, item in pack.sources().items()
     ]
     lines += ["", "## Operators", ""]
-    lines += [f"- {', '.join(item['ops'])}: {item.get('note') or 'taken'}" for item in pack.supports()]
+    lines += [f"- {', '.join(item['ops'])}: {item.get('note') or 'supported'}" for item in pack.supports()]
     lines += [
         "",
         "## Limits",
         "",
-        "| code | rule | operators | requires | effect | evidence | reason |",
+        "| code | rule | operators | supported | effect | evidence | reason |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [limit(rule) for rule in sorted(pack.rules(), key=lambda rule: (rule["id"], rule["name"]))]
@@ -140,7 +140,7 @@ def page(pack: Outline) -> str:
 
 def limit(rule: dict[str, object]) -> str:
     when = " and ".join(say(table) for table in rule.get("when", ()))  # type: ignore[attr-defined]
-    need = "; ".join(say(table) for table in rule.get("require", ())) or "refused"  # type: ignore[attr-defined]
+    need = "; ".join(say(table) for table in rule.get("require", ())) or "not supported"  # type: ignore[attr-defined]
     only = f" (only {', '.join(rule['variants'])})" if rule.get("variants") else ""  # type: ignore[arg-type]
     ops = ", ".join(rule["ops"])  # type: ignore[arg-type]
     cells = [
