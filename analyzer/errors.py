@@ -155,13 +155,3 @@ class InternalError(AccelintError):
             f"{where}internal error: {told} (a defect of accelint: --debug shows where)",
             "".join(traceback.format_exception(error)),
         )
-
-
-def unexpected(error: BaseException, subject: object = "") -> AccelintError:
-    """The error that an exception becomes which nobody caught, about ``subject`` where there is one."""
-    if not isinstance(error, MemoryError):
-        return InternalError.of(error, subject)
-    from .processes.memory import limit, shown
-
-    where = f"{subject}: " if str(subject) else ""
-    return LimitError(f"{where}more than {shown(limit())} of memory are needed: raise it with --memory SIZE")

@@ -5,40 +5,32 @@ is needed.
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).parent.parent
 
-LAYERS = [
-    {
-        "analyzer/errors",
-        "analyzer/extensions",
-        "analyzer/ir",
-        "analyzer/processes",
-        "analyzer/files",
-        "analyzer/inert",
-        "analyzer/words",
-        "analyzer/names",
-        "analyzer/partitioners",
-    },
-    {"analyzer/formats", "rules"},
-    {"analyzer/policies", "analyzer/check"},
-    {"rewrites"},
-    {
-        "analyzer/convert",
-        "analyzer/runtimes",
-        "analyzer/proof",
-    },
-    {"analyzer/flows"},
-    {"analyzer/report"},
-    {"analyzer/conform"},
-    {"analyzer/cli"},
-]
-"""Ground up. Modules of one layer may import each other."""
+UNIT = re.compile(r"^\| `(?P<unit>[a-z/_]+)` \|[^|]*\|(?P<may>[^|]*)\|$", re.MULTILINE)
+
+
+def units() -> dict[str, set[str]]:
+    """The table of docs/architecture.md: a unit, ground up, and the units that it may import."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    found: dict[str, set[str]] = {}
+    for row in UNIT.finditer(page):
+        words = row["may"].split()
+        named = {word if word in ("rules", "rewrites") else f"analyzer/{word}" for word in words}
+        assert named <= found.keys() or words == ["every"], f"{row['unit']}: not above it: {named}"
+        found[row["unit"]] = set(found) if words == ["every"] else named
+    return found
+
+
+UNITS = units()
 HEAVY = {"tensorflow", "coremltools", "onnxruntime", "ai_edge_litert", "keras", "torch", "ethosu", "openvino"}
 
 
@@ -48,12 +40,10 @@ def sources() -> list[Path]:
     ]
 
 
-def layer_of(path: Path) -> int | None:
-    name = path.relative_to(ROOT).with_suffix("").as_posix()
-    for index, layer in enumerate(LAYERS):
-        if any(name == unit or name.startswith(unit + "/") for unit in layer):
-            return index
-    return None
+def unit_of(path: Path) -> str:
+    """The folder below ``analyzer``, the module directly in it, or the top folder."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return "/".join(parts[:2]) if parts[0] == "analyzer" else parts[0]
 
 
 def imported(path: Path) -> list[tuple[Path, bool]]:
@@ -84,17 +74,36 @@ def imported(path: Path) -> list[tuple[Path, bool]]:
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_imports_go_down_only(path: Path) -> None:
-    here = layer_of(path)
+def test_a_unit_imports_what_its_row_names(path: Path) -> None:
     if path.relative_to(ROOT).as_posix() == "analyzer/__init__.py":
         return
-    assert here is not None, f"{path} belongs to no layer: name it in LAYERS"
+    here = unit_of(path)
+    assert here in UNITS, f"{path} belongs to no unit of docs/architecture.md"
     for target, typing_only in imported(path):
-        there = layer_of(target)
-        if there is not None and not typing_only:
-            assert there <= here, (
-                f"{path.relative_to(ROOT)} imports {target.relative_to(ROOT)}, which is above it"
-            )
+        there = unit_of(target)
+        if there != here and not typing_only:
+            assert there in UNITS[here], f"{path.relative_to(ROOT)}: {there} is not in its row"
+
+
+def test_every_row_is_a_unit() -> None:
+    for name in UNITS:
+        assert (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file(), name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    graph: nx.DiGraph = nx.DiGraph()
+    for path in sources():
+        for target, typing_only in imported(path):
+            module = target.with_suffix(".py")
+            module = module if module.is_file() else target / "__init__.py"
+            if not typing_only and module != path:
+                graph.add_edge(path, module)
+    circles = [
+        sorted(item.name for item in part)
+        for part in nx.strongly_connected_components(graph)
+        if len(part) > 1
+    ]
+    assert not circles, circles
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())

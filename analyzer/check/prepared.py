@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..ir.graph import Graph
 from ..ir.model import Model
-from ..policies import Viewing
+from ..policies.base import Viewing
 from ..policies.options import Watched
 from ..policies.tables import Tables, WithTables
 from .cost import boundary, counted
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ...rules.pack import Chosen
     from ..convert import Converted
     from ..ir.graph import Operator
-    from ..policies import Grouping, Policy
+    from ..policies.base import Grouping, Policy
 
 Options = Mapping[str, Any]
 Boundary = tuple[int | None, int | None]

@@ -13,7 +13,8 @@ from ...rules.subjects import operator_key
 from ...rules.verdict import Verdict
 from ..ir.graph import Graph, Operator
 from ..ir.model import Model
-from ..policies import BottomUp, BranchWise, Dropped, policy_of
+from ..policies import policy_of
+from ..policies.base import BottomUp, BranchWise, Dropped
 from ..policies.tables import tables_for
 from .coverage import Coverage, Finding, OperatorVerdict, Partition
 from .fingerprints import Place, marked

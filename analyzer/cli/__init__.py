@@ -7,8 +7,9 @@ import sys
 
 import typer
 
-from ..errors import EXIT_CODES, AccelintError, unexpected
+from ..errors import EXIT_CODES, AccelintError
 from ..processes.ending import watch_signals
+from ..unexpected import unexpected
 from . import catalogue, check, conform, debug, fix, streams, verify
 
 app = typer.Typer(

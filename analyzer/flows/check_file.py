@@ -13,10 +13,11 @@ from ..check.coverage import About, Coverage, Entry, Finding, OperatorVerdict
 from ..check.fingerprints import Place, marked
 from ..check.prepared import Conversion, Prepared
 from ..check.run import check
-from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError, unexpected
+from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
+from ..unexpected import unexpected
 from .targets import fitting
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from ..ir.graph import Graph, Operator
-from . import Grouping
+from .base import Grouping
 from .waves import waves
 
 

@@ -18,7 +18,8 @@ from typing import Any
 
 from ...rules.cases import add_tensor
 from ..ir.graph import Graph, Operator
-from . import Viewing, policy_of
+from . import policy_of
+from .base import Viewing
 from .tables import Fact, Raw, Table, TableFile, Tables
 
 _LINE = re.compile(r"^(?P<outputs>[\w, ]+?) = (?P<type>[\w.:{}]+)\((?P<inputs>.*)\)$")

@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
 from ..partitioners import litert
-from . import Dropped, Grouping
+from .base import Dropped, Grouping
 
 
 class LiteRTDelegate:

@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from ..ir.graph import Graph
-from . import Grouping
+from .base import Grouping
 
 
 class Runs:

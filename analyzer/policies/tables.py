@@ -18,7 +18,7 @@ from ...rules.pack import SourceNote, version_key
 from ...rules.tables import read_tables
 from ...rules.verdict import EVIDENCE
 from ..errors import PackError
-from . import Dropped
+from .base import Dropped
 
 Raw = Mapping[str, Any]
 

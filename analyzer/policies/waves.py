@@ -6,7 +6,7 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from ..ir.graph import Graph, Operator
-from . import Dropped, Grouping
+from .base import Dropped, Grouping
 
 
 class Waves:

@@ -16,7 +16,8 @@ from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from .proto import infer_shapes, pb
+from .inference import infer_shapes
+from .proto import pb
 
 if TYPE_CHECKING:
     from ...ir.graph import Graph, Operator, Shape

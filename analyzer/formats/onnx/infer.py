@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .functions import MAX_EXPANDED, expanded
-from .proto import infer_shapes, pb
+from .inference import infer_shapes
+from .proto import pb
 
 PROPAGATORS = frozenset(
     {"Add", "Cast", "Concat", "Gather", "Mul", "Size", "Slice", "Squeeze", "Sub", "Unsqueeze"}

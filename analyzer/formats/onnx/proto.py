@@ -102,20 +102,6 @@ def native() -> Any:
     return _load("onnx_cpp2py_export", "onnx_cpp2py_export*.[sp][oy]*")
 
 
-def infer_shapes(model: bytes, *, values: bool = True) -> bytes:
-    """The serialized model with every type and shape that onnx can infer, values propagated unless told;
-    raises what onnx raises.
-    """
-    from .contrib import restored, with_stand_ins
-
-    adapted = with_stand_ins(model)
-    inferred = native().shape_inference.infer_shapes(
-        model if adapted is None else adapted[0], False, False, values
-    )
-    assert isinstance(inferred, bytes)
-    return inferred if adapted is None else restored(inferred, adapted[1])
-
-
 def text(value: str | bytes) -> str:
     """A name. Raises GraphError when it is not UTF-8, for which protobuf gives bytes."""
     if isinstance(value, bytes):

@@ -11,7 +11,7 @@ from typing import Any
 
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.view import edited
-from .. import Dropped, Grouping
+from ..base import Dropped, Grouping
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from ...ir.graph import Graph, Operator
-from .. import Dropped, Grouping
+from ..base import Dropped, Grouping
 from ..onnxruntime.order import topological, writers
 from ..onnxruntime.policy import OrtCompile
 from .stops import in_circles, reads_stored, stops

@@ -13,7 +13,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from ...ir.graph import Graph, Operator
-from .. import Dropped
+from ..base import Dropped
 
 
 def stops(

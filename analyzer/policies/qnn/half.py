@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 
 from ...ir.graph import Graph, Operator
-from .. import Dropped
+from ..base import Dropped
 from ..onnxruntime.units import units
 from ..tables import STANDARD, Book, Tables
 

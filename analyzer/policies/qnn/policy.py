@@ -13,7 +13,7 @@ from typing import Any
 
 from ...ir.graph import Constant, Graph, Operator, Tensor
 from ...ir.view import edited
-from .. import Dropped, Grouping
+from ..base import Dropped, Grouping
 from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
 from ..onnxruntime.fusions import weight_before_rms
 from ..onnxruntime.order import reads, writers

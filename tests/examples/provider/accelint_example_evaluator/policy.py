@@ -1,6 +1,6 @@
 """The evaluator runs a model as one piece or not at all."""
 
-from accelint.analyzer.policies import Grouping
+from accelint.analyzer.policies.base import Grouping
 
 
 class Whole:

@@ -1,0 +1,71 @@
+"""What a policy answers, and what ``check`` asks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from ..ir.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Why an operator that the rules take is not placed: a finding code, a rule name and a message."""
+
+    code: str
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Groups of operator ids, each run by the accelerator as one piece, and the operators left out of any.
+
+    ``refused`` has operators of groups that make the runtime refuse the whole model.
+    """
+
+    groups: tuple[tuple[str, ...], ...] = ()
+    dropped: Mapping[str, Dropped] = field(default_factory=dict)
+    refused: Mapping[str, Dropped] = field(default_factory=dict)
+
+
+class Policy(Protocol):
+    """What ``check`` asks of a runtime's way of partitioning."""
+
+    bodies: bool
+    """Whether operators inside bodies (If, Loop, While, ...) are placed like those of the main graph."""
+
+    def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
+        """Ids of operators that the runtime computes ahead of time or drops: they never run."""
+
+    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+        """Group the operators that the rules take (``taken``, none of them folded)."""
+
+
+@runtime_checkable
+class Viewing(Protocol):
+    """A policy whose runtime asks its accelerator about a changed graph."""
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime
+        has them.
+
+        An operator that the view leaves out counts as taken; ``groups`` drops it when its neighbours are not.
+        """
+
+
+@runtime_checkable
+class BottomUp(Protocol):
+    """A policy whose runtime offers bodies to its accelerator before the graph that holds them; an operator
+    taken has its bodies.
+    """
+
+    bodies_first: bool
+
+
+@runtime_checkable
+class BranchWise(Protocol):
+    """A policy whose accelerator takes an operator with bodies only with all that is in them."""
+
+    branch_wise: bool
