@@ -14,8 +14,7 @@ import onnx
 import pytest
 from accelint.analyzer.errors import GraphError, ModelError
 from accelint.analyzer.formats.onnx.reader import from_bytes
-from accelint.analyzer.formats.onnx.wire import tag
-from accelint.analyzer.formats.wire import encode
+from accelint.analyzer.formats.wire import encode, tag
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper

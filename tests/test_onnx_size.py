@@ -11,8 +11,7 @@ from pathlib import Path
 
 import onnx
 import pytest
-from accelint.analyzer.formats.onnx.wire import tag
-from accelint.analyzer.formats.wire import encode
+from accelint.analyzer.formats.wire import encode, tag
 from onnx import TensorProto, helper
 
 SIDE = 4096

@@ -5,9 +5,22 @@ from __future__ import annotations
 import onnx
 import pytest
 from accelint.analyzer.formats import wire
-from accelint.analyzer.formats.onnx.wire import KEEP, MARK, Span, inflate, length, span_of, strip, tag
-from accelint.analyzer.formats.wire import WireError, encode, fields, varint
-from hypothesis import given
+from accelint.analyzer.formats.onnx.wire import MARK, inflate, span_of, strip
+from accelint.analyzer.formats.wire import (
+    KEEP,
+    LEAF,
+    Leaf,
+    Span,
+    WireError,
+    encode,
+    fields,
+    length,
+    splice,
+    tag,
+    tagged,
+    varint,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
@@ -62,6 +75,63 @@ def test_more_fields_than_a_model_can_have_are_refused(monkeypatch: pytest.Monke
     data = (tag(1, 2) + encode(0)) * 1001
     with pytest.raises(WireError, match="fields in one message"):
         strip(tag(7, 2) + encode(len(data)) + data, len(data) + 3)
+
+
+ROUTES = {"book": {1: "page", 2: LEAF}, "page": {3: "page", 4: LEAF}}
+
+
+@st.composite
+def pages(draw: st.DrawFn, depth: int = 3) -> tuple[bytes, bytes]:
+    """A page with pages in it, and the same with every field 4 doubled."""
+    plain, doubled = b"", b""
+    for number in draw(st.lists(st.sampled_from([3, 4, 5] if depth else [4, 5]), max_size=4)):
+        data = draw(st.binary(max_size=300)) if number != 3 else b""
+        inner = draw(pages(depth - 1)) if number == 3 else (data, data * (2 if number == 4 else 1))
+        plain, doubled = (
+            done + tag(number, 2) + encode(len(new)) + new
+            for done, new in zip((plain, doubled), inner, strict=True)
+        )
+    return plain, doubled
+
+
+@settings(deadline=None)
+@given(pages(), st.binary(max_size=20))
+def test_what_is_replaced_far_below_changes_the_lengths_above(
+    page: tuple[bytes, bytes], other: bytes
+) -> None:
+    book = [tag(1, 2) + encode(len(item)) + item + tag(9, 2) + encode(len(other)) + other for item in page]
+
+    def doubled(leaf: Leaf) -> list[bytes | Span]:
+        span = Span(leaf.number, leaf.start, leaf.stop - leaf.start)
+        return tagged(leaf.number, [span, book[0][leaf.start : leaf.stop]])
+
+    pieces = splice(book[0], len(book[0]), "book", ROUTES, doubled, lambda start, stop: True) or [book[0]]
+    assert length(pieces) == len(book[1])
+    whole = (
+        book[0][piece.offset : piece.offset + piece.length] if isinstance(piece, Span) else piece
+        for piece in pieces
+    )
+    assert b"".join(whole) == book[1]
+
+
+def test_what_nobody_replaces_or_enters_is_left() -> None:
+    page = tag(4, 2) + encode(1) + b"x"
+    book = tag(1, 2) + encode(len(page)) + page + tag(2, 0) + encode(7)
+    every = (book, len(book), "book", ROUTES)
+    assert splice(*every, lambda leaf: None, lambda start, stop: True) is None
+    assert splice(*every, lambda leaf: [b""]) is None  # a page of up to KEEP bytes
+    assert splice(*every, lambda leaf: [b""], lambda start, stop: True) == [
+        b"", tag(1, 2) + encode(0), b"", b"", b"", book[-2:],
+    ]  # fmt: skip
+
+
+def test_messages_nested_deeper_than_protobuf_reads_are_refused() -> None:
+    page = b""
+    for _ in range(wire.MAX_DEPTH + 2):
+        page = tag(3, 2) + encode(len(page)) + page
+    book = tag(1, 2) + encode(len(page)) + page
+    with pytest.raises(WireError, match="nested deeper"):
+        splice(book, len(book), "book", ROUTES, lambda leaf: None, lambda start, stop: True)
 
 
 def numbers(name: str, count: int, kind: int, *, raw: bool) -> TensorProto:

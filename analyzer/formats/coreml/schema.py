@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from ..wire import LEAF
+
 _HERE = Path(__file__).resolve().parent
 PREFIX = "CoreML.Specification."
 STORED = 536870000
@@ -97,8 +99,6 @@ def operators() -> dict[str, Parameters]:
     return known
 
 
-HEAVY = ""
-"""Marks a field in ``routes`` whose bytes can be skipped."""
 _HEAVY_FIELDS = {
     PREFIX + "WeightParams": (1, 2, 30, 31),
     PREFIX + "MILSpec.TensorValue": (1, 6, 7),
@@ -110,7 +110,7 @@ floats, doubles, bytes.
 
 @cache
 def routes() -> dict[str, dict[int, str]]:
-    """By message: the fields that hold skippable bytes (``HEAVY``) or a message that leads to some (its full
+    """By message: the fields that hold skippable bytes (``LEAF``) or a message that leads to some (its full
     name).
     """
     children: dict[str, dict[int, str]] = {}
@@ -138,5 +138,5 @@ def routes() -> dict[str, dict[int, str]]:
         name: {number: kind for number, kind in children[name].items() if kind in useful} for name in useful
     }
     for name, numbers in _HEAVY_FIELDS.items():
-        table[name].update(dict.fromkeys(numbers, HEAVY))
+        table[name].update(dict.fromkeys(numbers, LEAF))
     return table

@@ -63,8 +63,8 @@ def _write_spec(spec: Any, stored: Stored, draft: Path) -> None:
             if isinstance(piece, bytes):
                 target.write(piece)
                 continue
-            offset, left = piece
-            source.seek(offset)
+            left = piece.length
+            source.seek(piece.offset)
             while left:
                 block = source.read(min(left, _BLOCK))
                 if not block:

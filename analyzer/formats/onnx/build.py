@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError
 from ...ir.dtypes import BITS
+from ..wire import KEEP, Span
 from .attributes import GRAPH, GRAPHS, fill_attribute, kind_of
 from .functions import function_key
 from .proto import DTYPES, NUMBERS, attribute_type, pb
 from .stored import GraphRecord, Stored
 from .types import store_type
-from .wire import KEEP, MARK, RAW_DATA, Span
+from .wire import MARK, RAW_DATA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

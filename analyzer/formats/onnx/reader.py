@@ -14,6 +14,7 @@ from ...errors import GraphError, ModelError
 from ...ir.graph import Graph, Operator, Source, Tensor
 from ...ir.model import Model
 from ...ir.payloads import NOTHING
+from ..wire import Span
 from .attributes import Attributes
 from .carried import note_plain_shapes
 from .functions import check_functions, function_key
@@ -23,7 +24,7 @@ from .source import code_of
 from .stored import GraphRecord, Stored
 from .tensors import Values
 from .types import Type, Types
-from .wire import Span, Stripped, strip
+from .wire import Stripped, strip
 
 MAX_MEMORY_MODEL = (1 << 31) - 1
 _DAMAGED = "the file is damaged or cut off: copy or export it again"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ...ir.graph import Graph, Operator, Tensor
-    from .wire import Span
+    from ..wire import Span
 
 
 @dataclass(slots=True)

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 from ...errors import GraphError, ModelError
 from ...ir.dtypes import BITS
 from ...ir.graph import Constant
-from ..wire import WireError, encode
+from ..wire import Span, WireError, encode, tag
 from .external import ExternalFiles
 from .proto import DTYPES, pb, text
-from .wire import MARK, RAW_DATA, Span, span_of, tag
+from .wire import MARK, RAW_DATA, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

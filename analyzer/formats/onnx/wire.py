@@ -9,57 +9,46 @@ operators and not the number of weights.
 
 from __future__ import annotations
 
-import mmap
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from ..wire import Buffer, WireError, encode, fields, varint
+from ..wire import (
+    KEEP,
+    LEAF,
+    Buffer,
+    Leaf,
+    Piece,
+    Routes,
+    Span,
+    WireError,
+    encode,
+    fields,
+    splice,
+    stripped,
+    tag,
+    tagged,
+    varint,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-KEEP = 1024
-"""Tensor data up to this many bytes stays in the stripped model."""
 MARK = "accelint.span"
 _MARK = MARK.encode()
 _LOCATION = 14
-MAX_DEPTH = 100
-"""Nested messages beyond which protobuf itself refuses a model."""
 MAX_PARTS = 4096
 """A tensor of more fields than this holds unpacked numbers or strings; it is left to protobuf."""
 
-_INSIDE: dict[str, dict[int, str]] = {
+_ROUTES: Routes = {
     "model": {7: "graph", 20: "training", 25: "function"},
     "training": {1: "graph", 2: "graph"},
     "function": {7: "node", 11: "attribute"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "graph": {1: "node", 5: LEAF, 15: "sparse"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
+    "attribute": {5: LEAF, 6: "graph", 10: LEAF, 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: LEAF, 2: LEAF},
 }
 """Which fields of which message lead to tensors. Source: onnx-ml.proto."""
-
-WINDOW = 1 << 24
-"""Bytes of the file after which the pages behind are given back."""
-_LONG = ("model", "graph", "function")
-_DONE_WITH: int | None = getattr(mmap, "MADV_DONTNEED", None)
 
 RAW_DATA = 9
 PACKED_DATA = frozenset({4, 5, 7, 10, 11})
 """float_data, int32_data, int64_data, double_data, uint64_data."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """``length`` bytes at ``offset`` of ``file`` (None: the model's own): the value of field ``number`` of a
-    TensorProto.
-    """
-
-    number: int
-    offset: int
-    length: int
-    file: Path | None = None
 
 
 @dataclass(slots=True)
@@ -73,48 +62,13 @@ class Stripped:
 def strip(data: Buffer, size: int) -> Stripped:
     """The model in ``data[:size]`` without the large data of its tensors. Raises WireError."""
     spans: list[Span] = []
-    parts = _strip(data, 0, size, "model", spans, 0)
-    return Stripped(bytes(data[0:size]) if parts is None else b"".join(parts), spans)
 
+    def without(leaf: Leaf) -> list[Piece] | None:
+        large = leaf.stop - leaf.start > KEEP
+        inner = _strip_tensor(data, leaf.start, leaf.stop, spans) if large else None
+        return None if inner is None else tagged(leaf.number, inner)
 
-def _strip(data: Buffer, at: int, end: int, kind: str, spans: list[Span], depth: int) -> list[bytes] | None:
-    """The pieces of one message, or None when nothing had to be taken out."""
-    if depth > MAX_DEPTH:
-        raise WireError(f"messages nested deeper than {MAX_DEPTH} levels at byte {at}")
-    if kind == "tensor":
-        return _strip_tensor(data, at, end, spans)
-    inside = _INSIDE[kind]
-    parts: list[bytes] = []
-    copied = at
-    let_go = data.madvise if isinstance(data, mmap.mmap) and kind in _LONG else None
-    seen = at
-    for number, wire, tag_at, start, stop in fields(data, at, end):
-        if let_go is not None and start - seen > WINDOW:
-            seen = _let_go(let_go, seen, start)
-        if stop - start <= KEEP or wire != 2 or number not in inside:
-            continue
-        inner = _strip(data, start, stop, inside[number], spans, depth + 1)
-        if inner is None:
-            continue
-        parts.append(bytes(data[copied:tag_at]))
-        parts.append(tag(number, 2) + encode(sum(map(len, inner))))
-        parts += inner
-        copied = stop
-    if copied == at:
-        return None
-    parts.append(bytes(data[copied:end]))
-    return parts
-
-
-def _let_go(advise: Callable[[int, int, int], None], start: int, end: int) -> int:
-    """Give the whole pages between two places back: those that were looked at would count as memory, and with
-    them their neighbours that the kernel mapped. Returns where the next ones begin.
-    """
-    page = mmap.PAGESIZE
-    first, last = start // page * page, end // page * page
-    if _DONE_WITH is not None and last > first:
-        advise(_DONE_WITH, first, last - first)
-    return end
+    return Stripped(stripped(data, size, "model", _ROUTES, without), spans)
 
 
 def _strip_tensor(data: Buffer, at: int, end: int, spans: list[Span]) -> list[bytes] | None:
@@ -155,51 +109,25 @@ def span_of(value: str, spans: list[Span]) -> Span:
     return spans[int(digits)]
 
 
-def tag(number: int, wire: int) -> bytes:
-    """The tag of a field."""
-    return encode(number << 3 | wire)
-
-
 _KEY = tag(1, 2) + encode(len(_MARK)) + _MARK + tag(2, 2)
 _ENTRY = tag(13, 2)
 _EXTERNAL = tag(_LOCATION, 0) + encode(1)
-
-Piece = bytes | Span
 
 
 def inflate(data: bytes, spans: list[Span]) -> list[Piece]:
     """The pieces of the full model, in order; a Span stands for the bytes of the file that it names. Raises
     WireError.
     """
-    return _inflate(data, 0, len(data), "model", spans, 0) or [data]
 
+    def marked(start: int, stop: int) -> bool:
+        return data.find(_MARK, start, stop) >= 0
 
-def length(pieces: list[Piece]) -> int:
-    """Bytes of the pieces together."""
-    return sum(piece.length if isinstance(piece, Span) else len(piece) for piece in pieces)
+    def whole(leaf: Leaf) -> list[Piece] | None:
+        found = marked(leaf.start, leaf.stop)
+        inner = _inflate_tensor(data, leaf.start, leaf.stop, spans) if found else None
+        return None if inner is None else tagged(leaf.number, inner)
 
-
-def _inflate(data: bytes, at: int, end: int, kind: str, spans: list[Span], depth: int) -> list[Piece] | None:
-    if depth > MAX_DEPTH:
-        raise WireError(f"messages nested deeper than {MAX_DEPTH} levels")
-    if data.find(_MARK, at, end) < 0:
-        return None
-    if kind == "tensor":
-        return _inflate_tensor(data, at, end, spans)
-    inside = _INSIDE[kind]
-    pieces: list[Piece] = []
-    copied = at
-    for number, wire, tag_at, start, stop in fields(data, at, end):
-        if wire != 2 or number not in inside:
-            continue
-        inner = _inflate(data, start, stop, inside[number], spans, depth + 1)
-        if inner is None:
-            continue
-        pieces += [data[copied:tag_at], tag(number, 2) + encode(length(inner)), *inner]
-        copied = stop
-    if copied == at:
-        return None
-    return [*pieces, data[copied:end]]
+    return splice(data, len(data), "model", _ROUTES, whole, marked) or [data]
 
 
 def _inflate_tensor(data: bytes, at: int, end: int, spans: list[Span]) -> list[Piece] | None:

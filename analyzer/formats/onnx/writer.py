@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import ModelError, UsageError
 from ...files import atomic
+from ..wire import KEEP, Piece, Span, length
 from .build import Builder, set_external
 from .external import ExternalFiles
 from .surgeon import through_surgeon
-from .wire import KEEP, MARK, RAW_DATA, Piece, Span, inflate, length, span_of
+from .wire import MARK, RAW_DATA, inflate, span_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-from ..wire import Buffer, encode, fields
+from ..wire import KEEP, LEAF, Buffer, Leaf, Piece, Routes, encode, stripped, tag
 from .proto import SKIPPED_LENGTH, SKIPPED_OFFSET
 
-KEEP = 1024
-"""Contents up to this many bytes stay in the message."""
-
-_CUT = "cut"
-# Where a TensorProto can stand: message, field number, message below. The chain has no loop, so the walk is
-# bounded.
-_BELOW: dict[str, dict[int, str]] = {
+_ROUTES: Routes = {
     "SavedModel": {2: "MetaGraphDef"},
     "MetaGraphDef": {2: "GraphDef"},
     "GraphDef": {1: "NodeDef", 2: "FunctionDefLibrary"},
@@ -21,8 +15,9 @@ _BELOW: dict[str, dict[int, str]] = {
     "AttrEntry": {2: "AttrValue"},
     "AttrValue": {8: "TensorProto", 1: "ListValue"},
     "ListValue": {8: "TensorProto"},
-    "TensorProto": {4: _CUT},
+    "TensorProto": {4: LEAF},
 }
+"""Where a TensorProto can stand. Source: tensorflow/core/framework."""
 
 
 def without_contents(data: Buffer, root: str) -> bytes:
@@ -30,32 +25,11 @@ def without_contents(data: Buffer, root: str) -> bytes:
 
     Raises WireError when the bytes are not protobuf.
     """
-    slim = _slim(data, 0, len(data), root)
-    return bytes(data[0 : len(data)]) if slim is None else slim
+    return stripped(data, len(data), root, _ROUTES, _place)
 
 
-def _slim(data: Buffer, start: int, end: int, kind: str) -> bytes | None:
-    """The message between ``start`` and ``end`` with its cuts, or None when there is nothing to cut."""
-    below = _BELOW[kind]
-    parts: list[bytes] = []
-    kept = start
-    for number, wire, tag_at, at, stop in fields(data, start, end):
-        child = below.get(number)
-        if child is None or wire != 2 or stop - at <= KEEP:
-            continue
-        if child is _CUT:
-            new: bytes | None = _number(SKIPPED_OFFSET, at) + _number(SKIPPED_LENGTH, stop - at)
-        else:
-            inner = _slim(data, at, stop, child)
-            new = None if inner is None else encode(number << 3 | 2) + encode(len(inner)) + inner
-        if new is not None:
-            parts += (bytes(data[kept:tag_at]), new)
-            kept = stop
-    if not parts:
+def _place(leaf: Leaf) -> list[Piece] | None:
+    if leaf.stop - leaf.start <= KEEP:
         return None
-    parts.append(bytes(data[kept:end]))
-    return b"".join(parts)
-
-
-def _number(field: int, value: int) -> bytes:
-    return encode(field << 3) + encode(value)
+    numbers = ((SKIPPED_OFFSET, leaf.start), (SKIPPED_LENGTH, leaf.stop - leaf.start))
+    return [tag(field, 0) + encode(value) for field, value in numbers]
