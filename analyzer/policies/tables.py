@@ -36,7 +36,7 @@ _HEAD = {
 _SOURCE = {"url": str, "package": str, "version": str, "date": str, "evidence": str}
 _FACT = {"name": str, "source": str, "since": str, "until": str, "note": str, "examples": list}
 _TABLE = {**_FACT, "members": (list, dict), "limit": int}
-_REASON = {**_FACT, "id": str, "message": str}
+_REASON = {**_FACT, "id": str, "rule": str, "message": str}
 _EXAMPLE = {
     **dict.fromkeys(("graph", "outputs", "left", "for", "except", "others"), list),
     **dict.fromkeys(("tensors", "forms", "bodies", "options"), dict),
@@ -91,9 +91,10 @@ class Table(Fact):
 
 @dataclass(frozen=True, slots=True)
 class Reason(Fact):
-    """Why operators that the rules take are not placed: a finding code and a message."""
+    """Why operators that the rules take are not placed: a finding code, a rule's name and a message."""
 
     code: str = ""
+    rule: str = ""
     message: str = ""
 
 
@@ -131,8 +132,8 @@ class Book:
         """A reason, with its message about this case."""
         reason = self.reasons[name]
         if words:
-            return Dropped(reason.code, name, reason.message.format(**words))
-        return self._dropped.setdefault(name, Dropped(reason.code, name, reason.message))
+            return Dropped(reason.code, reason.rule, reason.message.format(**words))
+        return self._dropped.setdefault(name, Dropped(reason.code, reason.rule, reason.message))
 
     def changed(self, table: Table) -> Book:
         """The same with another table of that name."""
@@ -349,7 +350,8 @@ class _Reader:
         table = item if isinstance(item, dict) else {}
         if table.get("id") not in read_codes():
             self.add(where, f"{table.get('id')!r} is no code of codes.toml")
-        return Reason(**fact, code=str(table.get("id", "")), message=str(table.get("message", "")))
+        rule = str(table.get("rule", fact["name"]))
+        return Reason(**fact, code=str(table.get("id", "")), rule=rule, message=str(table.get("message", "")))
 
     def ranges(self, facts: tuple[Fact, ...]) -> None:
         """Facts of one name follow each other: each ends where the next begins, the last has no end."""

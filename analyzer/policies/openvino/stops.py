@@ -8,44 +8,28 @@ The provider has taken the group by then, so that the session stops. Read from O
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from graphlib import CycleError, TopologicalSorter
-from typing import Any
 
 from ...ir.graph import Graph, Operator
 from ..base import Dropped
+from ..tables import Book, Tables
+
+_BOOK = "openvino/stops"
 
 
-def stops(
-    graph: Graph, part: Sequence[str], folded: Set[str], options: Mapping[str, Any]
-) -> dict[str, Dropped]:
+def stops(graph: Graph, part: Sequence[str], folded: Set[str], tables: Tables) -> dict[str, Dropped]:
     """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with
     them.
     """
-    inside = {*part, *folded}
-    found = {
-        id: _FOUR_BITS
-        for id in part
-        if _to_four_bits(graph, graph.op(id), set(part), options.get("moves", ()))
-    }
-    found |= {id: _SOME_AXES for id in part if _pads_some_axes(graph, graph.op(id), inside)}
-    found |= {id: _OPEN_INPUT for id in part if _open_input(graph, graph.op(id), inside)}
-    found |= {id: _BOXES for id in part if _open_boxes(graph, graph.op(id))}
-    found |= {id: _TWICE for id in part if _quantized_twice(graph, graph.op(id), inside)}
-    found |= {id: _SHARED for id in part if _pads_shared(graph, graph.op(id), inside)}
-    found |= {id: _PART for id in part if _gathers_part(graph, graph.op(id), inside)}
-    found |= {id: _SHUFFLE for id in part if _shuffles(graph, graph.op(id), inside)}
-    return found | {id: _OPEN_RANK for id in part if _open_rank(graph, graph.op(id), inside)}
+    inside, book = {*part, *folded}, tables[_BOOK]
+    found: dict[str, Dropped] = {}
+    for rule, met in _MET.items():
+        found |= {id: book.dropped(rule) for id in part if met(graph, graph.op(id), inside, book)}
+    return found
 
 
-_OPEN_INPUT = Dropped(
-    "ACL703",
-    "group-input-without-a-rank",
-    "its group reads a tensor whose number of dimensions is not known: the session stops",
-)
-
-
-def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _open_input(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``CPU plug-in doesn't support Parameter operation with dynamic rank``."""
     for name in op.inputs:
         tensor, writer = graph.find(name or ""), graph.producer(name)
@@ -61,41 +45,25 @@ def _open_input(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     return False
 
 
-_SOME_AXES = Dropped(
-    "ACL703",
-    "pad-of-some-axes",
-    "OpenVINO does not read the axes of Pad, so that pads must be given for all dimensions: "
-    "the session stops",
-)
-
-
-def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """Computed pads are compared with the rank where OpenVINO can evaluate them."""
     if op.type != "Pad" or len(op.inputs) < 4:
         return False
     data, pads = graph.find(op.inputs[0] or ""), graph.find(op.inputs[1] or "")
     if data is None or pads is None or graph.constant(pads.name) is not None or data.shape is None:
         return False
-    return pads.shape != (2 * len(data.shape),) and _evaluated(graph, pads.name, inside)
+    return pads.shape != (2 * len(data.shape),) and _evaluated(graph, pads.name, inside, book)
 
 
-def _evaluated(graph: Graph, name: str | None, inside: Set[str]) -> bool:
+def _evaluated(graph: Graph, name: str | None, inside: Set[str], book: Book) -> bool:
     """Whether the values follow from constants and the shapes of tensors of the group."""
     writer = graph.producer(name)
     if writer is None or writer.id not in inside:
         return graph.constant(name) is not None
-    if writer.type in ("Shape", "Size"):
+    if writer.type in book.types("measures"):
         source = graph.find(writer.inputs[0] or "")
         return source is not None and source.static
-    return all(_evaluated(graph, item, inside) for item in writer.inputs if item)
-
-
-_CIRCLE = Dropped(
-    "ACL703",
-    "groups-in-a-circle",
-    "a lone operator was joined to its group, which so waits for operators that wait for it: "
-    "the session refuses a graph with a cycle",
-)
+    return all(_evaluated(graph, item, inside, book) for item in writer.inputs if item)
 
 
 def reads_stored(graph: Graph, op: Operator) -> bool:
@@ -105,7 +73,7 @@ def reads_stored(graph: Graph, op: Operator) -> bool:
     return op.type == "DequantizeLinear" and graph.constant(op.inputs[0]) is not None
 
 
-def in_circles(graph: Graph, groups: Sequence[Sequence[str]]) -> dict[str, Dropped]:
+def in_circles(graph: Graph, groups: Sequence[Sequence[str]], tables: Tables) -> dict[str, Dropped]:
     """The operators of groups that depend on themselves through operators outside ("the graph is not
     acyclic").
     """
@@ -122,50 +90,44 @@ def in_circles(graph: Graph, groups: Sequence[Sequence[str]]) -> dict[str, Dropp
     try:
         TopologicalSorter(reads).prepare()
     except CycleError as error:
-        return {id: _CIRCLE for id, node in home.items() if node in error.args[1]}
+        circle = tables[_BOOK].dropped("groups-in-a-circle")
+        return {id: circle for id, node in home.items() if node in error.args[1]}
     return {}
 
 
-_FOUR_BITS = Dropped(
-    "ACL703",
-    "quantize-to-four-bits",
-    "OpenVINO has no kernel that computes in its group what it then quantizes to 4 bits: the session stops",
-)
-
-
-def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], moves: Sequence[str]) -> bool:
+def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """A result in 4 bits that is computed from 4 bits read from outside by more than moving and scaling
     ("unsupported src_prc: i4").
     """
-    if op.type != "QuantizeLinear" or not _four_bits(graph, op.outputs[0]):
+    if op.type != "QuantizeLinear" or not _four_bits(graph, op.outputs[0], book):
         return False
     todo: list[tuple[str | None, bool]] = [(op.inputs[0], False)]
     seen = set(todo)
     while todo:
         name, computed = todo.pop()
         writer = _writer(graph, name, inside)
-        if writer is None or writer.type in ("MatMul", "Gemm"):
+        if writer is None or writer.type in book.types("products"):
             continue
         if writer.type == "DequantizeLinear":
             source = writer.inputs[0]
             if (
                 computed
-                and _four_bits(graph, source)
+                and _four_bits(graph, source, book)
                 and not _stored(graph, source)
                 and _writer(graph, source, inside) is None
             ):
                 return True
             continue
-        computed = computed or not _scales_or_moves(graph, writer, moves)
+        computed = computed or not _scales_or_moves(graph, writer, book)
         fresh = {(item, computed) for item in writer.inputs if item} - seen
         seen |= fresh
         todo += fresh
     return False
 
 
-def _four_bits(graph: Graph, name: str | None) -> bool:
+def _four_bits(graph: Graph, name: str | None, book: Book) -> bool:
     tensor = graph.find(name or "")
-    return tensor is not None and tensor.dtype in ("int4", "uint4")
+    return tensor is not None and tensor.dtype in book.types("four-bits")
 
 
 def _stored(graph: Graph, name: str | None) -> bool:
@@ -178,7 +140,7 @@ def _stored(graph: Graph, name: str | None) -> bool:
     )
 
 
-def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
+def _scales_or_moves(graph: Graph, op: Operator, book: Book) -> bool:
     """What is merged into the quantization behind it, or keeps values: by one factor or one for each
     channel.
     """
@@ -193,8 +155,8 @@ def _scales_or_moves(graph: Graph, op: Operator, moves: Sequence[str]) -> bool:
         return False
     if op.type == "Pad" and _pads_with_more_than_zero(graph, op):
         return False
-    if op.type not in ("Add", "Sub", "Mul", "Div", "Mean", "Sum"):
-        return op.type in moves or op.type in _READ_SHAPES
+    if op.type not in book.types("scales"):
+        return op.type in book.types("moves")
     data, result = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
     if len(op.inputs) == 1:
         return True
@@ -219,16 +181,7 @@ def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
     return bool(op.attrs.get("value", 0.0)) or (value is not None and bool(value.read().any()))
 
 
-_READ_SHAPES = ("RandomNormalLike", "RandomUniformLike")
-"""What of their input is used is no number."""
-_OPEN_RANK = Dropped(
-    "ACL703",
-    "open-rank",
-    "the number of its result's dimensions is not known when OpenVINO compiles its group: the session stops",
-)
-
-
-def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _open_rank(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """Whether OpenVINO cannot tell how many dimensions a result has.
 
     It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support
@@ -240,11 +193,11 @@ def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     if (
         op.type in ("Squeeze", "Unsqueeze")
         and len(op.inputs) > 1
-        and not _evaluated(graph, op.inputs[1], inside)
+        and not _evaluated(graph, op.inputs[1], inside, book)
     ):
         axes = graph.find(op.inputs[1] or "")
         return op.type == "Unsqueeze" or axes is None or not axes.static
-    place = _SIZES.get(op.type)
+    place = _PLACES.get(book.kinds("sizes").get(op.type, ""))
     sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
     if sizes is None or graph.constant(sizes.name) is not None:
         return False
@@ -253,8 +206,8 @@ def _open_rank(graph: Graph, op: Operator, inside: Set[str]) -> bool:
     return by_values and not _within(graph, sizes.name, inside)
 
 
-_SIZES = {"Reshape": 1, "Expand": 1, "ConstantOfShape": 0, "Tile": 1}
-"""Operator -> the input whose length is the number of dimensions of its result."""
+_PLACES = {"first": 0, "second": 1}
+"""The input whose length is the number of dimensions of the result, by the kinds of the table of sizes."""
 
 
 def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
@@ -280,14 +233,7 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
     return True
 
 
-_BOXES = Dropped(
-    "ACL703",
-    "boxes-without-corners",
-    "the last dimension of the boxes must be known to be 4: the session stops",
-)
-
-
-def _open_boxes(graph: Graph, op: Operator) -> bool:
+def _open_boxes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``Check 'boxes_dims[2] == m_coord_num'`` of ``non_max_suppression.cpp``."""
     boxes = graph.find(op.inputs[0] or "") if op.type == "NonMaxSuppression" else None
     return bool(
@@ -295,43 +241,27 @@ def _open_boxes(graph: Graph, op: Operator) -> bool:
     )
 
 
-_TWICE = Dropped(
-    "ACL703",
-    "concat-quantized-twice",
-    "the result of a Concat is quantized twice with nothing between that changes it: OpenVINO "
-    "ends the process; leave one pair out",
-)
-
-
-def _quantized_twice(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _quantized_twice(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """Measured: a Concat, a pair of QuantizeLinear and DequantizeLinear, and another QuantizeLinear, past
     what is optimized away.
     """
     if op.type != "QuantizeLinear":
         return False
-    real = _past_nothing(graph, op.inputs[0], inside)
+    real = _past_nothing(graph, op.inputs[0], inside, book)
     stored = (
         _writer(graph, real.inputs[0], inside)
         if real is not None and real.type == "DequantizeLinear"
         else None
     )
     whole = (
-        _past_nothing(graph, stored.inputs[0], inside)
+        _past_nothing(graph, stored.inputs[0], inside, book)
         if stored is not None and stored.type == "QuantizeLinear"
         else None
     )
     return whole is not None and whole.type == "Concat"
 
 
-_SHARED = Dropped(
-    "ACL703",
-    "pad-of-a-dequantized-tensor-with-other-readers",
-    "OpenVINO widens the zero point for the padded dimension, and the other readers use it "
-    "too: the session stops; pad before quantizing",
-)
-
-
-def _pads_shared(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _pads_shared(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``PadTransformation``: a pad of one dimension, not of 1, behind a dequantization that subtracts.
 
     A pad that only convolutions read is merged into them before.
@@ -346,13 +276,13 @@ def _pads_shared(graph: Graph, op: Operator, inside: Set[str]) -> bool:
         source is None
         or source.type != "DequantizeLinear"
         or pads is None
-        or pads.dtype not in ("int64", "int32")
+        or pads.dtype not in book.types("pad-dtypes")
     ):
         return False
     readers = graph.consumers(op.outputs[0])
-    if (readers and all(reader.type in ("Conv", "AveragePool") for reader in readers)) or not _read_elsewhere(
-        graph, source, op
-    ):
+    if (
+        readers and all(reader.type in book.types("takes-pads") for reader in readers)
+    ) or not _read_elsewhere(graph, source, op):
         return False
     data, sizes = graph.find(op.inputs[0] or ""), [int(size) for size in pads.read().reshape(-1)]
     padded = {at % (len(sizes) // 2) for at, size in enumerate(sizes) if size}
@@ -385,17 +315,18 @@ def _writer(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None
     return writer if writer is not None and writer.id in inside else None
 
 
-def _past_nothing(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
+def _past_nothing(graph: Graph, name: str | None, inside: Set[str], book: Book) -> Operator | None:
     """The operator that computes a tensor, past those that give what they read."""
     writer = _writer(graph, name, inside)
-    while writer is not None and (kept := _unchanged(graph, writer)) is not None:
+    while writer is not None and (kept := _unchanged(graph, writer, book)) is not None:
         writer = _writer(graph, kept, inside)
     return writer
 
 
-def _unchanged(graph: Graph, op: Operator) -> str | None:
+def _unchanged(graph: Graph, op: Operator, book: Book) -> str | None:
     """The input that an operator gives as its result, None when it computes something."""
-    if op.type in ("Identity", "Dropout") or (op.type == "Concat" and len(op.inputs) == 1):
+    kind = book.kinds("neutral").get(op.type)
+    if kind == "always" or (op.type == "Concat" and len(op.inputs) == 1):
         return op.inputs[0]
     if not op.inputs:
         return None
@@ -403,31 +334,25 @@ def _unchanged(graph: Graph, op: Operator) -> str | None:
     same = before is not None and after is not None and before.static and before.shape == after.shape
     if not same:
         return None
-    if op.type in ("Reshape", "Flatten", "Squeeze", "Unsqueeze", "Expand"):
+    if kind == "same-shape":
         return op.inputs[0]
-    neutral = {"Add": 0, "Sub": 0, "Mul": 1, "Div": 1}.get(op.type)
-    return op.inputs[0] if neutral is not None and _all_are(graph, op.inputs[1], neutral) else None
+    value = _VALUES.get(kind or "")
+    if value is None:
+        return None
+    return op.inputs[0] if _all_are(graph, op.inputs[1], value, book.limit("compared-elements")) else None
 
 
-_MOST = 65_536
+_VALUES = {"zero": 0, "one": 1}
+"""What leaves the other operand as it is, by the kinds of the table of neutral operators."""
 
 
-def _all_are(graph: Graph, name: str | None, value: int) -> bool:
+def _all_are(graph: Graph, name: str | None, value: int, most: int) -> bool:
     """Whether a stored tensor has one value throughout; one that is dequantized is not simplified in time."""
     stored = graph.constant(name)
-    return stored is not None and stored.elements <= _MOST and bool((stored.read() == value).all())
+    return stored is not None and stored.elements <= most and bool((stored.read() == value).all())
 
 
-_PART = Dropped(
-    "ACL703",
-    "gather-elements-part",
-    "OpenVINO compiles GatherElements with as many indices as there are data on every other "
-    "axis, a slice of the data put aside, and the "
-    "session stops: gather whole rows and slice the result",
-)
-
-
-def _gathers_part(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _gathers_part(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``gather_elements_shape_inference.hpp``; sizes of the indices that only values tell are taken to be
     those of the data.
     """
@@ -459,15 +384,7 @@ def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
     return writer.inputs[0] if starts is not None and not starts.read().any() else name
 
 
-_SHUFFLE = Dropped(
-    "ACL703",
-    "reshape-transpose-reshape",
-    "OpenVINO takes the three for a channel shuffle, whose number of groups is not known here, "
-    "and the session stops: freeze the shapes",
-)
-
-
-def _shuffles(graph: Graph, op: Operator, inside: Set[str]) -> bool:
+def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``ShuffleChannelsFusion`` asks for the size of a dimension that is open ("Cannot get length of dynamic
     dimension").
     """
@@ -489,3 +406,17 @@ def _only_writer(graph: Graph, name: str | None, kind: str, inside: Set[str]) ->
     writer = graph.producer(name)
     alone = name not in graph.outputs and len(graph.consumers(name or "")) == 1
     return writer if writer is not None and writer.type == kind and writer.id in inside and alone else None
+
+
+_MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
+    "quantize-to-four-bits": _to_four_bits,
+    "pad-of-some-axes": _pads_some_axes,
+    "group-input-without-a-rank": _open_input,
+    "boxes-without-corners": _open_boxes,
+    "concat-quantized-twice": _quantized_twice,
+    "pad-of-a-dequantized-tensor-with-other-readers": _pads_shared,
+    "gather-elements-part": _gathers_part,
+    "reshape-transpose-reshape": _shuffles,
+    "open-rank": _open_rank,
+}
+"""What an operator of a group meets, by the reason's name; the last that is met is told."""
