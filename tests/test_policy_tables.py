@@ -86,7 +86,7 @@ def test_every_reason_is_given_by_some_example(name: str) -> None:
         for example in examples(name, fact)
         for rule in re.findall(r": ([a-z0-9-]+)", example.gives)
     }
-    assert {reason.name for reason in table_file(name).reasons} <= said
+    assert {reason.rule for reason in table_file(name).reasons} <= said
 
 
 def test_names_and_ranges_are_well_written() -> None:
