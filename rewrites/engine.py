@@ -89,21 +89,40 @@ class Rewrite(ABC, Generic[Found]):
         return op.domain in ("", "ai.onnx") and op.type in self.root
 
     def attempt(self, graph: Graph, op: Operator) -> Miss | None:
-        """Match and apply; None when the edit was made. A refused edit is a miss, and changes nothing."""
-        found = self.match(graph, op)
+        """Match and apply; None when the edit was made. A refused edit is a miss, and changes nothing.
+
+        Raises GraphError when an edit of several steps fails half-way at a malformed operator.
+        """
+        try:
+            found = self.match(graph, op)
+        except MALFORMED as error:
+            return Miss(f"{UNFIT} ({type(error).__name__})")
         if isinstance(found, Miss):
             return found
         state = None if self.atomic else graph.state()
+        before = graph.edits
         try:
             self.apply(graph, found)
         except GraphError as error:
             if state is not None:
                 graph.restore(state)
             return Miss(f"the edit would break the graph: {error.message}")
+        except MALFORMED as error:
+            if state is not None:
+                graph.restore(state)
+            elif graph.edits != before:
+                raise GraphError(f"{self.id} at {op.label!r}: {UNFIT}") from error
+            return Miss(f"{UNFIT} ({type(error).__name__})")
         return None
 
 
 AnyRewrite = Rewrite[Any]
+MALFORMED = (IndexError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError, AssertionError)
+"""What a rewrite meets at operators with too few operands, of other ranks and with attributes of another
+type. A reader does not refuse them: whether a file fits its format is one question, whether each operator
+fits its schema another.
+"""
+UNFIT = "an operator here does not fit its own schema"
 
 
 def run(graph: Graph, rewrites: Sequence[AnyRewrite], *, bodies: bool = True) -> dict[str, int]:

@@ -73,6 +73,8 @@ class Graph:
         self._new_readers: dict[str, list[Operator]] = {}
         self._order: tuple[Operator, ...] | None = None
         self._at: dict[str, int] | None = None
+        self.edits = 0
+        """Counts changes of operators, tensors and interface: while it stands still, nothing was changed."""
         self._fresh = 0
         self._given: set[str] = set()
         self._stale = False
@@ -189,6 +191,7 @@ class Graph:
         """Add a tensor; raises GraphError when the name is taken."""
         if tensor.name in self._tensors:
             raise GraphError(f"graph {self.name!r} has two tensors named {tensor.name!r}")
+        self.edits += 1
         self._tensors[tensor.name] = tensor
         if "nx" in self.__dict__:
             self.nx.add_node(("tensor", tensor.name), item=tensor)
@@ -211,6 +214,7 @@ class Graph:
                 f"tensor {tensor.name!r} is written by {self._producer[tensor.name].label!r} "
                 f"and cannot be a constant"
             )
+        self.edits += 1
         self._tensors[tensor.name] = tensor
         if "nx" in self.__dict__:
             self.nx.nodes["tensor", tensor.name]["item"] = tensor
@@ -230,6 +234,7 @@ class Graph:
         for name in outputs:
             if self.find(name) is None:
                 raise GraphError(f"graph {self.name!r} has no tensor {name!r} to be an output")
+        self.edits += 1
         self.inputs, self.outputs = inputs, outputs
         self._tell_outer()
 
@@ -578,6 +583,7 @@ class Graph:
         index.add_edges_from((key, ("tensor", name)) for name in op.outputs if name)
 
     def _insert(self, op: Operator) -> None:
+        self.edits += 1
         self._ops[op.id] = op
         self._link(op)
         self._order = self._at = None
@@ -593,6 +599,7 @@ class Graph:
             self._new_readers.setdefault(name, []).append(op)
 
     def _unlink(self, op: Operator) -> None:
+        self.edits += 1
         for name in op.outputs:
             if name:
                 self._producer.pop(name, None)
@@ -609,6 +616,7 @@ class Graph:
 
         Nothing is copied and ordered anew when every new operator reads only what is written before it.
         """
+        self.edits += 1
         if self._in_order([new for _, new in pairs]):
             for old, new in pairs:
                 self._swap(old, new)

@@ -169,6 +169,14 @@ class Operator:
     graphs: Mapping[str, Graph] = field(default_factory=_nothing, repr=False)
     source: Source = field(default=Source(), repr=False)
 
+    def input(self, index: int) -> str | None:
+        """The name of an input, None when it is omitted or the operator has fewer."""
+        return self.inputs[index] if 0 <= index < len(self.inputs) else None
+
+    def output(self, index: int) -> str | None:
+        """The name of an output, None when it is omitted or the operator has fewer."""
+        return self.outputs[index] if 0 <= index < len(self.outputs) else None
+
     @property
     def label(self) -> str:
         """What to call the operator in a message."""

@@ -16,16 +16,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from accelint.analyzer.check.coverage import About, Entry
 from accelint.analyzer.check.run import check
 from accelint.analyzer.cli import indented
-from accelint.analyzer.errors import AccelintError
-from accelint.analyzer.flows.check_file import check_file
+from accelint.analyzer.errors import AccelintError, InternalError
 from accelint.analyzer.formats import emit, load
 from accelint.analyzer.inert import Writer
 from accelint.analyzer.report import names, render
-from accelint.analyzer.report.document import Entry
 from accelint.rewrites.planner import Proof, plan
-from accelint.rewrites.registry import allowed
+from accelint.rewrites.registry import allowed, answers
 from accelint.rules.loader import read_pack
 from accelint.rules.pack import Chosen
 from accelint.rules.registry import choose, pack_folders
@@ -81,13 +80,11 @@ def _targets(dialect: str) -> list[Chosen]:
 def _model(path: Path, rng: Random) -> str:
     try:
         model = load(path)
+        chosen = rng.choice(_targets(model.dialect))
+        coverage = check(model, chosen).with_fixes(answers(model.dialect))
+        _rendered(Entry(path, model, About.of(model), [coverage]))
     except AccelintError as error:
         _shown(error)
-        return "refused"
-    chosen = rng.choice(_targets(model.dialect))
-    entry = check_file(path, [chosen])
-    _rendered(entry)
-    if entry.error is not None:
         return "refused"
     if model.format not in WRITABLE:
         return "accepted"
@@ -133,8 +130,7 @@ def _pack(path: Path, rng: Random) -> str:
         pack = read_pack(path)
         chosen = pack.chosen(rng.choice(["", *list(pack.variants)]), rng.choice(["", "1.0", "x"]))
         for model in _small(pack.dialect):
-            entry = Entry(model.path, model, [check(model, chosen)])
-            _rendered(entry)
+            _rendered(Entry(model.path, model, About.of(model), [check(model, chosen)]))
     except AccelintError as error:
         _shown(error)
         return "refused"
@@ -156,7 +152,9 @@ def _small(dialect: str) -> list[Any]:
 
 
 def _shown(error: AccelintError) -> None:
-    """The message as the command line prints it."""
+    """The message as the command line prints it. A defect of accelint in the guise of an error is none."""
+    if isinstance(error, InternalError):
+        raise Fault("internal error", error.message) from error
     out = BytesIO()
     stream = Writer(out, "utf-8", styled=False, line_buffering=False)
     stream.write(f"accelint: {indented(error.message)}\n")

@@ -17,4 +17,5 @@ def recognize(glimpse: Glimpse) -> str | None:
     if glimpse.folder:
         return "mlpackage" if glimpse.holds("Manifest.json") else None
     fields = glimpse.fields
-    return "mlmodel" if fields.get(1) == 0 and any(200 <= number <= 3000 for number in fields) else None
+    kind = any(200 <= number <= 3000 and wire == 2 for number, wire in fields.items())
+    return "mlmodel" if fields.get(1) == 0 and kind and 7 not in fields else None  # 7 is an ONNX graph
