@@ -108,7 +108,8 @@ def infer_plainly(proto: Any) -> Any | None:
         _hand_down(copy.graph, {})
         stored = len(copy.graph.initializer)
         for _ in range(_ROUNDS):
-            known = pb().ModelProto.FromString(infer_shapes(copy.SerializeToString(), values=False))
+            data = copy.SerializeToString()
+            known = pb().ModelProto.FromString(infer_shapes(data, values=False, proto=copy))
             if not _write_values(copy.graph, known.graph):
                 break
     except Exception:  # the extension raises classes of its own; the first inference has reported it

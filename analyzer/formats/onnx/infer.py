@@ -41,7 +41,7 @@ def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
 
 def _infer(fallback: Any, data: bytes, *, values: bool) -> tuple[Any, str]:
     try:
-        return pb().ModelProto.FromString(infer_shapes(data, values=values)), ""
+        return pb().ModelProto.FromString(infer_shapes(data, values=values, proto=fallback)), ""
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
         return fallback, (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
 

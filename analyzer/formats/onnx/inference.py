@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from . import guard
 from .contrib import restored, with_stand_ins
-from .proto import native
 
 
-def infer_shapes(model: bytes, *, values: bool = True) -> bytes:
+def infer_shapes(model: bytes, *, values: bool = True, proto: Any = None) -> bytes:
     """The serialized model with every type and shape that onnx can infer, values propagated unless told;
-    raises what onnx raises.
+    raises what onnx raises, and what ``guard`` raises. ``proto`` is the model, where there is one.
     """
     adapted = with_stand_ins(model)
-    inferred = native().shape_inference.infer_shapes(
-        model if adapted is None else adapted[0], False, False, values
-    )
-    assert isinstance(inferred, bytes)
-    return inferred if adapted is None else restored(inferred, adapted[1])
+    if adapted is None:
+        return guard.infer_shapes(model, values=values, proto=proto)
+    return restored(guard.infer_shapes(adapted[0], values=values), adapted[1])

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from ...errors import ModelError
 from .build import Builder
 from .functions import MAX_EXPANDED, calls, expanded, function_key
-from .proto import native, pb
+from .guard import inline
+from .proto import pb
 from .reader import from_stripped
 from .stored import Stored
 
@@ -51,13 +52,12 @@ def inlined(model: Model) -> tuple[Model, Mapping[str, str]]:
 def _inlined_by_onnx(path: Path, data: bytes) -> bytes:
     """What onnx's inliner makes of a model; it trusts that a call fits its function, and asserts it."""
     try:
-        made: bytes = native().inliner.inline_local_functions(data, False)
+        return inline(data)
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
         raise ModelError(
             path, f"its local functions cannot be inlined: {problem}", "the file is damaged: export it again"
         ) from error
-    return made
 
 
 def _split(proto: Any) -> dict[str, Any]:

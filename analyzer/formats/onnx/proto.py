@@ -102,6 +102,14 @@ def native() -> Any:
     return _load("onnx_cpp2py_export", "onnx_cpp2py_export*.[sp][oy]*")
 
 
+def extension_file() -> Path:
+    """The file of that extension module, for a process that needs nothing else. Raises ImportError."""
+    found = next(iter(sorted(_package().glob("onnx_cpp2py_export*.[sp][oy]*"))), None)
+    if found is None:
+        raise ImportError("onnx has no extension module onnx_cpp2py_export")
+    return found
+
+
 def text(value: str | bytes) -> str:
     """A name. Raises GraphError when it is not UTF-8, for which protobuf gives bytes."""
     if isinstance(value, bytes):
