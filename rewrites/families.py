@@ -1,32 +1,29 @@
-"""Which module holds which rewrites, and what they answer; told without importing any of them."""
+"""Which modules may hold rewrites, found by their folders, and what these answer; told without importing
+any of them.
+"""
 
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
+from pkgutil import iter_modules
 
-FAMILIES = {
-    "onnx": (
-        "onnx.fold",
-        "onnx.clean",
-        "onnx.einsum",
-        "onnx.parts",
-        "onnx.linear",
-        "onnx.norm",
-        "onnx.rank",
-        "onnx.types",
-    ),
-    "tflite": (
-        "tflite.fold",
-        "tflite.clean",
-        "tflite.reshape",
-        "tflite.gather",
-        "tflite.elementwise",
-        "tflite.rank",
-    ),
-}
-"""Dialect -> the modules that list rewrites of it in ``REWRITES``."""
-ANSWERS = Path(__file__).parent / "answers.json"
+_HERE = Path(__file__).parent
+
+
+@cache
+def families() -> dict[str, tuple[str, ...]]:
+    """Dialect -> the modules in its folder. One with rewrites lists them in ``REWRITES``; their order is
+    declared by ``after``, never by names of modules.
+    """
+    dialects = [item.name for item in iter_modules([str(_HERE)]) if item.ispkg]
+    return {
+        name: tuple(f"{name}.{item.name}" for item in iter_modules([str(_HERE / name)])) for name in dialects
+    }
+
+
+ANSWERS = _HERE / "answers.json"
 
 
 def stored_answers() -> dict[str, str]:

@@ -11,7 +11,7 @@ from ..analyzer.errors import UsageError
 from ..analyzer.extensions import added, load
 from ..rules.folders import nearest
 from .engine import LEVELS, AnyRewrite, ordered
-from .families import FAMILIES
+from .families import families
 
 if TYPE_CHECKING:
     from ..analyzer.check.coverage import Coverage, Finding
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 @cache
 def rewrites(dialect: str | None = None) -> tuple[AnyRewrite, ...]:
     """Every rewrite of a dialect, or of all, in their declared order."""
-    families = [family for kind, names in FAMILIES.items() if dialect in (None, kind) for family in names]
-    return ordered([*_listed(families), *(item for item in _added() if dialect in (None, item.dialect))])
+    modules = [module for kind, names in families().items() if dialect in (None, kind) for module in names]
+    return ordered([*_listed(modules), *(item for item in _added() if dialect in (None, item.dialect))])
 
 
 def _added() -> list[AnyRewrite]:
@@ -30,8 +30,9 @@ def _added() -> list[AnyRewrite]:
     return [item for name in added("rewrites") for item in load("rewrites", name).REWRITES]
 
 
-def _listed(families: Iterable[str]) -> list[AnyRewrite]:
-    return [rewrite for family in families for rewrite in import_module(f".{family}", __package__).REWRITES]
+def _listed(modules: Iterable[str]) -> list[AnyRewrite]:
+    found = (import_module(f".{module}", __package__) for module in modules)
+    return [rewrite for module in found for rewrite in getattr(module, "REWRITES", ())]
 
 
 def rewrite(id: str) -> AnyRewrite:
@@ -54,12 +55,12 @@ def answering(finding: Finding, candidates: tuple[AnyRewrite, ...]) -> tuple[Any
     return tuple(item for item in candidates if finding.code in item.answers or finding.rule in item.answers)
 
 
-def answers(dialect: str | None = None, families: Iterable[str] | None = None) -> dict[str, str]:
+def answers(dialect: str | None = None) -> dict[str, str]:
     """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding
     at operators of that type.
     """
     found: dict[str, str] = {}
-    for item in rewrites(dialect) if families is None else _listed(families):
+    for item in rewrites(dialect):
         for answer in item.answers:
             for type in item.root:
                 found.setdefault(f"{answer}:{type}", item.id)

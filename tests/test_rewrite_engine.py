@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from accelint.analyzer.check.run import check
 from accelint.analyzer.errors import GraphError, UsageError
 from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.rewrites.engine import Miss, Parity, Rewrite, ordered, run
+from accelint.rewrites.families import families
 from accelint.rewrites.planner import Proof, Score, objection_to, plan, score, weakest
 from accelint.rewrites.registry import allowed, answers, repairs, rewrite, rewrites
 from accelint.rules.registry import choose
@@ -223,3 +225,18 @@ def test_notes_do_not_count_and_dropped_operators_count_last() -> None:
     )
     quiet = replace(coverage, findings=tuple(replace(item, effect="note") for item in coverage.findings))
     assert score(quiet).findings == 0
+
+
+def test_rewrites_are_found_by_their_folders_and_ordered_by_what_they_declare() -> None:
+    """Every class of a rewrite that can be made is listed, and no order comes from names of modules."""
+    found = rewrites()
+    listed = {type(item) for item in found}
+    waiting, made = list(Rewrite.__subclasses__()), set()
+    while waiting:
+        item = waiting.pop()
+        waiting += item.__subclasses__()
+        if item.__module__.startswith("accelint.rewrites.") and not inspect.isabstract(item):
+            made.add(item)
+    assert {item for item in made if hasattr(item, "id")} == listed
+    assert set(families()) == {item.dialect for item in found} == {"onnx", "tflite"}
+    assert ordered(reversed(found)) == found
