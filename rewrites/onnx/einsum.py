@@ -10,7 +10,8 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import FLOATS, reduced, reshape, sizes, transpose
+from ..views import sizes
+from .operands import FLOATS, reduced, reshape, transpose
 
 _TERM = re.compile(r"^[A-Za-z]*(\.\.\.)?[A-Za-z]*$")
 

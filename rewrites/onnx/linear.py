@@ -9,7 +9,8 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import array_of, binary, floating, reshape, scalar, sizes
+from ..views import sizes
+from .operands import array_of, binary, floating, reshape, scalar
 
 
 class PlainGemm(Rewrite[Operator]):

@@ -10,7 +10,8 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import binary, floating, reduced, reshape, scalar, sizes, unary
+from ..views import sizes
+from .operands import binary, floating, reduced, reshape, scalar, unary
 from .parts import Parts
 
 

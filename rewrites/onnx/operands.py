@@ -35,14 +35,6 @@ def ints(graph: Graph, op: Operator, index: int, attribute: str) -> list[int] | 
     return None if value is None else [int(item) for item in value.reshape(-1)]
 
 
-def sizes(tensor: Tensor | None) -> tuple[int, ...] | None:
-    """The shape when every size is known, else None."""
-    if tensor is None or tensor.shape is None:
-        return None
-    known = tuple(dim for dim in tensor.shape if isinstance(dim, int))
-    return known if len(known) == len(tensor.shape) else None
-
-
 def floating(graph: Graph, op: Operator) -> str | None:
     """The float dtype of the first input, None when it is another or unknown."""
     tensor = graph.find(op.inputs[0] or "") if op.inputs else None

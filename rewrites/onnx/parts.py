@@ -8,7 +8,8 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import array_of, binary, floating, integers, ints, reduced, scalar, sizes, unary
+from ..views import sizes
+from .operands import array_of, binary, floating, integers, ints, reduced, scalar, unary
 
 LARGEST_TABLE = 1 << 20
 """Elements of a constant that a rewrite may add."""

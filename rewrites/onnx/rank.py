@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
+from ...analyzer.ir.match import writer
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from ..permute import Step, steps
-from ..views import broadcast_views, reduction_views
-from .operands import ints, reduced, reshape, sizes, transpose
+from ..rank import OnFour, Order, TransposeOnFour, Views
+from ..views import sizes
+from .operands import integers, ints, reduced, reshape, transpose
 
-MOST_DIMS = 4
 RANK = ("ACL401", "ACL404", "ACL201")
 UNARY = (
     "Abs",
@@ -99,8 +99,8 @@ class MergeReshapesOnnx(Rewrite[Reshaped]):
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:
         """The input is a reshape's result and the sizes of this result are known."""
-        inner = graph.producer(op.inputs[0])
-        if inner is None or inner.type not in ("Reshape", "Squeeze", "Unsqueeze", "Flatten"):
+        inner = writer(graph, op.inputs[0], "Reshape", "Squeeze", "Unsqueeze", "Flatten")
+        if inner is None:
             return Miss("its input is not the result of a reshape")
         shape = sizes(graph.find(op.outputs[0] or ""))
         if shape is None or 0 in shape:
@@ -109,24 +109,13 @@ class MergeReshapesOnnx(Rewrite[Reshaped]):
 
     def apply(self, graph: Graph, found: Reshaped) -> None:
         """Read further up, with a constant target shape."""
-        from .operands import integers
-
         draft = Draft(graph, found.op)
         target = integers(draft, found.shape, "shape")
         draft.keep(found.op, inputs=(found.source, target), attrs={})
         draft.commit((found.op,))
 
 
-@dataclass(frozen=True, slots=True)
-class Swaps:
-    """A transpose as steps on few axes."""
-
-    op: Operator
-    after: tuple[int, ...]
-    steps: tuple[Step, ...]
-
-
-class TransposeOnViewsOnnx(Rewrite[Swaps]):
+class TransposeOnViewsOnnx(TransposeOnFour):
     """Transpose of more than four dimensions becomes Reshape and Transpose on views with at most four."""
 
     id: ClassVar[str] = "transpose-on-views-onnx"
@@ -135,41 +124,25 @@ class TransposeOnViewsOnnx(Rewrite[Swaps]):
     )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Transpose",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = RANK
 
-    def match(self, graph: Graph, op: Operator) -> Swaps | Miss:
-        """More than four dimensions of known sizes."""
+    def order(self, graph: Graph, op: Operator) -> Order | Miss:
+        """Known sizes; all axes backwards where no order is given."""
         before, after = sizes(graph.find(op.inputs[0] or "")), sizes(graph.find(op.outputs[0] or ""))
         if before is None or after is None or 0 in before:
             return Miss("its sizes are not all known")
-        if len(before) <= MOST_DIMS:
-            return Miss(f"it has {len(before)} dimensions, which is few enough")
-        perm = tuple(op.attrs.get("perm", reversed(range(len(before)))))
-        return Swaps(op, after, tuple(steps(before, perm, MOST_DIMS)))
+        return Order(before, after, tuple(op.attrs.get("perm", reversed(range(len(before))))))
 
-    def apply(self, graph: Graph, found: Swaps) -> None:
-        """View, transpose, view, transpose, ..., shape."""
-        draft = Draft(graph, found.op)
-        name = found.op.inputs[0] or ""
-        for view, order in found.steps:
-            name = transpose(draft, reshape(draft, name, view), order)
-        draft.finish(reshape(draft, name, found.after), found.op.outputs[0] or "")
-        draft.commit((found.op,))
+    def turned(self, draft: Draft, name: str, view: Sequence[int], order: Sequence[int]) -> str:
+        """Reshape, Transpose."""
+        return transpose(draft, reshape(draft, name, view), order)
+
+    def finish(self, draft: Draft, name: str, shape: Sequence[int], to: str) -> None:
+        """Reshape."""
+        draft.finish(reshape(draft, name, shape), to)
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """The view of each input and of the result; for a reduction the axes of the view."""
-
-    op: Operator
-    inputs: tuple[tuple[int, ...], ...]
-    result: tuple[int, ...]
-    after: tuple[int, ...]
-    axes: tuple[int, ...] = ()
-
-
-class OnViewsOnnx(Rewrite[Views]):
+class OnViewsOnnx(OnFour):
     """Element-wise operators, reductions, concatenations and softmax on more than four dimensions work on
     views with four.
     """
@@ -180,94 +153,35 @@ class OnViewsOnnx(Rewrite[Views]):
         "dimensions are merged"
     )
     dialect: ClassVar[str] = "onnx"
-    root: ClassVar[tuple[str, ...]] = (
-        *UNARY,
-        *BROADCAST,
-        *REDUCE,
-        "Concat",
-        "Softmax",
-        "LogSoftmax",
-        "MatMul",
-    )
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    reduces: ClassVar[tuple[str, ...]] = REDUCE
+    joins: ClassVar[tuple[str, ...]] = ("Concat",)
+    along: ClassVar[tuple[str, ...]] = ("Softmax", "LogSoftmax")
+    multiplies: ClassVar[tuple[str, ...]] = ("MatMul",)
+    root: ClassVar[tuple[str, ...]] = (*UNARY, *BROADCAST, *REDUCE, *joins, *along, *multiplies)
     answers: ClassVar[tuple[str, ...]] = RANK
 
-    def match(self, graph: Graph, op: Operator) -> Views | Miss:
-        """Known sizes, more than four dimensions, few enough after merging."""
-        data = op.inputs[:1] if op.type in REDUCE else op.inputs
-        shapes = [sizes(graph.find(name or "")) for name in data]
-        after = sizes(graph.find(op.outputs[0] or ""))
-        if len(op.outputs) != 1 or after is None or any(shape is None for shape in shapes) or not shapes:
-            return Miss("its shapes are not all known")
-        known = [shape or () for shape in shapes]
-        if max(len(shape) for shape in (*known, after)) <= MOST_DIMS:
-            return Miss("it has at most four dimensions")
-        if not prod(after) or any(not prod(shape) for shape in known):
-            return Miss("a tensor has no elements")
-        return self._views(graph, op, known, after)
-
-    def _views(
-        self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]
-    ) -> Views | Miss:
-        if op.type in REDUCE:
-            return self._reduction(graph, op, known[0], after)
-        if op.type == "Concat":
-            axis = int(op.attrs["axis"]) % len(after)
-            views = tuple((prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])) for shape in known)
-            return Views(op, views, (prod(after[:axis]), after[axis], prod(after[axis + 1 :])), after)
-        if op.type in ("Softmax", "LogSoftmax"):
-            axis = int(op.attrs.get("axis", -1 if op.version >= 13 else 1)) % len(after)
-            if axis != len(after) - 1:
-                return Miss("it works along an inner axis")
-            view = (prod(after[:-1]), after[-1])
-            return Views(op, (view,), view, after)
-        if op.type == "MatMul":
-            if known[0][:-2] != known[1][:-2]:
-                return Miss("its batches are broadcast")
-            return Views(
-                op,
-                tuple((prod(shape[:-2]), *shape[-2:]) for shape in known),
-                (prod(after[:-2]), *after[-2:]),
-                after,
-            )
-        views_ = broadcast_views(known, after, MOST_DIMS)
-        return (
-            Miss("its broadcast needs too many dimensions") if views_ is None else Views(op, *views_, after)
-        )
-
-    def _reduction(
-        self, graph: Graph, op: Operator, before: tuple[int, ...], after: tuple[int, ...]
-    ) -> Views | Miss:
+    def axes(self, graph: Graph, op: Operator, rank: int) -> Sequence[int] | Miss:
+        """From an input or an attribute, as the operator set has them; all when a reduction has none."""
+        if op.type not in REDUCE:
+            axis = int(op.attrs.get("axis", -1 if op.version >= 13 else 1))
+            return (axis % rank,) if -rank <= axis < rank else Miss("its axis is out of range")
         axes = ints(graph, op, 1, "axes")
         if axes is None or (not axes and op.attrs.get("noop_with_empty_axes")):
             return Miss("its axes are computed when the model runs")
-        found = reduction_views(before, axes or list(range(len(before))), MOST_DIMS)
-        if found is None:
-            return Miss("its reduction needs too many dimensions, or reduces nothing")
-        view, gone = found
-        return Views(
-            op, (view,), tuple(1 if axis in gone else size for axis, size in enumerate(view)), after, gone
-        )
+        return axes or range(rank)
 
-    def apply(self, graph: Graph, found: Views) -> None:
+    def compute(self, draft: Draft, found: Views) -> None:
         """Reshape in, the operator, Reshape out."""
-        draft = Draft(graph, found.op)
-        op = found.op
-        names = [
-            reshape(draft, name or "", view) for name, view in zip(op.inputs, found.inputs, strict=False)
-        ]
-        if found.axes:
-            name = reduced(draft, op.type, names[0], found.axes)
+        op, merged = found.op, found.merged
+        views = zip(op.inputs, merged.inputs, strict=False)
+        names = [reshape(draft, name or "", view) for name, view in views]
+        if op.type in REDUCE:
+            name = reduced(draft, op.type, names[0], merged.axes)
         else:
-            dtype = graph.tensor(op.outputs[0] or "").dtype
-            name = draft.value(op.type, names, dtype, found.result, self._attributes(op, len(found.result)))
+            attrs = {**op.attrs, "axis": merged.axes[0]} if merged.axes else dict(op.attrs)
+            dtype = draft.graph.tensor(op.outputs[0] or "").dtype
+            name = draft.value(op.type, names, dtype, merged.result, attrs)
         draft.finish(reshape(draft, name, found.after), op.outputs[0] or "")
-        draft.commit((op,))
-
-    def _attributes(self, op: Operator, rank: int) -> dict[str, object]:
-        if op.type == "Concat":
-            return {**op.attrs, "axis": 1}
-        return {**op.attrs, "axis": rank - 1} if op.type in ("Softmax", "LogSoftmax") else dict(op.attrs)
 
 
 REWRITES = (MergeReshapesOnnx(), TransposeOnViewsOnnx(), OnViewsOnnx())

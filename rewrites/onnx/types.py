@@ -11,7 +11,8 @@ from ...analyzer.ir.graph import Graph, Operator
 from ...analyzer.policies.onnxruntime.fusions import weight_before_rms
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import array_of, reshape, sizes
+from ..views import sizes
+from .operands import array_of, reshape
 
 BOOL, INT32 = 9, 6
 """``TensorProto.DataType``."""

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft, constant_of
 from ..engine import Miss, Parity, Rewrite
-from .operands import integers, moves, number, padded, quantized, reshape, sizes, told, unary
+from ..views import padded, sizes
+from .operands import integers, moves, number, quantized, reshape, told, unary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,8 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import axis_of, integers, ints, moves, reshape, sizes, take
+from ..views import sizes
+from .operands import axis_of, integers, ints, moves, reshape, take
 
 
 @dataclass(frozen=True, slots=True)

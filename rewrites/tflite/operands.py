@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING
 
 from ...analyzer.ir.graph import Graph, Operator, Quantization, Tensor
 from ..draft import Draft
+from ..views import sizes
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-MOST_DIMS = 4
-"""Dimensions that GPU delegates and most NPUs take."""
 
 
 def ints(graph: Graph, name: str | None) -> list[int] | None:
@@ -29,14 +26,6 @@ def ints(graph: Graph, name: str | None) -> list[int] | None:
     ):
         return None
     return [int(value) for value in const.read().reshape(-1)]
-
-
-def sizes(tensor: Tensor | None) -> tuple[int, ...] | None:
-    """The shape when every size is known, else None."""
-    if tensor is None or tensor.shape is None:
-        return None
-    known = tuple(dim for dim in tensor.shape if isinstance(dim, int))
-    return known if len(known) == len(tensor.shape) else None
 
 
 def same_quantization(one: Quantization | None, other: Quantization | None) -> bool:
@@ -165,8 +154,3 @@ def axis_of(graph: Graph, op: Operator, rank: int, key: str = "axis") -> int | N
     """The operator's axis, counted from the front; None when it is out of range."""
     axis = op.attrs.get(key, 0)
     return axis % rank if isinstance(axis, int) and -rank <= axis < rank else None
-
-
-def padded(shape: Sequence[int], rank: int = MOST_DIMS) -> tuple[int, ...]:
-    """The shape with ones in front up to a rank."""
-    return (*(1 for _ in range(rank - len(shape))), *shape)

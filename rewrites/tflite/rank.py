@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from ..permute import Step, steps
-from ..views import broadcast_views, reduction_views
-from .operands import (
-    MOST_DIMS,
-    axis_of,
-    integers,
-    ints,
-    moves,
-    padded,
-    reshape,
-    same_quantization,
-    sizes,
-    transpose,
-)
+from ..rank import MOST_DIMS, OnFour, Order, TransposeOnFour, Views
+from ..views import Merged, Sizes, padded, sizes
+from .operands import axis_of, integers, ints, moves, reshape, same_quantization, transpose
 
 FOUR_DIMS_VERSION = 2
 """Element-wise operators have higher versions for five dimensions and 16-bit types, which delegates take for
@@ -83,18 +72,8 @@ BROADCAST = (
 REDUCE = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "REDUCE_ANY", "REDUCE_ALL")
 
 
-@dataclass(frozen=True, slots=True)
-class Swaps:
-    """A transpose as steps on few axes."""
-
-    op: Operator
-    source: str
-    after: tuple[int, ...]
-    steps: tuple[Step, ...]
-
-
-class TransposeOnViews(Rewrite[Swaps]):
-    """TRANSPOSE of more than four dimensions becomes RESHAPE and TRANSPOSE on views with at most four."""
+class TransposeOnViews(TransposeOnFour):
+    """TRANSPOSE of more than four dimensions becomes RESHAPE and TRANSPOSE on views with four."""
 
     id: ClassVar[str] = "transpose-on-views"
     title: ClassVar[str] = (
@@ -102,48 +81,30 @@ class TransposeOnViews(Rewrite[Swaps]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("TRANSPOSE",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = RANK
 
-    def match(self, graph: Graph, op: Operator) -> Swaps | Miss:
-        """More than four dimensions, all known, in a constant order."""
+    def order(self, graph: Graph, op: Operator) -> Order | Miss:
+        """Known sizes, in a constant order."""
         found = moves(graph, op)
         if isinstance(found, str):
             return Miss(found)
         perm = ints(graph, op.inputs[1])
         if perm is None or sorted(perm) != list(range(len(found[2]))):
             return Miss("its permutation is computed when the model runs")
-        if len(found[2]) <= MOST_DIMS:
-            return Miss(f"it has {len(found[2])} dimensions, which is few enough")
-        return Swaps(op, found[0].name, found[3], tuple(steps(found[2], perm, MOST_DIMS)))
+        return Order(found[2], found[3], tuple(perm))
 
-    def apply(self, graph: Graph, found: Swaps) -> None:
-        """View, transpose, view, transpose, ..., shape."""
-        draft = Draft(graph, found.op)
-        name = found.source
-        for view, order in found.steps:
-            ones = MOST_DIMS - len(view)
-            name = reshape(draft, name, padded(view))
-            name = transpose(draft, name, (*range(ones), *(axis + ones for axis in order)))
-        reshape(draft, name, found.after, to=found.op.outputs[0])
-        draft.commit((found.op,))
+    def turned(self, draft: Draft, name: str, view: Sequence[int], order: Sequence[int]) -> str:
+        """RESHAPE, TRANSPOSE, both on four dimensions."""
+        ones = MOST_DIMS - len(view)
+        name = reshape(draft, name, padded(view, MOST_DIMS))
+        return transpose(draft, name, (*range(ones), *(axis + ones for axis in order)))
+
+    def finish(self, draft: Draft, name: str, shape: Sequence[int], to: str) -> None:
+        """RESHAPE."""
+        reshape(draft, name, shape, to=to)
 
 
-@dataclass(frozen=True, slots=True)
-class Views:
-    """The view that each input is read through (None: as it is), the view of the result, and changed
-    attributes and axes.
-    """
-
-    op: Operator
-    inputs: tuple[tuple[int, ...] | None, ...]
-    result: tuple[int, ...]
-    after: tuple[int, ...]
-    attrs: dict[str, object]
-    axes: tuple[int, ...] | None = None
-
-
-class OnViews(Rewrite[Views]):
+class OnViews(OnFour):
     """An element-wise operator, reduction, concatenation or softmax on more than four dimensions works on
     views with four.
     """
@@ -154,98 +115,52 @@ class OnViews(Rewrite[Views]):
         "dimensions are merged"
     )
     dialect: ClassVar[str] = "tflite"
-    root: ClassVar[tuple[str, ...]] = (
-        *UNARY,
-        *BROADCAST,
-        *REDUCE,
-        "CONCATENATION",
-        "SOFTMAX",
-        "LOG_SOFTMAX",
-        "BATCH_MATMUL",
-    )
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    reduces: ClassVar[tuple[str, ...]] = REDUCE
+    joins: ClassVar[tuple[str, ...]] = ("CONCATENATION",)
+    along: ClassVar[tuple[str, ...]] = ("SOFTMAX", "LOG_SOFTMAX")
+    multiplies: ClassVar[tuple[str, ...]] = ("BATCH_MATMUL",)
+    root: ClassVar[tuple[str, ...]] = (*UNARY, *BROADCAST, *REDUCE, *joins, *along, *multiplies)
     answers: ClassVar[tuple[str, ...]] = RANK
 
-    def match(self, graph: Graph, op: Operator) -> Views | Miss:
-        """Known sizes, more than four dimensions, and few enough after merging."""
-        if len(op.outputs) != 1 or op.outputs[0] is None:
-            return Miss("it has several results")
-        shapes = [sizes(tensor) for tensor in graph.input_tensors(op)]
-        after = sizes(graph.find(op.outputs[0]))
-        if after is None or any(shape is None for shape in shapes) or not shapes:
-            return Miss("its shapes are not all known")
-        known = [shape or () for shape in shapes]
-        if max(len(shape) for shape in (*known, after)) <= MOST_DIMS:
-            return Miss("it has at most four dimensions")
-        if not prod(after) or any(not prod(shape) for shape in known):
-            return Miss("a tensor has no elements")
-        if any(
-            tensor is not None and tensor.quant is not None and tensor.quant.axis is not None
-            for tensor in graph.input_tensors(op)
-        ):
-            return Miss("its tensors are quantized per channel")
-        return self._views(graph, op, known, after)
-
-    def _views(
-        self, graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]
-    ) -> Views | Miss:
+    def axes(self, graph: Graph, op: Operator, rank: int) -> Sequence[int] | Miss:
+        """From an input for reductions, the last one for softmax."""
         if op.type in REDUCE:
-            return _reduced(graph, op, known[0], after)
-        if op.type == "CONCATENATION":
-            return _joined(graph, op, known, after)
-        if op.type in ("SOFTMAX", "LOG_SOFTMAX"):
-            view = (1, 1, prod(after[:-1]), after[-1])
-            return Views(op, (view,), view, after, {})
-        if op.type == "BATCH_MATMUL":
-            if known[0][:-2] != known[1][:-2]:
-                return Miss("its batches are broadcast")
-            views = [(1, prod(shape[:-2]), *shape[-2:]) for shape in known]
-            return Views(op, tuple(views), (1, prod(after[:-2]), *after[-2:]), after, {})
-        return _broadcast(op, known, after)
+            return ints(graph, op.inputs[1]) or Miss("its axes are computed when the model runs")
+        axis = rank - 1 if op.type in self.along else axis_of(graph, op, rank)
+        return Miss("its axis is out of range") if axis is None else (axis,)
 
-    def apply(self, graph: Graph, found: Views) -> None:
+    def merged(self, graph: Graph, op: Operator, known: list[Sizes], after: Sizes) -> Merged | Miss:
+        """Views with all of the four dimensions; nothing is quantized per channel."""
+        tensors = (tensor for tensor in graph.input_tensors(op) if tensor is not None)
+        if any(tensor.quant is not None and tensor.quant.axis is not None for tensor in tensors):
+            return Miss("its tensors are quantized per channel")
+        found = super().merged(graph, op, known, after)
+        few = not isinstance(found, Miss) and len(found.result) < MOST_DIMS
+        return found.padded(MOST_DIMS) if few and not isinstance(found, Miss) else found
+
+    def compute(self, draft: Draft, found: Views) -> None:
         """RESHAPE in, the operator, RESHAPE out."""
-        draft = Draft(graph, found.op)
-        op = found.op
+        op, merged = found.op, found.merged
         names: list[str | None] = [
-            name if view is None or name is None else reshape(draft, name, view)
-            for name, view in zip(op.inputs, found.inputs, strict=True)
+            name if name is None else reshape(draft, name, view)
+            for name, view in zip(op.inputs, merged.inputs, strict=op.type not in REDUCE)
         ]
-        if found.axes is not None:
-            names[1] = integers(draft, found.axes)
-        result = graph.tensor(op.outputs[0] or "")
-        attrs = {**op.attrs, **found.attrs}
-        version = min(op.version, FOUR_DIMS_VERSION)
+        changed: dict[str, Any] = {}
+        if op.type in REDUCE:
+            names, changed = [*names, integers(draft, merged.axes)], {"keep_dims": True}
+        elif op.type in self.joins:
+            changed = {"axis": merged.axes[0]}
+        result = draft.graph.tensor(op.outputs[0] or "")
         name = draft.value(
-            op.type, names, result.dtype, found.result, attrs, quant=result.quant, version=version
+            op.type,
+            names,
+            result.dtype,
+            merged.result,
+            {**op.attrs, **changed},
+            quant=result.quant,
+            version=min(op.version, FOUR_DIMS_VERSION),
         )
         reshape(draft, name, found.after, to=result.name)
-        draft.commit((op,))
-
-
-def _broadcast(op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:
-    views = broadcast_views(known, after, MOST_DIMS)
-    return Miss("its broadcast needs too many dimensions") if views is None else Views(op, *views, after, {})
-
-
-def _reduced(graph: Graph, op: Operator, before: tuple[int, ...], after: tuple[int, ...]) -> Views | Miss:
-    axes = ints(graph, op.inputs[1])
-    if axes is None:
-        return Miss("its axes are computed when the model runs")
-    found = reduction_views(before, axes, MOST_DIMS)
-    if found is None:
-        return Miss("its reduction needs too many dimensions, or reduces nothing")
-    view, gone = found
-    result = tuple(1 if axis in gone else size for axis, size in enumerate(view))
-    return Views(op, (view, None), result, after, {"keep_dims": True}, gone)
-
-
-def _joined(graph: Graph, op: Operator, known: list[tuple[int, ...]], after: tuple[int, ...]) -> Views | Miss:
-    axis = axis_of(graph, op, len(after))
-    if axis is None:
-        return Miss("its axis is out of range")
-    views = tuple((1, prod(shape[:axis]), shape[axis], prod(shape[axis + 1 :])) for shape in known)
-    return Views(op, views, (1, prod(after[:axis]), after[axis], prod(after[axis + 1 :])), after, {"axis": 2})
 
 
 class PackToConcatenation(Rewrite[Operator]):

@@ -8,7 +8,9 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
-from .operands import MOST_DIMS, integers, ints, moves, reshape, sizes, told
+from ..rank import MOST_DIMS
+from ..views import sizes
+from .operands import integers, ints, moves, reshape, told
 
 
 @dataclass(frozen=True, slots=True)
