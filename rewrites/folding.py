@@ -85,13 +85,10 @@ class Fold(Rewrite[Known]):
 
         names = [name for name in found.op.outputs if name]
         arrays = [np.asarray(result) for result in self.results(graph, found)]
-        graph.fold(
-            found.op,
-            {
-                name: self._fitting(found, graph.tensor(name), array)
-                for name, array in zip(names, arrays, strict=True)
-            },
-        )
+        if len(arrays) != len(names):
+            raise GraphError(f"{found.op.type} gave {len(arrays)} results where the model has {len(names)}")
+        told = zip(names, arrays, strict=True)
+        graph.fold(found.op, {name: self._fitting(found, graph.tensor(name), array) for name, array in told})
 
     def _fitting(self, found: Known, told: Tensor, array: NDArray[Any]) -> Constant:
         gave, type = str(array.dtype), found.op.type

@@ -7,7 +7,8 @@ import onnx
 import pytest
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.rewrites.engine import Miss
-from accelint.rewrites.onnx.fold import EXACT, GROWTH, FoldConstants, InlineBranch
+from accelint.rewrites.folding import GROWTH
+from accelint.rewrites.onnx.fold import EXACT, FoldConstants, InlineBranch
 from accelint.rewrites.planner import tidy
 from accelint.rewrites.registry import rewrites
 from rewrite_models import feeds_of, onnx_bytes, onnx_model, ort, same_bits

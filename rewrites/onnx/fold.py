@@ -15,14 +15,11 @@ from ...analyzer.ir.dtypes import BITS
 from ...analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from ..draft import Draft, constant_of
 from ..engine import Miss, Parity, Rewrite
+from ..folding import GROWTH, LARGEST, Fold, Known
+from .operands import FLOATS
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-GROWTH = 1 << 20
-"""Bytes that the results of a folded operator may have beyond its inputs."""
-LARGEST = 1 << 26
-"""Bytes of inputs beyond which an operator is left to the runtime's own folding."""
 
 MOVES = (
     "Reshape",
@@ -106,61 +103,49 @@ PLAIN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
-    """An operator and the values of its inputs."""
-
-    op: Operator
-    inputs: tuple[Constant | None, ...]
-
-
-class FoldConstants(Rewrite[Known]):
+class FoldConstants(Fold):
     """An operator whose inputs are all constants becomes the constants that it computes."""
 
     id: ClassVar[str] = "fold-constants"
-    title: ClassVar[str] = "An operator whose inputs are all constants becomes its result"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = (*MOVES, *EXACT, *INTEGERS)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
-
+    plain: ClassVar[frozenset[str]] = PLAIN
     half: ClassVar[bool] = False
 
-    def match(self, graph: Graph, op: Operator) -> Known | Miss:
-        """All inputs are constants of plain dtypes and of a size worth folding."""
-        if any(name in graph.outputs for name in op.outputs):
-            return Miss("its result is an output of the graph")
-        constants = tuple(None if name is None else graph.constant(name) for name in op.inputs)
-        for name, const in zip(op.inputs, constants, strict=True):
-            if name is not None and const is None:
-                return Miss(f"its input {name!r} is computed when the model runs")
-            if const is not None and const.dtype not in PLAIN:
-                return Miss(f"values of {const.dtype} are not folded")
-        if op.type in INTEGERS and any(
-            const is not None and const.dtype.startswith("float") for const in constants
-        ):
-            return Miss("a sum or power of floats depends on how it is computed")
-        halves = op.type not in MOVES and any(
-            const is not None and const.dtype == "float16" for const in constants
-        )
+    def objection(self, graph: Graph, found: Known) -> str | None:
+        """Rounding that is not everywhere the same, and size."""
+        op = found.op
+        if op.type in INTEGERS and found.holds(*FLOATS):
+            return "a sum or power of floats depends on how it is computed"
+        halves = op.type not in MOVES and found.holds("float16")
         if halves != self.half:
-            return Miss(
-                "arithmetic on float16 is rounded differently by each runtime"
-                if halves
-                else "it is not on float16"
-            )
-        if sum(_nbytes(const) for const in constants) > LARGEST:
-            return Miss(
-                f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it "
-                f"loads the model"
-            )
-        promised = sum(_promised(graph, op, constants))
-        if promised > sum(_nbytes(const) for const in constants) + GROWTH:
-            return Miss(f"the result would have {promised >> 20} MB, which the file would have to carry")
-        return Known(op, constants)
+            rounded = "arithmetic on float16 is rounded differently by each runtime"
+            return rounded if halves else "it is not on float16"
+        if found.nbytes > LARGEST:
+            return f"its inputs have more than {LARGEST >> 20} MB: the runtime folds them when it loads"
+        promised = sum(_promised(graph, op, found.inputs))
+        if promised > found.nbytes + GROWTH:
+            return f"the result would have {promised >> 20} MB, which the file would have to carry"
+        return None
 
-    def apply(self, graph: Graph, found: Known) -> None:
-        """Evaluate and fold."""
-        graph.fold(found.op, evaluate(graph, found.op, found.inputs))
+    def results(self, graph: Graph, found: Known) -> list[Any]:
+        """By onnx's reference implementation."""
+        import numpy as np
+
+        feeds = {
+            f"i{index}": const.read().astype(const.dtype, copy=False)
+            for index, const in enumerate(found.inputs)
+            if const is not None
+        }
+        for array in feeds.values():
+            array.flags.writeable = False
+        try:
+            with np.errstate(all="ignore"):
+                return _reference(graph, found.op, feeds)
+        except Exception as error:  # the reference implementation raises whatever numpy does
+            raise GraphError(
+                f"{found.op.type} cannot be evaluated: {type(error).__name__}: {error}"
+            ) from error
 
 
 class FoldHalves(FoldConstants):
@@ -174,10 +159,6 @@ class FoldHalves(FoldConstants):
     parity: ClassVar[Parity] = Parity.ROUNDING
     after: ClassVar[tuple[str, ...]] = ("fold-constants",)
     half: ClassVar[bool] = True
-
-
-def _nbytes(const: Constant | None) -> int:
-    return 0 if const is None else (const.elements * BITS.get(const.dtype, 8) + 7) // 8
 
 
 def _promised(graph: Graph, op: Operator, constants: tuple[Constant | None, ...]) -> list[int]:
@@ -215,46 +196,6 @@ def _result_size(op: Operator, constants: tuple[Constant | None, ...]) -> int:
     if op.type == "OneHot" and second is not None:
         return first.size * int(second.reshape(-1)[0]) * width
     return 0
-
-
-def evaluate(graph: Graph, op: Operator, inputs: tuple[Constant | None, ...]) -> dict[str, Constant]:
-    """The results of one operator by onnx's reference implementation. Raises GraphError when it cannot
-    compute them.
-    """
-    import numpy as np
-
-    feeds = {
-        f"i{index}": const.read().astype(const.dtype, copy=False)
-        for index, const in enumerate(inputs)
-        if const is not None
-    }
-    for array in feeds.values():
-        array.flags.writeable = False
-    try:
-        with np.errstate(all="ignore"):
-            results = _reference(graph, op, feeds)
-    except Exception as error:  # the reference implementation raises whatever numpy does
-        raise GraphError(f"{op.type} cannot be evaluated: {type(error).__name__}: {error}") from error
-    values: dict[str, Constant] = {}
-    for name, result in zip([name for name in op.outputs if name], results, strict=True):
-        array = np.asarray(result)
-        expected = graph.tensor(name)
-        if str(array.dtype) not in PLAIN or expected.dtype not in ("unknown", str(array.dtype)):
-            raise GraphError(f"{op.type} gave {array.dtype} where the model says {expected.dtype}")
-        if not _fits(expected, array):
-            raise GraphError(f"{op.type} gave the shape {array.shape} where the model says {expected.shape}")
-        values[name] = constant_of(array)
-    return values
-
-
-def _fits(expected: Tensor, array: NDArray[Any]) -> bool:
-    if expected.shape is None:
-        return True
-    if len(expected.shape) != array.ndim:
-        return False
-    return all(
-        not isinstance(dim, int) or dim == size for dim, size in zip(expected.shape, array.shape, strict=True)
-    )
 
 
 def _reference(graph: Graph, op: Operator, feeds: dict[str, NDArray[Any]]) -> list[Any]:
