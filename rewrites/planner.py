@@ -85,6 +85,13 @@ class Proof:
     status: str
     """``proved``, ``failed`` or ``not proved``."""
     words: str
+    waived: bool = False
+    """The caller wants to keep what could not be compared."""
+
+    @property
+    def accepted(self) -> bool:
+        """Whether the change may stay."""
+        return self.status == "proved" or (self.waived and self.status != "failed")
 
     @property
     def text(self) -> str:
@@ -157,7 +164,7 @@ class Plan:
 
 def not_asked(parity: Parity) -> Proof:
     """The prover for callers that want none."""
-    return Proof("not proved", "no prover was given")
+    return Proof("not proved", "no prover was given", waived=True)
 
 
 def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover = not_asked) -> Plan:
@@ -330,8 +337,8 @@ class _Planner:
         before, after = score(self.coverage), score(coverage)
         promise = weakest(self.promise, parity)
         proof = None if objection else self.prove(promise)
-        if proof is not None and proof.status == "failed":
-            objection = f"the numbers changed: {proof.words}"
+        if proof is not None and not proof.accepted:
+            objection = proof.text
             self.tried.update((id, op.id) for _, op in self.graph.walk())
         kept = not objection
         if kept:

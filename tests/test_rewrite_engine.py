@@ -155,9 +155,7 @@ def test_a_step_whose_proof_fails_is_undone_and_not_tried_again() -> None:
         return Proof("failed", "3 of 24 elements are off")
 
     done = planned(made, [renaming("wrong", "ZEROS_LIKE", "COS", "ACL201")], prove)
-    assert not done.kept and all(
-        "the numbers changed: 3 of 24 elements are off" in step.reason for step in done.steps
-    )
+    assert not done.kept and all("3 of 24 elements are off" in step.reason for step in done.steps)
     assert types(made.graph) == ["ZEROS_LIKE", "ZEROS_LIKE"]
     assert len(calls) <= 3
 

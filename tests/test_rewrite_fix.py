@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from accelint.analyzer.errors import UsageError
-from accelint.analyzer.flows.fix import FixResult, Reference, fix
-from accelint.analyzer.formats import emit, load
+from accelint.analyzer.flows.fix import FixResult, deliver, fix
+from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tflite.writer import to_bytes as tflite_to_bytes
+from accelint.analyzer.proof.reference import Prover
 from accelint.analyzer.runtimes import Request, Session, runtimes
 from accelint.rewrites.engine import Parity
 from accelint.rules.registry import choose
@@ -36,7 +37,7 @@ def saved(folder: Path, net: Net, *outputs: str) -> Path:
 def fixed(path: Path, target: str, *sizes: str, level: str = "safe") -> tuple[FixResult, Path]:
     result = fix(load(path), choose(target), sizes, level)
     out = path.with_name(f"fixed{path.suffix}")
-    emit(result.model, out)
+    deliver(result, choose(target), out)
     return result, out
 
 
@@ -187,7 +188,7 @@ def test_the_proof_sees_a_wrong_model(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(onnx_bytes("g (float[N,3] x) => (float[N,3] y) { a = Neg(x) y = Exp(a) }"))
     model = load(path)
-    with Reference(model) as prove:
+    with Prover(model) as prove:
         assert prove(Parity.BIT_EXACT).status == "proved"
         model.graph.update(model.graph.ops()[0], type="Abs")
         failed = prove(Parity.APPROXIMATE)
@@ -203,6 +204,6 @@ def test_a_model_that_the_reference_cannot_run_is_said(tmp_path: Path) -> None:
         "g (float[2,3] x) => (float[2,3] y) { y = com.microsoft.NoSuchOperator(x) }", checked=False
     )
     path.write_bytes(data)
-    with Reference(load(path)) as prove:
+    with Prover(load(path)) as prove:
         proof = prove(Parity.BIT_EXACT)
     assert proof.status == "not proved" and "does not run the original" in proof.words

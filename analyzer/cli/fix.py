@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .check import PackFile
+from .check import NOTHING, PackFile
 from .limits import Memory
 from .progress import busy
 
 if TYPE_CHECKING:
+    from ...rewrites.planner import Step
     from ..flows.fix import FixResult
 
 
@@ -53,6 +54,13 @@ def fix(
         Level,
         typer.Option(help="safe: same bits or rounding; unsafe: approximations and interface changes too."),
     ] = Level.SAFE,
+    unproved: Annotated[
+        bool,
+        typer.Option(
+            "--unproved",
+            help="Keep changes that no reference runtime could compare with the original.",
+        ),
+    ] = False,
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     pack: PackFile = None,
@@ -64,8 +72,9 @@ def fix(
     from ..errors import UsageError
     from ..files import same_file
     from ..flows import targets
+    from ..flows.fix import deliver
     from ..flows.fix import fix as apply
-    from ..formats import emit, load
+    from ..formats import load
 
     if output is None and not diff and not as_json:
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
@@ -75,9 +84,11 @@ def fix(
     loaded = load(model)
     chosen = targets.one(target, packs, loaded.dialect)
     with busy(f"fixing {model.name} for {chosen.target}"):
-        result = apply(loaded, chosen, freeze or [], fix_level.value)
+        result = apply(loaded, chosen, freeze or [], fix_level.value, unproved=unproved)
+    if result.refusal:
+        output = None
     if output is not None:
-        emit(result.model, output)
+        deliver(result, chosen, output)
     if as_json:
         written = {"output": None if output is None else str(output)}
         typer.echo(
@@ -87,9 +98,26 @@ def fix(
         )
     else:
         _show(result, output, diff)
-    raise typer.Exit(
-        5 if any(step.proof is not None and step.proof.status == "failed" for step in result.kept) else 0
-    )
+    if result.refusal:
+        typer.echo(f"accelint: nothing was written: {clean_lines(result.refusal)}", err=True)
+    elif result.unproved:
+        hint = "" if unproved else "; --unproved keeps them"
+        typer.echo(f"accelint: changes were not proved: {clean_lines(result.unproved)}{hint}", err=True)
+    raise typer.Exit(_exit_code(result))
+
+
+def _exit_code(result: "FixResult") -> int:
+    """5 where something could not be proved, 1 where nothing of the model is accelerated in the end."""
+    if result.refusal:
+        return 1 if result.worse else 5
+    if any(_waits(step) for step in result.steps):
+        return 5
+    return int(result.after.verdict in NOTHING)
+
+
+def _waits(step: "Step") -> bool:
+    """Whether a step was undone for nothing but the lack of a proof."""
+    return not step.kept and step.proof is not None and step.proof.status == "not proved"
 
 
 def _show(result: "FixResult", output: Path | None, diff: bool) -> None:

@@ -85,6 +85,9 @@ def verify(
             help="Sizes of dynamic dimensions of inputs: batch=2 or input=1x3x224x224 (names may be short).",
         ),
     ] = None,
+    no_parity: Annotated[
+        bool, typer.Option("--no-parity", help="Ask where operators run, and do not compare numbers.")
+    ] = False,
     latency: Annotated[
         int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")
     ] = 0,
@@ -117,10 +120,15 @@ def verify(
         _bounds(tolerance),
         promise=promise.value,
         seed=seed,
+        parity=not no_parity,
         latency_runs=latency,
         timeout=timeout,
         runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
     )
+    if no_parity and (against is not None or tolerance is not None):
+        from ..errors import UsageError
+
+        raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
     packs = chosen_by([target], pack)
     entry = check_file(model, packs)
     if entry.error is not None or entry.model is None:

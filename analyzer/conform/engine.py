@@ -22,11 +22,11 @@ from ...rules.verdict import Verdict
 from ..check.coverage import Coverage
 from ..check.run import check
 from ..errors import AccelintError
-from ..flows.verify import REFERENCES
 from ..formats import load
 from ..processes.scratch import temporary
 from ..proof.agreement import told_partitions
 from ..runtimes import Request, Session
+from ..runtimes.catalog import reference
 from .corpora import Item
 
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
@@ -130,7 +130,7 @@ class Asker:
         self, target: str, dialect: str, answers: Answers, timeout: float, options: Mapping[str, Any]
     ) -> None:
         self.target = target
-        self.reference = REFERENCES.get(dialect)
+        self.reference = reference(dialect)
         self.answers = answers
         self.timeout = timeout
         self.options = dict(options)

@@ -1,24 +1,26 @@
 """fix: freeze what the user names, let the planner improve the placement, prove every step on the reference
-runtime.
+runtime, and believe only the file that comes out.
 """
 
 from __future__ import annotations
 
 import difflib
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...rewrites.engine import Parity
 from ...rewrites.freeze import Frozen, freeze
-from ...rewrites.planner import Passed, Proof, Prover, Score, Step, plan, promise_of, score, tidy, weakest
+from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy, weakest
 from ...rewrites.registry import allowed
 from ..check.run import check
-from ..errors import AccelintError, RuntimeFailure, UsageError
-from ..formats import emit
-from ..processes.scratch import make
+from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
+from ..files import atomic, sha256
+from ..formats import emit, load
+from ..processes.scratch import temporary
+from ..proof.reference import Prover, state
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -26,18 +28,11 @@ if TYPE_CHECKING:
     from ..ir.graph import Graph, Operator, Tensor
     from ..ir.model import Model
 
-REFERENCES: Mapping[str, str] = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
-"""The runtime that says what a model of a dialect computes."""
-SETS = (("random", 1), ("random", 2), ("boundary", 3))
-"""Inputs of a proof: kind and seed."""
-OPEN_SIZES = (2, 3, 5, 4, 7, 6)
-"""Sizes that unknown dimensions take in a proof, in turn: distinct, so that swapped axes show."""
-
 
 @dataclass(frozen=True)
 class FixResult:
-    """What a fix did. ``model`` is edited and ready for ``analyzer.formats.emit``; its ``path`` still names
-    the original file.
+    """What a fix did. ``model`` is edited and ready for ``deliver``; its ``path`` still names the original
+    file. ``after`` is the coverage of the file that it becomes, read back, and ``digest`` is of that file.
     """
 
     model: Model
@@ -47,6 +42,13 @@ class FixResult:
     passed: tuple[Passed, ...]
     frozen: Frozen | None
     diff: str
+    digest: str = ""
+    refusal: str = ""
+    """Why there is nothing to write although something was asked for; empty when there is no reason."""
+    worse: bool = False
+    """Whether what was asked for is refused because the target would run less of the model."""
+    unproved: str = ""
+    """Why changes could not be proved; empty when they could, or none was tried."""
 
     @property
     def kept(self) -> tuple[Step, ...]:
@@ -66,6 +68,10 @@ class FixResult:
     def to_json(self) -> dict[str, Any]:
         """For the report."""
         return {
+            "changed": self.changed,
+            "refusal": self.refusal or None,
+            "unproved": self.unproved or None,
+            "verdict": {"before": self.before.verdict, "after": self.after.verdict},
             "before": self.scores[0].text,
             "after": self.scores[1].text,
             "freeze": None if self.frozen is None else self.frozen.text,
@@ -89,11 +95,7 @@ class FixResult:
 
 
 def fix(
-    model: Model,
-    chosen: Chosen,
-    sizes: Sequence[str] = (),
-    level: str = "safe",
-    prover: Callable[[Model], Prover] | None = None,
+    model: Model, chosen: Chosen, sizes: Sequence[str] = (), level: str = "safe", *, unproved: bool = False
 ) -> FixResult:
     """Change the model, in place, so that more of it runs on the target.
 
@@ -102,11 +104,11 @@ def fix(
         chosen: the target's pack.
         sizes: what the user gave to ``--freeze``.
         level: ``safe`` applies bit-exact and rounding rewrites, ``unsafe`` all.
-        prover: makes the function that compares the model as it is now with the original; the reference
-            runtime by default.
+        unproved: keep steps that could not be compared; those whose numbers differ are never kept.
 
     Raises UsageError for a target of another dialect, a level or a name in ``sizes`` that does not exist, or
-    contradicting sizes.
+    contradicting sizes; RuntimeFailure, with the command that brings it, when the reference runtime is not
+    here and ``unproved`` is not set.
     """
     if model.dialect != chosen.pack.dialect:
         raise UsageError(
@@ -114,23 +116,155 @@ def fix(
             f"{model.dialect}: convert it first"
         )
     rewrites = allowed(model.dialect, level)
-    lines = listing(model.graph)
-    before = check(model, chosen)
-    with Reference(model) as reference:
-        prove = reference if prover is None else prover(model)
-        steps: list[Step] = []
-        frozen = _frozen(model, chosen, sizes, before, prove, steps) if sizes or _derivable(model) else None
-        done = plan(model.graph, rewrites, lambda: check(model, chosen), prove)
-    after = check(model, chosen)
-    return FixResult(
-        model,
-        before,
-        after,
-        (*steps, *done.steps),
-        tuple(done.passed),
-        frozen,
-        difference(lines, listing(model.graph)),
+    _need_reference(model, unproved=unproved)
+    return _Fixing(model, chosen, sizes, unproved=unproved).result(rewrites)
+
+
+def _need_reference(model: Model, *, unproved: bool) -> None:
+    found = state(model.dialect)
+    if unproved or found is None or found.available:
+        return
+    raise RuntimeFailure(
+        f"{found.name}, which proves the changes, needs {found.missing}: {found.command} "
+        f"(--unproved keeps changes without proof)"
     )
+
+
+class _Fixing:
+    """One fix in progress."""
+
+    def __init__(self, model: Model, chosen: Chosen, sizes: Sequence[str], *, unproved: bool) -> None:
+        self.model = model
+        self.chosen = chosen
+        self.sizes = sizes
+        self.unproved = unproved
+        self.lines = listing(model.graph)
+        self.start = model.graph.state()
+        self.before = check(model, chosen)
+        self.bar = score(self.before)
+        """What the written file may not be worse than."""
+        self.prover = Prover(model, self.look)
+        self.steps: list[Step] = []
+        self.frozen: Frozen | None = None
+        self.worse = False
+
+    def result(self, rewrites: Sequence[Any]) -> FixResult:
+        """Freeze, plan, and take the word of the file that comes out."""
+        passed: list[Passed] = []
+        with self.prover:
+            refusal = self.freeze() if self.sizes or _derivable(self.model) else ""
+            if not refusal:
+                done = plan(self.model.graph, rewrites, lambda: check(self.model, self.chosen), self.prove)
+                self.steps += done.steps
+                passed = list(done.passed)
+            after, digest = self.before, ""
+            if any(step.kept for step in self.steps):
+                with temporary("fix-") as folder:
+                    after, digest, refusal = self.settle(folder)
+        return FixResult(
+            self.model, self.before, after, tuple(self.steps), tuple(passed), self.frozen,
+            difference(self.lines, listing(self.model.graph)), digest, refusal, self.worse,
+            self.prover.problem,
+        )  # fmt: skip
+
+    def prove(self, promise: Parity) -> Proof:
+        """What decides about a step; one that could not be compared counts when the user said so."""
+        proof = self.prover(promise)
+        return replace(proof, waived=self.unproved and proof.status == "not proved")
+
+    def look(self, file: Path) -> str:
+        """What speaks against a written file: it is not what the graph in memory was taken for."""
+        try:
+            found = score(check(load(file), self.chosen))
+        except AccelintError as error:
+            return f"the written file cannot be read: {error.message}"
+        return f"the written file is worse: {found.text}" if found > self.bar else ""
+
+    def settle(self, folder: Path) -> tuple[Coverage, str, str]:
+        """Write the result, read it back, check and prove that file: its coverage, its digest, and what
+        speaks against it. Everything is undone when something does.
+        """
+        file = folder / f"fixed{self.model.path.suffix}"
+        try:
+            emit(self.model, file)
+            after, digest = check(load(file), self.chosen), sha256(file)
+            against = self.against(file, after, digest)
+        except AccelintError as error:
+            after, digest, against = self.before, "", f"the result cannot be used: {error.message}"
+        if not against:
+            return after, digest, ""
+        asked = f"--freeze {' '.join(self.sizes)}: " if self.sizes else ""
+        self.undo(against)
+        return self.before, "", f"{asked}{against}" if asked else ""
+
+    def against(self, file: Path, after: Coverage, digest: str) -> str:
+        """Why the written file is not to be kept; empty when it is."""
+        self.worse = score(after) > score(self.before)
+        if self.worse:
+            return f"the model would be worse: {score(self.before).text} -> {score(after).text}"
+        if digest == self.prover.proved:
+            return ""
+        self.bar = score(after)
+        promise = Parity.BIT_EXACT
+        for step in self.steps:
+            promise = weakest(promise, step.parity) if step.kept else promise
+        proof = self.prover.file(file, promise)
+        fine = proof.status == "proved" or (proof.status == "not proved" and self.unproved)
+        return "" if fine else proof.text
+
+    def undo(self, reason: str) -> None:
+        """Put the original back; what was kept says why it is not."""
+        self.model.graph.restore(self.start)
+        self.frozen = None
+        self.steps = [replace(step, kept=False, reason=reason) if step.kept else step for step in self.steps]
+
+    # ---- freezing ----------------------------------------------------------------------------
+
+    def freeze(self) -> str:
+        """Freeze and record it. What only follows from the file stays when it helps; what the user asked for
+        stays when it is proved, and is judged with all that follows. Returns why it is not there, or nothing.
+        """
+        graph = self.model.graph
+        clean = allowed(self.model.dialect, "safe")
+        known = graph.state()
+        first = score(self.before)
+        try:
+            frozen = freeze(
+                self.model, self.sizes, inference(self.model.dialect), lambda graph: tidy(graph, clean)
+            )
+        except RuntimeFailure as error:
+            if self.sizes:
+                raise
+            graph.restore(known)
+            failed = Proof("not proved", error.message)
+            self.steps.append(
+                Step("infer-shapes", "", Parity.BIT_EXACT, (), False, error.message, first, first, failed)
+            )
+            return ""
+        after = score(check(self.model, self.chosen))
+        change = f"{first.text} -> {after.text}"
+        if not self.sizes and (not frozen.edits or after >= first):
+            graph.restore(known)
+            return ""
+        promise = promise_of(frozen.edits, clean)
+        if self.sizes:
+            self.bar = max(self.bar, after)
+        proof = self.prove(promise)
+        kept = proof.accepted
+        if not kept:
+            graph.restore(known)
+        if not self.sizes:
+            title = "shapes that follow from the inputs are written in, and what becomes constant is folded"
+            places = tuple(f"{id} x{count}" for id, count in frozen.edits.items())
+            self.steps.append(Step("infer-shapes", title, promise, places, kept, change, first, after, proof))
+            return ""
+        title = f"shapes are frozen: {frozen.text}"
+        reason = f"asked for by --freeze: {change}"
+        self.steps.append(
+            Step("freeze", title, Parity.CONTRACT, tuple(self.sizes), kept, reason, first, after, proof)
+        )
+        self.frozen = frozen if kept else None
+        return "" if kept else f"--freeze {' '.join(self.sizes)}: {proof.text}"
 
 
 def _derivable(model: Model) -> bool:
@@ -142,58 +276,46 @@ def _derivable(model: Model) -> bool:
     return closed and any(not tensor.static for tensor in graph.tensors.values())
 
 
-def _frozen(
-    model: Model, chosen: Chosen, sizes: Sequence[str], before: Coverage, prove: Prover, steps: list[Step]
-) -> Frozen | None:
-    """Freeze and record it; what the user asked for stays whatever the score says, what only follows from the
-    file when it helps.
+def deliver(result: FixResult, chosen: Chosen, output: Path) -> None:
+    """Write what came out: the file that was checked and proved, or the input's bytes where nothing changed.
+
+    Raises UsageError where ``output`` cannot be written, InternalError when something else came out than what
+    was proved; nothing is left at ``output`` then.
     """
-    clean = allowed(model.dialect, "safe")
-    state = model.graph.state()
-    try:
-        frozen = freeze(model, sizes, inference(model.dialect), lambda graph: tidy(graph, clean))
-    except RuntimeFailure as error:
-        if sizes:
-            raise
-        model.graph.restore(state)
-        failed = Proof("not proved", error.message)
-        steps.append(
-            Step(
-                "infer-shapes",
-                "",
-                Parity.BIT_EXACT,
-                (),
-                False,
-                error.message,
-                score(before),
-                score(before),
-                failed,
-            )
-        )
-        return None
-    after = check(model, chosen)
-    change = f"{score(before).text} -> {score(after).text}"
-    if not sizes and (not frozen.edits or score(after) >= score(before)):
-        model.graph.restore(state)
-        return None
-    promise = promise_of(frozen.edits, clean)
-    proof = prove(promise)
-    if not sizes:
-        kept = proof.status != "failed"
-        if not kept:
-            model.graph.restore(state)
-        title = "shapes that follow from the inputs are written in, and what becomes constant is folded"
-        places = tuple(f"{id} x{count}" for id, count in frozen.edits.items())
-        steps.append(
-            Step("infer-shapes", title, promise, places, kept, change, score(before), score(after), proof)
-        )
-        return None
-    title = f"shapes are frozen: {frozen.text}"
-    reason = f"asked for by --freeze: {change}"
-    steps.append(
-        Step("freeze", title, Parity.CONTRACT, tuple(sizes), True, reason, score(before), score(after), proof)
-    )
-    return frozen
+    if not result.changed:
+        copy(result.model, output)
+        return
+    emit(result.model, output)
+    if sha256(output) == result.digest:
+        return
+    # data that lies beside the model is written otherwise in another folder
+    found = check(load(output), chosen)
+    if score(found) != score(result.after):
+        shutil.rmtree(output) if output.is_dir() else output.unlink()
+        raise InternalError(f"{output}: the written file is not the one that was proved; it was removed")
+
+
+def copy(model: Model, output: Path) -> None:
+    """The input's bytes, at another place; its external data goes with it."""
+    source = model.path
+    if _external(model):
+        emit(model, output)  # carries the data files, or takes them in where the format asks for that
+        if model.format != "onnx":
+            return
+    with atomic(output, source=source, folder=source.is_dir()) as draft:
+        if source.is_dir():
+            shutil.copytree(source, draft, dirs_exist_ok=True)
+        else:
+            shutil.copyfile(source, draft)
+
+
+def _external(model: Model) -> bool:
+    """Whether values of the model lie in other files than its own."""
+    if model.path.is_dir():
+        return False
+    graphs = dict.fromkeys(graph for graph, _ in model.operators())
+    tensors = (tensor for graph in (model.graph, *graphs) for tensor in graph.tensors.values())
+    return any(tensor.const is not None and tensor.const.file not in (None, model.path) for tensor in tensors)
 
 
 def inference(dialect: str) -> Callable[[Model], None]:
@@ -207,135 +329,6 @@ def inference(dialect: str) -> Callable[[Model], None]:
 
         return infer_litert
     raise UsageError(f"shapes of {dialect} models cannot be frozen: freeze them in ONNX or TFLite")
-
-
-# ---- the proof -------------------------------------------------------------------------------
-
-
-class Reference:
-    """Proves on the reference runtime: the original file and the model as it is now get the same inputs.
-
-    Nothing runs before the first proof is asked for. A runtime that is missing, and a model that it cannot
-    run, are said and not hidden.
-    """
-
-    def __init__(self, model: Model) -> None:
-        self.model = model
-        self.original = model.path
-        self.folder: Path | None = None
-        self.session: Any = None
-        self.expected: list[tuple[Path, dict[str, Any]]] = []
-        self.problem = ""
-        self.asked = 0
-
-    def __enter__(self) -> Reference:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self.session is not None:
-            self.session.close()
-        if self.folder is not None:
-            shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __call__(self, promise: Parity) -> Proof:
-        """Compare within what ``promise`` allows."""
-        try:
-            if self.folder is None:
-                self._open()
-            return Proof("not proved", self.problem) if self.problem else self._compare(promise)
-        except AccelintError as error:
-            return Proof("not proved", error.message)
-
-    def _open(self) -> None:
-        """Start the runtime and run the original on every set of inputs."""
-        from ..runtimes import Session
-
-        self.folder = make("proof-")
-        name = REFERENCES.get(self.model.dialect)
-        if name is None:
-            self.problem = f"there is no reference runtime for {self.model.dialect}"
-            return
-        self.session = Session(name)
-        self.problem = self._run_original({}) and self._run_original(self._sizes())
-        if not self.problem:
-            return
-        self.problem = self._run_original(dict.fromkeys(self._sizes(), 1))
-
-    def _sizes(self) -> dict[str, int]:
-        names = [
-            dim
-            for name in self.model.graph.inputs
-            for dim in self.model.graph.tensor(name).shape or ()
-            if isinstance(dim, str)
-        ]
-        return {
-            "": OPEN_SIZES[0],
-            **{name: OPEN_SIZES[index % len(OPEN_SIZES)] for index, name in enumerate(dict.fromkeys(names))},
-        }
-
-    def _run_original(self, sizes: dict[str, int]) -> str:
-        """The outputs that are expected; what went wrong, or nothing."""
-        from ..runtimes import inputs, tensors
-
-        self.expected = []
-        if not sizes and any(not self.model.graph.tensor(name).static for name in self.model.graph.inputs):
-            return "sizes are open"
-        assert self.folder is not None
-        for number, (kind, seed) in enumerate(SETS):
-            feeds = inputs.for_graph(self.model.graph, seed=seed, boundary=kind == "boundary", sizes=sizes)
-            file = tensors.write(self.folder / f"inputs-{number}.npz", feeds)
-            answer = self._ask(self.original, file)
-            if not answer.ok:
-                return f"{self.session.name} does not run the original: {answer.status}, {answer.reason}"[
-                    :500
-                ]
-            self.expected.append((file, answer.tensors()))
-        return ""
-
-    def _ask(self, model: Path, feeds: Path) -> Any:
-        from ..runtimes import Request
-
-        return self.session.ask(Request(model, feeds, outputs=True, placement=False))
-
-    def _compare(self, promise: Parity) -> Proof:
-        from ..proof.parity import compare
-
-        assert self.folder is not None
-        self.asked += 1
-        place = self.folder / str(self.asked)
-        place.mkdir()
-        file = place / f"changed{self.original.suffix}"
-        emit(self.model, file)
-        worst, runtime = 0.0, ""
-        precision = "fp32"
-        if _has_halves(
-            self.model.graph
-        ):  # runtimes compute float16 in float32 here and there, and round where the graph lets them
-            promise, precision = weakest(promise, Parity.ROUNDING), "fp16"
-        for feeds, expected in self.expected:
-            answer = self._ask(file, feeds)
-            if not answer.ok:
-                return Proof(
-                    "failed",
-                    f"{self.session.name} does not run the changed model: {answer.status}, {answer.reason}"[
-                        :500
-                    ],
-                )
-            found = compare(expected, answer.tensors(), str(promise), precision)
-            if not found.agrees:
-                return Proof("failed", "; ".join(found.problems[:3]))
-            worst = max([worst, *(item.max_abs or 0.0 for item in found.outputs)])
-            runtime = answer.runtime
-        shutil.rmtree(place)
-        return Proof(
-            "proved",
-            f"largest difference {worst:g} on {len(self.expected)} sets of inputs, "
-            f"{runtime or self.session.name}, as {promise}",
-        )
-
-
-def _has_halves(graph: Graph) -> bool:
-    return any(tensor.dtype in ("float16", "bfloat16") for tensor in graph.tensors.values())
 
 
 # ---- the difference --------------------------------------------------------------------------
@@ -387,8 +380,3 @@ def _short(value: Any) -> str:
 def difference(before: Iterable[str], after: Iterable[str]) -> str:
     """A unified diff of two listings; empty when they are equal."""
     return "\n".join(difflib.unified_diff(list(before), list(after), "original", "fixed", lineterm="", n=2))
-
-
-def without_proof(model: Model) -> Prover:
-    """A prover that proves nothing and says so."""
-    return lambda promise: Proof("not proved", "no proof was asked for")

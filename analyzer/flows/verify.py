@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +15,9 @@ from ..ir.model import Model
 from ..processes.scratch import temporary
 from ..proof.agreement import compare_placement
 from ..proof.drift import stale_data
-from ..proof.feeds import Feed, feeds, open_sizes, renamed
-from ..runtimes import Answer, Request, Session
+from ..proof.feeds import Feed, feeds, renamed
+from ..proof.reference import Reference
+from ..runtimes import Answer, Request, Session, catalog
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from ..proof.latency import Comparison
     from ..proof.parity import Parity, Tolerance
 
-REFERENCES = {"onnx": "onnxruntime/cpu", "tflite": "litert/cpu"}
-"""Dialect -> the runtime whose numbers count as right."""
 PRECISION = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 ROUNDS = 3
 """Turns of each model when two are timed against each other."""
@@ -40,6 +39,7 @@ class Options:
         against: the reference model; None for the model itself.
         inputs: ``random``, ``boundary``, files and folders of arrays; see ``feeds.feeds``.
         bounds: the user's tolerance in place of the promise's.
+        parity: compare the numbers.
         latency_runs: timed runs; with ``against`` both models are timed by turns.
         runtime_options: for the target's worker (``optimize``).
     """
@@ -50,6 +50,7 @@ class Options:
     promise: str = "rounding"
     seed: int = 0
     sizes: Mapping[str, int] = field(default_factory=dict)
+    parity: bool = True
     latency_runs: int = 0
     timeout: float = 300.0
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
@@ -57,11 +58,19 @@ class Options:
 
 @dataclass(frozen=True)
 class Compared:
-    """The numbers of one set of inputs, or why there are none."""
+    """The numbers of one set of inputs, or why there are none. ``against`` says what they are compared with,
+    where that is not the reference.
+    """
 
     feed: Feed
     parity: Parity | None = None
     skipped: str = ""
+    against: str = ""
+
+    @property
+    def label(self) -> str:
+        """What the report calls it."""
+        return f"{self.feed.label}, {self.against}" if self.against else self.feed.label
 
     @property
     def differs(self) -> bool:
@@ -71,8 +80,8 @@ class Compared:
     def to_json(self) -> dict[str, Any]:
         """A row of ``parity.sets``."""
         if self.parity is None:
-            return {"inputs": self.feed.label, "ok": None, "summary": self.skipped}
-        return {"inputs": self.feed.label, "ok": self.parity.agrees, "summary": summary(self.parity)}
+            return {"inputs": self.label, "ok": None, "summary": self.skipped}
+        return {"inputs": self.label, "ok": self.parity.agrees, "summary": summary(self.parity)}
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class Verified:
     """The first operator whose result differs, where parity fails."""
     drift: Drift | None = None
     """That the installed runtime is not the one that the rules were measured for."""
+    nothing: bool = False
+    """Whether it was predicted that nothing is accelerated."""
     timed: Comparison | None = None
     """The reference model's latency against this one's, where both were timed."""
 
@@ -97,6 +108,13 @@ class Verified:
         """
         told = [item for item in self.compared if item.parity is not None]
         return next((item for item in told if item.differs), told[0] if told else None)
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether the numbers agree: None when that is not known of every set of inputs and none differs."""
+        if any(item.differs for item in self.compared):
+            return False
+        return True if all(item.parity is not None for item in self.compared) else None
 
     def to_json(self) -> dict[str, Any]:
         """The keys that verify adds to a target of the report."""
@@ -123,7 +141,7 @@ class Verified:
         shown = self.shown
         if shown is not None and shown.parity is not None:
             added["parity"] = {**shown.to_json(), **shown.parity.to_json()}
-            added["parity"]["ok"] = not any(item.differs for item in self.compared)
+            added["parity"]["ok"] = self.holds
             added["parity"]["sets"] = [item.to_json() for item in self.compared]
             added["parity"]["first_divergence"] = None if self.first is None else dict(self.first)
         elif self.compared:
@@ -144,14 +162,23 @@ class Verified:
 
     @property
     def exit_code(self) -> int:
-        """4: the runtime contradicts the prediction, crashed or gave no answer; 5: the numbers differ; 6: its
-        worker was ended from outside; else 0.
+        """6: its worker was ended from outside; 4: the runtime contradicts the prediction, crashed or gave no
+        answer; 5: the numbers differ, or could not be compared; 1: none of the model runs on the
+        accelerator; else 0.
         """
         if self.answer.status == "killed":
             return 6
         if self.contradictions or self.answer.status not in ("ok", "refused"):
             return 4
-        return 5 if any(item.differs for item in self.compared) else 0
+        if not self.holds:
+            return 5
+        return int(self.answer.status == "refused" or self.useless)
+
+    @property
+    def useless(self) -> bool:
+        """Whether nothing is accelerated, by the runtime's word, else by the prediction."""
+        devices = {item.device for item in self.answer.placement} - {"unmapped", "unknown"}
+        return not devices & {"accelerator", "folded"} if devices else self.nothing
 
 
 def _ratio(timed: Comparison) -> dict[str, float]:
@@ -161,31 +188,40 @@ def _ratio(timed: Comparison) -> dict[str, float]:
     return {"ratio": timed.ratio, "low": timed.low, "high": timed.high, "rounds": len(timed.first)}
 
 
-class _Reference:
-    """The reference model on its reference runtime, one worker for all sets of inputs."""
+class _Against:
+    """The reference model on its reference runtime."""
 
     def __init__(self, model: Model, options: Options) -> None:
         from ..formats import load
+        from ..proof.parity import input_changes
 
         self.own = model
         self.model = model if options.against is None else load(options.against)
-        runtime = REFERENCES.get(self.model.dialect)
-        if runtime is None:
-            raise UsageError(
-                f"{self.model.path}: {self.model.dialect} models cannot be run here: give an "
-                f"ONNX or TFLite reference"
-            )
-        self.session = Session(runtime, timeout=options.timeout)
+        self.contract = input_changes(self.model.graph, model.graph) if options.against is not None else ()
+        self.allowed = options.promise == "contract"
+        self.runtime = Reference(self.model.dialect, timeout=options.timeout)
+
+    @property
+    def session(self) -> Session:
+        """The reference's worker."""
+        return self.runtime.session
 
     def outputs(self, feed: Feed) -> dict[str, NDArray[Any]] | str:
         """What the reference computes from the arrays, or why there is nothing."""
-        arrays = renamed(feed, self.own, self.model)
-        answer = self.session.ask(Request(self.model.path, inputs=arrays, outputs=True, placement=False))
-        if answer.status == "missing":
-            raise RuntimeFailure(
-                f"{self.session.name}, the reference, is not here: {answer.reason}: {answer.advice}"
-            )
-        return answer.tensors() if answer.ok else f"{self.session.name} {answer.status}: {answer.reason}"
+        try:
+            return self.runtime.outputs(self.model.path, renamed(feed, self.own, self.model))
+        except UsageError as error:
+            return error.message
+
+    def hold(self, compared: Compared) -> Compared:
+        """With what changed in the inputs, which is a change of the contract like one of the outputs."""
+        if not self.contract:
+            return compared
+        if compared.parity is not None:
+            changed = (*self.contract, *compared.parity.contract)
+            return replace(compared, parity=replace(compared.parity, contract=changed))
+        words = "; ".join(self.contract)
+        return replace(compared, skipped=f"the interface changed: {words}; {compared.skipped}")
 
 
 def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -> Verified:
@@ -194,30 +230,31 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
     Raises RuntimeFailure when the runtime or the reference is not here, UsageError for inputs that do not
     fit.
     """
-    if model.dialect not in REFERENCES:
+    if catalog.reference(model.dialect) is None:
         raise UsageError(
             f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result"
         )
     with ExitStack() as stack:
         folder = stack.enter_context(temporary("verify-"))
         sets = feeds(model, options.inputs, folder, seed=options.seed, sizes=options.sizes)
-        reference = _Reference(model, options)
-        stack.enter_context(reference.session)
-        right = reference.outputs(sets[0])
-        _hold_sizes(model, right, options)
         session = stack.enter_context(Session(chosen.target, timeout=options.timeout))
+        reference = _Against(model, options)
+        stack.enter_context(reference.session)
+        right = reference.outputs(sets[0]) if options.parity else {}
+        _hold_sizes(model, right, sets[0], options)
         answer = _asked(session, model, sets[0], options, first=True)
-        compared = [_parity(sets[0], right, answer, chosen, options)]
-        for feed in sets[1:] if answer.ok else ():
-            compared.append(
-                _parity(feed, reference.outputs(feed), _asked(session, model, feed, options), chosen, options)
-            )
+        compared: list[Compared] = []
+        for index, feed in enumerate(sets if options.parity else ()):
+            given = answer if index == 0 else _asked(session, model, feed, options)
+            wanted = right if index == 0 else reference.outputs(feed)
+            compared += _compared(feed, wanted, given, reference, chosen, options)
         first = _first_divergence(model, session, reference, compared, chosen, options)
         timed = _timed(session, model, sets[0], reference, answer, options)
         agreement, contradictions = compare_placement(coverage, answer)
     package, _, version = answer.runtime.rpartition(" ")
     drift = stale_data(chosen.pack, version) if package == chosen.pack.runtime else None
-    return Verified(answer, agreement, contradictions, tuple(compared), first, drift, timed)
+    nothing = coverage.verdict in ("none", "unknown", "rejected")
+    return Verified(answer, agreement, contradictions, tuple(compared), first, drift, nothing, timed)
 
 
 def _asked(session: Session, model: Model, feed: Feed, options: Options, *, first: bool = False) -> Answer:
@@ -239,7 +276,7 @@ def _asked(session: Session, model: Model, feed: Feed, options: Options, *, firs
 
 
 def _timed(
-    session: Session, model: Model, feed: Feed, reference: _Reference, answer: Answer, options: Options
+    session: Session, model: Model, feed: Feed, reference: _Against, answer: Answer, options: Options
 ) -> Comparison | None:
     """Both models on the target's runtime by turns, where there is another model that it can load."""
     if answer.latency is None or options.against is None or reference.model.dialect != model.dialect:
@@ -256,7 +293,7 @@ def _timed(
 def _first_divergence(
     model: Model,
     session: Session,
-    reference: _Reference,
+    reference: _Against,
     compared: list[Compared],
     chosen: Chosen,
     options: Options,
@@ -264,7 +301,7 @@ def _first_divergence(
     """The first operator whose result differs, where parity fails and both runtimes keep intermediate
     results.
     """
-    wrong = next((item for item in compared if item.differs), None)
+    wrong = next((item for item in compared if item.differs and not item.against), None)
     if wrong is None:
         return None
     from ..proof.locate import locate
@@ -291,37 +328,72 @@ def _first_divergence(
     }
 
 
-def _hold_sizes(model: Model, right: dict[str, NDArray[Any]] | str, options: Options) -> None:
-    """Raise UsageError when the reference fails on inputs whose open sizes were made up: that tells nothing
-    about the target.
-    """
-    if options.inputs or not isinstance(right, str) or "running the model" not in right:
-        return
-    dims = open_sizes(model)
-    if dims:
-        sizes = ", ".join(f"{dim}={options.sizes.get(dim, 1)}" for dim in dims)
-        raise UsageError(
-            f"{model.path} does not run with {sizes}: give sizes that fit with --size, or --inputs; {right}"[
-                :600
-            ]
-        )
+def _compared(
+    feed: Feed,
+    right: dict[str, NDArray[Any]] | str,
+    answer: Answer,
+    reference: _Against,
+    chosen: Chosen,
+    options: Options,
+) -> list[Compared]:
+    """The numbers beside the reference's, and beside those that came with the inputs."""
+    rows = [reference.hold(_parity(feed, right, answer, chosen, options))]
+    if feed.golden is None:
+        return rows
+    golden = dict(feed.golden)
+    row = _parity(feed, golden, answer, chosen, options, only=golden)
+    if row.parity is not None and rows[0].parity is None and options.against is None:
+        rows = []  # the user's own outputs are the reference where the runtime has none
+    return [*rows, replace(row, against="golden outputs")]
 
 
 def _parity(
-    feed: Feed, right: dict[str, NDArray[Any]] | str, answer: Answer, chosen: Chosen, options: Options
+    feed: Feed,
+    right: dict[str, NDArray[Any]] | str,
+    answer: Answer,
+    chosen: Chosen,
+    options: Options,
+    only: Container[str] | None = None,
 ) -> Compared:
+    """``only``: the outputs that there is something for."""
     if not answer.ok:
         return Compared(feed, skipped=f"the runtime gave no outputs ({answer.status}): {answer.reason}")
     if isinstance(right, str):
-        return Compared(feed, skipped=f"the reference gave no outputs: {right}")
+        return Compared(feed, skipped=f"the reference gave no outputs: {right}{_open(feed, options)}")
     if not right:
         return Compared(feed, skipped="the model has no outputs")
     if answer.outputs is None:
-        return Compared(feed, skipped="the runtime compiles the model here and does not run it")
+        words = "the runtime compiles the model here and does not run it: --no-parity asks for placement only"
+        return Compared(feed, skipped=words)
     from ..proof.parity import compare
 
     precision = PRECISION.get(chosen.pack.precision, "fp32")
-    return Compared(feed, compare(right, answer.tensors(), options.promise, precision, bounds=options.bounds))
+    found = {name: array for name, array in answer.tensors().items() if only is None or name in only}
+    return Compared(feed, compare(right, found, options.promise, precision, bounds=options.bounds))
+
+
+def _open(feed: Feed, options: Options) -> str:
+    """What to do about sizes that were made up and do not fit, where there are some."""
+    if options.inputs or not feed.open:
+        return ""
+    return f" (with {_made_up(feed.open, options)}: give sizes that fit with --size, or --inputs)"
+
+
+def _made_up(dims: Sequence[str], options: Options) -> str:
+    return ", ".join(f"{dim}={options.sizes.get(dim, 1)}" for dim in dims)
+
+
+def _hold_sizes(model: Model, right: dict[str, NDArray[Any]] | str, feed: Feed, options: Options) -> None:
+    """Raise UsageError when the model itself does not run in sizes that were made up: that tells nothing
+    about the target.
+    """
+    if options.against is not None or options.inputs or not feed.open:
+        return
+    if isinstance(right, str) and "running the model" in right:
+        raise UsageError(
+            f"{model.path} does not run with {_made_up(feed.open, options)}: give sizes that fit with "
+            f"--size, or --inputs; {right}"[:600]
+        )
 
 
 def summary(parity: Parity) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..ir.model import Model
+from .parity import fed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,10 +21,15 @@ RANDOM, BOUNDARY = "random", "boundary"
 
 @dataclass(frozen=True)
 class Feed:
-    """One set of inputs: what it is called in the report and the ``.npz`` with one array an input."""
+    """One set of inputs: what it is called in the report, the ``.npz`` with one array an input, and the
+    outputs that came with it (golden outputs), where some did.
+    """
 
     label: str
     path: Path
+    golden: Mapping[str, NDArray[Any]] | None = None
+    open: tuple[str, ...] = ()
+    """Symbolic dimensions whose sizes were made up."""
 
 
 def feeds(
@@ -49,31 +55,48 @@ def feeds(
 
     _known(model, sizes or {})
     made = (item for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
+    open_ = tuple(open_sizes(model))
     return [
-        Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays))
-        for index, (label, arrays) in enumerate(made)
+        Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays), golden or None, open_)
+        for index, (label, arrays, golden) in enumerate(made)
     ]
+
+
+Arrays = dict[str, Any]
 
 
 def _arrays(
     model: Model, name: str, seed: int, sizes: Mapping[str, int]
-) -> Iterator[tuple[str, dict[str, NDArray[Any]]]]:
+) -> Iterator[tuple[str, Arrays, Arrays]]:
     from ..runtimes import inputs
 
     if name in (RANDOM, BOUNDARY):
         label = f"random, seed {seed}" if name == RANDOM else "boundary values"
-        yield label, inputs.for_graph(model.graph, seed=seed, boundary=name == BOUNDARY, sizes=sizes)
+        yield label, inputs.for_graph(model.graph, seed=seed, boundary=name == BOUNDARY, sizes=sizes), {}
         return
     path = Path(name)
-    files = (
-        sorted(item for item in path.iterdir() if item.suffix in (".npz", ".npy"))
-        if path.is_dir()
-        else [path]
-    )
+    for files in _sets(path, model) if path.is_dir() else [[path]]:
+        yield (str(files[0]), *inputs.load_set(files, model.graph))
+
+
+def _sets(folder: Path, model: Model) -> list[list[Path]]:
+    """The files of each run in a folder: one archive a run, an archive of outputs beside the archive of
+    inputs that it is named after (``inputs-1.npz``, ``outputs-1.npz``), or one array a tensor (``x.npy``,
+    ``y.npy``).
+
+    Raises UsageError where nothing is there.
+    """
+    files = sorted(item for item in folder.iterdir() if item.suffix in (".npz", ".npy"))
     if not files:
-        raise UsageError(f"{path} holds no .npz or .npy files: give a folder with one for each run")
-    for file in files:
-        yield str(file), inputs.load(file, model.graph)
+        raise UsageError(f"{folder} holds no .npz or .npy files: give a folder with one for each run")
+    single = [item for item in files if item.suffix == ".npy"]
+    tensors = {*model.graph.inputs, *model.graph.outputs}
+    if single and {item.stem for item in single} <= tensors:
+        return [single, *([item] for item in files if item not in single)]
+    names = {item.name: item for item in files}
+    beside = {item: names.get(item.name.replace("input", "output")) for item in files if "input" in item.name}
+    taken = {item for item in beside.values() if item is not None}
+    return [[item, *([other] if (other := beside.get(item)) else [])] for item in files if item not in taken]
 
 
 def _known(model: Model, sizes: Mapping[str, int]) -> None:
@@ -98,21 +121,27 @@ def open_sizes(model: Model) -> list[str]:
 
 
 def renamed(feed: Feed, model: Model, other: Model) -> Path:
-    """The same arrays under another model's input names, paired by position where the names differ.
+    """The same arrays under another model's input names, paired by position where the names differ, and in
+    its types where both are integers or both are floats.
 
     Raises UsageError when the models have different numbers of inputs.
     """
     from ..runtimes import tensors
 
     arrays: dict[str, Any] = tensors.read(feed.path)
-    names = [name for name in other.graph.inputs if other.graph.tensor(name).const is None]
-    if set(names) == set(arrays):
-        return feed.path
-    if len(names) != len(arrays):
+    wanted = fed(other.graph)
+    if len(wanted) != len(arrays):
         raise UsageError(
-            f"{other.path} has {len(names)} inputs and {model.path} has {len(arrays)}: they "
+            f"{other.path} has {len(wanted)} inputs and {model.path} has {len(arrays)}: they "
             f"are not the same model"
         )
-    return tensors.write(
-        feed.path.with_name(f"reference-{feed.path.name}"), dict(zip(names, arrays.values(), strict=True))
-    )
+    if set(wanted) != set(arrays):
+        arrays = dict(zip(wanted, arrays.values(), strict=True))
+    made = {name: _as(array, wanted[name].dtype) for name, array in arrays.items()}
+    return tensors.write(feed.path.with_name(f"reference-{feed.path.name}"), made)
+
+
+def _as(array: NDArray[Any], dtype: str) -> NDArray[Any]:
+    """The array in a type of the same kind; unchanged where it is of another."""
+    kind = {"int": "i", "float": "f"}.get(dtype.rstrip("0123456789"))
+    return array.astype(dtype) if kind == array.dtype.kind and dtype != "int4" else array

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from ..ir.graph import Graph, Tensor
+
 PROMISES = ("bit-exact", "rounding", "approximate", "contract")
 """What a rewrite, conversion or runtime promises: the same bits; the same mathematics in another order of
 operations; a close result; or, with ``contract``, a result that may differ in names, order, dtype or shape of
@@ -165,6 +167,44 @@ class Parity:
         return clean
 
 
+def input_changes(reference: Graph, other: Graph) -> tuple[str, ...]:
+    """What changed in the inputs from one model to the other, in words: names, order, dtypes and shapes.
+
+    A size that one of them leaves open changes nothing: each takes what the other takes there.
+    """
+    mine, theirs = fed(reference), fed(other)
+    pairs, changes = _paired(list(mine), list(theirs), {}, "input")
+    for left, right in pairs:
+        changes += _input_changes(left, mine[left], theirs[right])
+    return tuple(changes)
+
+
+def fed(graph: Graph) -> dict[str, Tensor]:
+    """The inputs that a run must give: those without a value in the file."""
+    found = {name: graph.tensor(name) for name in graph.inputs}
+    return {name: tensor for name, tensor in found.items() if tensor.const is None}
+
+
+def _input_changes(name: str, mine: Tensor, theirs: Tensor) -> list[str]:
+    changes = []
+    if mine.dtype != theirs.dtype:
+        changes.append(f"input {name!r} changed from {mine.dtype} to {theirs.dtype}")
+    if mine.shape is None or theirs.shape is None:
+        return changes
+    fixed = [
+        (left, right)
+        for left, right in zip(mine.shape, theirs.shape, strict=False)
+        if isinstance(left, int) and isinstance(right, int)
+    ]
+    if len(mine.shape) != len(theirs.shape) or any(left != right for left, right in fixed):
+        changes.append(f"input {name!r} changed from shape {_sizes(mine)} to {_sizes(theirs)}")
+    return changes
+
+
+def _sizes(tensor: Tensor) -> str:
+    return "x".join("?" if dim is None else str(dim) for dim in tensor.shape or ()) or "scalar"
+
+
 def compare(
     reference: Mapping[str, NDArray[Any]],
     other: Mapping[str, NDArray[Any]],
@@ -188,7 +228,7 @@ def compare(
     changed name, order, dtype or shape is a contract change: an error unless the promise is ``contract``.
     """
     limits = bounds or tolerance(promise, precision)
-    pairs, contract = _paired(list(reference), list(other), dict(rename or {}))
+    pairs, contract = _paired(list(reference), list(other), dict(rename or {}), "output")
     allowed = promise == "contract"
     differences = []
     for mine, theirs in pairs:
@@ -199,25 +239,25 @@ def compare(
 
 
 def _paired(
-    mine: list[str], theirs: list[str], rename: dict[str, str]
+    mine: list[str], theirs: list[str], rename: dict[str, str], side: str
 ) -> tuple[list[tuple[str, str]], list[str]]:
     wanted = [rename.get(name, name) for name in mine]
     contract = []
     if set(wanted) == set(theirs):
         if wanted != theirs:
-            contract.append(f"the order of outputs changed from {', '.join(wanted)} to {', '.join(theirs)}")
+            contract.append(f"the order of {side}s changed from {', '.join(wanted)} to {', '.join(theirs)}")
         return list(zip(mine, wanted, strict=True)), contract
     if len(mine) == len(theirs):
         pairs = list(zip(mine, theirs, strict=True))
         return pairs, [
-            f"output {left!r} is now called {right!r}"
+            f"{side} {left!r} is now called {right!r}"
             for left, right in pairs
             if rename.get(left, left) != right
         ]
     missing = [name for name in wanted if name not in theirs]
     added = [name for name in theirs if name not in wanted]
-    contract += [f"output {name!r} is gone" for name in missing] + [
-        f"output {name!r} is new" for name in added
+    contract += [f"{side} {name!r} is gone" for name in missing] + [
+        f"{side} {name!r} is new" for name in added
     ]
     return [(left, right) for left, right in zip(mine, wanted, strict=True) if right in theirs], contract
 

@@ -270,33 +270,61 @@ def load(path: Path, graph: Graph) -> dict[str, NDArray[Any]]:
     Raises UsageError when the file cannot be read, an input has no array, or an array is not of the input's
     type and sizes.
     """
-    from .tensors import read
+    return load_set([path], graph)[0]
 
+
+def load_set(paths: Sequence[Path], graph: Graph) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]]]:
+    """The user's own inputs of one run, and the outputs that are stored with them.
+
+    Args:
+        paths: ``.npz`` with an array a tensor, ``.npy`` of the tensor that they are named after; a single
+            ``.npy`` may have any name where the model has one input.
+
+    Raises UsageError when a file cannot be read, an input has no array, an array is not of the input's type
+    and sizes, or an array is neither an input's nor an output's.
+    """
     names = [name for name in graph.inputs if graph.tensor(name).const is None]
-    if not path.is_file():
-        raise UsageError(f"{path}: no such file: give an .npz with one array for each of {', '.join(names)}")
-    try:
-        if path.suffix == ".npy":
-            if len(names) != 1:
-                raise UsageError(
-                    f"{path} holds one array, the model has {len(names)} inputs "
-                    f"({', '.join(names)}): give an .npz"
-                )
-            found: Mapping[str, NDArray[Any]] = {names[0]: np.load(path, allow_pickle=False)}
-        else:
-            found = read(path)
-    except (OSError, ValueError) as error:
-        raise UsageError(
-            f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez"
-        ) from error
+    found: dict[str, NDArray[Any]] = {}
+    for path in paths:
+        found.update(_read(path, names, alone=len(paths) == 1))
+    told = str(paths[0])
     absent = [name for name in names if name not in found]
     if absent:
         raise UsageError(
-            f"{path} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}"
+            f"{told} has no array for {', '.join(absent)}: it holds {', '.join(found) or 'nothing'}"
         )
     for name in names:
-        _hold(path, graph, name, found[name])
-    return {name: found[name] for name in names}
+        _hold(paths[0], graph, name, found[name])
+    golden = {name: found[name] for name in graph.outputs if name in found and name not in names}
+    strange = [name for name in found if name not in {*names, *golden, *graph.inputs}]
+    if strange:
+        raise UsageError(
+            f"{told}: {', '.join(strange)} is neither an input nor an output of the model: inputs are "
+            f"{', '.join(names)}, outputs {', '.join(graph.outputs)}"
+        )
+    return {name: found[name] for name in names}, golden
+
+
+def _read(path: Path, names: Sequence[str], *, alone: bool) -> Mapping[str, NDArray[Any]]:
+    from .tensors import read
+
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file: give an .npz with one array for each of {', '.join(names)}")
+    try:
+        if path.suffix != ".npy":
+            return read(path)
+        if not alone:
+            return {path.stem: np.load(path, allow_pickle=False)}
+        if len(names) != 1:
+            raise UsageError(
+                f"{path} holds one array, the model has {len(names)} inputs "
+                f"({', '.join(names)}): give an .npz"
+            )
+        return {names[0]: np.load(path, allow_pickle=False)}
+    except (OSError, ValueError, EOFError) as error:
+        raise UsageError(
+            f"{path}: no NumPy archive that can be read ({error}): write it with numpy.savez"
+        ) from error
 
 
 def _hold(path: Path, graph: Graph, name: str, array: NDArray[Any]) -> None:

@@ -149,8 +149,8 @@ class _Reader:
     # ---- the file ------------------------------------------------------------------------
 
     def _buffer(self, index: int, row: Row) -> tuple[int, int] | None:
-        """Offset and length of a buffer's content, None when it has none."""
-        if row["data"] is not None and row["data"][1]:
+        """Offset and length of a buffer's content, None when it has none; a content of no bytes is one."""
+        if row["data"] is not None and not (row["offset"] > 1 and row["size"]):
             return row["data"][0], row["data"][1]
         if row["offset"] > 1 and row["size"]:
             if row["offset"] + row["size"] > len(self.data):
@@ -296,8 +296,9 @@ class _Reader:
         rows: tuple[Row, ...] = row["tensors"] or ()
         names = _unique_names(rows)
         graph.attrs.update(index=index, name=row["name"] or "")
+        written = self._written(row)
         for position, tensor in enumerate(rows):
-            graph.add_tensor(self._tensor(position, names, tensor))
+            graph.add_tensor(self._tensor(position, names, tensor, written=position in written))
         sides = [
             [names[_within(item, names, f"tensor of subgraph {index}")] for item in row[side] or ()]
             for side in ("inputs", "outputs")
@@ -305,7 +306,16 @@ class _Reader:
         graph.set_interface(*sides)
         return names
 
-    def _tensor(self, position: int, names: list[str], row: Row) -> Tensor:
+    def _written(self, row: Row) -> set[int]:
+        """Positions of the tensors that get their values in a run, where a buffer has no bytes."""
+        if all(span is None or span[1] for span in self.buffers):
+            return set()
+        return {
+            *(row["inputs"] or ()),
+            *(item for op in row["operators"] or () for item in op["outputs"] or ()),
+        }
+
+    def _tensor(self, position: int, names: list[str], row: Row, *, written: bool) -> Tensor:
         name = names[position]
         dtype = DTYPES[row["type"]]
         stored: tuple[int, ...] = row["shape"] or ()
@@ -331,7 +341,7 @@ class _Reader:
         if row["external_buffer"]:
             attrs["external_buffer"] = row["external_buffer"]
             const = self._outside(row["external_buffer"], dtype, stored)
-        elif span is not None:
+        elif span is not None and (span[1] or (0 in stored and not written and not row["is_variable"])):
             const = self._constant(span, dtype, stored)
         if row["sparsity"] is not None:
             attrs["sparsity"] = row["sparsity"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError, UsageError
 from ...files import atomic
+from ...ir.graph import Constant
 from .emit import LIMIT, Emitter, size_of
 from .reader import BODIES, Stored, body_key
 from .schema import CUSTOM_DOMAIN, TENSOR_TYPES, schema
@@ -20,7 +21,7 @@ from .schema import CUSTOM_DOMAIN, TENSOR_TYPES, schema
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ...ir.graph import Constant, Graph, Operator, Tensor
+    from ...ir.graph import Graph, Operator, Tensor
     from ...ir.model import Model
     from .flat import Row
 
@@ -133,9 +134,9 @@ class _Writer:
         total = sum(size_of(constant) + 32 for constant in self.buffers if constant is not None)
         apart = total > LIMIT - (1 << 26) or (self.stored is not None and self.stored.apart)
         rows: list[Row] = []
-        for constant in self.buffers:
+        for number, constant in enumerate(self.buffers):
             if constant is None:
-                rows.append({})
+                rows.append({"data": Constant("uint8", (0,), inline=b"")} if self._hollow(number) else {})
             elif apart:
                 rows.append({"offset": constant, "size": size_of(constant)})
             else:
@@ -170,6 +171,11 @@ class _Writer:
         """Where the stored buffer of that number has its content; (0, 0) when there is no such buffer."""
         known = self.stored is not None and 0 < number < len(self.stored.spans)
         return self.stored.spans[number] if self.stored and known else (0, 0)
+
+    def _hollow(self, number: int) -> bool:
+        """Whether the stored buffer of that number has a content of no bytes: runtimes tell it from none."""
+        span = self.stored.spans[number] if self.stored and number < len(self.stored.spans) else None
+        return number > 0 and span is not None and not span[1]
 
     def _metadata(self) -> list[Row]:
         numbers = dict(self.stored.metadata) if self.stored else {}
@@ -238,9 +244,9 @@ class _Writer:
         content = content or tensor.const
         if content is not None and self._still_external(tensor, content):
             row["external_buffer"] = attrs["external_buffer"]
-        elif content is not None and size_of(content):
+        elif content is not None:
             row["buffer"] = self._buffer(content, attrs.get("buffer"))
-        elif self._span(attrs.get("buffer", 0)) is None:
+        elif self._span(attrs.get("buffer", 0)) is None or self._hollow(attrs.get("buffer", 0)):
             row["buffer"] = attrs["buffer"]
         row["variant_tensors"] = attrs.get("variant_tensors")
         row["quantization"] = self._quantization(graph, tensor)

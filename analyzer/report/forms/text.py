@@ -296,14 +296,14 @@ def _numbers(console: _Page, target: Mapping[str, Any]) -> None:
     parity = target.get("parity")
     if not parity:
         if target.get("parity_skipped"):
-            console.print(Text(f"    parity not compared: {clean(target['parity_skipped'])}", "dim"))
+            console.print(Text(f"    parity not compared: {clean(target['parity_skipped'])}", "bold red"))
         return
     sets = parity["sets"] if len(parity["sets"]) > 1 else [{**parity, "inputs": ""}]
     for item in sets:
         state, style = {
             True: ("holds", "green"),
             False: ("FAILS", "bold red"),
-            None: ("not compared", "dim"),
+            None: ("not compared", "bold red"),
         }[item["ok"]]
         where = f" with {clean(item['inputs'])}" if item["inputs"] else ""
         console.print(Text(f"    parity {state}{where}: {clean(item['summary'])}", style))

@@ -1,0 +1,222 @@
+"""The reference: what a model computes by the runtime whose numbers count as right for its dialect.
+
+``Reference`` answers for any model file; ``Prover`` compares a model that is being changed with its original.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...rewrites.engine import Parity as Promise
+from ...rewrites.planner import Proof, weakest
+from ..errors import AccelintError, RuntimeFailure, UsageError, WorkerKilled
+from ..files import sha256
+from ..formats import emit
+from ..processes.scratch import make
+from ..runtimes import Request, Session, find, info
+from ..runtimes.catalog import reference as runtime_of
+from .parity import compare
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from ..ir.graph import Graph
+    from ..ir.model import Model
+    from ..runtimes import Answer, RuntimeInfo
+
+    Outputs = Mapping[str, NDArray[Any]]
+
+SETS = (("random", 1), ("random", 2), ("boundary", 3))
+"""Inputs of a proof: kind and seed."""
+OPEN_SIZES = (2, 3, 5, 4, 7, 6)
+"""Sizes that unknown dimensions take in a proof, in turn: distinct, so that swapped axes show."""
+TIMEOUT = 300.0
+
+
+def state(dialect: str) -> RuntimeInfo | None:
+    """Whether the reference runtime of a dialect is here; None where a dialect has none."""
+    name = runtime_of(dialect)
+    return None if name is None else info(find(name)[0])
+
+
+class Reference:
+    """The reference runtime of a dialect, one worker for all models and inputs.
+
+    Models are run as they are stored. Where the runtime loads one only with its default optimizations (a
+    kernel that is missing is folded away), that one and all after it are run so.
+
+    Raises UsageError for a dialect that has none.
+    """
+
+    def __init__(self, dialect: str, *, timeout: float = TIMEOUT) -> None:
+        name = runtime_of(dialect)
+        if name is None:
+            raise UsageError(f"{dialect} models cannot be run here: give an ONNX or TFLite reference")
+        self.name = name
+        self.runtime = ""
+        self.options: Mapping[str, Any] = {}
+        self.session = Session(name, timeout=timeout)
+
+    def outputs(self, model: Path, feeds: Path) -> dict[str, NDArray[Any]] | str:
+        """What a model computes from the arrays of an ``.npz``, or why there is nothing.
+
+        Raises RuntimeFailure, with the command that brings it, when the runtime is not here.
+        """
+        answer = self._ask(model, feeds, self.options)
+        if answer.status == "refused" and self.name.startswith("onnxruntime/") and not self.options:
+            again = self._ask(model, feeds, {"optimize": "default"})
+            if again.ok:
+                answer, self.options = again, {"optimize": "default"}
+        if answer.status == "missing":
+            raise RuntimeFailure(
+                f"{self.name}, the reference, is not here: {answer.reason}: {answer.advice}".rstrip(": ")
+            )
+        if answer.status == "killed":
+            raise WorkerKilled(f"{self.name}, the reference: {answer.reason}")
+        self.runtime = answer.runtime
+        return answer.tensors() if answer.ok else f"{self.name} {answer.status}: {answer.reason}"[:500]
+
+    def _ask(self, model: Path, feeds: Path, options: Mapping[str, Any]) -> Answer:
+        return self.session.ask(
+            Request(model, inputs=feeds, outputs=True, placement=False, options=dict(options))
+        )
+
+    def close(self) -> None:
+        """End the worker."""
+        self.session.close()
+
+
+class Prover:
+    """Compares the model as it is now with the original file, both on the reference runtime and on the same
+    inputs; ``look`` has a word about the file that is compared (an objection, empty when there is none).
+
+    Nothing runs before the first proof is asked for. A runtime that is missing, and a model that it cannot
+    run, are said and not hidden (``problem``).
+    """
+
+    def __init__(self, model: Model, look: Callable[[Path], str] | None = None) -> None:
+        self.model = model
+        self.original = model.path
+        self.look = look
+        self.problem = ""
+        self.proved = ""
+        """Digest of the last file that was proved."""
+        self._folder: Path | None = None
+        self._reference: Reference | None = None
+        self._expected: list[tuple[Path, Outputs]] = []
+        self._asked = 0
+
+    def __enter__(self) -> Prover:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._reference is not None:
+            self._reference.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __call__(self, promise: Promise) -> Proof:
+        """Write the model as it is now to a file of its own and compare that within ``promise``."""
+        try:
+            place = self._place()
+            file = place / f"changed{self.original.suffix}"
+            emit(self.model, file)
+            proof = self.file(file, promise)
+            shutil.rmtree(place)
+        except WorkerKilled:
+            raise
+        except AccelintError as error:
+            return Proof("failed", f"the changed model cannot be written: {error.message}")
+        return proof
+
+    def file(self, file: Path, promise: Promise) -> Proof:
+        """Compare a file within what ``promise`` allows."""
+        objection = "" if self.look is None else self.look(file)
+        if objection:
+            return Proof("failed", objection)
+        try:
+            if self._reference is None:
+                self._open()
+            return Proof("not proved", self.problem) if self.problem else self._compare(file, promise)
+        except WorkerKilled:
+            raise
+        except AccelintError as error:
+            self.problem = error.message
+            return Proof("not proved", error.message)
+
+    def _place(self) -> Path:
+        if self._folder is None:
+            self._folder = make("proof-")
+        self._asked += 1
+        place = self._folder / str(self._asked)
+        place.mkdir()
+        return place
+
+    def _open(self) -> None:
+        """Start the runtime and run the original on every set of inputs."""
+        self._reference = Reference(self.model.dialect)
+        place = self._place()
+        sizes = self._sizes()
+        for attempt in ({}, sizes, dict.fromkeys(sizes, 1)):
+            self.problem = self._run_original(place, attempt)
+            if not self.problem:
+                return
+
+    def _sizes(self) -> dict[str, int]:
+        names = [
+            dim
+            for name in self.model.graph.inputs
+            for dim in self.model.graph.tensor(name).shape or ()
+            if isinstance(dim, str)
+        ]
+        return {
+            "": OPEN_SIZES[0],
+            **{name: OPEN_SIZES[index % len(OPEN_SIZES)] for index, name in enumerate(dict.fromkeys(names))},
+        }
+
+    def _run_original(self, place: Path, sizes: Mapping[str, int]) -> str:
+        """The outputs that are expected; what went wrong, or nothing."""
+        from ..runtimes import inputs, tensors
+
+        assert self._reference is not None
+        graph = self.model.graph
+        self._expected = []
+        if not sizes and any(not graph.tensor(name).static for name in graph.inputs):
+            return "sizes are open"
+        for number, (kind, seed) in enumerate(SETS):
+            arrays = inputs.for_graph(graph, seed=seed, boundary=kind == "boundary", sizes=sizes)
+            feeds = tensors.write(place / f"inputs-{number}.npz", arrays)
+            found = self._reference.outputs(self.original, feeds)
+            if isinstance(found, str):
+                return f"the reference does not run the original: {found}"
+            self._expected.append((feeds, found))
+        return ""
+
+    def _compare(self, file: Path, promise: Promise) -> Proof:
+        assert self._reference is not None
+        worst, precision = 0.0, "fp32"
+        if has_halves(self.model.graph):
+            # runtimes compute float16 in float32 here and there, and round where the graph lets them
+            promise, precision = weakest(promise, Promise.ROUNDING), "fp16"
+        for feeds, expected in self._expected:
+            found = self._reference.outputs(file, feeds)
+            if isinstance(found, str):
+                return Proof("failed", f"the reference does not run the changed model: {found}")
+            parity = compare(expected, found, str(promise), precision)
+            if not parity.agrees:
+                return Proof("failed", "; ".join(parity.problems[:3]))
+            worst = max([worst, *(item.max_abs or 0.0 for item in parity.outputs)])
+        self.proved = sha256(file)
+        return Proof(
+            "proved",
+            f"largest difference {worst:g} on {len(self._expected)} sets of inputs, "
+            f"{self._reference.runtime or self._reference.name}, as {promise}",
+        )
+
+
+def has_halves(graph: Graph) -> bool:
+    """Whether a tensor of the graph is of 16-bit floats."""
+    return any(tensor.dtype in ("float16", "bfloat16") for tensor in graph.tensors.values())
