@@ -27,7 +27,7 @@ version = "2.7.0"
 releases = ["2.6.0"]
 date = "2026-11-22"
 default = "fallback"
-policy = "ort-compile"
+policy = "onnxruntime/compile"
 [variant.sm8650]
 [source.mine]
 package = "mine"
@@ -135,12 +135,12 @@ def test_a_pack_for_another_target_is_wrong_usage(model, tmp_path: Path, command
 DEFECT = """
 import sys
 import accelint.analyzer.flows.check_file as road
-real = road.check
-def check(model, chosen):
-    if "bad" in str(model.path):
+real = road.load
+def load(path):
+    if "bad" in str(path):
         raise ZeroDivisionError("a defect\\nin two lines")
-    return real(model, chosen)
-road.check = check
+    return real(path)
+road.load = load
 from accelint.analyzer.cli import main
 main()
 """
@@ -163,12 +163,12 @@ def test_a_defect_at_one_model_is_told_beside_the_others(model) -> None:  # type
     shown = with_a_defect("check", *models, "--target", QNN, "--debug")
     assert shown.returncode == 70
     assert "Traceback" in shown.stderr
-    assert "in check" in shown.stderr
+    assert "in load" in shown.stderr
 
 
 def test_a_defect_of_a_command_is_one_line(model) -> None:  # type: ignore[no-untyped-def]
     broken = DEFECT.replace(
-        "road.check = check", "import accelint.rules.registry as registry; registry.choose = None"
+        "road.load = load", "import accelint.analyzer.flows.targets as targets; targets.choose = None"
     )
     for options in ([], ["--debug"]):
         command = [sys.executable, "-c", broken, *options, "check", str(model(FULL)), "--target", QNN]
