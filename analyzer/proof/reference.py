@@ -16,7 +16,8 @@ from ..errors import AccelintError, RuntimeFailure, UsageError, WorkerKilled
 from ..files import sha256
 from ..formats import emit
 from ..processes.scratch import make
-from ..runtimes import Request, Session, find, info
+from ..runtimes import Request, Session, find
+from ..runtimes.catalog import info
 from ..runtimes.catalog import reference as runtime_of
 from .parity import compare
 
