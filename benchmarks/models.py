@@ -49,6 +49,52 @@ def transformer(path: Path, blocks: int, *, width: int = 64, steps: int = 16) ->
     return len(nodes)
 
 
+def vision(path: Path, blocks: int, *, channels: int = 8, size: int = 16) -> int:
+    """Convolutions with ``BLOCK`` nodes a block that read small constants: limits, pads, shapes, axes, indices;
+    returns the number of nodes.
+    """
+    nodes: list[onnx.NodeProto] = []
+    weights: list[onnx.TensorProto] = []
+    values: list[onnx.ValueInfoProto] = []
+    shape = [1, channels, size, size]
+
+    def add(kind: str, inputs: list[str], out: str, dims: list[int], **attrs: object) -> str:
+        nodes.append(helper.make_node(kind, inputs, [out], name=f"{kind}_{len(nodes)}", **attrs))
+        values.append(helper.make_tensor_value_info(out, TensorProto.FLOAT, dims))
+        return out
+
+    def stored(name: str, numbers: object, dtype: type = np.int64) -> str:
+        weights.append(numpy_helper.from_array(np.array(numbers, dtype), name))
+        return name
+
+    x = "x"
+    for block in range(blocks):
+        p = f"b{block}_"
+        kernel = stored(p + "w", np.zeros((channels, channels, 3, 3)), np.float32)
+        conv = add("Conv", [x, kernel], p + "conv", shape, kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+        limits = [stored(p + "low", 0, np.float32), stored(p + "high", 6, np.float32)]
+        clip = add("Clip", [conv, *limits], p + "clip", shape)
+        pads = stored(p + "pads", [0, 0, 1, 1, 0, 0, 1, 1])
+        padded = add("Pad", [clip, pads], p + "pad", [1, channels, size + 2, size + 2])
+        cut = [stored(p + "from", [1, 1]), stored(p + "to", [size + 1] * 2), stored(p + "axes", [2, 3])]
+        middle = add("Slice", [padded, *cut], p + "slice", shape)
+        flat = [1, channels, size * size]
+        rows = add("Reshape", [middle, stored(p + "flat", flat)], p + "rows", flat)
+        mean = add("ReduceMean", [rows], p + "mean", [1, channels, 1], axes=[2], keepdims=1)
+        away = add("Sub", [rows, mean], p + "away", flat)
+        scaled = add("Mul", [away, stored(p + "scale", 0.5, np.float32)], p + "scaled", flat)
+        square = add("Reshape", [scaled, stored(p + "square", shape)], p + "square_out", shape)
+        x = add("Add", [square, x], p + "sum", shape)
+    graph = helper.make_graph(
+        nodes, "vision",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
+        [helper.make_tensor_value_info(x, TensorProto.FLOAT, shape)],
+        weights, value_info=values[:-1],
+    )  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return len(nodes)
+
+
 def _varint(value: int) -> bytes:
     out = bytearray()
     while value >= 0x80:

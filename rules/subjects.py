@@ -90,8 +90,7 @@ def constant_values(constant: Constant) -> Values:
     """
     if constant.elements > MOST_VALUES or constant.dtype in ("string", "unknown"):
         return [UNKNOWN]
-    values: Values = constant.read().reshape(-1).tolist()
-    return values
+    return constant.numbers()
 
 
 def _value(graph: Graph, tensor: Tensor) -> Values:

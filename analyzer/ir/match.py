@@ -68,7 +68,7 @@ class Scope:
         constant = self.constant(name)
         if constant is None or constant.elements != 1 or constant.dtype not in _NUMBERS:
             return None
-        return float(constant.read().reshape(-1)[0])
+        return float(constant.numbers(1)[0])
 
     def tensor(self, name: str | None) -> Tensor | None:
         """What is known of a value."""
@@ -85,7 +85,7 @@ class Scope:
             return [int(value) for value in op.attrs[attr]]
         constant = self.constant(op.inputs[place]) if len(op.inputs) > place else None
         known = constant is not None and constant.dtype in _NUMBERS
-        return [int(value) for value in constant.read().reshape(-1)] if constant and known else None
+        return [int(value) for value in constant.numbers()] if constant and known else None
 
 
 @dataclass(frozen=True)

@@ -73,6 +73,14 @@ class Constant:
             )
         return data
 
+    def numbers(self, most: int | None = None) -> list[Any]:
+        """The elements in row-major order, or the first ``most``, as Python numbers: without numpy, which
+        takes a third of a short check to import.
+        """
+        from .numbers import numbers
+
+        return numbers(self, most)
+
     def read(self) -> NDArray[Any]:
         """The value as an array in ``shape``; sub-byte elements are widened to int8 or uint8."""
         from .arrays import to_array

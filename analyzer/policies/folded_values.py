@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..ir.arrays import to_bytes
 from ..ir.graph import Constant, Operator
 
 if TYPE_CHECKING:
@@ -24,11 +23,15 @@ def value_of(op: Operator, inputs: Sequence[Constant | None], shape: Shape, dtyp
 
     None where the operator is none of those that shapes are computed with, or the value is large.
     """
+    if dtype not in _PLAIN or op.domain not in ("", "ai.onnx"):
+        return None
+    work = _operators().get(op.type)
+    if work is None:
+        return None
     import numpy as np
 
-    work = _operators().get(op.type)
-    if work is None or dtype not in _PLAIN or op.domain not in ("", "ai.onnx"):
-        return None
+    from ..ir.arrays import to_bytes
+
     try:
         arrays = [None if item is None else _small(item) for item in inputs]
         result = np.asarray(work(op, arrays, shape)).astype(np.dtype(dtype))

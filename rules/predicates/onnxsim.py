@@ -236,7 +236,7 @@ def _bias(graph: Graph, op: Operator) -> str:
     if tensor is None or tensor.rank != 1 or tensor.dtype != "float32":
         return "none"
     known = constant is not None and constant.dtype == "float32" and tensor.name not in graph.facts.folded
-    return "zero" if known and constant is not None and not constant.read().any() else "added"
+    return "zero" if known and constant is not None and not any(constant.numbers()) else "added"
 
 
 @predicate("onnxsim_not_empty")

@@ -40,7 +40,7 @@ def _stored_scales(graph: Graph, op: Operator) -> tuple[float, ...]:
         return tuple(float(value) for value in op.attrs["scales"])
     index = 2 if op.type == "Resize" and op.version >= 11 else 1
     stored = graph.constant(op.inputs[index]) if len(op.inputs) > index else None
-    return () if stored is None else tuple(float(value) for value in stored.read().reshape(-1))
+    return () if stored is None else tuple(float(value) for value in stored.numbers())
 
 
 @predicate("ort_gives_tensors")

@@ -47,7 +47,7 @@ def qnn_scales_match(graph: Graph, op: Operator, context: Context) -> Outcome:
     before, after = graph.find(op.inputs[0] or ""), graph.find(op.outputs[0] or "")
     if scales is None or not scales.elements or before is None or after is None:
         return holds_if(scales is not None or not name, "computed scales", "constant scales")
-    values = scales.read().reshape(-1).tolist()
+    values = scales.numbers()
     sizes = list(zip(before.shape or (), after.shape or (), values, strict=False))
     known = [(x, y, scale) for x, y, scale in sizes if isinstance(x, int) and isinstance(y, int) and x]
     wrong = [scale for x, y, scale in known if abs(scale - y / x) > 1e-5]

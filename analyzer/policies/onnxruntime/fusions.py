@@ -161,9 +161,10 @@ def _counts(indices: Constant, size: Dim) -> bool:
         or not size
     ):
         return False
-    table = indices.read().reshape(indices.shape)
-    count = list(range(indices.elements))
-    return count in (table.reshape(-1).tolist(), table.T.reshape(-1).tolist())
+    rows, columns = indices.shape
+    table = indices.numbers()
+    down = [table[row * columns + column] for column in range(columns) for row in range(rows)]
+    return list(range(indices.elements)) in (table, down)
 
 
 def _shape(graph: Graph, name: str | None) -> tuple[Dim, ...]:

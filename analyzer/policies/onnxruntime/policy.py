@@ -407,13 +407,9 @@ def quantization(graph: Graph, op: Operator) -> Quantization | None:
     scale = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
     if scale is None:
         return None
-    scales = tuple(float(value) for value in scale.read().reshape(-1).tolist())
+    scales = tuple(float(value) for value in scale.numbers())
     zero = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
-    zeros = (
-        tuple(int(value) for value in zero.read().reshape(-1).tolist())
-        if zero is not None
-        else (0,) * len(scales)
-    )
+    zeros = tuple(int(value) for value in zero.numbers()) if zero is not None else (0,) * len(scales)
     block = int(op.attrs.get("block_size", 0)) or None
     axis = int(op.attrs.get("axis", 1)) if scale.shape and len(scales) > 1 else None
     return Quantization(scales, zeros, axis, block)

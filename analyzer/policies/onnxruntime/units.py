@@ -184,7 +184,7 @@ def _bound(graph: Graph, clip: Operator, place: int, name: str) -> float | None:
 def _number(graph: Graph, name: str | None) -> float | None:
     """The first value of a constant."""
     constant = graph.constant(name)
-    return None if constant is None or not constant.elements else float(constant.read().reshape(-1)[0])
+    return None if constant is None or not constant.elements else float(constant.numbers(1)[0])
 
 
 def _reads(graph: Graph, name: str | None) -> int:
@@ -199,7 +199,7 @@ def _dtype(graph: Graph, name: str | None) -> str:
 def _scale(graph: Graph, name: str | None) -> tuple[str, float] | None:
     """Dtype and first value of a scale, None when it is computed."""
     scale = graph.constant(name)
-    return None if scale is None or not scale.elements else (scale.dtype, float(scale.read().reshape(-1)[0]))
+    return None if scale is None or not scale.elements else (scale.dtype, float(scale.numbers(1)[0]))
 
 
 def _drop(around: _Around) -> bool:

@@ -208,7 +208,7 @@ def _adds_zeros(match: Match, add: Operator, product: Operator) -> bool:
         return False
     if tensor.name in scope.graph.facts.folded:
         return False
-    return constant.elements <= 65536 and not constant.read().any()
+    return constant.elements <= 65536 and not any(constant.numbers())
 
 
 def _is_attention(match: Match) -> bool:

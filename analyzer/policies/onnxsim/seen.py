@@ -58,4 +58,4 @@ class Seen(Scope):
             return float("nan")
         if constant is None or constant.elements != 1 or constant.dtype not in _READABLE:
             return None
-        return float(constant.read().reshape(-1)[0])
+        return float(constant.numbers(1)[0])

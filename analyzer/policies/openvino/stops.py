@@ -178,7 +178,7 @@ def _scales_or_moves(graph: Graph, op: Operator, book: Book) -> bool:
 
 def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
     value = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
-    return bool(op.attrs.get("value", 0.0)) or (value is not None and bool(value.read().any()))
+    return bool(op.attrs.get("value", 0.0)) or (value is not None and any(value.numbers()))
 
 
 def _open_rank(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
@@ -284,7 +284,7 @@ def _pads_shared(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bo
         readers and all(reader.type in book.types("takes-pads") for reader in readers)
     ) or not _read_elsewhere(graph, source, op):
         return False
-    data, sizes = graph.find(op.inputs[0] or ""), [int(size) for size in pads.read().reshape(-1)]
+    data, sizes = graph.find(op.inputs[0] or ""), [int(size) for size in pads.numbers()]
     padded = {at % (len(sizes) // 2) for at, size in enumerate(sizes) if size}
     one = len(padded) == 1 and min(sizes) >= 0 and data is not None and data.rank == len(sizes) // 2
     wide = one and data is not None and data.shape is not None and data.shape[min(padded)] != 1
@@ -307,7 +307,7 @@ def _read_elsewhere(graph: Graph, source: Operator, op: Operator) -> bool:
 def _is_other(graph: Graph, name: str | None) -> bool:
     """Whether a single stored number is not 0."""
     stored = graph.constant(name)
-    return stored is not None and stored.elements == 1 and bool((stored.read() != 0).any())
+    return stored is not None and stored.elements == 1 and any(stored.numbers())
 
 
 def _writer(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
@@ -349,7 +349,9 @@ _VALUES = {"zero": 0, "one": 1}
 def _all_are(graph: Graph, name: str | None, value: int, most: int) -> bool:
     """Whether a stored tensor has one value throughout; one that is dequantized is not simplified in time."""
     stored = graph.constant(name)
-    return stored is not None and stored.elements <= most and bool((stored.read() == value).all())
+    return (
+        stored is not None and stored.elements <= most and all(number == value for number in stored.numbers())
+    )
 
 
 def _gathers_part(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
@@ -381,7 +383,7 @@ def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
     if writer is None or writer.type != "Slice" or writer.id not in inside or len(writer.inputs) < 3:
         return name
     starts = graph.constant(writer.inputs[1])
-    return writer.inputs[0] if starts is not None and not starts.read().any() else name
+    return writer.inputs[0] if starts is not None and not any(starts.numbers()) else name
 
 
 def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:

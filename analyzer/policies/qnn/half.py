@@ -165,7 +165,7 @@ class _Widths:
         axes = op.attrs.get("axes")
         stored = self.graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
         if stored is not None:
-            axes = stored.read().tolist()
+            axes = stored.numbers()
         if sizes is None:
             return "half"
         rank = len(sizes)
@@ -188,10 +188,7 @@ class _Widths:
 
 def _number(graph: Graph, name: str | None) -> float | None:
     stored = graph.constant(name)
-    if stored is None:
-        return None
-    values = stored.read()
-    return float(values.reshape(-1)[0]) if values.size == 1 else None
+    return float(stored.numbers()[0]) if stored is not None and stored.elements == 1 else None
 
 
 def _sizes(graph: Graph, name: str | None) -> Sequence[object] | None:
