@@ -50,7 +50,7 @@ def transformer(path: Path, blocks: int, *, width: int = 64, steps: int = 16) ->
 
 
 def vision(path: Path, blocks: int, *, channels: int = 8, size: int = 16) -> int:
-    """Convolutions with ``BLOCK`` nodes a block that read small constants: limits, pads, shapes, axes, indices;
+    """Convolutions with ``BLOCK`` nodes a block that read small constants (limits, pads, shapes, axes);
     returns the number of nodes.
     """
     nodes: list[onnx.NodeProto] = []

@@ -7,7 +7,7 @@ deeper.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,31 @@ class Condition:
     table: Mapping[str, Any]
     reach: Reach = Reach.WIDE
     """What the outcome follows from: of operators that do not differ in it, one need be asked."""
+
+
+class Conditions(Sequence[Condition]):
+    """Conditions of a rule that is known to be well formed, compiled when an operator is asked about: a model
+    has few of the types that a pack speaks of.
+    """
+
+    def __init__(self, tables: Sequence[Mapping[str, Any]], predicates: Mapping[str, Any]) -> None:
+        self._tables = tables
+        self._predicates = predicates
+        self._made: tuple[Condition, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self._tables)
+
+    def __iter__(self) -> Iterator[Condition]:
+        return iter(self._compiled())
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._compiled()[index]
+
+    def _compiled(self) -> tuple[Condition, ...]:
+        if self._made is None:
+            self._made = tuple(compile_condition(table, self._predicates) for table in self._tables)
+        return self._made
 
 
 class ConditionError(ValueError):

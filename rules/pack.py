@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -50,8 +50,8 @@ class Rule:
     message: str
     source: SourceNote
     reason: str
-    when: tuple[Condition, ...] = ()
-    require: tuple[Condition, ...] = ()
+    when: Sequence[Condition] = ()
+    require: Sequence[Condition] = ()
     refuse: bool = False
     effect: str = "fallback"
     scope: str = "operator"

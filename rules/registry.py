@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from ..analyzer.errors import UsageError
-from .folders import nearest, pack_folder, pack_folders
-from .loader import read_pack
+from .folders import nearest, pack_folder, pack_folders, shipped
+from .loader import read_pack, read_shipped
 from .pack import Chosen, Pack
 
 __all__ = ["choose", "in_dialect", "load_pack", "nearest", "pack_folders"]
@@ -19,7 +19,7 @@ def load_pack(target: str) -> Pack:
     folder = pack_folder(target)
     if folder is None:
         raise UsageError(f"no target is named {target!r}: {nearest(target, list(pack_folders()))}")
-    return read_pack(folder)
+    return read_shipped(folder) if target in shipped() else read_pack(folder)
 
 
 def choose(target: str, pack_file: Path | None = None) -> Chosen:

@@ -289,7 +289,7 @@ def test_completion_can_be_shown_for_a_shell() -> None:
     help = accelint("--help").stdout
     assert "--install-completion" in help
     environment = {**os.environ, "_ACCELINT_COMPLETE": "source_bash"}
-    code = "from accelint.analyzer.cli import app; app(prog_name='accelint', args=[])"
+    code = "from accelint.analyzer.cli import application; application()(prog_name='accelint', args=[])"
     told = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, env=environment, timeout=60
     )

@@ -13,6 +13,7 @@ from accelint.rewrites.families import stored_answers
 from accelint.rewrites.registry import answers
 from accelint.rules.cases import build
 from accelint.rules.conditions import Condition
+from accelint.rules.folders import shipped
 from accelint.rules.loader import read_codes, read_pack
 from accelint.rules.pack import Chosen, Pack, Rule
 from accelint.rules.registry import choose, load_pack, pack_folders
@@ -35,6 +36,23 @@ def example(pack: Pack, rule: Rule, case: object) -> tuple[Graph, Operator]:
 def answer(conditions: tuple[Condition, ...], graph: Graph, op: Operator, chosen: Chosen) -> Answer:
     answers = {condition.check(graph, op, chosen.context).answer for condition in conditions}
     return next((item for item in (Answer.FAILS, Answer.UNKNOWN) if item in answers), Answer.HOLDS)
+
+
+@pytest.mark.parametrize("target", shipped())
+def test_shipped_packs_are_well_formed(target: str) -> None:
+    """What a check reads without looking for problems has none, and is what the strict reading gives."""
+    strict, quick = read_pack(shipped()[target]), load_pack(target)
+    assert strict.known == quick.known and strict.variants == quick.variants
+    assert strict.policy_options == quick.policy_options and strict.sources == quick.sources
+    for one, other in zip(strict.rules, quick.rules, strict=True):
+        assert [item.table for item in (*one.when, *one.require)] == [
+            item.table for item in (*other.when, *other.require)
+        ]
+        plain = [
+            {**{name: getattr(rule, name) for name in rule.__slots__}, "when": len(rule.when), "require": 0}
+            for rule in (one, other)
+        ]
+        assert plain[0] == plain[1]
 
 
 @pytest.mark.parametrize(("pack", "rule"), RULES, ids=IDS)

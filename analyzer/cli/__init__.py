@@ -3,16 +3,33 @@ heavy.
 """
 
 import gc
+import os
 import sys
+from collections.abc import Sequence
+from importlib import import_module
 
 import typer
 
 from ..errors import EXIT_CODES, AccelintError
 from ..processes.ending import watch_signals
 from ..unexpected import unexpected
-from . import catalogue, check, conform, debug, fix, streams, verify
+from . import debug, streams
 
-app = typer.Typer(
+COMMANDS = {
+    "check": "check",
+    "fix": "fix",
+    "convert": "fix",
+    "verify": "verify",
+    "runtimes": "verify",
+    "conform": "conform",
+    "targets": "catalogue",
+    "rules": "catalogue",
+    "explain": "catalogue",
+    "schema": "catalogue",
+}
+"""Command -> the module here that registers it."""
+
+_app = typer.Typer(
     name="accelint",
     help="Will this model run on the accelerator, what stops it, and what change makes it run?",
     no_args_is_help=True,
@@ -21,8 +38,16 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=f"Exit codes: {'; '.join(f'{code} {words}' for code, words in EXIT_CODES.items())}.",
 )
-for module in (check, fix, verify, conform, catalogue):
-    module.register(app)
+
+
+def application(words: Sequence[str] = ()) -> typer.Typer:
+    """The application with all commands; with those of one module where the words begin with a command of
+    it, since whoever runs one command should not wait for the options of the others.
+    """
+    asked = None if "_ACCELINT_COMPLETE" in os.environ else COMMANDS.get(words[0] if words else "")
+    for module in dict.fromkeys(COMMANDS.values()) if asked is None else [asked]:
+        import_module(f".{module}", __name__).register(_app)
+    return _app
 
 
 def _version(value: bool) -> None:
@@ -33,7 +58,7 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@_app.callback()
 def _main(
     version: bool = typer.Option(
         False, "--version", callback=_version, is_eager=True, help="Print the version."
@@ -54,7 +79,7 @@ def main() -> None:
     streams.prepare()
     sys.argv[1:] = debug.taken(sys.argv[1:])
     try:
-        app()
+        application(sys.argv[1:])()
     except AccelintError as error:
         _end(error)
     except KeyboardInterrupt:

@@ -88,9 +88,11 @@ def installed() -> list[str]:
 
 def takes(item: Chosen, dialect: str) -> bool:
     """Whether a target takes models of a dialect, by itself, by a twin, or after a vendor's conversion."""
+    if in_dialect(item, dialect) is not None:
+        return True
     from ..convert.roads import between
 
-    return in_dialect(item, dialect) is not None or between(dialect, item.pack.dialect) is not None
+    return between(dialect, item.pack.dialect) is not None
 
 
 def fitting(

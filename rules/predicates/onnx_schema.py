@@ -4,7 +4,10 @@ operator's own schema.
 
 from __future__ import annotations
 
+import json
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
@@ -29,9 +32,27 @@ def attributes_declared(graph: Graph, op: Operator, context: Context) -> Outcome
 
 @cache
 def _declared(type: str, version: int, domain: str) -> frozenset[str] | None:
-    """The attributes of an operator in an operator set, None without a schema; asked of onnx's extension
-    alone.
+    """The attributes of an operator in an operator set, None without a schema.
+
+    Told by a table (``tools/derive/onnx_attributes.py``), and for operator sets that are newer by onnx.
     """
+    table = _table()
+    if version > table["newest"].get(domain, version):
+        return _told(type, version, domain)
+    rows = table["domains"].get(domain, {}).get(type, ())
+    declared = [names for since, names in rows if since <= version][-1:]
+    return frozenset(declared[0]) if declared and declared[0] is not None else None
+
+
+@cache
+def _table() -> dict[str, Any]:
+    path = Path(__file__).with_name("onnx_attributes.json")
+    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return table
+
+
+def _told(type: str, version: int, domain: str) -> frozenset[str] | None:
+    """By onnx's extension, whose registry takes as long to build as a small check."""
     from ...analyzer.formats.onnx.proto import native
 
     try:
