@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +55,8 @@ def atomic(target: Path, *, source: Path | None = None, folder: bool = False) ->
         raise UsageError(f"the folder {parent} does not exist: create it, or give another output path")
     if target.is_dir() and not folder:
         raise UsageError(f"{target} is a folder: give the path of a file")
+    import tempfile  # with random and hashes behind it: for what writes
+
     try:
         scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=parent))
     except OSError as error:

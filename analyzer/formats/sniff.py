@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import stat
-import zipfile
 from functools import cache, cached_property
 from importlib import import_module
 from pathlib import Path
@@ -45,7 +44,9 @@ class Glimpse:
         """Names in a zip archive; empty for anything else. Raises ModelError for a damaged one."""
         if not self.head.startswith(_ZIP):
             return set()
-        try:
+        import zipfile  # every other format is told without
+
+    try:
             with zipfile.ZipFile(self.path) as archive:
                 return set(archive.namelist())
         except (zipfile.BadZipFile, OSError, ValueError) as error:
