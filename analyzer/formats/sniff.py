@@ -46,7 +46,7 @@ class Glimpse:
             return set()
         import zipfile  # every other format is told without
 
-    try:
+        try:
             with zipfile.ZipFile(self.path) as archive:
                 return set(archive.namelist())
         except (zipfile.BadZipFile, OSError, ValueError) as error:
