@@ -210,6 +210,18 @@ def test_a_scope_passes_over_what_a_runtime_does_not_see() -> None:
     assert match is not None and match.value("x") == "x"
 
 
+def test_a_scope_may_show_a_part_of_a_graph() -> None:
+    class Part(Scope):
+        def producer(self, name: str | None) -> Operator | None:
+            item = self.graph.producer(name)
+            return item if item is not None and item.id != "main/0" else None
+
+    graph = graph_of("n = Neg(x) \n a = Abs(n) \n r = Relu(a)")
+    assert op("Relu", op("Abs")).match(Part(graph), graph.ops()[-1]) is not None
+    assert op("Relu", op("Abs", op("Neg"))).match(Part(graph), graph.ops()[-1]) is None
+    assert Part(graph).written_by("a", "Abs") and not Part(graph).written_by("n", "Neg")
+
+
 def test_numbers_and_lists_are_read_where_they_are_plain() -> None:
     graph = graph_of("r = ReduceMean(x, axes)")
     data = struct.pack("<2q", 1, -1)

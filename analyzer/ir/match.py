@@ -46,6 +46,10 @@ class Scope:
         """The value that stands behind a name, where the runtime passes over operators that do nothing."""
         return name
 
+    def producer(self, name: str | None) -> Operator | None:
+        """The operator that computes a value, where the runtime looks at it."""
+        return self.graph.producer(name)
+
     def read_once(self, name: str | None) -> bool:
         """Whether one operator reads the value, and nothing outside of the graph."""
         return len(self.graph.consumers(name)) == 1 and name not in self.graph.outputs
@@ -57,7 +61,8 @@ class Scope:
 
     def written_by(self, name: str | None, *types: str) -> bool:
         """Whether an operator of one of the types computes the value."""
-        return writer(self.graph, self.real(name), *types) is not None
+        found = self.producer(self.real(name))
+        return found is not None and found.type in types
 
     def constant(self, name: str | None) -> Constant | None:
         """The value, where it is known before the model runs."""
@@ -283,7 +288,7 @@ class Op(Pattern):
     def values(self, scope: Scope, name: str | None, held: Held) -> Iterator[Held]:
         """The value is what such an operator writes at that place."""
         real = scope.real(name)
-        op = scope.graph.producer(real)
+        op = scope.producer(real)
         if op is None or op.type not in self.kinds or op.outputs.index(real) != self.output:
             return
         if not self.alone or scope.read_once(real):
@@ -384,7 +389,7 @@ class Through(Pattern):
         real = scope.real(name)
         while real is not None:
             passed.insert(0, real)
-            step = scope.graph.producer(real)
+            step = scope.producer(real)
             if step is None or step.type not in self.kinds or not scope.read_once(real):
                 break
             real = scope.real(step.inputs[0])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...analyzer.errors import GraphError
 from ...analyzer.ir.dtypes import BITS
 from ...analyzer.ir.graph import Constant, Graph, Operator, Tensor
+from ...analyzer.ir.match import writer
 from ..draft import Draft, constant_of
 from ..engine import Miss, Parity, Rewrite
 from ..folding import GROWTH, LARGEST, Fold, Known
@@ -293,15 +294,15 @@ class FoldPartOfShape(Rewrite[Sizes]):
         """The data is the result of a Shape, the positions are constants and the sizes there are numbers."""
         import numpy as np
 
-        writer = graph.producer(op.inputs[0]) if op.inputs else None
-        if writer is None or writer.type != "Shape":
+        shape = writer(graph, op.inputs[0], "Shape") if op.inputs else None
+        if shape is None:
             return Miss("its data is not the result of a Shape")
         if any(name in graph.outputs for name in op.outputs):
             return Miss("its result is an output of the graph")
-        tensor = graph.find(writer.inputs[0] or "")
+        tensor = graph.find(shape.inputs[0] or "")
         if tensor is None or tensor.shape is None:
             return Miss("the rank of the tensor is not known")
-        dims = tensor.shape[_asked(writer, len(tensor.shape))]
+        dims = tensor.shape[_asked(shape, len(tensor.shape))]
         picked = _picked(graph, op, len(dims))
         if isinstance(picked, Miss):
             return picked

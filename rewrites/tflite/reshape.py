@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
+from ...analyzer.ir.match import writer
 from ..draft import Draft
 from ..engine import Miss, Parity, Rewrite
 from ..rank import MOST_DIMS
@@ -58,8 +59,8 @@ class MergeReshapes(Rewrite[Reshaped]):
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:
         """The input is written by another reshape and the result's sizes are known."""
-        inner = graph.producer(op.inputs[0])
-        if inner is None or inner.type not in ("RESHAPE", "SQUEEZE", "EXPAND_DIMS"):
+        inner = writer(graph, op.inputs[0], "RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+        if inner is None:
             return Miss("its input is not the result of a reshape")
         if not told(graph, op):
             return Miss("its shape is computed when the model runs")

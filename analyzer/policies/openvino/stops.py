@@ -9,9 +9,11 @@ The provider has taken the group by then, so that the session stops. Read from O
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from ...ir.graph import Graph, Operator
+from ...ir.match import Scope, alone, constant, op, value
 from ..base import Dropped
 from ..tables import Book, Tables
 
@@ -79,13 +81,13 @@ def in_circles(graph: Graph, groups: Sequence[Sequence[str]], tables: Tables) ->
     """
     home = {id: f"group {number}" for number, group in enumerate(groups) for id in group}
     reads: dict[str, set[str]] = {}
-    for op in graph.ops():
+    for reader in graph.ops():
         writers = {
             writer.id
-            for name in op.inputs
+            for name in reader.inputs
             if (writer := graph.producer(name)) is not None and not reads_stored(graph, writer)
         }
-        here = home.get(op.id, op.id)
+        here = home.get(reader.id, reader.id)
         reads.setdefault(here, set()).update(home.get(id, id) for id in writers if home.get(id, id) != here)
     try:
         TopologicalSorter(reads).prepare()
@@ -386,28 +388,34 @@ def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
     return writer.inputs[0] if starts is not None and not any(starts.numbers()) else name
 
 
+@dataclass(frozen=True)
+class _Inside(Scope):
+    """A graph of which the compiler sees a group."""
+
+    inside: Set[str]
+
+    def producer(self, name: str | None) -> Operator | None:
+        """The operator of the group that computes a value."""
+        return _writer(self.graph, name, self.inside)
+
+
+_SPLIT = alone("Reshape", value("data"), constant(), name="split")
+SHUFFLE = op("Reshape", alone("Transpose", _SPLIT), constant())
+"""Channels that change places: split, turned and joined again."""
+
+
 def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``ShuffleChannelsFusion`` asks for the size of a dimension that is open ("Cannot get length of dynamic
     dimension").
     """
-    if op.type != "Reshape" or graph.constant(op.inputs[1]) is None:
+    match = SHUFFLE.match(_Inside(graph, inside), op)
+    if match is None:
         return False
-    turned = _only_writer(graph, op.inputs[0], "Transpose", inside)
-    split = _only_writer(graph, turned.inputs[0], "Reshape", inside) if turned is not None else None
-    if split is None or graph.constant(split.inputs[1]) is None:
-        return False
-    data, parts = graph.find(split.inputs[0] or ""), graph.find(split.outputs[0] or "")
+    data, parts = graph.find(match.value("data")), graph.find(match.op("split").outputs[0] or "")
     if data is None or parts is None or data.shape is None or parts.shape is None:
         return False
     known = len(data.shape) == 4 and all(isinstance(dim, int) for dim in data.shape[1:])
     return known and len(parts.shape) in (4, 5) and not isinstance(parts.shape[1], int)
-
-
-def _only_writer(graph: Graph, name: str | None, kind: str, inside: Set[str]) -> Operator | None:
-    """The operator of the group that writes a tensor for one reader, when it is of that type."""
-    writer = graph.producer(name)
-    alone = name not in graph.outputs and len(graph.consumers(name or "")) == 1
-    return writer if writer is not None and writer.type == kind and writer.id in inside and alone else None
 
 
 _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
