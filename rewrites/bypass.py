@@ -26,12 +26,7 @@ def bypassable(graph: Graph, op: Operator, source: str, result: str) -> Bypass |
     An output of the graph keeps its name, so the writer of ``source`` must be free to write it under that
     name.
     """
-    if any(
-        result in body.captures()
-        for reader in graph.consumers(result)
-        for body in reader.graphs.values()
-        if body.outer is not None
-    ):
+    if _captured(graph, result):
         return Miss("a body reads its result")
     if result not in graph.outputs:
         return Bypass(op, source, result)
@@ -40,14 +35,15 @@ def bypassable(graph: Graph, op: Operator, source: str, result: str) -> Bypass |
         return Miss("it connects an input, a constant or an outer tensor to an output of the graph")
     if source in graph.outputs:
         return Miss("its input is an output of the graph, too")
-    if any(
-        source in body.captures()
-        for reader in graph.consumers(source)
-        for body in reader.graphs.values()
-        if body.outer is not None
-    ):
+    if _captured(graph, source):
         return Miss("a body reads its input")
     return Bypass(op, source, result)
+
+
+def _captured(graph: Graph, name: str) -> bool:
+    """Whether a body reads a tensor of the graph around it."""
+    bodies = (body for reader in graph.consumers(name) for body in reader.graphs.values())
+    return any(name in body.captures() for body in bodies if body.outer is not None)
 
 
 def bypass(graph: Graph, found: Bypass) -> None:

@@ -19,10 +19,12 @@ from accelint.analyzer.ir.match import (
     maybe,
     number,
     op,
+    reads,
     sole_reader,
     through,
     value,
     writer,
+    writers,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -243,6 +245,11 @@ def test_single_steps() -> None:
     assert sole_reader(graph_of("n = Neg(x) \n a = Abs(n)", outputs="n"), neg) is None
     assert writer(graph, "n", "Neg") is neg and writer(graph, "n", "Abs") is None
     assert writer(graph, "x", "Neg") is None and writer(graph, None, "Neg") is None
+    body = Graph("body", "onnx", outer=graph)
+    body.set_interface([], ["b"])
+    owner = graph.update(graph.ops()[-1], inputs=("x", "a", None), graphs={"then": body})
+    assert reads(owner) == ["x", "a", "b"] and writers(graph, owner) == {"main/1", "main/2"}
+    assert reads(neg) == ["x"] and writers(graph, neg) == set()
     scope = Scope(graph_of("n = Neg(x) \n m = Mul(n, n) \n k = Mul(n, m)", outputs="n"))
     assert (scope.uses("n"), scope.uses("m"), scope.uses("x"), scope.uses("nothing")) == (4, 1, 1, 0)
     assert scope.written_by("n", "Abs", "Neg") and not scope.written_by("n", "Abs")

@@ -425,3 +425,17 @@ def writer(graph: Graph, name: str | None, *types: str) -> Operator | None:
     """The operator that writes a value, of one of the types."""
     found = graph.producer(name)
     return found if found is not None and found.type in types else None
+
+
+def reads(op: Operator) -> list[str]:
+    """The tensors that an operator reads, those that its bodies capture included."""
+    names = [name for name in op.inputs if name]
+    for body in op.graphs.values():
+        names += body.captures()
+    return names
+
+
+def writers(graph: Graph, op: Operator) -> set[str]:
+    """Ids of the operators whose results an operator waits for."""
+    found = (graph.producer(name) for name in reads(op))
+    return {item.id for item in found if item is not None and item is not op}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from typing import Any
 
-from ..ir.graph import Graph, Operator
+from ..ir.graph import Graph
+from ..ir.match import writers
 from .base import Dropped, Grouping
 
 
@@ -30,14 +31,14 @@ class Waves:
 
 def waves(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
     """Groups of taken operators in the order in which they can run, each convex."""
-    waiting = {op.id: _writers(graph, op) for op in graph.ops()}
+    waiting = {op.id: writers(graph, op) for op in graph.ops()}
     readers: dict[str, list[str]] = {}
-    for id, writers in waiting.items():
-        for writer in writers:
+    for id, before in waiting.items():
+        for writer in before:
             readers.setdefault(writer, []).append(id)
     ready: dict[bool, list[str]] = {True: [], False: []}
-    for id, writers in waiting.items():
-        if not writers:
+    for id, before in waiting.items():
+        if not before:
             ready[id in taken].append(id)
     groups: list[tuple[str, ...]] = []
     side = bool(ready[True])
@@ -80,13 +81,6 @@ def keep_largest(groups: list[tuple[str, ...]], least: int, most: int) -> Groupi
         chosen = {id(group) for group in ranked[:most]}
         kept = [group for group in kept if id(group) in chosen]
     return Grouping(tuple(kept), dropped)
-
-
-def _writers(graph: Graph, op: Operator) -> set[str]:
-    names = [name for name in op.inputs if name]
-    for body in op.graphs.values():
-        names += body.captures()
-    return {writer.id for name in names if (writer := graph.producer(name)) is not None and writer is not op}
 
 
 def _in_order(graph: Graph, ids: list[str]) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ...ir.graph import Graph, Operator
+from ...ir.match import writers
 
 
 def topological(graph: Graph) -> list[str]:
@@ -35,18 +36,3 @@ def _before(graph: Graph, op: Operator, index: Mapping[str, int]) -> list[str]:
     """The operators that an operator waits for, the lowest index first."""
     found = writers(graph, op)
     return sorted(found, key=index.__getitem__) if len(found) > 1 else list(found)
-
-
-def reads(op: Operator) -> list[str]:
-    """The tensors that an operator reads, those of its bodies included."""
-    names = [name for name in op.inputs if name]
-    for body in op.graphs.values():
-        names += body.captures()
-    return names
-
-
-def writers(graph: Graph, op: Operator) -> set[str]:
-    """The operators that an operator waits for."""
-    return {
-        writer.id for name in reads(op) if (writer := graph.producer(name)) is not None and writer is not op
-    }

@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import Any
 
 from ...ir.graph import Graph, Operator, Quantization, Tensor
+from ...ir.match import reads
 from ...ir.view import edited
 from ..base import Dropped, Grouping
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
 from .layout import at_the_edge, leaves_its_unit
-from .order import reads, topological
+from .order import topological
 from .units import Unit, units
 
 _FOLDED = ("Constant",)

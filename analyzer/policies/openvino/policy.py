@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence, Set
 from typing import Any
 
 from ...ir.graph import Graph, Operator
+from ...ir.match import writers
 from ..base import Dropped, Grouping
-from ..onnxruntime.order import topological, writers
+from ..onnxruntime.order import topological
 from ..onnxruntime.policy import OrtCompile
 from ..tables import Book
 from .stops import in_circles, reads_stored, stops

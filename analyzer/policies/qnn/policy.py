@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 from ...ir.graph import Constant, Graph, Operator, Tensor
+from ...ir.match import reads, writers
 from ...ir.view import edited
 from ..base import Dropped, Grouping
 from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
 from ..onnxruntime.fusions import weight_before_rms
-from ..onnxruntime.order import reads, writers
 from ..onnxruntime.policy import OrtCompile, with_plain_shapes
 from ..onnxruntime.units import units
 from ..options import is_set
