@@ -50,7 +50,7 @@ BATCH = 3000
 WEIGHTS = {
     "onnx": 6,
     "tflite": 6,
-    "savedmodel": 2,
+    "savedmodel": 1,
     "graphdef": 3,
     "keras": 2,
     "mlpackage": 3,
@@ -454,9 +454,10 @@ _ABOUT = """
 `tools/fuzz` mutates small seeds by their structure: protobuf messages by their descriptors, TFLite files by
 the FlatBuffers schema, Keras configurations, manifests and packs by their tables, and one in ten by its bytes
 alone. Parts and values are borrowed from other seeds (every operator of the generated corpora is one), and
-names are made to harm. A model is read, checked for a random target of its dialect, rendered in every report
-form, improved by the planner without asking a runtime, written and read back. A pack is read and used on
-small models. A Keras file is read up to the point where Keras itself would build it in a process of its own.
+names are made to harm. A model is read, checked for a random target of its dialect, rendered in one of the
+report forms, improved by the planner without asking a runtime, written and read back. A pack is read and used
+on a small model. A Keras file is read up to the point where Keras itself would build it in a process of its
+own.
 
 A fault is an exception that is not one of accelint's own, more than 10 s of processor time for one input,
 more than 1 GB of resident memory, a control character, bidirectional mark or lone surrogate in a message or

@@ -1,6 +1,6 @@
 """What is done with one input, and what must not happen: the oracle of the fuzzer.
 
-A model is read, checked for a target of its dialect, rendered in every report form, improved by the planner
+A model is read, checked for a target of its dialect, rendered in a report form, improved by the planner
 (with a prover that believes everything: no runtime is asked), written and read back. A pack is read and used
 for checks of small models. Only errors of accelint's own classes may come out.
 """
@@ -82,7 +82,7 @@ def _model(path: Path, rng: Random) -> str:
         model = load(path)
         chosen = rng.choice(_targets(model.dialect))
         coverage = check(model, chosen).with_fixes(answers(model.dialect))
-        _rendered(Entry(path, model, About.of(model), [coverage]))
+        _rendered(Entry(path, model, About.of(model), [coverage]), rng)
     except AccelintError as error:
         _shown(error)
         return "refused"
@@ -129,8 +129,9 @@ def _pack(path: Path, rng: Random) -> str:
     try:
         pack = read_pack(path)
         chosen = pack.chosen(rng.choice(["", *list(pack.variants)]), rng.choice(["", "1.0", "x"]))
-        for model in _small(pack.dialect):
-            _rendered(Entry(model.path, model, About.of(model), [check(model, chosen)]))
+        models = _small(pack.dialect)
+        for model in models and [rng.choice(models)]:
+            _rendered(Entry(model.path, model, About.of(model), [check(model, chosen)]), rng)
     except AccelintError as error:
         _shown(error)
         return "refused"
@@ -164,13 +165,17 @@ def _shown(error: AccelintError) -> None:
     stream.detach()
 
 
-def _rendered(entry: Entry) -> None:
-    for form in names():
-        text = "".join(render([entry], "0", form))
-        text.encode("utf-8")
-        for line in text.splitlines() if form in ("json", "jsonl") else ():
-            json.loads(line, parse_constant=_no_number)
-        _inert(text, f"{form} report")
+def _rendered(entry: Entry, rng: Random) -> None:
+    """In one of the report forms: they take longer than the check."""
+    form = rng.choice(_FORMS)
+    text = "".join(render([entry], "0", form))
+    text.encode("utf-8")
+    for line in text.splitlines() if form in ("json", "jsonl") else ():
+        json.loads(line, parse_constant=_no_number)
+    _inert(text, f"{form} report")
+
+
+_FORMS = names()
 
 
 def _no_number(word: str) -> None:
