@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from ..analyzer.check.arity import misfits
 from ..rules.verdict import Verdict
 from .engine import AnyRewrite, Parity, run
 from .registry import answering
@@ -173,8 +174,11 @@ def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prov
 
     A step may lose accelerated MACs for a while, where the target takes only the largest group and another
     one grows first. When they are still lost in the end, everything is undone and done again with steps that
-    lose none.
+    lose none. A graph with an operator that does not fit its schema is left alone.
     """
+    unfit = misfits(graph.walk())
+    if unfit:
+        return Plan(passed=[Passed("fix", id, words) for id, words in unfit.items()])
     state = graph.state()
     free = _Planner(graph, rewrites, check, prove, guard_macs=False)
     start = score(free.coverage)

@@ -1,18 +1,19 @@
 """Whether an operator has the inputs and outputs that its schema asks for.
 
 A file can be well formed and an operator in it not: no runtime of the dialect loads such a model. It is found
-here, before rules, policies and rewrites look at operands. The counts are in ``arity.json`` beside the readers
-(``tools/derive/arity.py``).
+here, before rules, policies, costs and rewrites look at operands. The counts are in ``arity.json`` beside the
+readers (``tools/derive/arity.py``).
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from ..ir.graph import Operator
+from ..ir.graph import Graph, Operator
 from ..words import counted
 
 
@@ -20,10 +21,8 @@ from ..words import counted
 def _table(dialect: str) -> dict[str, Any]:
     if dialect not in ("onnx", "tflite"):
         return {}
-    from .. import formats
-
-    text = (files(formats) / dialect / "arity.json").read_text(encoding="utf-8")
-    operators: dict[str, Any] = json.loads(text)["operators"]
+    file = Path(__file__).parents[1] / "formats" / dialect / "arity.json"
+    operators: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["operators"]
     return operators
 
 
@@ -37,6 +36,23 @@ def misfit(dialect: str, op: Operator) -> str:
     if least is None:
         return ""
     return _count(op, "input", op.inputs, least[0], None) or _count(op, "output", op.outputs, least[1], None)
+
+
+def misfits(operators: Iterable[tuple[Graph, Operator]]) -> dict[str, str]:
+    """What is wrong, by the id of each operator where something is."""
+    found: dict[str, str] = {}
+    fine: set[tuple[object, ...]] = set()
+    for graph, op in operators:
+        kind = (graph.dialect, op.type, op.domain, op.version, len(op.inputs), len(op.outputs))
+        whole = None not in op.inputs
+        if whole and kind in fine:
+            continue
+        words = misfit(graph.dialect, op)
+        if words:
+            found[op.id] = words
+        elif whole:
+            fine.add(kind)
+    return found
 
 
 def _onnx(op: Operator) -> str:

@@ -13,6 +13,7 @@ from ..ir.model import Model
 from ..policies.base import Viewing
 from ..policies.options import Watched
 from ..policies.tables import Tables, WithTables
+from .arity import misfits
 from .cost import boundary, counted
 from .judge import Judge
 from .kinds import Kinds
@@ -132,6 +133,17 @@ class Prepared:
         flat, origins = inlined(self.model)
         flat.graph.facts = replace(flat.graph.facts, inlined=True)
         return flat, origins
+
+    @cached_property
+    def misfits(self) -> Mapping[str, str]:
+        """What is wrong with the operands of operators, by their ids: see ``arity``."""
+        return misfits(self.model.operators())
+
+    @cached_property
+    def flat_misfits(self) -> Mapping[str, str]:
+        """The same where local functions are in place of their calls."""
+        flat = self.flat[0]
+        return {} if flat is self.model else misfits(flat.operators())
 
     def seen(self, graph: Graph, name: str, policy: Policy, options: Options) -> Seen:
         """A graph as a policy shows it; ``name`` is the policy's."""

@@ -31,9 +31,14 @@ def check(model: Model | Graph | Prepared, chosen: Chosen) -> Coverage:
     """
     prepared = Prepared.of(model)
     state = _Check(prepared, chosen)
-    for graph in prepared.graphs:
-        state.graph(graph, placed=True)
-    coverage = state.coverage()
+    if prepared.misfits:
+        return state.damaged(prepared.model, prepared.misfits)
+    if prepared.flat_misfits:
+        coverage = state.damaged(prepared.flat[0], prepared.flat_misfits)
+    else:
+        for graph in prepared.graphs:
+            state.graph(graph, placed=True)
+        coverage = state.coverage()
     if prepared.flat[0] is prepared.model:
         return coverage
     from .inlining import lifted
@@ -80,6 +85,21 @@ class _Check:
             self._held(graph)
         else:
             self._bodies(graph, placed=placed)
+
+    def damaged(self, model: Model, misfits: Mapping[str, str]) -> Coverage:
+        """The coverage of a model that no runtime loads, ``misfits`` saying why by operator; nobody looks at
+        operands.
+        """
+        self.rejected = True
+        self.graphs = list({id(graph): graph for graph, _ in model.operators()}.values())
+        for _, op in model.operators():
+            findings = []
+            if op.id in misfits:
+                words = f"{misfits[op.id]}: no runtime loads the model, export it again"
+                made = self._made(op, Dropped("ACL504", "operator-schema", words))
+                findings = [replace(made, severity="error", effect="rejected")]
+            self._record(op, Verdict.REJECTED, findings, {})
+        return self.coverage()
 
     def _seen(self, graph: Graph) -> Seen:
         return self.prepared.seen(graph, self.chosen.pack.policy, self.policy, self.options)

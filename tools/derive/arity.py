@@ -3,8 +3,8 @@
     python tools/derive/arity.py TFL_OPS_TD
 
 ONNX: the schemas of the installed ``onnx``. TFLite: the operators of LiteRT's
-``tflite/converter/ir/tfl_ops.td``, of which only the least counts are taken: older files have optional operands
-that the dialect of the converter no longer has, and leave out those at the end.
+``tflite/converter/ir/tfl_ops.td``, of which only the least counts are taken: older files have optional
+operands that the dialect of the converter no longer has, and leave out those at the end.
 """
 
 from __future__ import annotations
@@ -55,11 +55,11 @@ def tflite_arity(text: str) -> dict[str, Any]:
         mnemonic = re.search(r'"([a-z0-9_]+)"', block)
         arguments = re.search(r"let arguments = \(\s*ins\b(.*?)\);\n", block, re.S)
         results = re.search(r"let results = \(\s*outs\b(.*?)\);\n", block, re.S)
-        if mnemonic is None or arguments is None or results is None:
+        if mnemonic is None or arguments is None:  # of operators of one class, which says it
             continue
         name = SEVERAL.get(mnemonic[1], mnemonic[1].upper())
         if name in known:
-            counts = [_least(arguments[1]), _least(results[1])]
+            counts = [_least(arguments[1]), _least(results[1]) if results else 1]
             found[name] = [min(pair) for pair in zip(counts, found.get(name, counts), strict=True)]
     found.update((name, list(counts)) for name, counts in KERNELS.items())
     source = "LiteRT f67457790c9c, tflite/converter/ir/tfl_ops.td"
