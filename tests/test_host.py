@@ -19,7 +19,7 @@ from accelint.rules.registry import choose
 from onnx import TensorProto, helper
 
 READY = {item.name for item in runtimes() if item.available}
-LEFT = "refused-by-the-host"
+LEFT = "not-supported-by-the-host"
 
 
 def model(path: Path, kind: str, dtype: int, opset: int = 17, domain: str = "", **attrs: Any) -> Path:

@@ -173,7 +173,7 @@ def test_a_group_of_constants_is_not_handed_to_nnapi() -> None:
     nodes = [node("Exp", "c", "e"), node("Mod", "e x", "m", fmod=1), node("Exp", "m", "y")]
     coverage = placed("onnxruntime/nnapi", nodes, {"x": [4]}, {"y": [4]}, c=np.ones(4, F32))
     rules = [[coverage.findings[index].rule for index in op.findings] for op in coverage.operators]
-    assert rules == [["constant-group"], ["operator-unsupported"], []]
+    assert rules == [["constant-partition"], ["operator-unsupported"], []]
 
 
 def test_one_identity_is_too_little_for_nnapi_and_two_are_not() -> None:

@@ -150,7 +150,7 @@ def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
         [info("y", [2, 3])],
     )
     assert found.verdict == "rejected"
-    assert "group-in-a-body" in rules(found)
+    assert "partition-in-a-subgraph" in rules(found)
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_lone_operator_that_joins_a_later_group_can_close_a_circle() -> None:
     ]  # fmt: skip
     found = judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])], one=np.float32([1]))
     assert found.verdict == "rejected"
-    assert "groups-in-a-circle" in rules(found)
+    assert "cyclic-partitions" in rules(found)
 
 
 def test_a_channel_shuffle_of_open_groups_stops_the_session() -> None:

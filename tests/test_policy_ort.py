@@ -99,10 +99,10 @@ def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> No
     ("options", "groups", "rule"),
     [
         ({}, [["Relu"], ["Abs", "Neg"]], None),
-        ({"min_nodes": 2}, [["Abs", "Neg"]], "group-too-small"),
-        ({"trivial": ["Relu", "Reshape"]}, [["Abs", "Neg"]], "trivial-group"),
+        ({"min_nodes": 2}, [["Abs", "Neg"]], "partition-too-small"),
+        ({"trivial": ["Relu", "Reshape"]}, [["Abs", "Neg"]], "trivial-partition"),
         ({"lone": ["Relu"]}, [["Abs", "Neg"]], "lone-operator"),
-        ({"trivial": ["Abs", "Neg"], "lone": ["Neg"]}, [["Relu"]], "trivial-group"),
+        ({"trivial": ["Abs", "Neg"], "lone": ["Neg"]}, [["Relu"]], "trivial-partition"),
     ],
 )
 def test_small_groups_go_by_the_options(
@@ -157,7 +157,7 @@ def test_members_fall_back_with_their_target() -> None:
     g = quantized([node("Sigmoid", "a", "b")])
     found = OrtCompile().groups(g, taken(g, "Sigmoid"), QNN)
     assert not found.groups
-    assert {id for id, why in found.dropped.items() if why.rule == "node-unit-refused"} == {
+    assert {id for id, why in found.dropped.items() if why.rule == "node-unit-not-supported"} == {
         "main/1",
         "main/3",
     }

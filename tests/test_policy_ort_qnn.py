@@ -274,7 +274,7 @@ BEHIND_ERF = [node("Erf", "z", "w"), node("ReduceMax", "w", "m", keepdims=0), no
 
 BRANCHES = {
     "both-taken": (model([choice(RELU, ABS)], C | X, Y), ["If"], None),
-    "one-not-taken": (model([choice(RELU, ERF)], C | X, Y), [], "operator-of-a-body"),
+    "one-not-taken": (model([choice(RELU, ERF)], C | X, Y), [], "operator-of-a-subgraph"),
     "nested": (
         model(
             [choice(branch([choice(RELU, ABS, "d")], "d"), branch([node("Neg", "x", "e")], "e"))], C | X, Y
@@ -315,12 +315,12 @@ BRANCHES = {
     "not-waited-for": (
         model([node("Relu", "x", "z"), *BEHIND_ERF, choice(branch([node("Neg", "z", "a")], "a"), ABS)], X, Y),
         [],
-        "groups-in-a-circle",
+        "cyclic-partitions",
     ),
     "on-the-host-and-not-waited-for": (
         model([node("Relu", "x", "t"), node("Neg", "t", "z"), LATE, node("Abs", "w", "y")], C | X, Y),
         [],
-        "groups-in-a-circle",
+        "cyclic-partitions",
     ),
 }
 

@@ -13,7 +13,7 @@ import support_pages
 import tf_packs
 from accelint.rules.folders import PACKS, pack_folders
 from accelint.rules.outline import Outline
-from accelint.rules.renamed import current_name, first_name, former_names
+from accelint.rules.renamed import EVERY, current_name, first_name, former_names
 from cli import accelint
 
 RENAMED = tomllib.loads((PACKS.parent / "renamed.toml").read_text())
@@ -75,6 +75,8 @@ def test_no_name_vanishes() -> None:
 
 def test_a_former_name_is_never_given_again() -> None:
     for target, names in RENAMED.items():
+        if target == EVERY:
+            continue
         live = {rule["name"] for rule in Outline(target).rules()}
         assert not live & set(names), target
         for name in names:

@@ -123,7 +123,11 @@ def _weigh(answered: list[Answered]) -> Verdict:
 
 
 def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Finding:
-    message = failure.message if failure.answer is Answer.FAILS else f"unknown whether the limit is met: {failure.message}"
+    message = (
+        failure.message
+        if failure.answer is Answer.FAILS
+        else f"unknown whether the limit is met: {failure.message}"
+    )
     return Finding(
         code=rule.code,
         rule=rule.name,

@@ -122,7 +122,7 @@ class _Check:
                     f"operators of its subgraphs were assigned before {op.type} itself: their partition "
                     f"fails to compile, and session creation fails"
                 )
-                self._refuse(op, Dropped("ACL703", "group-in-a-body", words))
+                self._refuse(op, Dropped("ACL703", "partition-in-a-subgraph", words))
             else:
                 inner -= {id for id in inner if self.verdicts[id].verdict is Verdict.FOLDED}
                 self.verdicts.update(
@@ -137,7 +137,7 @@ class _Check:
             return Verdict.FOLDED, []
         if not placed:
             words = f"{op.type} is inside a subgraph, which runs on the CPU"
-            return Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-body", words))]
+            return Verdict.FALLBACK, [self._made(op, Dropped("ACL203", "inside-a-subgraph", words))]
         shown = seen.shown.get(op.id)
         if shown is None:
             return Verdict.ACCELERATED, []
@@ -254,7 +254,7 @@ class _Check:
         )
 
     def _host(self) -> None:
-        """What is left goes to the host, which may have no kernel for it: then the session stops."""
+        """What is left goes to the host, which may have no kernel for it: then session creation fails."""
         if self.rejected or not self.chosen.pack.host:
             return
         left = [
@@ -273,7 +273,7 @@ class _Check:
                         f"it falls back to {host.pack.title}, which does not support it, and session "
                         f"creation fails: {refusal.message}"
                     )
-                    self._refuse(op, Dropped("ACL703", "refused-by-the-host", words))
+                    self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words))
 
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model
@@ -310,9 +310,9 @@ class _Check:
 
 
 _OF_BODIES = (
-    (Verdict.FALLBACK, "operator-of-a-body", "is not supported"),
-    (Verdict.UNKNOWN, "operator-of-a-body", "is not known to be supported"),
-    (Verdict.REJECTED, "operator-of-a-body-refused", "fails to compile"),
+    (Verdict.FALLBACK, "operator-of-a-subgraph", "is not supported"),
+    (Verdict.UNKNOWN, "operator-of-a-subgraph", "is not known to be supported"),
+    (Verdict.REJECTED, "operator-of-a-subgraph-fails-to-compile", "fails to compile"),
 )
 _RANK = (Verdict.FALLBACK, Verdict.UNKNOWN, Verdict.REJECTED)
 

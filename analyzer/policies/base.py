@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Collection, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,6 +16,11 @@ class Dropped:
     code: str
     rule: str
     message: str
+
+
+def operators(group: Collection[object]) -> str:
+    """How many operators there are, in words: ``1 operator``."""
+    return f"{len(group)} operator{'' if len(group) == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)

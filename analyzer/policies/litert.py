@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
 from ..partitioners import litert
-from .base import Dropped, Grouping
+from .base import Dropped, Grouping, operators
 
 
 class LiteRTDelegate:
@@ -130,7 +130,7 @@ def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Groupi
     kept = litert.largest(found, most, least)
     dropped: dict[str, Dropped] = {}
     for group in litert.ranked(found)[len(kept) :]:
-        words = f"its partition of {len(group)} operators"
+        words = f"its partition of {operators(group)}"
         why = Dropped(
             "ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(found)}"
         )
@@ -138,7 +138,7 @@ def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Groupi
             why = Dropped(
                 "ACL601",
                 "partition-too-small",
-                f"{words} is smaller than {least}, the least that the delegate takes",
+                f"{words} is smaller than {least}, the least that the delegate accepts",
             )
         dropped.update((id, why) for id in group)
     inside = {id for group in kept for id in group}
@@ -193,7 +193,7 @@ def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, D
             dropped[op.id] = Dropped(
                 "ACL604",
                 "handle-of-a-host-variable",
-                "nothing that the delegate takes reads or writes the variable",
+                "no operator of the delegate reads or writes the variable",
             )
             kept.discard(op.id)
     free = unpacked(graph)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.graph import Graph
 from ..ir.match import writers
-from .base import Dropped, Grouping
+from .base import Dropped, Grouping, operators
 
 
 class Waves:
@@ -65,8 +65,8 @@ def keep_largest(groups: list[tuple[str, ...]], least: int, most: int) -> Groupi
         if len(group) < least:
             why = Dropped(
                 "ACL601",
-                "group-too-small",
-                f"its group has {len(group)} operators, the runtime hands over at least {least}",
+                "partition-too-small",
+                f"its partition has {operators(group)}; the runtime needs at least {least}",
             )
             dropped.update((id, why) for id in group)
     if most and len(kept) > most:
@@ -74,8 +74,8 @@ def keep_largest(groups: list[tuple[str, ...]], least: int, most: int) -> Groupi
         for group in ranked[most:]:
             why = Dropped(
                 "ACL602",
-                "too-many-groups",
-                f"its group of {len(group)} is not among the {most} largest of {len(ranked)}",
+                "too-many-partitions",
+                f"its partition of {operators(group)} is not among the {most} largest of {len(ranked)}",
             )
             dropped.update((id, why) for id in group)
         chosen = {id(group) for group in ranked[:most]}

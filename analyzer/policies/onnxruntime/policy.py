@@ -12,7 +12,7 @@ from typing import Any
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
-from ..base import Dropped, Grouping
+from ..base import Dropped, Grouping, operators
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
@@ -133,7 +133,7 @@ class OrtCompile(WithTables):
 _EDGE = Dropped(
     "ACL604",
     "quantization-at-the-edge",
-    "it turns an input of the model into integers, or integers into an output: that is left to the CPU",
+    "it quantizes an input of the model, or dequantizes an output: that falls back to the CPU",
 )
 
 
@@ -152,13 +152,15 @@ def _small_graph(
         or any(op.id not in taken for op in running)
     ):
         return {}
-    words = f"a graph of {len(running)} that begins with {running[0].type} is not handed over"
+    words = f"a graph of {len(running)} that begins with {running[0].type} is not assigned to the accelerator"
     return {op.id: Dropped("ACL601", "small-graph", words) for op in running}
 
 
 _SMALL = 3
 _CONSTANT = Dropped(
-    "ACL601", "constant-group", "its group reads nothing but constants: it is not handed over"
+    "ACL601",
+    "constant-partition",
+    "its partition reads nothing but constants: it falls back to the CPU",
 )
 
 
@@ -191,26 +193,26 @@ def _in_order(graph: Graph, groups: Sequence[Sequence[str]]) -> tuple[tuple[str,
 
 
 def _with_target(unit: Unit, id: str) -> Dropped:
-    words = f"it belongs to {unit.target.type} {unit.target.label!r}, which is not taken in this quantization"
-    return Dropped("ACL604", "node-unit-refused", words)
+    words = f"it belongs to {unit.target.type} {unit.target.label!r}, not supported in this quantization"
+    return Dropped("ACL604", "node-unit-not-supported", words)
 
 
 def _too_little(group: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
     types = [op.type for op in group]
     if len(group) == 1 and types[0] in options.get("lone", ()):
-        return Dropped("ACL601", "lone-operator", f"a group of one {types[0]} is not handed over")
+        return Dropped("ACL601", "lone-operator", f"a partition of one {types[0]} falls back to the CPU")
     if all(name in options.get("trivial", ()) for name in types):
         return Dropped(
             "ACL601",
-            "trivial-group",
-            f"its group has only {', '.join(sorted(set(types)))}, which alone are not handed over",
+            "trivial-partition",
+            f"its partition has only {', '.join(sorted(set(types)))}, which are not assigned on their own",
         )
     least = int(options.get("min_nodes", 1))
     if len(group) < least:
         return Dropped(
             "ACL601",
-            "group-too-small",
-            f"its group has {len(group)} operators, at least {least} are handed over",
+            "partition-too-small",
+            f"its partition has {operators(group)}; at least {least} are needed",
         )
     return None
 

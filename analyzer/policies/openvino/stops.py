@@ -1,7 +1,7 @@
 """What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator
 alone.
 
-The provider has taken the group by then, so that the session stops. Read from OpenVINO 2025.4:
+The provider has taken the group by then, so that session creation fails. Read from OpenVINO 2025.4:
 ``shuffle_channels_fusion.cpp``, ``pad_shape_inference.hpp``, ``low_precision_transformations/src/pad.cpp``,
 ``intel_cpu/src/node.cpp``; held against onnxruntime-openvino 1.24.1.
 """
@@ -92,7 +92,7 @@ def in_circles(graph: Graph, groups: Sequence[Sequence[str]], tables: Tables) ->
     try:
         TopologicalSorter(reads).prepare()
     except CycleError as error:
-        circle = tables[_BOOK].dropped("groups-in-a-circle")
+        circle = tables[_BOOK].dropped("cyclic-partitions")
         return {id: circle for id, node in home.items() if node in error.args[1]}
     return {}
 
@@ -421,12 +421,12 @@ def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
 _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "quantize-to-four-bits": _to_four_bits,
     "pad-of-some-axes": _pads_some_axes,
-    "group-input-without-a-rank": _open_input,
+    "partition-input-of-unknown-rank": _open_input,
     "boxes-without-corners": _open_boxes,
     "concat-quantized-twice": _quantized_twice,
     "pad-of-a-dequantized-tensor-with-other-readers": _pads_shared,
     "gather-elements-part": _gathers_part,
     "reshape-transpose-reshape": _shuffles,
-    "open-rank": _open_rank,
+    "unknown-rank-of-the-result": _open_rank,
 }
 """What an operator of a group meets, by the reason's name; the last that is met is told."""

@@ -97,7 +97,7 @@ class Qnn(OrtCompile):
         apart = {**_captures_from_the_host(built, taken, book), **_plain_before(built, taken, self.tables)}
         found = super().groups(built, taken - apart.keys(), options)
         if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
-            circle = book.dropped("groups-in-a-circle")
+            circle = book.dropped("cyclic-partitions")
             inside = dict.fromkeys((id for group in found.groups for id in group), circle)
             return Grouping((), {**inside, **found.dropped, **apart})
         return Grouping(found.groups, {**found.dropped, **apart}, found.refused)
