@@ -133,7 +133,10 @@ CASE: Kinds = {
 OPTIONS: Kinds = {
     **dict.fromkeys(("min_nodes", "max_groups"), WHOLE),
     **dict.fromkeys(("units", "selectors", "edges", "constants", "fp16"), NAME),
-    **dict.fromkeys(("fusions", "opens_small", "lone", "trivial", "unfolds", "moves", "splits"), NAMES),
+    "fusions": NAMES,
+    **dict.fromkeys(
+        ("lone", "trivial"), Kind("a list of names, or the name of a table", _either(_name, _many(_name)))
+    ),
 }
 """What policies ask of a pack's ``policy_options`` and a variant's parameters; any other is ``PLAIN``."""
 

@@ -9,17 +9,25 @@ from pathlib import Path
 
 import pytest
 from accelint.analyzer.errors import PackError
+from accelint.analyzer.ir.graph import Graph
+from accelint.analyzer.policies import policy_of
 from accelint.analyzer.policies.examples import Example, examples_of
-from accelint.analyzer.policies.tables import (
-    STANDARD,
+from accelint.analyzer.policies.tablefiles import (
     Fact,
     Reason,
     Table,
-    Tables,
+    in_force,
     read_file,
     table_file,
     table_files,
 )
+from accelint.analyzer.policies.tables import STANDARD, Tables
+from accelint.rules.registry import load_pack, pack_folders
+
+
+def from_line(line: str) -> Graph:
+    return Example({}, {"graph": [line]}, "", "").graph()
+
 
 FACTS = [
     (name, fact) for name in table_files() for fact in (*table_file(name).tables, *table_file(name).reasons)
@@ -173,9 +181,32 @@ examples = [{{ graph = ["a = A(x)"], gives = "partition a" }}]
     path = tmp_path / "ranges.toml"
     path.write_text(text)
     tables = read_file(path, "ranges").tables
-    from accelint.analyzer.policies.tables import in_force
-
     limits = {
         version: in_force(tables, version)["most"].limit for version in ("1.1", "1.2", "1.9.9", "1.10", "")
     }
     assert limits == {"1.1": 1, "1.2": 1, "1.9.9": 1, "1.10": 2, "": 2}
+
+
+NAMED = {
+    (target, key): value
+    for target in pack_folders()
+    for key, value in load_pack(target).policy_options.items()
+    if key in ("lone", "trivial")
+}
+
+
+@pytest.mark.parametrize(("target", "key"), list(NAMED))
+def test_lists_that_packs_name_are_tables(target: str, key: str) -> None:
+    """A pack's list is a table with examples, and it is what its own policy goes by."""
+    pack, name = load_pack(target), NAMED[target, key]
+    table = next(table for table in table_file("onnxruntime/policy").tables if table.name == name)
+    for member, _ in table.members():
+        graph = from_line(f"a = {member}(x)")
+        found = policy_of(pack.policy).groups(graph, {"a"}, pack.policy_options)
+        assert {why.code for why in found.dropped.values()} <= {"ACL601", "ACL604"}
+        assert found.groups == (), member
+
+
+def test_a_list_that_is_no_table_is_wrong() -> None:
+    with pytest.raises(PackError, match="no table is named 'alone-nnap': did you mean alone-nnapi"):
+        policy_of("onnxruntime/compile").groups(from_line("a = Relu(x)"), {"a"}, {"lone": "alone-nnap"})

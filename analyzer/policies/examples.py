@@ -13,14 +13,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...rules.cases import add_tensor
 from ..ir.graph import Graph, Operator
 from . import policy_of
 from .base import Viewing
-from .tables import Fact, Raw, Table, TableFile, Tables
+from .tablefiles import Fact, Raw, Table, TableFile
+from .tables import Tables
 
 _LINE = re.compile(r"^(?P<outputs>[\w, ]+?) = (?P<type>[\w.:{}]+)\((?P<inputs>.*)\)$")
 _MEMBER = "{member}"
@@ -55,6 +56,7 @@ class Example:
         tensors = {**self.head.get("tensors", {}), **self.table.get("tensors", {})}
         lines = [self._line(text, tensors) for text in self.table["graph"]]
         self._fill(graph, lines, tensors, opset)
+        graph.facts = replace(graph.facts, inlined="inlined" in self.table.get("facts", ()))
         return graph
 
     def _fill(

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from ....rules.folders import nearest
+from ...errors import PackError
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
@@ -20,6 +22,7 @@ from .layout import at_the_edge, leaves_its_unit
 from .order import topological
 from .units import Unit, units
 
+_BOOK = "onnxruntime/policy"
 _FOLDED = ("Constant",)
 _FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped, "dynamic": seen_dynamic}
 
@@ -35,14 +38,12 @@ class OrtCompile(WithTables):
         edges: ``"host"`` when lone quantize operators that read an input of the
         model, and dequantize operators that write
             an output, are left to the host.
-        lone: types that are not handed over when they are a group of their own (``["QuantizeLinear",
-        "DequantizeLinear"]``).
+        lone: types that are not handed over when they are a group of their own: a list, or the name of a
+        table.
         trivial: types that do not make a group: one that has only these is not handed
         over.
         min_nodes: smaller groups are not handed over.
         constants: ``"host"`` when a group that reads nothing but constants is not handed over.
-        opens_small: types that a graph of up to three operators, all of them taken, may not begin with: it is
-            not handed over.
     """
 
     bodies = False
@@ -84,7 +85,7 @@ class OrtCompile(WithTables):
             if options.get("edges") == "host"
             else set()
         )
-        taken = taken - edge
+        taken, book = taken - edge, self.tables[_BOOK]
         dropped: dict[str, Dropped] = {}
         for unit in {id(unit): unit for unit in found.values() if unit.target.id not in taken}.values():
             left = {
@@ -92,28 +93,50 @@ class OrtCompile(WithTables):
                 for member in unit.before
                 if options.get("edges") == "host" and leaves_its_unit(graph, member, self.tables)
             }
+            target = {"type": unit.target.type, "name": repr(unit.target.label)}
             dropped.update(
-                (member.id, _with_target(unit, member.id))
+                (member.id, book.dropped("node-unit-not-supported", **target))
                 for member in unit.members
                 if member.id in taken - left
             )
-        dropped.update((id, _EDGE) for id in edge)
+        dropped.update((id, book.dropped("quantization-at-the-edge")) for id in edge)
         folded = self.folded(graph, options)
-        small = _small_graph(graph, taken, folded, options.get("opens_small", ()))
-        dropped.update(small)
         kept: list[tuple[str, ...]] = []
-        for offered in self.rounds(graph, taken - small.keys(), options):
+        for offered in self.rounds(graph, taken, options):
             for group in _Walk(
                 graph, offered, found, folded, tuple(kept), captures_wait=self.captures_wait
             ).run():
-                why = _too_little([graph.op(id) for id in group], options)
+                why = self._too_little([graph.op(id) for id in group], options)
                 if why is None and options.get("constants") == "host" and _only_constants(graph, group):
-                    why = _CONSTANT
+                    why = book.dropped("constant-partition")
                 if why is None:
                     kept.append(group)
                 else:
                     dropped.update((id, why) for id in group)
         return Grouping(_in_order(graph, kept), dropped, self.stops(graph, kept, options))
+
+    def _too_little(self, group: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
+        """Why a group is not worth handing over."""
+        book, types = self.tables[_BOOK], [op.type for op in group]
+        if len(group) == 1 and types[0] in self._listed(options.get("lone", ())):
+            return book.dropped("lone-operator", type=types[0])
+        if set(types) <= self._listed(options.get("trivial", ())):
+            return book.dropped("trivial-partition", types=", ".join(sorted(set(types))))
+        least = int(options.get("min_nodes", 1))
+        if len(group) < least:
+            return book.dropped("partition-too-small", operators=operators(group), least=least)
+        return None
+
+    def _listed(self, option: str | Sequence[str]) -> Set[str]:
+        """The types of an option: a list, or the name of a table. Raises PackError when there is none."""
+        if not isinstance(option, str):
+            return frozenset(option)
+        book = self.tables[_BOOK]
+        if option not in book.tables:
+            raise PackError(
+                f"policy_options: no table is named {option!r}: {nearest(option, list(book.tables))}"
+            )
+        return book.types(option)
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
         """What the provider is offered, at once or in rounds; the groups of a round are one operator each in
@@ -128,40 +151,6 @@ class OrtCompile(WithTables):
         which it meets them.
         """
         return {}
-
-
-_EDGE = Dropped(
-    "ACL604",
-    "quantization-at-the-edge",
-    "it quantizes an input of the model, or dequantizes an output: that falls back to the CPU",
-)
-
-
-def _small_graph(
-    graph: Graph, taken: Set[str], folded: Set[str], opening: Sequence[str]
-) -> dict[str, Dropped]:
-    """Every operator of a graph of at most three that begins with a type that only larger graphs may begin
-    with.
-    """
-    running = [op for op in graph.ops() if op.id not in folded]
-    if (
-        not opening
-        or not running
-        or len(running) > _SMALL
-        or running[0].type not in opening
-        or any(op.id not in taken for op in running)
-    ):
-        return {}
-    words = f"a graph of {len(running)} that begins with {running[0].type} is not assigned to the accelerator"
-    return {op.id: Dropped("ACL601", "small-graph", words) for op in running}
-
-
-_SMALL = 3
-_CONSTANT = Dropped(
-    "ACL601",
-    "constant-partition",
-    "its partition reads nothing but constants: it falls back to the CPU",
-)
 
 
 def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
@@ -190,31 +179,6 @@ class OrtKernel:
 def _in_order(graph: Graph, groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     position = {op.id: index for index, op in enumerate(graph.ops())}
     return tuple(tuple(sorted(group, key=position.__getitem__)) for group in groups)
-
-
-def _with_target(unit: Unit, id: str) -> Dropped:
-    words = f"it belongs to {unit.target.type} {unit.target.label!r}, not supported in this quantization"
-    return Dropped("ACL604", "node-unit-not-supported", words)
-
-
-def _too_little(group: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
-    types = [op.type for op in group]
-    if len(group) == 1 and types[0] in options.get("lone", ()):
-        return Dropped("ACL601", "lone-operator", f"a partition of one {types[0]} falls back to the CPU")
-    if all(name in options.get("trivial", ()) for name in types):
-        return Dropped(
-            "ACL601",
-            "trivial-partition",
-            f"its partition has only {', '.join(sorted(set(types)))}, which are not assigned on their own",
-        )
-    least = int(options.get("min_nodes", 1))
-    if len(group) < least:
-        return Dropped(
-            "ACL601",
-            "partition-too-small",
-            f"its partition has {operators(group)}; at least {least} are needed",
-        )
-    return None
 
 
 class _Walk:

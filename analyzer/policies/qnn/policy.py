@@ -48,11 +48,9 @@ _BOOK = "qnn/policy"
 class Qnn(OrtCompile):
     """``OrtCompile`` with a second round, for the parts of functions that nobody took in the first.
 
-    Options, beside those of ``OrtCompile``:
-        unfolds: functions that the provider takes as the parts that the standard gives for them, once ONNX
-            Runtime has put
-            these in their place. CastLike, which the provider also takes as it stands, is one where a size is
-            not known.
+    A function that the provider takes as the parts that the standard gives for it waits until ONNX Runtime
+    has put these in its place. CastLike, which the provider also takes as it stands, is one where a size is
+    not known.
     """
 
     bodies_first = True
@@ -74,11 +72,8 @@ class Qnn(OrtCompile):
         """
         if graph.facts.inlined:
             return [taken]
-        late = {
-            id
-            for id in taken
-            if graph.op(id).type in options.get("unfolds", ()) or id in graph.facts.unfolded
-        }
+        unfolds = self.tables[_BOOK].types("unfolds")
+        late = {id for id in taken if graph.op(id).type in unfolds or id in graph.facts.unfolded}
         return [taken - late, late] if late else [taken]
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
