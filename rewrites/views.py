@@ -91,7 +91,7 @@ def broadcast_views(known: Sequence[Sizes], after: Sizes, most: int) -> Merged |
     def view(shape: Sizes) -> Sizes:
         return padded([prod(shape[axis] for axis in group) for group in groups], most)
 
-    single = [prod(shape) == 1 and len(known) > 1 for shape in known]
+    single = [prod(shape) == 1 < prod(after) for shape in known]  # a result of one element keeps its rank
     views = tuple((1,) if alone else view(shape) for shape, alone in zip(wide, single, strict=True))
     return Merged(views, view(after))
 
