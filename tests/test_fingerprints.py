@@ -4,6 +4,7 @@ them.
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
@@ -12,9 +13,11 @@ import onnx
 import pytest
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.rules.registry import choose
+from cli import accelint
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from tflite_models import F32, write
 
 from accelint import check, load
 
@@ -211,3 +214,62 @@ def test_weights_of_another_training_change_no_fingerprint(tmp_path: Path) -> No
     found = [prints(load(model(seed)).graph, "onnxruntime/qnn:sm8650") for seed in (1, 2)]
     assert found[0] == found[1]
     assert found[0]
+
+
+def reported(path: Path, target: str) -> set[str]:
+    """Fingerprints as the command line reports them."""
+    document = json.loads(accelint("check", path, "--target", target, "--format", "json").stdout)
+    return {item["fingerprint"] for item in document["models"][0]["targets"][0]["findings"]}
+
+
+def test_of_a_tflite_file_whose_operators_have_no_names(tmp_path: Path) -> None:
+    """Another converter run names tensors anew and writes operators in another order."""
+    kinds = ["FLOOR", "ROUND", "SIGN", "ROUND"]
+
+    def file(name: str, stem: str, *, added: bool = False, turned: bool = False) -> Path:
+        tensors = {"x": (F32, [1, 4])} | {f"{stem}{index}": (F32, [1, 4]) for index in range(4)}
+        ops = [(kind, ["x"], [f"{stem}{index}"]) for index, kind in enumerate(kinds)]
+        ops = ops[::-1] if turned else ops
+        if added:
+            tensors |= {"more": (F32, [1, 4])}
+            ops.insert(0, ("TANH", ["x"], ["more"]))
+        return write(
+            tmp_path / f"{name}.tflite", tensors, ops, ["x"], [f"{stem}{index}" for index in range(4)]
+        )
+
+    first = reported(file("a", "a"), "litert/hexagon")
+    assert len(first) >= 2
+    for name, changes in {"b": {"added": True}, "c": {"turned": True}}.items():
+        assert first <= reported(file(name, "other", **changes), "litert/hexagon")
+
+
+def test_of_a_call_goes_by_the_call(tmp_path: Path) -> None:
+    """ONNX's inliner numbers what it inlines: a call before it must not move the others."""
+
+    def model(name: str, calls: list[str]) -> Path:
+        body = [helper.make_node("Det", ["a"], ["b"], name="inner")]
+        function = helper.make_function("local", "f", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+        nodes = [helper.make_node("f", ["x"], [f"y_{call}"], domain="local", name=call) for call in calls]
+        graph = helper.make_graph(
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 4, 4])],
+            [helper.make_tensor_value_info(f"y_{call}", TensorProto.FLOAT, None) for call in calls],
+        )
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)]
+        proto = helper.make_model(graph, functions=[function], opset_imports=opsets, ir_version=9)
+        onnx.save(proto, tmp_path / name)
+        return tmp_path / name
+
+    target = "onnxruntime/qnn:sm8650"
+    first = reported(model("a.onnx", ["one", "two"]), target)
+    assert len(first) >= 2
+    assert first < reported(model("b.onnx", ["zero", "one", "two"]), target)
+
+
+def test_a_renamed_rule_keeps_its_fingerprints() -> None:
+    pack = choose("onnxruntime/qnn:sm8650").pack
+    assert pack.identity("binary-not-f32-f16") == "binary-takes-f32-f16"
+    assert pack.identity("operator-unsupported") == "operator-unsupported"
+    kernels = choose("onnxruntime/cpu").pack
+    assert kernels.identity("input-0-not-bool-from-opset-7") == "dtype-of-input-0"
