@@ -27,8 +27,16 @@ ANSWERS = _HERE / "answers.json"
 
 
 def stored_answers() -> dict[str, str]:
-    """What ``registry.answers`` gives, as ``tools/docs/support_pages.py`` stored it; a test holds the two
-    equal.
+    """What ``registry.answers`` gives, from what is stored."""
+    return {key: next(iter(found)) for key, found in candidates().items()}
+
+
+@cache
+def candidates() -> dict[str, dict[str, str]]:
+    """``CODE:TYPE`` and ``rule-name:TYPE`` -> the rewrites of ours that say they repair that finding at
+    operators of that type, in order, with the module of each.
+
+    As ``tools/docs/support_pages.py`` stored it; a test compares it with what the modules list.
     """
-    answers: dict[str, str] = json.loads(ANSWERS.read_text(encoding="utf-8"))
-    return answers
+    found: dict[str, dict[str, str]] = json.loads(ANSWERS.read_text(encoding="utf-8"))
+    return found

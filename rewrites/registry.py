@@ -7,15 +7,15 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from ..analyzer.errors import UsageError
+from ..analyzer.errors import AccelintError, UsageError
 from ..analyzer.extensions import added, load
 from ..rules.folders import nearest
-from .engine import LEVELS, AnyRewrite, ordered
-from .families import families
+from .engine import LEVELS, AnyRewrite, Miss, ordered
+from .families import candidates, families
 
 if TYPE_CHECKING:
     from ..analyzer.check.coverage import Coverage, Finding
-    from ..analyzer.ir.graph import Graph
+    from ..analyzer.ir.graph import Graph, Operator
 
 
 @cache
@@ -59,28 +59,73 @@ def answers(dialect: str | None = None) -> dict[str, str]:
     """``CODE:TYPE`` and ``rule-name:TYPE`` -> the id of the first rewrite that says it repairs that finding
     at operators of that type.
     """
-    found: dict[str, str] = {}
+    return {key: next(iter(found)) for key, found in claimed(dialect).items()}
+
+
+def claimed(dialect: str | None = None) -> dict[str, dict[str, str]]:
+    """As ``families.candidates`` has it stored, from the rewrites themselves."""
+    found: dict[str, dict[str, str]] = {}
     for item in rewrites(dialect):
-        for answer in item.answers:
-            for type in item.root:
-                found.setdefault(f"{answer}:{type}", item.id)
+        home = type(item).__module__.partition(f"{__package__}.")[2]
+        for key in (f"{answer}:{kind}" for answer in item.answers for kind in item.root):
+            found.setdefault(key, {})[item.id] = home
     return found
 
 
-def repairs(graph: Graph, coverage: Coverage) -> dict[str, str]:
-    """Finding fingerprint -> the id of the first rewrite that matches at its operator: what "fixable"
-    means.
-    """
-    from .engine import Miss
+Known = dict[tuple[str, str], bool]
+"""Rewrite and operator -> whether it matches there, for several coverages of one model."""
 
-    by_id = {op.id: (owner, op) for owner, op in graph.walk()}
-    found: dict[str, str] = {}
-    for finding in coverage.findings:
-        owner, op = by_id.get(finding.operator, (None, None))
+
+def repairs(graph: Graph, coverage: Coverage, known: Known | None = None) -> dict[int, AnyRewrite]:
+    """Position of a finding -> the first rewrite that matches at its operator: what "fixable" means.
+
+    Only modules of rewrites that claim such a finding are imported, and only operators of such findings are
+    looked at.
+    """
+    known = {} if known is None else known
+    claims = _claims(graph.dialect, coverage)
+    wanted = {coverage.findings[index].operator for index in claims}
+    places = {op.id: (owner, op) for owner, op in graph.walk() if op.id in wanted} if wanted else {}
+    found: dict[int, AnyRewrite] = {}
+    for index, items in claims.items():
+        owner, op = places.get(coverage.findings[index].operator, (None, None))
         if owner is None or op is None:
             continue
-        for item in answering(finding, rewrites(graph.dialect)):
-            if item.speaks_of(op) and not isinstance(item.match(owner, op), Miss):
-                found.setdefault(finding.fingerprint, item.id)
+        for item in items:
+            if _matches(item, owner, op, known):
+                found[index] = item
                 break
     return found
+
+
+def _claims(dialect: str, coverage: Coverage) -> dict[int, tuple[AnyRewrite, ...]]:
+    """The rewrites of a dialect that claim each finding, where there are some."""
+    types = {op.id: op.type for op in coverage.operators}
+    more = tuple(item for item in _added() if item.dialect == dialect)
+    found = {}
+    for index, finding in enumerate(coverage.findings):
+        ours = _claiming(dialect, finding.rule, finding.code, types.get(finding.operator, ""))
+        items = (*ours, *answering(finding, more))
+        if items:
+            found[index] = items
+    return found
+
+
+@cache
+def _claiming(dialect: str, rule: str, code: str, kind: str) -> tuple[AnyRewrite, ...]:
+    """Ours, in order."""
+    stored = candidates()
+    homes = {**stored.get(f"{rule}:{kind}", {}), **stored.get(f"{code}:{kind}", {})}
+    listed = [item for home in dict.fromkeys(homes.values()) for item in _listed([home])]
+    by_id = {item.id: item for item in listed if item.dialect == dialect}
+    return tuple(by_id[id] for id in homes if id in by_id)
+
+
+def _matches(item: AnyRewrite, owner: Graph, op: Operator, known: Known) -> bool:
+    key = (item.id, op.id)
+    if key not in known:
+        try:
+            known[key] = item.speaks_of(op) and not isinstance(item.match(owner, op), Miss)
+        except AccelintError:  # a value that cannot be read is told where the model is fixed
+            known[key] = False
+    return known[key]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from ..analyzer.ir.graph import Graph, Operator
@@ -196,6 +197,8 @@ class Pack:
     releases: tuple[str, ...] = ()
     """Versions that the rules are known for besides ``version`` and those at which a rule begins or ends."""
     precision: str = ""
+    file: Path | None = None
+    """Where the user keeps it; None for those of accelint and of other distributions."""
     notes: str = ""
     conformance: Mapping[str, Any] = field(default_factory=dict)
 

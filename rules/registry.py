@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,8 @@ def choose(target: str, pack_file: Path | None = None) -> Chosen:
     if variant and variant not in pack.variants:
         known = [f"{name}:{item}" for item in pack.variants]
         raise UsageError(f"{name} has no variant {variant!r}: {nearest(f'{name}:{variant}', known)}")
+    if pack_file is not None:
+        pack = replace(pack, file=pack_file)
     return pack.chosen(variant, _release(pack, version))
 
 

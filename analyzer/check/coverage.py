@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one."""
+    """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one, and
+    ``safe`` says whether that is applied without being asked for.
+    """
 
     code: str
     rule: str
@@ -30,6 +32,7 @@ class Finding:
     source: str = ""
     effect: str = "fallback"
     fix: str | None = None
+    safe: bool = True
     fingerprint: str = ""
 
 
@@ -68,6 +71,8 @@ class Coverage:
     findings: tuple[Finding, ...]
     partitions: tuple[Partition, ...]
     notes: tuple[str, ...] = field(default=())
+    options: tuple[str, ...] = ()
+    """What asks for this target again on a command line."""
 
     def count(self, verdict: Verdict) -> int:
         """Operators with that verdict."""
@@ -110,20 +115,14 @@ class Coverage:
             else None
         )
 
-    def with_fixes(self, fixes: Mapping[str, str]) -> Coverage:
-        """The same coverage, each finding naming the rewrite that answers its rule or code at operators of
-        its type (``rule:TYPE``).
+    def with_fixes(self, fixes: Mapping[int, tuple[str, bool]]) -> Coverage:
+        """The same coverage, findings naming the rewrite that repairs them and whether that is a safe one; by
+        the positions of the findings.
         """
-        types = {op.id: op.type for op in self.operators}
-        keys = [
-            (f"{item.rule}:{types.get(item.operator)}", f"{item.code}:{types.get(item.operator)}")
-            for item in self.findings
-        ]
-        findings = tuple(
-            replace(item, fix=fixes.get(rule) or fixes.get(code))
-            for item, (rule, code) in zip(self.findings, keys, strict=True)
-        )
-        return replace(self, findings=findings)
+        findings = list(self.findings)
+        for index, (fix, safe) in fixes.items():
+            findings[index] = replace(findings[index], fix=fix, safe=safe)
+        return replace(self, findings=tuple(findings))
 
 
 Interface = tuple[str, str, "Shape"]

@@ -98,11 +98,13 @@ class Prepared:
         model: as it was read.
         optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for.
         converted: by dialect, what a vendor's converter made of it.
+        repairs: by rewrite and operator, whether the one matches at the other.
     """
 
     model: Model
     optimized: Optimized | None = None
     converted: dict[str, Conversion] = field(default_factory=dict)
+    repairs: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
     _seen: dict[tuple[int, str], list[Seen]] = field(default_factory=dict, repr=False)
     _grouped: dict[tuple[int, str], list[_Grouped]] = field(default_factory=dict, repr=False)
     _kinds: dict[int, Kinds] = field(default_factory=dict, repr=False)

@@ -70,13 +70,13 @@ def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimiz
 def _optimized(prepared: Prepared, chosen: Chosen) -> Coverage:
     from .optimized import check_optimized
 
-    return _with_fixes(check_optimized(prepared, chosen), prepared.model.dialect)
+    return _with_fixes(check_optimized(prepared, chosen), prepared, chosen)
 
 
 def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
     model, dialect = prepared.model, chosen.pack.dialect
     if dialect == model.dialect:
-        return _with_fixes(check(prepared, chosen), dialect)
+        return _with_fixes(check(prepared, chosen), prepared, chosen)
     from ..convert.roads import between
 
     road = between(model.dialect, dialect)
@@ -89,12 +89,21 @@ def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
     return of_converted(model, found, chosen)
 
 
-def _with_fixes(coverage: Coverage, dialect: str) -> Coverage:
+def _with_fixes(coverage: Coverage, prepared: Prepared, chosen: Chosen) -> Coverage:
+    """With the rewrites that match where findings are, and the options that name the target."""
+    coverage = replace(coverage, options=_options(chosen))
     if not coverage.findings:
         return coverage
-    from ...rewrites.registry import answers
+    from ...rewrites.registry import repairs
 
-    return coverage.with_fixes(answers(dialect))
+    found = repairs(prepared.model.graph, coverage, prepared.repairs)
+    return coverage.with_fixes({index: (item.id, item.parity.safe) for index, item in found.items()})
+
+
+def _options(chosen: Chosen) -> tuple[str, ...]:
+    version = "" if chosen.version == chosen.pack.version else f"@{chosen.version}"
+    own = () if chosen.pack.file is None else ("--pack", str(chosen.pack.file))
+    return ("--target", f"{chosen.target}{version}", *own)
 
 
 def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Coverage:
@@ -102,7 +111,7 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
     made, prepared = conversion.made, conversion.prepared
     if prepared is None or made.op_map is None:
         return _refused(model, made, chosen)
-    coverage = _with_fixes(check(prepared, chosen), prepared.model.dialect)
+    coverage = _with_fixes(check(prepared, chosen), prepared, chosen)
     sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
     names = {
         op.id: ";".join(made.op_map.origins[op.id].nodes) if op.id in made.op_map.origins else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,6 +20,8 @@ class Cause:
     operators: list[Mapping[str, Any]] = field(default_factory=list)
     messages: dict[str, int] = field(default_factory=dict)
     fix: str | None = None
+    safe: bool = False
+    """Whether the rewrite is applied without being asked for."""
     source: str = ""
     evidence: str = ""
 
@@ -33,7 +35,8 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
         cause = found.setdefault(
             key, Cause(*key, finding["severity"], source=finding["source"], evidence=finding["evidence"])
         )
-        cause.fix = cause.fix or finding["fix"]
+        if finding["fix"] and (cause.fix is None or (not cause.safe and finding["fix_level"] == "safe")):
+            cause.fix, cause.safe = finding["fix"], finding["fix_level"] == "safe"
         message = finding["message"]
         cause.messages[message] = cause.messages.get(message, 0) + 1
         op = by_id.get(finding["operator"], {"id": finding["operator"], "name": "", "type": ""})
@@ -53,30 +56,3 @@ def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
         for item in model["inputs"]
         if item["shape"] is None or any(not isinstance(dim, int) for dim in item["shape"])
     ]
-
-
-def freeze_hint(model: Mapping[str, Any], target: Mapping[str, Any]) -> str:
-    """How to fix every open input dimension: ``accelint fix --freeze`` where the format can be edited, else
-    where it is exported.
-    """
-    named = [(item["name"], item["shape"]) for item in model["inputs"]]
-    opened = [
-        (name, shape) for name, shape in named if shape and any(not isinstance(dim, int) for dim in shape)
-    ]
-    if model["dialect"] in ("onnx", "tflite"):
-        options = " ".join(f"--freeze {name}={_sizes(shape)}" for name, shape in opened)
-        return f"accelint fix {model['path']} --target {target['target']} {options} -o OUT"
-    if model["dialect"] == "tf" and all(
-        all(isinstance(dim, int) for dim in shape[1:]) for _, shape in opened
-    ):
-        to = "mlpackage" if target["target"].startswith("coreml/") else "tflite"
-        return f"accelint convert {model['path']} --to {to} --batch 1 -o OUT"
-    return "export the model with fixed sizes"
-
-
-def _sizes(shape: Sequence[Any]) -> str:
-    """With 1 where the size is a batch."""
-    return "x".join(
-        str(dim) if isinstance(dim, int) else ("1" if axis == 0 else f"<{dim or axis}>")
-        for axis, dim in enumerate(shape)
-    )

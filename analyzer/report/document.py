@@ -9,6 +9,7 @@ from typing import Any
 from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
 from ..ir.graph import Dim
 from ..words import rounded
+from .commands import advice, commands
 
 SCHEMA = "accelint/report/1"
 
@@ -46,7 +47,7 @@ def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
         "inputs": [_shown(*item) for item in about.inputs],
         "outputs": [_shown(*item) for item in about.outputs],
         "targets": [
-            {**_target(coverage, rows), **entry.extra.get(coverage.target, {})}
+            {**_target(coverage, rows), **_commands(entry, coverage), **entry.extra.get(coverage.target, {})}
             for coverage in entry.coverages
         ],
     }
@@ -56,6 +57,11 @@ def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
         for target, error in entry.failures.items()
     ]
     return {**row, "skipped": skipped} if skipped else row
+
+
+def _commands(entry: Entry, coverage: Coverage) -> dict[str, Any]:
+    found: dict[str, Any] = {"commands": commands(entry, coverage), "advice": advice(entry, coverage)}
+    return {key: value for key, value in found.items() if value}
 
 
 def _shown(name: str, dtype: str, shape: tuple[Dim, ...] | None) -> dict[str, Any]:
@@ -116,6 +122,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "evidence": finding.evidence,
         "source": finding.source,
         "fix": finding.fix,
+        "fix_level": None if finding.fix is None else "safe" if finding.safe else "unsafe",
         "fingerprint": finding.fingerprint,
     }
 

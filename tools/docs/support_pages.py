@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from accelint.rewrites.families import ANSWERS
-from accelint.rewrites.registry import answers
+from accelint.rewrites.registry import claimed
 from accelint.rules.folders import pack_folders
 from accelint.rules.outline import Outline
 from accelint.rules.wording import say
@@ -188,7 +188,7 @@ def main() -> int:
     for name, text in made.items():
         (OUT / name).write_text(text, encoding="utf-8")
     NAMES.write_text(names_noted(), encoding="utf-8")
-    ANSWERS.write_text(json.dumps(answers(), indent=0) + "\n", encoding="utf-8")
+    ANSWERS.write_text(json.dumps(claimed(), indent=0) + "\n", encoding="utf-8")
     print(f"{len(made)} pages in {OUT}, {ANSWERS.name} of the rewrites, and {NAMES.name}")
     return 0
 

@@ -24,7 +24,7 @@ from accelint.analyzer.formats import emit, load
 from accelint.analyzer.inert import Writer
 from accelint.analyzer.report import names, render
 from accelint.rewrites.planner import Proof, plan
-from accelint.rewrites.registry import allowed, answers
+from accelint.rewrites.registry import allowed, repairs
 from accelint.rules.loader import read_pack
 from accelint.rules.pack import Chosen
 from accelint.rules.registry import choose, pack_folders
@@ -81,7 +81,9 @@ def _model(path: Path, rng: Random) -> str:
     try:
         model = load(path)
         chosen = rng.choice(_targets(model.dialect))
-        coverage = check(model, chosen).with_fixes(answers(model.dialect))
+        coverage = check(model, chosen)
+        found = repairs(model.graph, coverage)
+        coverage = coverage.with_fixes({at: (item.id, item.parity.safe) for at, item in found.items()})
         _rendered(Entry(path, model, About.of(model), [coverage]), rng)
     except AccelintError as error:
         _shown(error)

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ...inert import line as clean
 from ...words import counted
-from ..causes import SHOWN, Cause, causes, dynamic_inputs, freeze_hint
+from ..causes import SHOWN, Cause, causes, dynamic_inputs
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 UNWRAPPED = 10_000
@@ -46,6 +46,10 @@ class _Page:
 
     def print(self, item: Any) -> None:
         self.console.print(item)
+
+    def print_whole(self, item: Any) -> None:
+        """On one line, however wide the terminal is."""
+        self.console.print(item, soft_wrap=True)
 
     def most(self, usual: int) -> int:
         """How many of a list are shown."""
@@ -142,17 +146,18 @@ def _cause(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any], 
     console.print(Text(f"      at {where}" + (", ..." if count > most else ""), "dim"))
     if console.full:
         console.print(Text(f"      source: {clean(cause.source)} [{cause.evidence}]", "dim"))
+    told = target.get("commands", {})
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
-        console.print(Text(f"      fix: {clean(freeze_hint(model, target))}", "green"))
+        _fix(console, told.get("freeze") or target.get("advice", ""))
     elif cause.fix:
-        console.print(
-            Text(
-                f"      fix: accelint fix {clean(model['path'])} --target {target['target']} "
-                f"-o OUT  ({cause.fix})",
-                "green",
-            )
-        )
+        console.print(Text(f"      rewrite: {cause.fix}", "dim"))
+        _fix(console, told.get("fix" if cause.safe else "fix_unsafe", ""))
+
+
+def _fix(console: _Page, command: str) -> None:
+    if command:
+        console.print_whole(Text(f"      fix: {clean(command)}", "green"))
 
 
 def _operators(console: _Page, target: Mapping[str, Any]) -> None:
