@@ -78,9 +78,9 @@ def test_each_limit_is_decisive(name: str, table: Table) -> None:
 def test_each_table_has_a_name_outside_of_it(name: str, table: Table) -> None:
     """Adding a name that an example shows outside must change an outcome: the table says where it ends."""
     members = {member for member, _ in table.members()}
-    others = {example.name for example in examples(name, table)} - members - {""}
+    others = sorted({example.name for example in examples(name, table)} - members - {""})
     if members:
-        kinds = {kind for _, kind in table.members()}
+        kinds = sorted({kind for _, kind in table.members()})
         assert any(deciding(name, table, table.having(other, kind)) for other in others for kind in kinds), (
             "no example of a name that is no member"
         )

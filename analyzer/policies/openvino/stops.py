@@ -339,7 +339,7 @@ def _unchanged(graph: Graph, op: Operator, book: Book) -> str | None:
     if kind == "same-shape":
         return op.inputs[0]
     value = _VALUES.get(kind or "")
-    if value is None:
+    if value is None or len(op.inputs) < 2:
         return None
     return op.inputs[0] if _all_are(graph, op.inputs[1], value, book.limit("compared-elements")) else None
 
