@@ -1,14 +1,25 @@
-"""Files: digests and atomic writes."""
+"""Files: digests, and outputs, which are written whole or not at all and never over an input.
+
+The one place that opens a file of the user's for writing.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import io
+import mmap
+import os
+import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import stat
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .errors import UsageError
+from .errors import OutputError, UsageError
+from .processes.scratch import owned, release, sweep, temporary
 
 
 def sha256(path: Path) -> str:
@@ -38,38 +49,244 @@ def _feed(digest: hashlib._Hash, path: Path) -> None:
 
 def same_file(left: Path, right: Path) -> bool:
     """Whether two paths name one existing file or folder."""
-    return left.exists() and right.exists() and left.samefile(right)
+    try:
+        return left.samefile(right)
+    except (OSError, ValueError):
+        return False
+
+
+# ---- what must not be written over ---------------------------------------------------------------
+
+
+def protect(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+    """Raise UsageError when an output is one of the inputs under whatever name: another spelling, a link, a
+    file of an input's folder or of its package, or the external data of an ONNX model.
+    """
+    read = list(inputs)
+    for output in outputs:
+        for item in read:
+            if not _is_part(output, item):
+                continue
+            what = "holds" if _inside(item, output) else "is part of"
+            what = "is the input" if same_file(output, item) else f"{what} the input {item}"
+            raise UsageError(f"{output} {what}: give another output path")
+
+
+def _is_part(output: Path, item: Path) -> bool:
+    try:
+        return _same_or_inside(output, item)
+    except (OSError, ValueError):  # such a path cannot be written: writing tells
+        return False
+
+
+def _same_or_inside(output: Path, item: Path) -> bool:
+    if same_file(output, item) or _inside(item, output):
+        return True
+    roots = [item] if item.is_dir() else _around(item)
+    if any(_inside(output, root) or _linked(output, root) for root in roots):
+        return True
+    return item.is_file() and any(same_file(output, data) for data in _external(item, output))
+
+
+def _inside(path: Path, folder: Path) -> bool:
+    """Whether the path is in the folder, or would be when it is made."""
+    try:
+        return folder.is_dir() and path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False
+
+
+def _around(item: Path) -> list[Path]:
+    """The folders that make one model with a file: its Core ML package, a SavedModel's variables and
+    assets.
+    """
+    real = item.resolve()
+    packages = [parent for parent in real.parents if (parent / "Manifest.json").is_file()]
+    if real.name in ("saved_model.pb", "saved_model.pbtxt"):
+        packages += [real.parent / name for name in ("variables", "assets", "assets.extra")]
+    return packages
+
+
+def _linked(output: Path, folder: Path) -> bool:
+    """Whether an existing output is a hard link to a file of the folder."""
+    try:
+        state = output.stat()
+    except OSError:
+        return False
+    if state.st_nlink < 2 or not stat.S_ISREG(state.st_mode):
+        return False
+    return any(same_file(output, file) for file in folder.rglob("*") if file.is_file())
+
+
+_LOCATION = b"\x0a\x08location\x12"
+"""The key of ``TensorProto.external_data`` that names a file, and the tag of its value."""
+
+
+def _external(item: Path, output: Path) -> set[Path]:
+    """The files beside an ONNX model that it names as its data; looked for only when the output exists."""
+    if not output.is_file():
+        return set()
+    found: set[Path] = set()
+    try:
+        with item.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            at = data.find(_LOCATION)
+            while at >= 0:
+                start = at + len(_LOCATION) + 1
+                size = data[start - 1]
+                if size > 127:  # a length of two bytes
+                    size, start = size - 128 + 128 * data[start], start + 1
+                found.add(item.parent / os.fsdecode(data[start : start + size]))
+                at = data.find(_LOCATION, start)
+    except (OSError, ValueError, IndexError):
+        return found
+    return found
+
+
+# ---- writing -------------------------------------------------------------------------------------
 
 
 @contextmanager
 def atomic(target: Path, *, source: Path | None = None, folder: bool = False) -> Iterator[Path]:
-    """Give a path beside ``target`` to write to; it becomes ``target`` only when the block ends well.
+    """Give a path to write to; what was written becomes ``target`` only when the block ends well.
 
-    Raises UsageError when ``target`` is ``source`` (outputs are never written over the input) or its folder
-    is missing or closed.
+    A device, a pipe or an open descriptor (``/dev/stdout``) is written into at the end and never replaced; a
+    symbolic link stays one, and the file behind it is replaced.
+
+    Raises UsageError when ``target`` is ``source`` or part of it, or its folder is missing, and OutputError
+    for what the system does not let be written: a full disk, a closed folder, a name that is too long.
     """
-    if source is not None and same_file(source, target):
-        raise UsageError(f"{target} is the input: give another output path")
-    parent = target.absolute().parent
+    if source is not None:
+        protect([target], [source])
+    with _told(target):
+        if is_stream(target):
+            if folder:
+                raise UsageError(f"{target} is a device or a pipe, and a folder is to be written")
+            with temporary("output-") as place:
+                draft = place / (target.name or "draft")
+                yield draft
+                _pour(draft, target)
+            return
+        yield from _replacing(_real(target), target, folder)
+
+
+def is_stream(target: Path) -> bool:
+    """Whether the path names something that is written into: a device, a pipe, an open descriptor."""
+    if _descriptor(target) is not None:
+        return True
+    try:
+        mode = target.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+_OPEN = re.compile(r"/(?:dev/fd|proc/(?:self|thread-self|\d+)/fd)/(\d+)")
+_LINKS = 40
+
+
+def _descriptor(target: Path) -> int | None:
+    """The descriptor of this process that a path like ``/dev/stdout`` names; opening the path again would
+    begin at the start of a file that is already being written.
+    """
+    path = os.path.abspath(target)  # noqa: PTH100 (links are followed one by one)
+    for _ in range(_LINKS):
+        found = _OPEN.fullmatch(path)
+        if found is not None:
+            return (
+                int(found[1])
+                if "/proc/" not in path or f"/{os.getpid()}/" in path or "self" in path
+                else None
+            )
+        try:
+            path = os.path.normpath(os.path.join(os.path.dirname(path), os.readlink(path)))  # noqa: PTH115, PTH118, PTH120
+        except (OSError, ValueError):
+            return None
+    return None
+
+
+def _pour(draft: Path, target: Path) -> None:
+    """Write a draft into a device, a pipe or a descriptor; a reader that went away has seen enough."""
+    number = _descriptor(target)
+    sys.stdout.flush()
+    with suppress(BrokenPipeError), draft.open("rb") as stream:
+        descriptor = (
+            os.open(target, os.O_WRONLY | getattr(os, "O_NOCTTY", 0)) if number is None else os.dup(number)
+        )
+        with io.FileIO(descriptor, "w") as into:
+            while block := stream.read(1 << 20):
+                view = memoryview(block)
+                while view:
+                    view = view[into.write(view) or 0 :]
+
+
+def _real(target: Path) -> Path:
+    """Behind symbolic links. Raises UsageError for links that lead nowhere."""
+    try:
+        return target.resolve() if target.is_symlink() else target.absolute()
+    except RuntimeError as error:
+        raise UsageError(f"{target} is a link that leads back to itself: give another output path") from error
+
+
+def _replacing(place: Path, target: Path, folder: bool) -> Iterator[Path]:
+    parent = place.parent
     if not parent.is_dir():
         raise UsageError(f"the folder {parent} does not exist: create it, or give another output path")
-    if target.is_dir() and not folder:
+    if place.is_dir() and not folder:
         raise UsageError(f"{target} is a folder: give the path of a file")
-    import tempfile  # with random and hashes behind it: for what writes
-
+    if folder and place.exists() and not place.is_dir():
+        raise UsageError(f"{target} is a file, and a folder is to be written: give another output path")
+    prefix = f".{os.fsdecode(os.fsencode(place.name)[:80])}.accelint-"
+    sweep(parent, prefix)
     try:
-        scratch = Path(tempfile.mkdtemp(prefix=f".{target.name[:100]}.", dir=parent))
+        scratch = owned(parent, prefix)
     except OSError as error:
-        raise UsageError(
+        raise OutputError(
             f"the folder {parent} cannot be written to ({error.strerror}): give another output path"
         ) from error
     try:
-        draft = scratch / target.name
+        draft = scratch / place.name
         if folder:
             draft.mkdir()
         yield draft
-        if folder and target.is_dir():
-            shutil.rmtree(target)
-        draft.replace(target)
+        _exchange(draft, place, scratch / "before")
     finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        release(scratch)
+
+
+def _exchange(draft: Path, place: Path, before: Path) -> None:
+    """Put a draft in its place; a folder that is there goes only when the new one is in place."""
+    if not place.is_dir():
+        if place.exists():
+            shutil.copymode(place, draft)
+        draft.replace(place)
+        return
+    place.rename(before)
+    try:
+        draft.rename(place)
+    except OSError:
+        before.rename(place)
+        raise
+
+
+_ADVICE = {
+    errno.ENOSPC: "free some space, or give another output path",
+    errno.EDQUOT: "free some space, or give another output path",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f), or give another output path",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.EROFS: "give another output path",
+}
+"""What to do about errors that only writing brings."""
+
+
+@contextmanager
+def _told(target: Path) -> Iterator[None]:
+    """Errors of writing as OutputError; others, of reading, go on upwards."""
+    try:
+        yield
+    except OSError as error:
+        named = str(error.filename or "")
+        ours = error.errno in _ADVICE or str(target) in named or f".{target.name}" in named
+        if not ours and error.filename is not None:
+            raise
+        advice = _ADVICE.get(error.errno or 0, "give another output path")
+        raise OutputError(f"{target} cannot be written: {error.strerror or error} ({advice})") from error

@@ -14,7 +14,7 @@ from . import debug
 from .limits import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ...rules.pack import Chosen
     from ..check.coverage import Entry
@@ -129,9 +129,11 @@ def check(
 
     least = share(min_coverage)
     places = report_places(context, form, output, quiet, verbose)
+    files = paths(models)
+    keep_inputs((place for _, place in places), [*files, pack])
     words = tuple(target)
     asked = len(_packs(words, pack))
-    entries = list(_entries(paths(models), words, pack, optimized, jobs))
+    entries = list(_entries(files, words, pack, optimized, jobs))
     _nothing_fits(entries)
     write_report(entries, places)
     if not quiet:
@@ -233,6 +235,13 @@ def report_places(
     text = "brief" if quiet else "full" if verbose else "text"
     named = [text if form == "text" else form for form in forms or ["text"]]
     return sinks(named, files or [], context.meta.get("accelint.order", ""))
+
+
+def keep_inputs(outputs: "Iterable[Path | None]", inputs: "Iterable[Path | None]") -> None:
+    """Raise UsageError before any work is done when an output is one of the inputs."""
+    from ..files import protect
+
+    protect([path for path in outputs if path], [path for path in inputs if path])
 
 
 def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:

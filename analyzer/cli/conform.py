@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .check import PackFile
+from .check import PackFile, keep_inputs
 from .limits import Memory
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def conform(
 
     chosen = choose(target, pack)
     names = corpus or list(GENERATED.get(chosen.pack.dialect, ()))
+    keep_inputs([output, page], [pack, *(Path(name) for name in names if Path(name).exists())])
     live = not all(_is_record(name) for name in names)
     version = _runtime_version(chosen) if live else chosen.pack.version
     stale = stale_data(chosen.pack, version)

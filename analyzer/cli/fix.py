@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .check import NOTHING, PackFile
+from .check import NOTHING, PackFile, keep_inputs
 from .limits import Memory
 from .progress import busy
 
@@ -70,7 +70,6 @@ def fix(
     import json
 
     from ..errors import UsageError
-    from ..files import same_file
     from ..flows import targets
     from ..flows.fix import deliver
     from ..flows.fix import fix as apply
@@ -78,8 +77,7 @@ def fix(
 
     if output is None and not diff and not as_json:
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
-    if output is not None and same_file(model, output):
-        raise UsageError(f"{output} is the input: give another output path")
+    keep_inputs([output], [model, pack])
     packs = targets.chosen([target], pack)
     loaded = load(model)
     chosen = targets.one(target, packs, loaded.dialect)

@@ -45,7 +45,10 @@ def _expanded(text: str) -> Iterator[Path]:
 
 
 def _is_model(folder: Path) -> bool:
-    return folder.suffix == ".mlpackage" or any((folder / name).is_file() for name in _FOLDERS)
+    try:
+        return folder.suffix == ".mlpackage" or any((folder / name).is_file() for name in _FOLDERS)
+    except OSError:
+        return True  # a closed folder is told as a model that cannot be read
 
 
 def _inside(folder: Path) -> list[Path]:

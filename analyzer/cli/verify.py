@@ -16,6 +16,7 @@ from .check import (
     Reporting,
     Verbose,
     exit_code,
+    keep_inputs,
     report_places,
     write_report,
 )
@@ -114,6 +115,8 @@ def verify(
     from ..flows.verify import verify as ask
 
     places = report_places(context, form, output, quiet, verbose)
+    arrays = [Path(name) for name in inputs or [] if name not in ("random", "boundary")]
+    keep_inputs((place for _, place in places), [model, against, pack, *arrays])
     options = Options(
         against,
         tuple(inputs or ()),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import time
 import weakref
 from contextlib import contextmanager, suppress
@@ -56,6 +55,8 @@ def temporary(prefix: str = "work-") -> Iterator[Path]:
 
 def make(prefix: str = "work-") -> Path:
     """A new folder; the caller removes it, or it goes with this process. Raises OutputError."""
+    import tempfile  # with random and hashes behind it: for what writes
+
     try:
         return Path(tempfile.mkdtemp(prefix=prefix, dir=_home()))
     except OSError as error:
@@ -70,6 +71,8 @@ def _home() -> Path:
     for path, (pid, _) in _owned.items():
         if pid == os.getpid() and path.name.startswith(PREFIX) and path.is_dir():
             return path
+    import tempfile
+
     place = Path(tempfile.gettempdir())
     sweep(place, PREFIX)
     return owned(place, PREFIX)
@@ -77,6 +80,8 @@ def _home() -> Path:
 
 def owned(place: Path, prefix: str) -> Path:
     """A new folder in ``place`` that goes with this process, however that ends. Raises OSError."""
+    import tempfile
+
     path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     descriptor = os.open(path / OWNER, os.O_CREAT | os.O_RDWR, 0o600)
     _lock(descriptor)

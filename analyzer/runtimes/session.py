@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..processes import scratch
 from ..processes.memory import shown
 from ..processes.process import Process
@@ -114,6 +115,7 @@ class Session:
         return f"{self.runtime.name}:{self.variant}" if self.variant else self.runtime.name
 
     def _ask(self, request: Request) -> Answer:
+        _hold_name(request.model)
         absent = self._absent()
         if absent is not None:
             return absent
@@ -211,6 +213,14 @@ class Session:
         if self._process is not None:
             self._process.close()
             self._process = None
+
+
+def _hold_name(path: Path) -> None:
+    """Raise UsageError for a name that the runtimes' bindings cannot take: they want text."""
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        raise UsageError(f"{path}: its name is not UTF-8 and no runtime can open it: rename it") from error
 
 
 def _parsed(line: str) -> Answer:

@@ -22,8 +22,10 @@ from ...processes import job as jobs
 from ..tf import reader as tf_reader
 from .config import objection
 
-MAX_CONFIG = 256 << 20
+MAX_CONFIG = 32 << 20
 """Bytes of config.json that are read; the largest published configurations have a few MB."""
+MAX_VALUES = 1_000_000
+"""Values in config.json: one takes up to 250 bytes when it is parsed, and two in the file."""
 
 
 def read(path: Path) -> Model:
@@ -118,6 +120,9 @@ def _json(path: Path, archive: zipfile.ZipFile, name: str) -> Any:
         )
     with archive.open(name) as stream:
         data = stream.read(MAX_CONFIG)
+    values = sum(data.count(mark) for mark in (b"[", b"{", b","))
+    if values > MAX_VALUES:
+        raise ModelError(path, f"{name} holds {values} values", "the file is damaged or hostile")
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:

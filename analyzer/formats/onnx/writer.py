@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ...errors import ModelError, UsageError
-from ...files import atomic
+from ...files import atomic, is_stream
 from ..wire import KEEP, Piece, Span, length
 from .build import Builder, set_external
 from .external import ExternalFiles
@@ -111,6 +111,10 @@ def external_tensors(proto: Any) -> list[tuple[Any, dict[str, str]]]:
 
 
 def _check_target(model: Model, path: Path, locations: set[str]) -> None:
+    if locations and is_stream(path):
+        raise UsageError(
+            f"{path} is a device or a pipe, and the model keeps its weights in files beside it: give a file"
+        )
     for location in locations:
         if (
             path.exists()
