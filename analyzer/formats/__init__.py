@@ -24,14 +24,15 @@ def load(path: str | Path) -> Model:
     Raises ModelError, which names the file and what to do, for everything that is wrong with it.
     """
     path = Path(path)
-    found = sniff(path)
     try:
-        model = _part(found.home, "read").read(path)
+        model = _part(sniff(path).home, "read").read(path)
     except GraphError as error:
         raise ModelError(path, error.message, "the file is damaged: export it again") from error
     except (RecursionError, MemoryError) as error:
         problem = f"nested or sized beyond reason ({type(error).__name__})"
-        raise ModelError(path, problem, "the file is damaged or hostile") from error
+        raise ModelError(
+            path, problem, "the file is damaged or hostile, or --memory is too little"
+        ) from error
     except OSError as error:  # a file that the model names: too long, unreadable, gone
         problem = f"a file of it cannot be read: {error.strerror or error}"
         raise ModelError(path, problem, "check the model's files and their names") from error
