@@ -39,9 +39,16 @@ def _expanded(text: str) -> Iterator[Path]:
         if not found:
             raise UsageError(f"nothing matches {text!r}: check the pattern, or quote what is no pattern")
         for each in found:
-            yield from _inside(each) if each.is_dir() else [each]
+            yield from _inside(each) if _is_folder(each) else [each]
         return
-    yield from _inside(path) if path.is_dir() else [path]
+    yield from _inside(path) if _is_folder(path) else [path]
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False  # told as a model that cannot be read
 
 
 def _is_model(folder: Path) -> bool:

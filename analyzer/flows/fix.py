@@ -17,7 +17,7 @@ from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, sc
 from ...rewrites.registry import allowed
 from ..check.run import check
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
-from ..files import atomic, sha256
+from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
 from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
@@ -286,7 +286,7 @@ def deliver(result: FixResult, chosen: Chosen, output: Path) -> None:
         copy(result.model, output)
         return
     emit(result.model, output)
-    if sha256(output) == result.digest:
+    if is_stream(output) or sha256(output) == result.digest:  # what went into a device cannot be read back
         return
     # data that lies beside the model is written otherwise in another folder
     found = check(load(output), chosen)
