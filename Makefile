@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test lint types fuzz bench conform clean
+.PHONY: help setup runtimes demo test lint types fuzz guided bench conform clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,12 @@ SECONDS ?= 60
 
 fuzz: $(STAMP) ## Mutated models and packs of every format for SECONDS=60; what it finds is kept in .work/fuzz/faults
 	$(BIN)/python tools/fuzz/run.py --seconds $(SECONDS)
+
+FORMAT ?= onnx
+
+guided: $(STAMP) ## The same for one FORMAT=onnx, guided by coverage; installs Atheris
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
+	$(BIN)/python tools/fuzz/guided.py $(FORMAT) $(SECONDS)
 
 bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 	$(BIN)/python benchmarks/run.py --write docs/benchmarks.md

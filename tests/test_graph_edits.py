@@ -372,3 +372,17 @@ def test_validate_lists_every_problem() -> None:
         graph.validate()
     for part in ("'gone'", "reads the missing tensor 't0'", "writes the missing tensor 't0'"):
         assert part in caught.value.message
+
+
+def test_a_value_that_does_not_fill_its_shape_is_refused() -> None:
+    graph = Graph("main", "onnx", {"": 17})
+    graph.add_tensor(Tensor("x", "float32", (2,)))
+    graph.add_tensor(Tensor("y", "float32", (2,)))
+    graph.add_op(Operator("main/0", "Relu", ("x",), ("y",)))
+    graph.set_interface(["x"], ["y"])
+    new = Operator("main/1", "Add", ("x", "c"), ("y",))
+    for shape, count in (((2,), 3), ((3,), 2)):
+        const = Constant("float32", shape, inline=bytes(4 * count), length=4 * count)
+        with pytest.raises(GraphError, match="does not fill its shape"):
+            graph.replace(graph.ops(), [new], [Tensor("c", "float32", (2,), const)])
+    assert [op.type for op in graph.ops()] == ["Relu"]

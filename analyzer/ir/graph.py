@@ -686,6 +686,11 @@ class Graph:
         if len({*filter(None, op.outputs)}) != sum(1 for name in op.outputs if name):
             raise GraphError(f"operator {op.label!r} ({op.type}) writes a tensor twice")
 
+    def _check_values(self, tensors: tuple[Tensor, ...]) -> None:
+        for tensor in tensors:
+            if tensor.const is not None and not tensor.const.whole(tensor.shape):
+                raise GraphError(f"the value of {tensor.name!r} does not fill its shape {tensor.shape}")
+
     def _check_replace(
         self,
         old: tuple[Operator, ...],
@@ -699,6 +704,7 @@ class Graph:
         names = [tensor.name for tensor in tensors]
         if len(set(names)) != len(names) or any(name in self._tensors for name in names):
             raise GraphError(f"a new tensor's name is taken in graph {self.name!r}: {names}")
+        self._check_values(tensors)
         ids = [op.id for op in new]
         if len(set(ids)) != len(ids):
             raise GraphError(f"two new operators share an id: {ids}")

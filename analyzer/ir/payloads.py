@@ -56,6 +56,13 @@ class Constant:
             count *= dim
         return count
 
+    def whole(self, shape: Shape) -> bool:
+        """Whether the value has that shape, where it is known, and its bytes, where they are at hand."""
+        bits = BITS.get(self.dtype)
+        if shape is not None and shape != self.shape:
+            return False
+        return self.inline is None or bits is None or len(self.inline) == (self.elements * bits + 7) // 8
+
     def raw(self) -> bytes:
         """The bytes. Raises GraphError when the file no longer holds them."""
         if self.inline is not None:

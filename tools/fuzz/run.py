@@ -96,7 +96,7 @@ class Maker:
             name = rng.choice(sorted(item.files))
             return {**item.files, name: mutators.spoiled(rng, item.files[name])}
         try:
-            return self._mutated(form, item, rng)
+            return self.mutated(form, item, rng)
         except Exception:  # a value that the format cannot hold at all: then its bytes are changed
             name = rng.choice(sorted(item.files))
             return {**item.files, name: mutators.spoiled(rng, item.files[name])}
@@ -113,7 +113,8 @@ class Maker:
         else:
             mutators.learn_message(_message(form, item.files[CHILD.get(form, "")]), pool)
 
-    def _mutated(self, form: str, item: Seed, rng: Random) -> dict[str, bytes]:
+    def mutated(self, form: str, item: Seed, rng: Random) -> dict[str, bytes]:
+        """The files of a seed, changed by their structure. Raises anything for what has none."""
         pool = self.pools[form]
         if form == "tflite":
             rows = mutators.rows_of(item.files[""])
