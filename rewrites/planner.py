@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..analyzer.check.arity import misfits
+from ..analyzer.words import counted
 from ..rules.verdict import Verdict
 from .engine import AnyRewrite, Parity, run
 from .registry import answering
@@ -45,15 +46,16 @@ class Score:
     def text(self) -> str:
         """In words, for a report."""
         if self.refused:
-            return f"the whole model refused, {self.findings} findings"
+            return f"the model is rejected, {counted(self.findings, 'finding')}"
         crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
-        dropped = f" and {self.dropped} operators left out of groups" if self.dropped else ""
+        alone = counted(self.dropped, "supported operator") + " outside of partitions"
+        dropped = f" and {alone}" if self.dropped else ""
         dropped += f", {self.wrong} known to compute wrong numbers" if self.wrong else ""
-        pieces = (
-            f"{self.partitions} partitions, {crossing} bytes across, "
+        partitions = (
+            f"{counted(self.partitions, 'partition')}, {crossing} bytes cross the boundary, "
             f"{-self.accelerated_macs} MACs accelerated"
         )
-        return f"{self.findings} findings{dropped}, {pieces}"
+        return f"{counted(self.findings, 'finding')}{dropped}, {partitions}"
 
 
 def score(coverage: Coverage) -> Score:

@@ -37,9 +37,12 @@ def aliases() -> dict[str, tuple[str, ...]]:
     return {**derived, **named}
 
 
-def names_of(target: str) -> list[str]:
-    """The names under which a target (with or without variant) is known, for lists."""
-    return [name for name, targets in aliases().items() if target in targets]
+def also_called(target: str) -> list[str]:
+    """The other names of a target with its variant, for lists; the first variant has the target's too."""
+    base, _, variant = target.partition(":")
+    first = next(iter(Outline(base).variants()), "")
+    own = {target, base} if variant == first else {target}
+    return [name for name, targets in aliases().items() if not own.isdisjoint(targets)]
 
 
 def resolve(word: str) -> list[str]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from .aliases import also_called
 from .folders import pack_folders
 from .outline import Outline
 from .renamed import former_names
+from .verdict import PURPOSES
 
 
 def target_rows() -> list[dict[str, Any]]:
@@ -18,10 +20,9 @@ def target_rows() -> list[dict[str, Any]]:
             key: str(pack.head.get(key, ""))
             for key in ("title", "dialect", "runtime", "version", "date", "runs_here")
         }
-        rows += [
-            {"target": f"{target}:{variant}" if variant else target, **head}
-            for variant in pack.variants() or [""]
-        ]
+        head["purpose"] = str(pack.head.get("purpose", PURPOSES[0]))
+        names = [f"{target}:{variant}" for variant in pack.variants()] or [target]
+        rows += [{"target": name, **head, "names": also_called(name)} for name in names]
     return rows
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .verdict import EFFECTS, EVIDENCE, SEVERITIES
+from .verdict import EFFECTS, EVIDENCE, PURPOSES, SEVERITIES
 
 LONGEST = 4000
 """Characters of a text."""
@@ -93,6 +93,8 @@ PACK: Kinds = {
     **dict.fromkeys(("target", "dialect", "runtime", "policy", "extends", "host"), NAME),
     **dict.fromkeys(("title", "version", "date", "runs_here", "precision", "notes"), TEXT),
     "default": one_of(*EFFECTS),
+    "purpose": one_of(*PURPOSES),
+    "baseline": NAME,
     "policy_options": TABLE,
     "predicates": NAMES,
     "releases": NAMES,

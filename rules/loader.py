@@ -136,6 +136,8 @@ def _read(path: Path, folder: Path, above: tuple[Path, ...], problems: _Problems
         host=inherit("host", ""),
         releases=tuple(inherit("releases", ())),
         precision=inherit("precision", ""),
+        purpose=inherit("purpose", "accelerates"),
+        baseline=inherit("baseline", ""),
         notes=inherit("notes", ""),
         sources=sources,
         variants=merged["variant"] or (base.variants if base else {}),

@@ -199,6 +199,9 @@ class Pack:
     precision: str = ""
     file: Path | None = None
     """Where the user keeps it; None for those of accelint and of other distributions."""
+    purpose: str = "accelerates"
+    baseline: str = ""
+    """The target whose operators need nothing extra: those that only this one has are noted."""
     notes: str = ""
     conformance: Mapping[str, Any] = field(default_factory=dict)
 

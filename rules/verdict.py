@@ -28,6 +28,8 @@ class Answer(Enum):
 EVIDENCE = ("measured", "source", "documented", "reported")
 """Where a rule comes from, best first."""
 SEVERITIES = ("error", "warning", "note")
+PURPOSES = ("accelerates", "converts", "runs")
+"""What a target does with a model: hands operators to an accelerator, converts it, or runs it on a CPU."""
 EFFECTS = ("fallback", "rejected", "unknown", "note")
 """What a failing rule does: the operator runs elsewhere, the runtime refuses the model, nobody has asked it
 (no verdict), or it runs and something is to be known.

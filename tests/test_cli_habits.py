@@ -321,3 +321,16 @@ def test_fix_and_verify_take_known_names_that_mean_one_target_for_the_model(tmp_
     assert none.returncode == 2
     assert "no target that takes onnx models" in none.stderr
     assert accelint("verify", out, "-t", "CPUExecutionProvider").returncode == 0
+
+
+def test_rules_and_explain_take_known_names() -> None:
+    rows = json.loads(
+        accelint("rules", "--target", "NNAPIExecutionProvider", "--code", "ACL1", "--json").stdout
+    )
+    assert {row["target"] for row in rows} == {"onnxruntime/nnapi"}
+    assert "Resize on onnxruntime/nnapi" in accelint("explain", "Resize", "--target", "nnapi").stdout
+    both = accelint("explain", "ACL101", "--target", "nnapi").stdout
+    assert "onnxruntime/nnapi" in both
+    assert "litert/nnapi" in both
+    assert accelint("explain", "NoSuchThing", "--target", "nnapi").returncode == 2
+    assert "pixel-9" in json.loads(accelint("targets", "litert/gpu", "--json").stdout)[0]["names"]

@@ -73,6 +73,10 @@ class Coverage:
     notes: tuple[str, ...] = field(default=())
     options: tuple[str, ...] = ()
     """What asks for this target again on a command line."""
+    purpose: str = "accelerates"
+    """What the target does: accelerates, converts or runs. Operators that are convertible, or plainly run,
+    have the verdict accelerated too; reports say it in the purpose's words.
+    """
 
     def count(self, verdict: Verdict) -> int:
         """Operators with that verdict."""

@@ -30,20 +30,28 @@ def check(model: Model | Graph | Prepared, chosen: Chosen) -> Coverage:
     ``Prepared``.
     """
     prepared = Prepared.of(model)
-    state = _Check(prepared, chosen)
     if prepared.misfits:
-        return state.damaged(prepared.model, prepared.misfits)
+        return _Check(prepared, chosen).damaged(prepared.model, prepared.misfits)
     if prepared.flat_misfits:
-        coverage = state.damaged(prepared.flat[0], prepared.flat_misfits)
+        coverage = _Check(prepared, chosen).damaged(prepared.flat[0], prepared.flat_misfits)
     else:
-        for graph in prepared.graphs:
-            state.graph(graph, placed=True)
+        state = _walked(prepared, chosen)
+        if chosen.pack.baseline and not state.rejected:
+            state.flex(_walked(prepared, choose(chosen.pack.baseline)))
         coverage = state.coverage()
     if prepared.flat[0] is prepared.model:
         return coverage
     from .inlining import lifted
 
     return lifted(coverage, prepared.model, prepared.flat[1], chosen)
+
+
+def _walked(prepared: Prepared, chosen: Chosen) -> _Check:
+    """Every operator judged and grouped, each for itself."""
+    state = _Check(prepared, chosen)
+    for graph in prepared.graphs:
+        state.graph(graph, placed=True)
+    return state
 
 
 class _Check:
@@ -63,6 +71,7 @@ class _Check:
         }
         self.seen: set[int] = set()
         self.graphs: list[Graph] = []
+        self.notes: list[str] = []
 
     def graph(self, graph: Graph, *, placed: bool) -> None:
         """Check one graph and the bodies in it; operators of a graph that is not placed run on the host."""
@@ -100,6 +109,20 @@ class _Check:
                 findings = [replace(made, severity="error", effect="rejected")]
             self._record(op, Verdict.REJECTED, findings, {})
         return self.coverage()
+
+    def flex(self, builtins: _Check) -> None:
+        """Note the nodes that only this target converts, and what that means."""
+        from .flex import notes, summary
+
+        found = list(notes(self.verdicts.values(), builtins.verdicts, builtins.findings, self.chosen))
+        for finding in found:
+            self._note(finding)
+        self.notes += [summary(len(found))] if found else []
+
+    def _note(self, finding: Finding) -> None:
+        self.findings.append(finding)
+        old = self.verdicts[finding.operator]
+        self.verdicts[finding.operator] = replace(old, findings=(*old.findings, len(self.findings) - 1))
 
     def _seen(self, graph: Graph) -> Seen:
         return self.prepared.seen(graph, self.chosen.pack.policy, self.policy, self.options)
@@ -295,6 +318,8 @@ class _Check:
             operators,
             self._marked(),
             partitions,
+            tuple(self.notes),
+            purpose=pack.purpose,
         )
 
     def _marked(self) -> tuple[Finding, ...]:

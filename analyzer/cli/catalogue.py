@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
+
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 
@@ -18,7 +20,9 @@ def register(app: typer.Typer) -> None:
 
 
 def targets(
-    name: Annotated[str, typer.Argument(help="Only targets whose name contains this, like qnn.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Only targets with this in a name: qnn, pixel-9, snapdragon.")
+    ] = "",
     dialect: Annotated[
         str | None, typer.Option(help="Only of this dialect: onnx, tflite, tf, mil, nn.")
     ] = None,
@@ -27,13 +31,16 @@ def targets(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List the targets: dialect, runtime, version and date of the data, and which runtime can be asked."""
+    """List the targets: dialect, what each does (accelerates, converts, runs), runtime, version and date of
+    the data, and which runtime can be asked. The names that people know are in --json.
+    """
+    from ...rules.aliases import slug
     from ...rules.catalogue import target_rows
 
     rows = [
         row
         for row in target_rows()
-        if name.lower() in row["target"]
+        if any(slug(name) in known for known in (row["target"], *row["names"]))
         and dialect in (None, row["dialect"])
         and not (askable and row["runs_here"].startswith("no"))
     ]
@@ -42,7 +49,8 @@ def targets(
         return
     width = max((len(row["target"]) for row in rows), default=0)
     for row in rows:
-        data = f"{row['dialect']:<7} {row['runtime']} {row['version']} ({row['date']})  {row['runs_here']}"
+        data = f"{row['dialect']:<7} {row['purpose']:<12}{row['runtime']} {row['version']} ({row['date']})"
+        data += f"  {row['runs_here']}"
         typer.echo(f"{row['target']:<{width}}  {data}".rstrip())
 
 
@@ -68,7 +76,8 @@ def rules(
 
     rows = [
         row
-        for row in rule_rows(target, code, operator)
+        for name in _meant(target)
+        for row in rule_rows(name, code, operator)
         if effect in (None, row["effect"]) and evidence in (None, row["evidence"])
     ]
     if as_json:
@@ -96,7 +105,25 @@ def explain(
     from ...rewrites.families import stored_answers
     from ...rules.explain import explanation
 
-    typer.echo(explanation(what, target, stored_answers()), nl=False)
+    told: list[str] = []
+    missed: UsageError | None = None
+    for name in _meant(target):
+        try:
+            told.append(explanation(what, name, stored_answers()))
+        except UsageError as error:  # a word for several targets, of which one knows the operator
+            missed = error
+    if missed is not None and not told:
+        raise missed
+    typer.echo("\n".join(told), nl=False)
+
+
+def _meant(target: str | None) -> list[str | None]:
+    """The targets that a word means; None for all of them."""
+    if target is None:
+        return [None]
+    from ...rules.aliases import resolve
+
+    return list(resolve(target))
 
 
 def schema() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..words import percent
 from .check import PackFile, keep_inputs
 from .limits import Memory
 
@@ -53,7 +54,7 @@ def conform(
     pack: PackFile = None,
     memory: Memory = None,
 ) -> None:
-    """Hold a target's rules against the installed runtime over a corpus."""
+    """Validate a target's rules: compare predictions with the installed runtime over a corpus."""
     gc.enable()  # thousands of graphs, one after the other
     from ...rules.registry import choose
     from ..conform.corpora import GENERATED
@@ -178,15 +179,15 @@ def _print(name: str, run: dict[str, Any]) -> None:
     models = ", ".join(f"{count} {status}" for status, count in sorted(run["models"].items()))
     typer.echo(
         f"{name}: {sum(run['models'].values())} models ({models}), "
-        f"{run['operators']} operators: agreement {run['agreement']:.2%}, false accelerated "
-        f"{run['false_accelerated']:.2%}, "
-        f"unknown {run['unknown']:.2%}, unmapped {run['unmapped']}; refusals predicted "
+        f"{run['operators']} operators: agreement {percent(run['agreement'], 2)}, false accelerated "
+        f"{percent(run['false_accelerated'], 2)}, "
+        f"unknown {percent(run['unknown'], 2)}, unmapped {run['unmapped']}; rejections predicted "
         f"{run['refusals']['refused_predicted']} of "
         f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of "
         f"{run['refusals']['loaded']}; "
         f"partition count right {run['partitions']['right']} of {run['partitions']['told']}"
         + (
-            f", groups {run['partitions']['groups_right']} of {run['partitions']['groups_told']}"
+            f", partitions exact {run['partitions']['groups_right']} of {run['partitions']['groups_told']}"
             if "groups_told" in run["partitions"]
             else ""
         )
@@ -203,4 +204,4 @@ def _print(name: str, run: dict[str, Any]) -> None:
         table = "; ".join(
             f"{p}->{a} {c}" for p, actual in row["confusion"].items() for a, c in actual.items() if p != a
         )
-        typer.echo(f"  {kind}: {row['agreement']:.1%} of {row['operators']}: {table}")
+        typer.echo(f"  {kind}: {percent(row['agreement'], 1)} of {row['operators']}: {table}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..words import percent
 from .check import NOTHING, PackFile, keep_inputs
 from .limits import Memory
 from .progress import busy
@@ -46,8 +47,8 @@ def fix(
     freeze: Annotated[
         list[str] | None,
         typer.Option(
-            help="Fix sizes: input=1x3x224x224, a symbolic dimension batch=1, or batch=1 for "
-            "every open first dimension."
+            help="Make shapes static: input=1x3x224x224 (the name may be short), a symbolic dimension N=1, "
+            "or batch=1 for every dynamic first dimension."
         ),
     ] = None,
     fix_level: Annotated[
@@ -136,7 +137,9 @@ def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
             typer.echo(f"       {clean(step.proof.text)}")
     before, after = result.scores
     typer.echo(f"{result.after.target}: {before.text} -> {after.text}")
-    shares = [f"{coverage.verdict} {coverage.by_operators:.0%}" for coverage in (result.before, result.after)]
+    shares = [
+        f"{coverage.verdict} {percent(coverage.by_operators)}" for coverage in (result.before, result.after)
+    ]
     typer.echo(f"coverage: {' -> '.join(shares)} of operators")
     if output is not None:
         typer.echo(f"written: {output}" + ("" if result.changed else " (nothing was changed)"))
@@ -154,7 +157,7 @@ def convert(
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
     batch: Annotated[
-        int | None, typer.Option(help="Fix the first dimension of every input that leaves it open.")
+        int | None, typer.Option(help="Size of the first dimension of every input where it is dynamic.")
     ] = None,
     select_tf_ops: Annotated[
         bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")
@@ -164,7 +167,7 @@ def convert(
     ] = Optimize.NONE,
     memory: Memory = None,
 ) -> None:
-    """Convert a model with the vendor's own converter; what it refuses is told by operator and node."""
+    """Convert a model with the vendor's own converter; what is not convertible is reported by node."""
     from ..convert import Options
     from ..convert import convert as run
 

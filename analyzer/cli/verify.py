@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class Promise(StrEnum):
-    """What the numbers of two runs are held to (``parity.PROMISES``)."""
+    """The promise that sets the tolerance of parity (``parity.PROMISES``)."""
 
     BIT_EXACT = "bit-exact"
     ROUNDING = "rounding"
@@ -74,7 +74,9 @@ def verify(
             "may be repeated. Default: random."
         ),
     ] = None,
-    promise: Annotated[Promise, typer.Option(help="What the numbers are held to.")] = Promise.ROUNDING,
+    promise: Annotated[
+        Promise, typer.Option(help="The promise that sets the tolerance of parity.")
+    ] = Promise.ROUNDING,
     tolerance: Annotated[
         str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")
     ] = None,
@@ -90,7 +92,8 @@ def verify(
         bool, typer.Option("--no-parity", help="Ask where operators run, and do not compare numbers.")
     ] = False,
     latency: Annotated[
-        int, typer.Option(help="Timed runs; 0 for none. With --against both models are timed by turns.")
+        int,
+        typer.Option(help="Timed runs; 0 for none. With --against the runs of both models are interleaved."),
     ] = 0,
     optimize: Annotated[
         Graph,

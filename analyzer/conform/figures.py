@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
+from ..words import percent
 from .engine import Judged, Outcome
 
 CLASSES = ("accelerated", "fallback", "folded", "rejected", "unknown")
@@ -92,15 +93,15 @@ def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> 
     lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in facts.items()), ""]
     lines += [
         "| corpus | models | operators | agreement | false accelerated | unknown | unmapped "
-        "| refusals predicted | false alarms | partitions right |"
+        "| rejections predicted | false alarms | partitions right |"
     ]
     lines += ["|---|---|---|---|---|---|---|---|---|---|"]
     for name, run in runs.items():
         refusals, parts = run["refusals"], run["partitions"]
         lines.append(
             f"| {name} | {sum(run['models'].values())} | {run['operators']} | "
-            f"{run['agreement']:.2%} | {run['false_accelerated']:.2%} "
-            f"| {run['unknown']:.2%} | {run['unmapped']} | {refusals['refused_predicted']} of "
+            f"{percent(run['agreement'], 2)} | {percent(run['false_accelerated'], 2)} "
+            f"| {percent(run['unknown'], 2)} | {run['unmapped']} | {refusals['refused_predicted']} of "
             f"{refusals['refused']} "
             f"| {refusals['false_alarms']} of {refusals['loaded']} | {parts['right']} of {parts['told']} |"
         )

@@ -205,7 +205,8 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
         operators,
         marked(findings, places, chosen.target, chosen.pack),
         (),
-        (f"{_converter(model, chosen, made)} refuses the model",),
+        (f"{_converter(model, chosen, made)} cannot convert the model",),
+        purpose=chosen.pack.purpose,
     )
 
 

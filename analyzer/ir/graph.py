@@ -703,7 +703,7 @@ class Graph:
                 raise GraphError(f"operator {op.label!r} is not in graph {self.name!r}")
         names = [tensor.name for tensor in tensors]
         if len(set(names)) != len(names) or any(name in self._tensors for name in names):
-            raise GraphError(f"a new tensor's name is taken in graph {self.name!r}: {names}")
+            raise GraphError(f"a new tensor's name already exists in graph {self.name!r}: {names}")
         self._check_values(tensors)
         ids = [op.id for op in new]
         if len(set(ids)) != len(ids):

@@ -48,7 +48,7 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
 
 
 def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
-    """The graph inputs whose shapes are not fixed, as ``name[batch,3,224,224]``: the root of dynamic
+    """The graph inputs whose shapes are dynamic, as ``name[batch,3,224,224]``: the root of dynamic
     shapes.
     """
     return [

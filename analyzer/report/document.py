@@ -72,6 +72,7 @@ def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
     verdicts = [op.verdict.value for op in coverage.operators]
     return {
         "target": coverage.target,
+        "purpose": coverage.purpose,
         "runtime": coverage.runtime,
         "verdict": coverage.verdict,
         "coverage": {

@@ -18,6 +18,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from accelint.analyzer.words import percent
+
 ROOT = Path(__file__).parents[2]
 OUT = ROOT / "docs" / "conformance"
 LIMITS = {
@@ -136,12 +138,12 @@ def summary() -> str:
         f"unknown (which is never right); of whole",
         f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of "
         f"{WHOLE['partitions']:.0%} of the models; of",
-        f"refusals and crashes {REFUSALS['predicted']:.0%} predicted, with at most "
+        f"rejections and crashes {REFUSALS['predicted']:.0%} predicted, with at most "
         f"{REFUSALS['false_alarms']:.0%} false alarms.",
         "",
         "| target | runtime | date | corpus | models | operators | right | falsely accelerated "
         "| unknown | not told "
-        "| refusals predicted | false alarms | partitions right | |",
+        "| rejections predicted | false alarms | partitions right | |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for file in sorted(OUT.glob("*.json")):
@@ -162,9 +164,9 @@ def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str
         name,
         sum(run["models"].values()),
         run["operators"],
-        f"{run['agreement']:.2%}",
-        f"{run['false_accelerated']:.2%}",
-        f"{run['unknown']:.2%}",
+        percent(run["agreement"], 2),
+        percent(run["false_accelerated"], 2),
+        percent(run["unknown"], 2),
         run["unmapped"],
         f"{refused['refused_predicted']} of {refused['refused']}",
         f"{refused['false_alarms']} of {refused['loaded']}",

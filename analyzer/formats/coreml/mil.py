@@ -354,7 +354,7 @@ def const_tensor(name: str, value: Any, place: Place) -> Tensor:
     if "kind" in attrs or form is None:
         return Tensor(name, dtype, shape, attrs={**attrs, "constant": True})
     if shape is None or any(not isinstance(dim, int) for dim in shape):
-        raise ModelError(place.path, f"constant {name!r} has no fixed shape", "export it again")
+        raise ModelError(place.path, f"constant {name!r} has no static shape", "export it again")
     fixed = tuple(dim for dim in shape if isinstance(dim, int))
     if form == "blobFileValue":
         const = place.blobs.constant(value.blobFileValue.fileName, value.blobFileValue.offset, dtype, fixed)

@@ -47,7 +47,7 @@ def losses(proto: Any) -> Iterator[str]:
     yield from (f"the graph's {field}" for field in parts if getattr(graph, field))
     for tensor in graph.initializer:
         if tensor.name in names or tensor.name not in read:
-            yield f"the initializer {tensor.name!r}, an input too or read by nobody"
+            yield f"the initializer {tensor.name!r}, an input too or not read at all"
     for info in (*graph.input, *graph.output, *graph.value_info):
         if info.doc_string or info.metadata_props or info.type.WhichOneof("value") != "tensor_type":
             yield f"the notes or the kind of {info.name!r}"

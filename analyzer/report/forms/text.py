@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...inert import line as clean
-from ...words import counted
+from ...words import counted, percent
 from ..causes import SHOWN, Cause, causes, dynamic_inputs
+from ..purposes import purpose_of
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 UNWRAPPED = 10_000
@@ -106,17 +107,23 @@ def headline(target: Mapping[str, Any]) -> Text:
     total = sum(target[key] for key in ("accelerated", "fallback", "rejected", "unknown"))
     macs = target["coverage"]["macs"]
     parts = len(target["partitions"])
+    purpose = purpose_of(target)
     line = Text.assemble(
         "  ",
         (target["target"], "bold"),
         f" ({target['runtime']})  ",
-        (target["verdict"], _VERDICT[target["verdict"]]),
+        (purpose.of_model(target["verdict"]), _VERDICT[target["verdict"]]),
     )
-    line.append(
-        f"  {target['accelerated']} of {total} operators accelerated ({target['coverage']['operators']:.0%})"
-    )
-    line.append(f", {macs:.0%} of MACs" if macs is not None else "")
-    line.append(f", {parts} partition{'' if parts == 1 else 's'}")
+    blocking = {item["operator"] for item in target["findings"] if item["severity"] == "error"}
+    if target["verdict"] == "rejected" and purpose.undone and blocking:
+        line.append(f"  {len(blocking)} of {counted(total, 'operator')} {purpose.undone}")
+        return line
+    share = percent(target["coverage"]["operators"])
+    line.append(f"  {target['accelerated']} of {counted(total, 'operator')} {purpose.done} ({share})")
+    if not purpose.partitions:
+        return line
+    line.append(f", {percent(macs)} of MACs" if macs is not None else "")
+    line.append(f", {counted(parts, 'partition')}")
     moved = [
         part["bytes_in"] + part["bytes_out"]
         for part in target["partitions"]
@@ -131,7 +138,7 @@ def _cause(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any], 
     head = Text.assemble(
         "    ", (f"{cause.severity} {cause.code}", _STYLE[cause.severity]), f" {cause.rule}  "
     )
-    head.append(f"{count} operator{'' if count == 1 else 's'}", "bold")
+    head.append(counted(count, "operator"), "bold")
     head.append(f"  {_types(cause)}", "dim")
     console.print(head)
     roots = dynamic_inputs(model) if cause.code == "ACL101" else []
@@ -140,7 +147,7 @@ def _cause(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any], 
         console.print(Text(f"      {clean(message)}" + (f"  (x{times})" if times > 1 else "")))
     if len(cause.messages) > shown:
         more = counted(len(cause.messages) - shown, "more reason")
-        console.print(Text(f"      ... and {more} like {'this' if shown == 1 else 'these'}", "dim"))
+        console.print(Text(f"      ... and {more} (-v shows all)", "dim"))
     most = console.most(SHOWN)
     where = ", ".join(_place(op) for op in cause.operators[:most])
     console.print(Text(f"      at {where}" + (", ..." if count > most else ""), "dim"))
@@ -164,7 +171,8 @@ def _operators(console: _Page, target: Mapping[str, Any]) -> None:
     """Every operator with its verdict and the codes of its findings."""
     for op in target["operators"]:
         codes = dict.fromkeys(target["findings"][index]["code"] for index in op["findings"])
-        told = f"      {_place(op)}  {clean(op['type'])}  {op['verdict']}"
+        verdict = purpose_of(target).of_operator(op["verdict"])
+        told = f"      {_place(op)}  {clean(op['type'])}  {verdict}"
         console.print(Text(told + (f"  {', '.join(codes)}" if codes else ""), "dim"))
 
 
@@ -185,12 +193,13 @@ def _place(op: Mapping[str, Any]) -> str:
 
 def _verified(console: _Page, target: Mapping[str, Any]) -> None:
     agreement = target["agreement"]
+    done = "ran accelerated" if purpose_of(target).partitions else "ran"
     table = Table(
         "predicted",
-        "ran accelerated",
+        done,
         "ran elsewhere",
-        "not told",
-        "refused",
+        "not reported",
+        "did not run",
         box=None,
         padding=(0, 2),
         title_justify="left",
@@ -201,8 +210,8 @@ def _verified(console: _Page, target: Mapping[str, Any]) -> None:
             for ran in ("ran_accelerated", "ran_elsewhere", "not_told", "ran_nowhere")
         ]
         if any(row):
-            table.add_row(verdict, *map(str, row))
-    console.print(Text("    predicted against what the runtime did", "bold"))
+            table.add_row(purpose_of(target).of_operator(verdict), *map(str, row))
+    console.print(Text("    prediction compared with what the runtime did", "bold"))
     console.print(Padding(table, (0, 0, 0, 4), expand=False))
     _placements(console, target)
     _numbers(console, target)
@@ -210,9 +219,9 @@ def _verified(console: _Page, target: Mapping[str, Any]) -> None:
     if latency and latency.get("median") is not None:
         line = (
             f"    latency: median {latency['median']:.2f} ms, {latency['low']:.2f} to "
-            f"{latency['high']:.2f}, {latency['runs']} runs"
+            f"{latency['high']:.2f}, {counted(latency['runs'], 'run')}"
         )
-        line += f" on {latency['threads']} thread{'' if latency['threads'] == 1 else 's'}"
+        line += f" on {counted(latency['threads'], 'thread')}"
         other = latency.get("against")
         line += (
             f"; the reference model took {other['ratio']:.2f} times that ({other['low']:.2f} "
@@ -262,24 +271,27 @@ def _placements(console: _Page, target: Mapping[str, Any]) -> None:
         )
 
 
+_UNREPORTED = "not reported by the runtime"
 _RAN = {
     "accelerator": "ran accelerated",
     "cpu": "ran on the CPU",
     "folded": "was computed when the model was loaded",
-    "unmapped": "was replaced, the runtime does not say by what",
-    "unknown": "was not told",
+    "unmapped": "was replaced by an operator that the runtime does not name",
+    "unknown": _UNREPORTED,
 }
 
 
 def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Runs of operators with one verdict and one place: ``ids``, ``types``, ``predicted``, ``ran``, and
+    """Neighbouring operators with one verdict and one place: ``ids``, ``types``, ``predicted``, ``ran``, and
     whether they are ``wrong``.
     """
     placed = {item["id"]: item["device"] for item in target["placement"]}
     wrong = {line.partition(" ")[0] for line in target["contradictions"]}
     rows: list[dict[str, Any]] = []
+    ran = _RAN if purpose_of(target).partitions else {**_RAN, "accelerator": "ran"}
     for op in target["operators"] if placed else ():
-        key = (op["verdict"], _RAN.get(placed.get(op["id"], "unknown"), "was not told"), op["id"] in wrong)
+        verdict = purpose_of(target).of_operator(op["verdict"])
+        key = (verdict, ran.get(placed.get(op["id"], "unknown"), _UNREPORTED), op["id"] in wrong)
         if not rows or rows[-1]["key"] != key:
             rows.append({"key": key, "ops": []})
         rows[-1]["ops"].append(op)
@@ -315,7 +327,7 @@ def _numbers(console: _Page, target: Mapping[str, Any]) -> None:
     first = parity.get("first_divergence")
     if first:
         where = f"{first['id']} {first['type']} {first['name']}"
-        console.print(Text(f"    the runs part at {clean(where)}: {clean(first['problem'])}", "red"))
+        console.print(Text(f"    first divergence at {clean(where)}: {clean(first['problem'])}", "red"))
 
 
 def size(count: int) -> str:

@@ -170,9 +170,9 @@ _CHOICES = 6
 
 def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int], first: int) -> Placed:
     number = next((first + number for number, piece in enumerate(pieces) if op.index in piece), None)
-    device, reason = "cpu", "not in any delegated piece" if pieces else ""
+    device, reason = "cpu", "not in any delegated partition" if pieces else ""
     if op.index in doubtful:
-        device, reason = "unmapped", "nothing reads what it writes, so the pieces do not tell"
+        device, reason = "unmapped", "nothing reads what it writes, so the partitions do not show it"
     elif number is not None:
         device, reason = (
             ("folded", "constant, unpacked when loading") if _unpacks(file, op) else ("accelerator", "")

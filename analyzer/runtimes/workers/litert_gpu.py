@@ -227,7 +227,7 @@ def _matching(file: TfliteFile, reports: list[Block]) -> Block | None:
 def _whole(file: TfliteFile, created: bool, first: int) -> tuple[list[Placed], int, dict[str, Any]]:
     """Nothing was refused: everything runs on the GPU, if a kernel was made at all."""
     device, partition = ("accelerator", first) if created else ("unknown", None)
-    reason = "" if created else "the delegate neither refused an operator nor made a kernel"
+    reason = "" if created else "the delegate neither rejected an operator nor made a kernel"
     placed = [
         _folded(file, op) or Placed(op.index, file.label(op), op.type, device, file.graph, partition, reason)
         for op in file.ops
@@ -270,7 +270,7 @@ def _split(
         reason = refused[op.index] or (
             ""
             if op.index in gpu
-            else f"supported, but the delegate takes only the largest of {len(groups)} pieces"
+            else f"supported, but the delegate is assigned only the largest of {len(groups)} partitions"
         )
         if not agrees and op.index in taken:
             device, reason = "unmapped", notes["disagreement"]
@@ -295,7 +295,7 @@ def _reason(file: TfliteFile, op: Op, block: Block, known: Mapping[str, bool]) -
     words = block.reasons.get(op.type)
     if words is None or known.get(file.key(op), False):
         return None
-    return " / ".join(item for item in words if item) or "refused without a reason"
+    return " / ".join(item for item in words if item) or "rejected without a reason"
 
 
 def _feed(request: Request, name: str, details: Mapping[str, Any]) -> Any:

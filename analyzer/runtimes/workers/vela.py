@@ -164,7 +164,12 @@ def _placed(
     label = file.label(op)
     if _on_cpu(op, names, on_cpu):
         return Placed(
-            op.index, label, op.type, "cpu", file.graph, reason=reason or "left to the CPU without a reason"
+            op.index,
+            label,
+            op.type,
+            "cpu",
+            file.graph,
+            reason=reason or "on the CPU, no reason reported",
         )
     if op.index in inside:
         return Placed(op.index, label, op.type, "accelerator", file.graph, inside[op.index])
@@ -178,7 +183,7 @@ def _placed(
         op.type,
         "unmapped",
         file.graph,
-        reason="what it writes is not in the compiled model and no piece needs it",
+        reason="what it writes is not in the compiled model and no partition needs it",
     )
 
 
