@@ -97,6 +97,30 @@ def test_what_a_killed_process_left_goes_with_the_next_start(tmp_path: Path) -> 
 
 
 @linux
+def test_models_checked_in_parallel_leave_nothing_either(tmp_path: Path) -> None:
+    import onnx
+    from onnx import helper
+
+    place = tmp_path / "tmp"
+    place.mkdir()
+    info = [helper.make_tensor_value_info(name, 1, [4, 4]) for name in "xy"]
+    node = helper.make_node("Einsum", ["x", "x"], ["y"], equation="...ij,...jk->...ik")  # for onnx's child
+    opset = [helper.make_opsetid("", 17)]
+    graph = helper.make_graph([node], "g", info[:1], info[1:])
+    model = helper.make_model(graph, opset_imports=opset, ir_version=9)
+    for index in range(6):
+        onnx.save(model, tmp_path / f"{index}.onnx")
+    command = [sys.executable, "-m", "accelint", "check", str(tmp_path), "-t", "onnxruntime/cpu", "-j", "2"]
+    for memory_ in ("1G", "512M"):
+        done = subprocess.run(
+            [*command, "--memory", memory_], cwd=ROOT, env={**os.environ, "TMPDIR": str(place)},
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert list(place.iterdir()) == []
+
+
+@linux
 def test_the_folder_of_a_living_process_stays(tmp_path: Path) -> None:
     mine = scratch.owned(tmp_path, scratch.PREFIX)
     code = "import sys; from pathlib import Path; from accelint.analyzer.processes import scratch as s; " \

@@ -302,4 +302,12 @@ def close_all() -> None:
         process.close()
 
 
+def _forget() -> None:
+    """A forked child has no part in its parent's workers."""
+    _alive.clear()
+    _waited.clear()
+
+
 at_end(close_all)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -58,7 +58,7 @@ def make(prefix: str = "work-") -> Path:
     import tempfile  # with random and hashes behind it: for what writes
 
     try:
-        return Path(tempfile.mkdtemp(prefix=prefix, dir=_home()))
+        return Path(tempfile.mkdtemp(prefix=prefix, dir=home()))
     except OSError as error:
         raise OutputError(
             f"no temporary folder can be made in {tempfile.gettempdir()}: {error.strerror} "
@@ -66,10 +66,12 @@ def make(prefix: str = "work-") -> Path:
         ) from error
 
 
-def _home() -> Path:
-    """The folder that holds all others of this process."""
-    for path, (pid, _) in _owned.items():
-        if pid == os.getpid() and path.name.startswith(PREFIX) and path.is_dir():
+def home() -> Path:
+    """The folder that holds all others of this process. A forked child uses that of its parent, which
+    removes it however the child ends.
+    """
+    for path in _owned:
+        if path.name.startswith(PREFIX) and path.is_dir():
             return path
     import tempfile
 

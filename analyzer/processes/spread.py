@@ -13,6 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, TypeVar
 
+from . import memory as memories
+from . import scratch
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 _START = "fork" if sys.platform == "linux" else "spawn"
@@ -26,10 +29,10 @@ class Ended(Exception):
 class _Hand(Generic[Item, Result]):
     """One process and the index of the item that it is at."""
 
-    def __init__(self, work: Callable[[Item], Result]) -> None:
+    def __init__(self, work: Callable[[Item], Result], memory: int) -> None:
         context: Any = multiprocessing.get_context(_START)
         self.ours, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(work, theirs, os.getpid()), daemon=True)
+        self.process = context.Process(target=_serve, args=(work, theirs, os.getpid(), memory), daemon=True)
         self.process.start()
         theirs.close()
         self.at: int | None = None
@@ -64,10 +67,12 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
     done: dict[int, Result | Exception] = {}
     todo = iter(range(len(items)))
     told = 0
+    memory = memories.limit() // max(1, min(jobs, len(items)))
+    scratch.home()  # theirs are in it, and go with this process
     try:
         while told < len(items):
             while len(hands) < jobs and (index := next(todo, None)) is not None:
-                hands.append(_Hand(work))
+                hands.append(_Hand(work, memory))
                 hands[-1].give(index, items[index])
             for hand in _ready(hands):
                 assert hand.at is not None
@@ -96,12 +101,14 @@ def _ready(hands: Sequence[_Hand[Item, Result]]) -> list[_Hand[Item, Result]]:
     return [by_pipe[id(pipe)] for pipe in wait([hand.ours for hand in hands])]
 
 
-def _serve(work: Callable[[Item], Result], pipe: Connection, parent: int) -> None:
+def _serve(work: Callable[[Item], Result], pipe: Connection, parent: int, memory: int) -> None:
     """Answer items until the pipe ends or the parent goes."""
     from .worker import die_with_parent
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes itself
     die_with_parent(parent)
+    memories.set_limit(memory)
+    memories.bound()
     answer: Result | Exception
     while True:
         try:

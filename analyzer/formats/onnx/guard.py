@@ -8,6 +8,7 @@ ended. A model of which nothing is certain costs the child's start once (0.04 s)
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from threading import Lock
@@ -62,6 +63,7 @@ class _Child:
         self._process: Process | None = None
         self._folder: Scratch | None = None
         self._ended = 0
+        self._owner = 0
 
     def ask(self, data: bytes, request: dict[str, Any]) -> bytes:
         """One result. One thread at a time."""
@@ -80,7 +82,8 @@ class _Child:
         from ...processes.process import Process
         from ...processes.scratch import Scratch
 
-        if self._process is None or self._folder is None:
+        if self._process is None or self._folder is None or self._owner != os.getpid():
+            self._owner = os.getpid()  # a forked child leaves its parent's alone
             self._folder = Scratch("onnx-")
             child = Path(__file__).with_name("native_child.py")
             command = [sys.executable, "-I", "-S", str(child), str(extension_file())]
