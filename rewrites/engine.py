@@ -88,15 +88,19 @@ class Rewrite(ABC, Generic[Found]):
         """True when the operator's type is one that the rewrite starts from."""
         return op.domain in ("", "ai.onnx") and op.type in self.root
 
+    def look(self, graph: Graph, op: Operator) -> Found | Miss:
+        """``match`` for graphs of strangers: at an operator that does not fit its schema there is a miss."""
+        try:
+            return self.match(graph, op)
+        except MALFORMED as error:
+            return Miss(f"{UNFIT} ({type(error).__name__})")
+
     def attempt(self, graph: Graph, op: Operator) -> Miss | None:
         """Match and apply; None when the edit was made. A refused edit is a miss, and changes nothing.
 
         Raises GraphError when an edit of several steps fails half-way at a malformed operator.
         """
-        try:
-            found = self.match(graph, op)
-        except MALFORMED as error:
-            return Miss(f"{UNFIT} ({type(error).__name__})")
+        found = self.look(graph, op)
         if isinstance(found, Miss):
             return found
         state = None if self.atomic else graph.state()

@@ -125,7 +125,7 @@ def _matches(item: AnyRewrite, owner: Graph, op: Operator, known: Known) -> bool
     key = (item.id, op.id)
     if key not in known:
         try:
-            known[key] = item.speaks_of(op) and not isinstance(item.match(owner, op), Miss)
+            known[key] = item.speaks_of(op) and not isinstance(item.look(owner, op), Miss)
         except AccelintError:  # a value that cannot be read is told where the model is fixed
             known[key] = False
     return known[key]
