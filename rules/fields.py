@@ -133,7 +133,9 @@ CASE: Kinds = {
     "graphs": PLAIN,
 }
 OPTIONS: Kinds = {
-    **dict.fromkeys(("min_nodes", "max_groups"), WHOLE),
+    **dict.fromkeys(
+        ("min_nodes", "max_groups"), Kind("a whole number, or the name of a table", _either(_whole, _name))
+    ),
     **dict.fromkeys(("units", "selectors", "edges", "constants", "fp16"), NAME),
     "fusions": NAMES,
     **dict.fromkeys(

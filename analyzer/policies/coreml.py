@@ -13,17 +13,18 @@ from typing import Any
 
 from ..ir.graph import Graph, Operator
 from .base import Grouping
+from .tables import Book, WithTables
 from .waves import waves
 
 
-class CoreML:
+class CoreML(WithTables):
     """One device of Core ML that does not run control flow: the operators of bodies run on the CPU."""
 
     bodies = False
 
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Stored and compressed weights, and the shape of a tensor whose shape is fixed."""
-        return {op.id for op in graph.ops() if _folded(graph, op)}
+        return {op.id for op in graph.ops() if _folded(graph, op, self.tables["coreml"])}
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """Waves of supported operators."""
@@ -36,10 +37,10 @@ class CoreMLHost(CoreML):
     bodies = True
 
 
-def _folded(graph: Graph, op: Operator) -> bool:
-    if op.type in ("const", "loadConstant", "loadConstantND") or op.type.startswith("constexpr_"):
+def _folded(graph: Graph, op: Operator, book: Book) -> bool:
+    if op.type in book.types("stored") or op.type.startswith("constexpr_"):
         return True
-    if op.type not in ("shape", "getShape"):
+    if op.type not in book.types("measures"):
         return False
     tensor = graph.find(op.inputs[0]) if op.inputs and op.inputs[0] else None
     return tensor is not None and tensor.static

@@ -188,6 +188,8 @@ def _shown(graph: Graph, view: Graph) -> Iterator[str]:
         new = shown.get(op.id, op)
         if (new.domain, new.type) != (op.domain, op.type):
             yield f"{op.id} as {new.type}"
+        if len(new.outputs) < len(op.outputs):
+            yield f"{op.id} writes nothing"
         if new.attrs != op.attrs:
             yield f"{op.id} with {json.dumps(new.attrs, default=str, sort_keys=True)}"
     for name, tensor in graph.tensors.items():

@@ -4,29 +4,17 @@ before anything else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import replace
 from typing import Any
 
 from ..ir.graph import Constant, Graph, Operator
 from ..ir.view import edited
+from .tables import WithTables
 from .waves import Waves
 
-RANDOM = {
-    "RandomNormal",
-    "RandomUniform",
-    "RandomNormalLike",
-    "RandomUniformLike",
-    "Multinomial",
-    "Bernoulli",
-    "RandomStandardNormal",
-    "RandomUniformInt",
-    "TruncatedNormal",
-}
-"""Operators whose results are drawn anew."""
 
-
-class Folding(Waves):
+class Folding(WithTables, Waves):
     """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
     taken.
     """
@@ -35,7 +23,7 @@ class Folding(Waves):
         """The graph without what is computed ahead of time, its results as constants whose values are not
         known here.
         """
-        ahead = _ahead(graph)
+        ahead = _ahead(graph, self.tables["folding"].types("random"))
         known = [graph.tensor(name) for op in ahead for name in op.outputs if name]
         return edited(
             graph,
@@ -44,12 +32,12 @@ class Folding(Waves):
         )
 
 
-def _ahead(graph: Graph) -> list[Operator]:
+def _ahead(graph: Graph, random: Set[str]) -> list[Operator]:
     """In file order: shapes of tensors with fixed shapes, and what reads nothing but those and constants."""
     known: set[str] = set()
     found = []
     for op in graph.ops():
-        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in RANDOM and not op.graphs
+        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in random and not op.graphs
         if fixed and (_fixed_shape(graph, op) or _reads_known(graph, op, known)):
             known.update(name for name in op.outputs if name)
             found.append(op)

@@ -16,15 +16,19 @@ from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
 from ..partitioners import litert
 from .base import Dropped, Grouping, operators
+from .tables import STANDARD, Tables, WithTables
+
+_BOOK = "litert"
 
 
-class LiteRTDelegate:
+class LiteRTDelegate(WithTables):
     """Partitions of a LiteRT delegate.
 
-    Options: ``max_groups`` (the largest partitions that are handed over, 0 for all), ``min_nodes`` (smaller
-    partitions stay on the host, unless the whole graph is taken), ``fp16`` (``remap``: the GPU delegate reads
-    float16 constants through their DEQUANTIZE; ``unpack``: XNNPACK unpacks constants when it is applied;
-    ``keep``: the delegate does nothing of the kind).
+    Options, the numbers also as names of tables:
+        max_groups: the largest partitions that are handed over, 0 for all.
+        min_nodes: smaller partitions stay on the host, unless the whole graph is taken.
+        fp16: ``remap`` where the GPU delegate reads float16 constants through their DEQUANTIZE, ``unpack``
+            where XNNPACK unpacks constants when it is applied, ``keep`` where the delegate does neither.
     """
 
     bodies = True
@@ -32,7 +36,7 @@ class LiteRTDelegate:
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Unpacking of stored constants, which the delegate does once when it is applied."""
         if options.get("fp16") == "unpack":
-            return unpacked(graph)
+            return unpacked(graph, self.tables)
         if options.get("fp16") == "keep":
             return set()
         halves = half_constants(graph)
@@ -50,13 +54,44 @@ class LiteRTDelegate:
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """The delegate's partitions, with what it leaves out and why."""
-        most = int(options.get("max_groups", 0))
         if options.get("fp16") == "unpack":
-            kept, dropped = _with_unpacked(graph, taken)
+            kept, dropped = _with_unpacked(graph, taken, self.tables)
             return Grouping(tuple(partitions(graph, kept)), dropped)
+        most, least = self._limit(options.get("max_groups", 0)), self._limit(options.get("min_nodes", 1))
         if options.get("fp16") == "keep":
-            return _kept_largest(partitions(graph, taken), most, int(options.get("min_nodes", 1)))
-        return _largest(graph, taken, most, int(options.get("min_nodes", 1)))
+            return self._kept_largest(partitions(graph, taken), most, least)
+        return self._largest(graph, taken, most, least)
+
+    def _limit(self, option: int | str) -> int:
+        """The number of an option, or of the table that it names. Raises PackError when there is none."""
+        return self.tables[_BOOK].named(option).limit or 0 if isinstance(option, str) else option
+
+    def _largest(self, graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
+        """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of
+        float16 constants.
+        """
+        halves = half_constants(graph)
+        constants = {
+            op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves
+        }
+        if all(op.id in taken or op.id in constants for op in graph.ops()):
+            everything = tuple(op.id for op in graph.ops())
+            return Grouping((everything,) if everything else ())
+        return self._kept_largest(partitions(graph, taken - constants), most, least)
+
+    def _kept_largest(self, found: list[tuple[str, ...]], most: int, least: int) -> Grouping:
+        """The ``most`` largest partitions (0 for all) of at least ``least`` operators."""
+        book, kept = self.tables[_BOOK], litert.largest(found, most, least)
+        dropped: dict[str, Dropped] = {}
+        for group in litert.ranked(found)[len(kept) :]:
+            if len(group) < least:
+                why = book.dropped("partition-too-small", operators=operators(group), least=least)
+            else:
+                words = {"operators": operators(group), "most": most, "count": len(found)}
+                why = book.dropped("too-many-partitions", **words)
+            dropped.update((id, why) for id in group)
+        inside = {id for group in kept for id in group}
+        return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
 
 
 def _stored(tensor: Tensor) -> Tensor:
@@ -111,44 +146,11 @@ def _touches_resource(graph: Graph, op: Operator) -> bool:
     return any(tensor is not None and tensor.dtype == "resource" for tensor in tensors)
 
 
-def _largest(graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
-    """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of
-    float16 constants.
-    """
-    halves = half_constants(graph)
-    constants = {
-        op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves
-    }
-    if all(op.id in taken or op.id in constants for op in graph.ops()):
-        everything = tuple(op.id for op in graph.ops())
-        return Grouping((everything,) if everything else ())
-    return _kept_largest(partitions(graph, taken - constants), most, least)
-
-
-def _kept_largest(found: list[tuple[str, ...]], most: int, least: int) -> Grouping:
-    """The ``most`` largest partitions (0 for all) of at least ``least`` operators."""
-    kept = litert.largest(found, most, least)
-    dropped: dict[str, Dropped] = {}
-    for group in litert.ranked(found)[len(kept) :]:
-        words = f"its partition of {operators(group)}"
-        why = Dropped(
-            "ACL602", "too-many-partitions", f"{words} is not among the {most} largest of {len(found)}"
-        )
-        if len(group) < least:
-            why = Dropped(
-                "ACL601",
-                "partition-too-small",
-                f"{words} is smaller than {least}, the least that the delegate accepts",
-            )
-        dropped.update((id, why) for id in group)
-    inside = {id for group in kept for id in group}
-    return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
-
-
-def unpacked(graph: Graph) -> set[str]:
+def unpacked(graph: Graph, tables: Tables = STANDARD) -> set[str]:
     """Ids of DEQUANTIZE and DENSIFY that XNNPACK computes when it is applied: of a stored constant, or of
     what such an operator gives.
     """
+    book = tables[_BOOK]
     values: set[str] = set()
     found: set[str] = set()
     for op in graph.ops():
@@ -160,14 +162,10 @@ def unpacked(graph: Graph) -> set[str]:
         ):
             continue
         sparse = bool(source.attrs.get("sparsity"))
-        quantized = source.dtype == "int8" and source.quant is not None
-        dequantized = (
-            op.type == "DEQUANTIZE"
-            and not sparse
-            and (source.dtype == "float16" or quantized)
-            and result.dtype == "float32"
-        )
-        densified = op.type == "DENSIFY" and sparse and source.dtype in ("float32", "float16", "int8")
+        kind = book.kinds("dequantized").get(source.dtype)
+        plain = kind == "stored" or (kind == "quantized" and source.quant is not None)
+        dequantized = op.type == "DEQUANTIZE" and not sparse and plain and result.dtype == "float32"
+        densified = op.type == "DENSIFY" and sparse and source.dtype in book.types("densified")
         if dequantized or densified:
             found.add(op.id)
             values.add(result.name)
@@ -178,7 +176,7 @@ def _first(graph: Graph, names: tuple[str | None, ...]) -> Tensor | None:
     return graph.find(names[0]) if names and names[0] else None
 
 
-def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, Dropped]]:
+def _with_unpacked(graph: Graph, taken: Set[str], tables: Tables) -> tuple[Set[str], dict[str, Dropped]]:
     """XNNPACK: constants unpacked for operators that it takes belong to it, a variable's handle only with a
     reader or writer.
     """
@@ -190,13 +188,9 @@ def _with_unpacked(graph: Graph, taken: Set[str]) -> tuple[Set[str], dict[str, D
             and op.type == "VAR_HANDLE"
             and not any(reader.id in taken for reader in graph.consumers(op.outputs[0]))
         ):
-            dropped[op.id] = Dropped(
-                "ACL604",
-                "handle-of-a-host-variable",
-                "no operator of the delegate reads or writes the variable",
-            )
+            dropped[op.id] = tables[_BOOK].dropped("handle-of-a-host-variable")
             kept.discard(op.id)
-    free = unpacked(graph)
+    free = unpacked(graph, tables)
     for op in graph.ops():
         if op.id in free and all(
             reader.id in taken or reader.id in free for reader in graph.consumers(op.outputs[0])

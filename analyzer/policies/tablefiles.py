@@ -202,7 +202,9 @@ class _Reader:
         for index, example in enumerate(examples if isinstance(examples, list) else ()):
             place = f"{where}.examples[{index}]"
             self.keys(place, example, _EXAMPLE)
-            self.needs(place, example, ("graph", "gives"))
+            self.needs(place, example, ("graph",))
+            if isinstance(example, dict) and "gives" not in example:
+                self.add(place, "gives missing")
             if isinstance(example, dict) and example.get("of", "groups") not in _OF:
                 self.add(place, f"of is one of {', '.join(_OF)}")
         return {

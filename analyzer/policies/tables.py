@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
+from ...rules.folders import nearest
+from ..errors import PackError
 from .base import Dropped
 
 if TYPE_CHECKING:
@@ -39,6 +41,13 @@ class Book:
         if found is None:
             found = self._kinds[name] = dict(self.tables[name].members())
         return found
+
+    def named(self, name: str) -> Table:
+        """The table that a pack's option names. Raises PackError when there is none."""
+        if name not in self.tables:
+            near = nearest(name, list(self.tables))
+            raise PackError(f"policy_options: no table is named {name!r}: {near}")
+        return self.tables[name]
 
     def limit(self, name: str) -> int:
         """The number that a table is."""

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from ....rules.folders import nearest
-from ...errors import PackError
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
@@ -131,12 +129,7 @@ class OrtCompile(WithTables):
         """The types of an option: a list, or the name of a table. Raises PackError when there is none."""
         if not isinstance(option, str):
             return frozenset(option)
-        book = self.tables[_BOOK]
-        if option not in book.tables:
-            raise PackError(
-                f"policy_options: no table is named {option!r}: {nearest(option, list(book.tables))}"
-            )
-        return book.types(option)
+        return self.tables[_BOOK].types(self.tables[_BOOK].named(option).name)
 
     def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
         """What the provider is offered, at once or in rounds; the groups of a round are one operator each in

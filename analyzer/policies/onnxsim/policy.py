@@ -13,16 +13,12 @@ from ...ir.facts import Facts
 from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
 from ...ir.view import edited
 from ..folded_values import MOST, value_of
-from ..folding import RANDOM
+from ..tables import Book, WithTables
 from ..waves import Waves
 from .fusions import seen_fused
 
-_FOLDED_DOMAINS = ("", "ai.onnx", "ai.onnx.ml")
-_KEPT = ("DequantizeLinear", "QuantizeLinear")
-"""What onnxsim does not fold though it reads constants alone (constant_folding.cpp: ``IsQDQ``)."""
 
-
-class OnnxSim(Waves):
+class OnnxSim(WithTables, Waves):
     """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
     taken.
     """
@@ -34,7 +30,7 @@ class OnnxSim(Waves):
         Shapes that follow from those values are filled in: onnx's own inference does not follow every
         operator. The last operator of what is fused is shown as the fused one.
         """
-        ahead = Ahead(graph)
+        ahead = Ahead(graph, self.tables["onnxsim/policy"])
         ops = {op.id: ahead.shown(op) for op in graph.ops()}
         seen = edited(graph, ops, map(ahead.tensor, graph.tensors.values()))
         if seen is not graph:
@@ -47,8 +43,11 @@ class Ahead:
     follow.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, book: Book) -> None:
         self.graph = graph
+        self.dequantizes = book.types("dequantizes")
+        self.kept_types = book.types("not-folded") | self.dequantizes
+        self.domains = book.types("folded-domains")
         self.done: set[str] = set()
         self.known: dict[str, Constant] = {}
         self.kept: set[str] = set()
@@ -59,7 +58,7 @@ class Ahead:
                 self._fold(op)
             else:
                 self._infer(op)
-                if op.type == "DequantizeLinear" and all(
+                if op.type in self.dequantizes and all(
                     self._constant(name) is not None for name in op.inputs if name
                 ):
                     self.kept.update(name for name in op.outputs if name)  # coremltools evaluates it
@@ -97,10 +96,9 @@ class Ahead:
         if (
             not op.inputs
             or op.type == "Constant"
-            or op.type in RANDOM
             or op.graphs
-            or op.domain not in _FOLDED_DOMAINS
-            or op.type in _KEPT
+            or (op.domain or "ai.onnx") not in self.domains
+            or op.type in self.kept_types
         ):
             return False
         return self._fixed(op) is not None or all(
