@@ -74,6 +74,11 @@ class Rule:
         """What its outcomes follow from."""
         return max((condition.reach for condition in (*self.when, *self.require)), default=Reach.LOCAL)
 
+    @property
+    def names_operator(self) -> bool:
+        """Whether the message has the operator's own name, which no two operators share."""
+        return "{name" in self.message
+
     def applies(self, graph: Graph, op: Operator, context: Context) -> Answer:
         """Whether the rule speaks of this operator: every ``when`` holds."""
         unknown = False
@@ -83,6 +88,16 @@ class Rule:
                 return answer
             unknown |= answer is Answer.UNKNOWN
         return Answer.UNKNOWN if unknown else Answer.HOLDS
+
+    def silent(self, graph: Graph, op: Operator, context: Context, reach: Reach) -> bool:
+        """Whether a condition that looks no further than ``reach`` keeps the rule from applying, so that it
+        says nothing of any operator that does not differ within that.
+        """
+        return any(
+            condition.check(graph, op, context).answer is Answer.FAILS
+            for condition in self.when
+            if condition.reach <= reach
+        )
 
     def outcomes(self, graph: Graph, op: Operator, context: Context) -> list[Outcome]:
         """Requirements that fail or are unknown; where it is unknown whether the rule applies at all, every

@@ -35,6 +35,13 @@ class Finding:
     safe: bool = True
     fingerprint: str = ""
 
+    def named(self, fingerprint: str) -> Finding:
+        """The same under a fingerprint; a model has tens of thousands, and ``replace`` takes twice as long."""
+        return Finding(
+            self.code, self.rule, self.severity, self.operator, self.message, self.seen, self.limit,
+            self.evidence, self.source, self.effect, self.fix, self.safe, fingerprint,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class OperatorVerdict:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ...rules.subjects import operator_key
@@ -41,13 +40,17 @@ def marked(
     call that was inlined, or before a conversion.
     """
     words: dict[int, str] = {}
+    limits: dict[str, str] = {}
     same: dict[str, list[int]] = defaultdict(list)
     for index, (finding, place) in enumerate(zip(findings, places, strict=True)):
         known = words.get(id(place and place[1]))
         if known is None:
             known = words[id(place and place[1])] = _words(place)
         own = f"{known} {inner[index]}" if inner else known
-        same[_digest(target, pack.identity(finding.rule), own)].append(index)
+        limited = limits.get(finding.rule)
+        if limited is None:
+            limited = limits[finding.rule] = pack.identity(finding.rule)
+        same[_digest(target, limited, own)].append(index)
     prints = [""] * len(findings)
     depths = _Depths()
     for base, indexes in same.items():
@@ -55,7 +58,7 @@ def marked(
             indexes.sort(key=lambda index: depths.rank(places[index]))
         for count, index in enumerate(indexes):
             prints[index] = _digest(base, str(count)) if count else base
-    return tuple(replace(item, fingerprint=text) for item, text in zip(findings, prints, strict=True))
+    return tuple(item.named(text) for item, text in zip(findings, prints, strict=True))
 
 
 def _digest(*words: str) -> str:

@@ -25,11 +25,20 @@ class _Known:
 
 @dataclass(frozen=True, slots=True)
 class _Conclusion:
-    """A verdict and what bears on it; ``listed`` is False for a type that the target does not know."""
+    """A verdict and what bears on it; ``listed`` is False for a type that the target does not know.
+
+    ``failures`` has what is told of every operator of a kind alike, None where it names the operator.
+    """
 
     verdict: Verdict
     bearing: list[Answered]
-    listed: bool = True
+    listed: bool
+    failures: list[Failure | None]
+
+    @property
+    def told(self) -> bool:
+        """Whether there is anything to tell."""
+        return bool(self.bearing) or not self.listed
 
 
 class Judge:
@@ -44,20 +53,23 @@ class Judge:
 
     def verdict(self, op: Operator) -> tuple[Verdict, list[Finding]]:
         """The verdict of one operator by the rules alone, with every reason that bears on it."""
-        chosen = self._chosen
         kind = self._kinds.of(op)
         known = self._known.get(kind)
         if known is None:
             known = self._known[kind] = self._ask(op, kind)
-        conclusion = known.conclusion
-        more = chosen.asked(known.others, self._kinds.graph, op) if known.others else None
+        conclusion, chosen = known.conclusion, self._chosen
+        if not known.others:
+            return conclusion.verdict, _findings(op, chosen, conclusion) if conclusion.told else []
+        more = chosen.asked(known.others, self._kinds.graph, op)
         if more:
             conclusion = _concluded(op, chosen, sorted([*known.answered, *more], key=itemgetter(0)))
         return conclusion.verdict, _findings(op, chosen, conclusion)
 
     def _ask(self, op: Operator, kind: Kind) -> _Known:
+        graph, context = self._kinds.graph, self._chosen.context
         near, others = self._chosen.split(op, kind.reach)
-        answered = self._chosen.asked(near, self._kinds.graph, op)
+        others = tuple(item for item in others if not item[1].silent(graph, op, context, kind.reach))
+        answered = self._chosen.asked(near, graph, op)
         return _Known(answered, others, _concluded(op, self._chosen, answered))
 
 
@@ -73,15 +85,25 @@ def _concluded(op: Operator, chosen: Chosen, answered: list[Answered]) -> _Concl
     )
     if operator_key(op) not in chosen.known and not refused:
         failing = [item for item in answered if item[2].answer is Answer.FAILS]
-        return _Conclusion(Verdict(chosen.pack.default), failing, listed=bool(failing))
+        return _conclusion(op, Verdict(chosen.pack.default), failing, listed=bool(failing))
     verdict = Verdict.REJECTED if refused else _weigh(answered)
-    return _Conclusion(verdict, [item for item in answered if _bears(item[1], item[2], verdict)])
+    return _conclusion(op, verdict, [item for item in answered if _bears(item[1], item[2], verdict)])
+
+
+def _conclusion(
+    op: Operator, verdict: Verdict, bearing: list[Answered], *, listed: bool = True
+) -> _Conclusion:
+    failures = [None if rule.names_operator else rule.failure(op, outcome) for _, rule, outcome in bearing]
+    return _Conclusion(verdict, bearing, listed, failures)
 
 
 def _findings(op: Operator, chosen: Chosen, conclusion: _Conclusion) -> list[Finding]:
     if not conclusion.listed:
         return [_unlisted(op, chosen)]
-    return [_finding(op, rule, rule.failure(op, outcome), chosen) for _, rule, outcome in conclusion.bearing]
+    return [
+        _finding(op, rule, failure or rule.failure(op, outcome), chosen)
+        for (_, rule, outcome), failure in zip(conclusion.bearing, conclusion.failures, strict=True)
+    ]
 
 
 def _bears(rule: Rule, failure: Outcome, verdict: Verdict) -> bool:

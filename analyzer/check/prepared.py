@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..ir.graph import Graph
 from ..ir.model import Model
 from ..policies.base import Viewing
-from ..policies.options import Watched
+from ..policies.options import Memo, Watched
 from ..policies.tables import Tables, WithTables
 from .arity import misfits
 from .cost import boundary, counted
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ..convert import Converted
     from ..ir.graph import Operator
     from ..policies.base import Grouping, Policy
+    from .coverage import OperatorVerdict
 
 Options = Mapping[str, Any]
 Boundary = tuple[int | None, int | None]
@@ -99,14 +100,18 @@ class Prepared:
         optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for.
         converted: by dialect, what a vendor's converter made of it.
         repairs: by rewrite and operator, whether the one matches at the other.
+        verdicts: by operator, the last one that no finding is about: targets that agree share it.
     """
 
     model: Model
     optimized: Optimized | None = None
     converted: dict[str, Conversion] = field(default_factory=dict)
     repairs: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
+    verdicts: dict[str, OperatorVerdict] = field(default_factory=dict, repr=False)
     _seen: dict[tuple[int, str], list[Seen]] = field(default_factory=dict, repr=False)
     _grouped: dict[tuple[int, str], list[_Grouped]] = field(default_factory=dict, repr=False)
+    _boundaries: dict[int, dict[tuple[str, ...], Boundary]] = field(default_factory=dict, repr=False)
+    _memo: Memo = field(default_factory=dict, repr=False)
     _kinds: dict[int, Kinds] = field(default_factory=dict, repr=False)
     _macs: dict[int, Mapping[str, int | None]] = field(default_factory=dict, repr=False)
 
@@ -153,7 +158,7 @@ class Prepared:
         for seen in known:
             if seen.same(policy, options):
                 return seen
-        folding, viewing = Watched(options), Watched(options)
+        folding, viewing = Watched(options, self._memo), Watched(options, self._memo)
         folded = policy.folded(graph, folding)
         view = policy.view(graph, viewing) if isinstance(policy, Viewing) else graph
         known.append(
@@ -169,11 +174,18 @@ class Prepared:
         for item in known:
             if item.taken == taken and item.watched.same(options) and _same_tables(item.tables, policy):
                 return item.grouping, item.boundaries
-        watched = Watched(options)
+        watched = Watched(options, self._memo)
         grouping = policy.groups(graph, taken, watched)
-        boundaries = tuple(boundary(graph, group) for group in grouping.groups)
+        boundaries = tuple(self._boundary(graph, group) for group in grouping.groups)
         known.append(_Grouped(frozenset(taken), watched, _tables(policy), grouping, boundaries))
         return grouping, boundaries
+
+    def _boundary(self, graph: Graph, group: tuple[str, ...]) -> Boundary:
+        known = self._boundaries.setdefault(id(graph), {})
+        found = known.get(group)
+        if found is None:
+            found = known[group] = boundary(graph, group)
+        return found
 
     def judge(self, graph: Graph, chosen: Chosen) -> Judge:
         """The rules of a target, to be asked about the operators of a graph or of a view."""

@@ -213,9 +213,14 @@ class _Check:
             self.findings += findings
             indexes = tuple(range(start, len(self.findings)))
         cost = 0 if verdict is Verdict.FOLDED else macs.get(op.id, 0)
-        self.verdicts[op.id] = OperatorVerdict(
-            op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code
-        )
+        shared = None if indexes else self.prepared.verdicts.get(op.id)
+        if shared is None or shared.verdict is not verdict or shared.macs != cost:
+            shared = OperatorVerdict(
+                op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code
+            )
+            if not indexes:
+                self.prepared.verdicts[op.id] = shared
+        self.verdicts[op.id] = shared
 
     def _group(self, graph: Graph) -> None:
         taken = {

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from ..ir.graph import Graph
 
 _ABSENT = object()
+T = TypeVar("T")
+Memo = dict[tuple[Hashable, int], tuple["Graph", Any]]
+"""What policies worked out about graphs, by name and graph; it holds the graphs, so that none takes the place
+of another.
+"""
 
 
 class Watched(Mapping[str, Any]):
@@ -13,8 +21,9 @@ class Watched(Mapping[str, Any]):
     same answer.
     """
 
-    def __init__(self, options: Mapping[str, Any]) -> None:
+    def __init__(self, options: Mapping[str, Any], memo: Memo | None = None) -> None:
         self._options = options
+        self._memo = {} if memo is None else memo
         self._read: dict[str, Any] = {}
         self._compared: dict[tuple[str, Any], bool] = {}
 
@@ -35,11 +44,26 @@ class Watched(Mapping[str, Any]):
         found = self._compared[key, value] = bool(self._options.get(key, _ABSENT) == value)
         return found
 
+    def shared(self, name: Hashable, graph: Graph, make: Callable[[Graph], T]) -> T:
+        """What ``make`` gives for a graph, made once."""
+        known = self._memo.get((name, id(graph)))
+        if known is None:
+            known = self._memo[name, id(graph)] = graph, make(graph)
+        found: T = known[1]
+        return found
+
     def same(self, options: Mapping[str, Any]) -> bool:
         """Whether other options would have said the same."""
         return all(options.get(key, _ABSENT) == value for key, value in self._read.items()) and all(
             (options.get(key, _ABSENT) == value) is answer for (key, value), answer in self._compared.items()
         )
+
+
+def shared(options: Mapping[str, Any], name: Hashable, graph: Graph, make: Callable[[Graph], T]) -> T:
+    """What ``make`` gives for a graph, made once for all policies that are asked with options of one check;
+    it depends on nothing but the graph, and nobody changes it.
+    """
+    return options.shared(name, graph, make) if isinstance(options, Watched) else make(graph)
 
 
 def is_set(options: Mapping[str, Any], key: str, value: Any) -> bool:

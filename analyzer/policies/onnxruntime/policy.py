@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
 from ..base import Dropped, Grouping, operators
+from ..options import shared
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
@@ -102,7 +104,7 @@ class OrtCompile(WithTables):
         kept: list[tuple[str, ...]] = []
         for offered in self.rounds(graph, taken, options):
             for group in _Walk(
-                graph, offered, found, folded, tuple(kept), captures_wait=self.captures_wait
+                graph, offered, found, folded, options, tuple(kept), captures_wait=self.captures_wait
             ).run():
                 why = self._too_little([graph.op(id) for id in group], options)
                 if why is None and options.get("constants") == "host" and _only_constants(graph, group):
@@ -166,12 +168,34 @@ class OrtKernel:
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """Runs of placed operators between which nothing crosses to another provider."""
-        return Grouping(_in_order(graph, _Walk(graph, taken, {}, self.folded(graph, options)).run()))
+        walk = _Walk(graph, taken, {}, self.folded(graph, options), options)
+        return Grouping(_in_order(graph, walk.run()))
 
 
 def _in_order(graph: Graph, groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     position = {op.id: index for index, op in enumerate(graph.ops())}
     return tuple(tuple(sorted(group, key=position.__getitem__)) for group in groups)
+
+
+Edges = tuple[list[str], dict[str, list[str]], dict[str, int]]
+"""Operators in the order in which they are met, who reads each, and for how many results each waits."""
+
+
+def _plain_edges(graph: Graph, *, order: Sequence[str], gone: Set[str], captures_wait: bool) -> Edges:
+    """The edges where every operator is its own unit."""
+    heads = [id for id in order if id not in gone]
+    readers: dict[str, list[str]] = {id: [] for id in heads}
+    waiting = dict.fromkeys(heads, 0)
+    for op in graph.ops():
+        if op.id not in readers:
+            continue
+        waits = captures_wait or not op.graphs
+        for name in reads(op):
+            writer = graph.producer(name)
+            if writer is not None and writer is not op and writer.id not in gone:
+                readers[writer.id].append(op.id)
+                waiting[op.id] += waits or name in op.inputs
+    return heads, readers, waiting
 
 
 class _Walk:
@@ -185,6 +209,7 @@ class _Walk:
         taken: Set[str],
         found: Mapping[str, Unit],
         gone: Set[str],
+        options: Mapping[str, Any],
         made: Sequence[Sequence[str]] = (),
         *,
         captures_wait: bool = True,
@@ -194,13 +219,16 @@ class _Walk:
         self.home = {id: group[0] for group in made for id in group}
         """The groups of earlier rounds: each is one operator by now."""
         self.captures_wait = captures_wait
-        self.heads = [
-            op
-            for id in topological(graph)
-            if id not in gone and self._head(id) == id and (op := graph.op(id))
-        ]
-        self.readers: dict[str, list[str]] = {op.id: [] for op in self.heads}
-        self.waiting: dict[str, int] = {op.id: 0 for op in self.heads}
+        order = shared(options, "topological", graph, topological)
+        if not found and not self.home:
+            plain = partial(_plain_edges, order=order, gone=gone, captures_wait=captures_wait)
+            name = ("edges", frozenset(gone), captures_wait)
+            self.heads, self.readers, waiting = shared(options, name, graph, plain)
+            self.waiting = dict(waiting)
+            return
+        self.heads = [id for id in order if id not in gone and self._head(id) == id]
+        self.readers = {id: [] for id in self.heads}
+        self.waiting = dict.fromkeys(self.heads, 0)
         for op in graph.ops():
             if op.id in self.readers or op.id in self.home:
                 self._edges(graph, op, gone)
@@ -210,9 +238,6 @@ class _Walk:
         return self.home.get(id, id if unit is None else unit.target.id)
 
     def _edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
-        if not self.found and not self.home:
-            self._plain_edges(graph, op, gone)
-            return
         head = self._head(op.id)
         for name in self._reads(graph, op):
             for writer in self._writers(graph, name, gone):
@@ -221,15 +246,6 @@ class _Walk:
                     self.waiting[head] += (
                         self.captures_wait or not op.graphs or op.id in self.home or name in op.inputs
                     )
-
-    def _plain_edges(self, graph: Graph, op: Operator, gone: Set[str]) -> None:
-        """The same where every operator is its own unit."""
-        waits = self.captures_wait or not op.graphs
-        for name in reads(op):
-            writer = graph.producer(name)
-            if writer is not None and writer is not op and writer.id not in gone:
-                self.readers[writer.id].append(op.id)
-                self.waiting[op.id] += waits or name in op.inputs
 
     def _reads(self, graph: Graph, op: Operator) -> list[str]:
         """What a head reads from outside of its unit: past its own dequantize operators, that every unit has
@@ -251,7 +267,7 @@ class _Walk:
 
     def run(self) -> list[tuple[str, ...]]:
         """The groups, each in the order in which the provider meets its operators."""
-        ready = deque(op.id for op in self.heads if not self.waiting[op.id])
+        ready = deque(id for id in self.heads if not self.waiting[id])
         later: deque[str] = deque()
         groups: list[tuple[str, ...]] = []
         group: list[str] = []

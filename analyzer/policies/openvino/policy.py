@@ -17,6 +17,7 @@ from ...ir.match import writers
 from ..base import Dropped, Grouping
 from ..onnxruntime.order import topological
 from ..onnxruntime.policy import OrtCompile
+from ..options import shared
 from ..tables import Book
 from .stops import in_circles, reads_stored, stops
 
@@ -34,7 +35,7 @@ class OpenVino(OrtCompile):
         nobody took in the first.
         """
         folded = self.folded(graph, options)
-        order = [id for id in topological(graph) if id not in folded]
+        order = [id for id in shared(options, "topological", graph, topological) if id not in folded]
         if not order:
             return Grouping()
         book = self.tables[_BOOK]
