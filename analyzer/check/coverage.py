@@ -36,7 +36,7 @@ class Finding:
     fingerprint: str = ""
 
     def named(self, fingerprint: str) -> Finding:
-        """The same under a fingerprint; a model has tens of thousands, and ``replace`` takes twice as long."""
+        """The same under a fingerprint; ``replace`` takes twice as long, and there are tens of thousands."""
         return Finding(
             self.code, self.rule, self.severity, self.operator, self.message, self.seen, self.limit,
             self.evidence, self.source, self.effect, self.fix, self.safe, fingerprint,
