@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +89,11 @@ class Coverage:
 
     def count(self, verdict: Verdict) -> int:
         """Operators with that verdict."""
-        return sum(1 for op in self.operators if op.verdict is verdict)
+        return self._counts[verdict]
+
+    @cached_property
+    def _counts(self) -> Counter[Verdict]:
+        return Counter([op.verdict for op in self.operators])
 
     @property
     def running(self) -> int:
@@ -111,20 +117,18 @@ class Coverage:
         """Share of the running operators that is accelerated, 1.0 when none run."""
         return self.count(Verdict.ACCELERATED) / self.running if self.running else 1.0
 
-    @property
+    @cached_property
     def by_macs(self) -> float | None:
         """Share of the multiply-accumulates that is accelerated; None when a count is unknown or there are
         none.
         """
-        counts = [(op.macs, op.verdict) for op in self.operators]
-        if any(count is None for count, _ in counts):
-            return None
-        total = sum(count or 0 for count, _ in counts)
-        return (
-            sum(count or 0 for count, verdict in counts if verdict is Verdict.ACCELERATED) / total
-            if total
-            else None
-        )
+        total = accelerated = 0
+        for op in self.operators:
+            if op.macs is None:
+                return None
+            total += op.macs
+            accelerated += op.macs if op.verdict is Verdict.ACCELERATED else 0
+        return accelerated / total if total else None
 
     def with_fixes(self, fixes: Mapping[int, tuple[str, bool]]) -> Coverage:
         """The same coverage, findings naming the rewrite that repairs them and whether that is a safe one; by

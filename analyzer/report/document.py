@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
+from ...rules.verdict import Verdict
+from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict, Partition
 from ..ir.graph import Dim
 from ..words import rounded
 from .commands import advice, commands
@@ -69,7 +70,6 @@ def _shown(name: str, dtype: str, shape: tuple[Dim, ...] | None) -> dict[str, An
 
 
 def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
-    verdicts = [op.verdict.value for op in coverage.operators]
     return {
         "target": coverage.target,
         "purpose": coverage.purpose,
@@ -80,21 +80,22 @@ def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
             "macs": None if coverage.by_macs is None else rounded(coverage.by_macs),
         },
         **{
-            verdict: verdicts.count(verdict)
+            verdict: coverage.count(Verdict(verdict))
             for verdict in ("accelerated", "fallback", "folded", "rejected", "unknown")
         },
-        "partitions": [
-            {
-                "operators": list(part.operators),
-                "bytes_in": part.bytes_in,
-                "bytes_out": part.bytes_out,
-                "macs": part.macs,
-            }
-            for part in coverage.partitions
-        ],
+        "partitions": rows(_partition, coverage.partitions),
         "operators": rows(_operator, coverage.operators),
         "findings": rows(_finding, coverage.findings),
         "notes": list(coverage.notes),
+    }
+
+
+def _partition(part: Partition) -> dict[str, Any]:
+    return {
+        "operators": list(part.operators),
+        "bytes_in": part.bytes_in,
+        "bytes_out": part.bytes_out,
+        "macs": part.macs,
     }
 
 
