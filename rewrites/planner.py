@@ -241,7 +241,7 @@ class _Planner:
         places = tuple(f"{id} x{count}" for id, count in edits.items())
         coverage = self.check()
         worse = score(coverage) > before
-        title = "constants are folded, idle and dead operators removed"
+        title = "constants are folded, no-ops and dead operators removed"
         objection = "it would make things worse" if worse else ""
         self.settle("clean-up", title, promise_of(edits, self.all), places, state, coverage, objection)
 

@@ -99,7 +99,7 @@ def main(graphs: int = 300, ties: int = 5) -> int:
     ):
         folder = Path(scratch)
         same = sum(pieces_agree(xnnpack, gpu, graph(folder / "graph.tflite", seed)) for seed in range(graphs))
-        print(f"random graphs whose pieces and counts are as replayed: {same} of {graphs}")
+        print(f"random graphs whose partitions and counts are as replayed: {same} of {graphs}")
         cases = [(count, seed) for count in SIZES for seed in range(ties)]
         right = sum(tie_agrees(xnnpack, gpu, folder, count, seed) for count, seed in cases)
         print(f"ties settled as the delegate settles them: {right} of {len(cases)}")

@@ -268,7 +268,7 @@ def _stranger(combinations: list[Combination], whole: Combination) -> tuple[tupl
             for item in combinations
         ):
             return tuple(zip(places, chosen, strict=True))
-    raise AssertionError("every mix of types is taken")
+    raise AssertionError("every mix of types is supported")
 
 
 def _support(ops: list[str], source: str) -> list[str]:
