@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -334,3 +335,24 @@ def test_rules_and_explain_take_known_names() -> None:
     assert "litert/nnapi" in both
     assert accelint("explain", "NoSuchThing", "--target", "nnapi").returncode == 2
     assert "pixel-9" in json.loads(accelint("targets", "litert/gpu", "--json").stdout)[0]["names"]
+
+
+def _share(_: int) -> int:
+    from accelint.analyzer.processes import memory
+
+    return memory.limit()
+
+
+def test_processes_share_the_limit_of_memory() -> None:
+    from accelint.analyzer.processes import memory
+
+    assert set(spread(_share, range(4), 2)) == {memory.limit() // 2}
+
+
+def test_the_readme_installs_from_a_checkout_with_extras_that_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
+    named = set(re.findall(r"\[([a-z-]+)\]", readme.split("## Install")[1].split("## Commands")[0]))
+    assert named == extras - {"dev", "fuzz"}
+    assert "pip install .  " in readme
+    assert "pip install accelint " not in readme

@@ -95,6 +95,6 @@ def _end(error: AccelintError) -> None:
 
 
 def indented(text: str) -> str:
-    """A message whose further lines cannot be taken for messages of their own."""
+    """A message whose further lines cannot pass for messages of their own."""
     first, *rest = text.split("\n")
     return "\n".join([first, *(line if line.startswith(" ") else f"  {line}" for line in rest)])

@@ -357,10 +357,10 @@ def _listed(value: NDArray[Any] | None) -> list[Any]:
 
 
 class InlineBranch(Rewrite[Operator]):
-    """An If with a constant condition becomes the branch that is taken."""
+    """An If with a constant condition becomes the branch that runs."""
 
     id: ClassVar[str] = "inline-constant-if"
-    title: ClassVar[str] = "An If whose condition is a constant becomes the branch that is taken"
+    title: ClassVar[str] = "An If whose condition is a constant becomes the branch that runs"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("If",)
     parity: ClassVar[Parity] = Parity.BIT_EXACT

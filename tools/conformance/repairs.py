@@ -19,6 +19,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from accelint.analyzer.words import counted
+
 SIZES = {(2, "int64"): "1x12", (2, "float32"): "1x4000", (3, "float32"): "1x80x100", (4, "float32"): "1x3"}
 """Sizes for the open dimensions of an input, by rank and dtype: tokens, samples of audio, spectra, images
 (height and width are fixed).
@@ -134,7 +136,7 @@ def told(report: dict[str, Any]) -> str:
         running = [device for device in devices if device not in ("folded", "unmapped", "unknown")]
         count = report.get("actual_partitions")
         words = f"{running.count('accelerator')} of {len(running)} operators" + (
-            "" if count is None else f", {count} piece" + "s" * (count != 1)
+            "" if count is None else f", {counted(count, 'partition')}"
         )
     return words + ("" if not report.get("contradictions") else "; predicted otherwise")
 

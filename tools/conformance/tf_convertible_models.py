@@ -424,7 +424,10 @@ def page(rows: list[Held]) -> str:
         ]
         right = [row.name for row in of if row.outcome == "agrees" and row.converts]
         lines += [f"Predicted and found to convert ({len(right)}): {', '.join(right)}.", ""]
-        lines += ["| model | predicted | by | converter | operators that are not convertible | |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| model | predicted | by | converter | operators that are not convertible | |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in of:
             if row.name not in right:
                 did = "no answer" if row.converts is None else "converts" if row.converts else "refuses"
