@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ...ir.graph import Constant, Dim, Graph, Operator, Tensor
 from ...ir.match import ANY, Match, Scope, alone, any_order, constant, find, number, op, through, value
 from ...ir.view import edited
+from ..tables import STANDARD, Book, Tables
 
 # ---- Gelu ------------------------------------------------------------------------------------
 
@@ -91,13 +92,14 @@ REGROUPED = op("Reshape", alone("Transpose", _GATHER, name="transpose"))
 """
 
 
-def seen_regrouped(graph: Graph) -> Graph:
+def seen_regrouped(graph: Graph, tables: Tables = STANDARD) -> Graph:
     """The graph with each Gather, Transpose, Reshape that only splits the last of five dimensions shown in
     four: the Gather becomes a Reshape, with a Transpose behind it where the indices go down the columns.
     """
     shown: dict[str, Operator | None] = {}
     tensors: list[Tensor] = []
-    for found in filter(None, map(_split, find(graph, REGROUPED))):
+    book = tables["onnxruntime/fusions"]
+    for found in filter(None, (_split(match, book) for match in find(graph, REGROUPED))):
         gather, turn = found.gather, found.transpose
         shown[gather.id] = replace(
             gather, type="Reshape", inputs=(gather.inputs[0], f"{gather.id}::sizes"), attrs={}
@@ -128,18 +130,18 @@ class _Split:
 
 
 _FIVE = 5
-_REGROUPED = ("float32", "float16", "int32", "uint32", "bool")
-"""What both Reshape and Transpose take in the validation, which sees no casts; anything else is not fused."""
 _KEPT = [0, 1, 2]
 """The dimensions that the Transpose leaves where they are: they are one dimension in the graph that is
 built.
 """
 
 
-def _split(match: Match) -> _Split | None:
+def _split(match: Match, book: Book) -> _Split | None:
     graph, gather, transpose = match.scope.graph, match.op("gather"), match.op("transpose")
     data, indices = graph.find(match.value("data")), match.constant("indices")
-    if data is None or data.dtype not in _REGROUPED or len(_shape(graph, match.root.outputs[0])) > _FIVE:
+    if data is None or data.dtype not in book.types("regrouped-dtypes"):
+        return None
+    if len(_shape(graph, match.root.outputs[0])) > book.limit("regrouped-rank"):
         return None
     entering, perm = data.shape or (), list(transpose.attrs.get("perm", ()))
     if len(entering) != _FIVE or not all(isinstance(dim, int) and dim > 0 for dim in entering):

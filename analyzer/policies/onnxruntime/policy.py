@@ -5,7 +5,7 @@ one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -24,7 +24,12 @@ from .units import Unit, units
 
 _BOOK = "onnxruntime/policy"
 _FOLDED = ("Constant",)
-_FUSIONS = {"gelu": seen_fused, "rank-6": seen_in_rank_5, "regroup": seen_regrouped, "dynamic": seen_dynamic}
+_FUSIONS: Mapping[str, Callable[[Graph, Tables], Graph]] = {
+    "gelu": lambda graph, tables: seen_fused(graph),
+    "rank-6": lambda graph, tables: seen_in_rank_5(graph),
+    "regroup": seen_regrouped,
+    "dynamic": lambda graph, tables: seen_dynamic(graph),
+}
 
 
 class OrtCompile(WithTables):
@@ -64,7 +69,7 @@ class OrtCompile(WithTables):
         plain = with_plain_shapes(graph)
         for name, fused in _FUSIONS.items():
             if name in options.get("fusions", ()):
-                plain = fused(plain)
+                plain = fused(plain, self.tables)
         return (
             seen_in_units(plain, self.tables, shared=options.get("selectors") == "shared")
             if options.get("units") == "qdq"
