@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import InternalError, ModelError, RuntimeFailure
+from ..report.commands import command
 from ..words import percent
 from .check import PackFile, keep_inputs
 from .limits import Memory
@@ -76,7 +78,9 @@ def conform(
             else _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
         )
         _print(Path(name).name, runs[Path(name).name])
+        runs[Path(name).name]["files"] = Path(name).is_dir()
     facts = _facts(chosen, version, seed, QUICK if quick else limit)
+    facts["command"] = _command(target, corpus or [], limit, ops, seed, quick, pack)
     findings = [] if stale is None else [stale.to_json()]
     if output is not None:
         with atomic(output) as draft:
@@ -94,6 +98,37 @@ def conform(
             )
     if stale is not None:
         typer.echo(f"{stale.severity} {stale.code} {stale.rule}: {stale.message}", err=True)
+    raise typer.Exit(max(_exit_code(name, run) for name, run in runs.items()))
+
+
+def _command(
+    target: str,
+    corpus: list[str],
+    limit: int | None,
+    ops: str | None,
+    seed: int,
+    quick: bool,
+    pack: Path | None,
+) -> str:
+    """What makes the same figures again."""
+    options = [word for name in corpus for word in ("--corpus", name)]
+    for name, value in (("--limit", limit), ("--ops", ops), ("--seed", seed or None), ("--pack", pack)):
+        options += [] if value is None else [name, str(value)]
+    return command("accelint", "conform", target, *options, *(["--quick"] if quick else []))
+
+
+def _exit_code(name: str, run: dict[str, Any]) -> int:
+    """70 for a defect at a model, 4 where nothing could be compared, 3 for files of the user's that cannot be
+    read; the models are named on standard error.
+    """
+    for bad in (*run["unreadable"], *run["internal"]):
+        typer.echo(f"accelint: {name}: {bad['model']}: {bad['why']}", err=True)
+    if run["internal"]:
+        return InternalError.exit_code
+    if not run["operators"]:
+        typer.echo(f"accelint: {name}: nothing could be compared", err=True)
+        return RuntimeFailure.exit_code
+    return ModelError.exit_code if run["unreadable"] and run["files"] else 0
 
 
 def _run(
@@ -171,7 +206,6 @@ def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict
         "date": str(date.today()),
         "seed": str(seed),
         "models asked": f"an even sample of at most {limit} of each corpus" if limit else "all",
-        "command": f"accelint conform {chosen.target}" + (f" --limit {limit}" if limit else ""),
     }
 
 

@@ -22,11 +22,13 @@ from ...rules.verdict import Verdict
 from ..check.coverage import Coverage
 from ..check.run import check
 from ..errors import AccelintError
+from ..files import sha256
 from ..formats import load
 from ..processes.scratch import temporary
 from ..proof.agreement import told_partitions
 from ..runtimes import Request, Session
 from ..runtimes.catalog import reference
+from ..unexpected import unexpected
 from .corpora import Item
 
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
@@ -247,27 +249,28 @@ def _bounded(
 
 
 def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path) -> Outcome:
-    suffix = {"onnx": ".onnx", "tflite": ".tflite"}.get(chosen.pack.dialect, "")
-    data = item.data if item.data is not None else None
-    digest = hashlib.sha256(data).hexdigest() if data is not None else _file_digest(item.path)
-    path = item.path or folder / f"{digest[:32]}-{threading.get_ident()}{suffix}"
+    """One model; whatever is wrong with it, or with accelint at it, is its outcome, and the others go on."""
     try:
-        if data is not None:
-            path.write_bytes(data)
-        coverage = check(load(path), chosen)
-        return compare(item.name, coverage, asker.ask(digest, path, item.name))
-    except AccelintError as error:
-        return Outcome(item.name, "unreadable", reason=error.message)
-    finally:
-        if data is not None:
+        if item.path is not None:
+            return _judged(chosen, item, item.path, sha256(item.path), asker)
+        data = item.data or b""
+        digest = hashlib.sha256(data).hexdigest()
+        suffix = {"onnx": ".onnx", "tflite": ".tflite"}.get(chosen.pack.dialect, "")
+        path = folder / f"{digest[:32]}-{threading.get_ident()}{suffix}"
+        path.write_bytes(data)
+        try:
+            return _judged(chosen, item, path, digest, asker)
+        finally:
             path.unlink(missing_ok=True)
+    except (AccelintError, OSError) as error:
+        return Outcome(item.name, "unreadable", reason=getattr(error, "message", str(error)))
+    except Exception as error:
+        return Outcome(item.name, "internal", reason=unexpected(error).message)
 
 
-def _file_digest(path: Path | None) -> str:
-    from ..files import sha256
-
-    assert path is not None
-    return sha256(path)
+def _judged(chosen: Chosen, item: Item, path: Path, digest: str, asker: Asks) -> Outcome:
+    coverage = check(load(path), chosen)
+    return compare(item.name, coverage, asker.ask(digest, path, item.name))
 
 
 def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:

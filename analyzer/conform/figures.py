@@ -11,6 +11,8 @@ from typing import Any
 from ..words import percent
 from .engine import Judged, Outcome
 
+BAD = ("unreadable", "internal")
+"""How models are told that were not compared: nobody can read them, or accelint has a defect at them."""
 CLASSES = ("accelerated", "fallback", "folded", "rejected", "unknown")
 
 
@@ -33,11 +35,14 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
         "refusals": _refusals(outcomes),
         "partitions": _partitions(outcomes),
         "disagreements": [vars(item) for item in judged if not item.right],
-        "unreadable": [
-            {"model": outcome.name, "why": outcome.reason}
-            for outcome in outcomes
-            if outcome.status == "unreadable"
-        ],
+        **{
+            status: [
+                {"model": outcome.name, "why": outcome.reason}
+                for outcome in outcomes
+                if outcome.status == status
+            ]
+            for status in BAD
+        },
     }
 
 
