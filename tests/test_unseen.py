@@ -287,7 +287,7 @@ def test_sizes_that_do_not_fit_are_wrong_usage(tmp_path: Path) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     for arguments, code, words in (
         ([], 2, "does not run with batch=1, channels=1: give sizes that fit with --size"),
-        (["--size", "channel=3"], 2, "--size channel: no input of"), (["--size", "channels=3"], 0, ""),
+        (["--size", "channel=3"], 2, "did you mean channels?"), (["--size", "channels=3"], 0, ""),
     ):  # fmt: skip
         result = accelint("verify", path, "--target", "onnxruntime/cpu", *arguments)
         assert result.returncode == code, result.stderr
