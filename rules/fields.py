@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-from .verdict import EFFECTS, EVIDENCE, PURPOSES, SEVERITIES
+from .verdict import EFFECTS, EVIDENCE, PHASES, PURPOSES, SEVERITIES
 
 LONGEST = 4000
 """Characters of a text."""
@@ -95,6 +95,7 @@ PACK: Kinds = {
     "default": one_of(*EFFECTS),
     "purpose": one_of(*PURPOSES),
     "baseline": NAME,
+    "phase": one_of(*PHASES),
     "policy_options": TABLE,
     "predicates": NAMES,
     "releases": NAMES,
@@ -120,6 +121,7 @@ RULE: Kinds = {
     **dict.fromkeys(("when", "require"), CONDITIONS),
     "refuse": FLAG,
     "effect": one_of(*EFFECTS),
+    "phase": one_of(*PHASES),
     "scope": one_of("operator", "model"),
     "severity": one_of(*SEVERITIES),
     "evidence": one_of(*EVIDENCE),

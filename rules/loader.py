@@ -130,6 +130,7 @@ def _read(path: Path, folder: Path, above: tuple[Path, ...], problems: _Problems
         version=inherit("version", ""),
         date=inherit("date", ""),
         default=inherit("default", "fallback"),
+        phase=inherit("phase", "compile"),
         policy=inherit("policy", ""),
         policy_options=inherit("policy_options", {}),
         runs_here=inherit("runs_here", ""),
@@ -282,6 +283,7 @@ def _rule(
         require=problems.conditions(f"{where}.require", table.get("require", []), predicates),
         refuse=bool(table.get("refuse")),
         effect=effect,
+        phase=table.get("phase", ""),
         scope=table.get("scope", "operator"),
         severity=table.get("severity", {"rejected": "error", "note": "note"}.get(effect, "warning")),
         evidence=table.get("evidence", source.evidence),
@@ -305,6 +307,8 @@ def _whole(where: str, table: Mapping[str, Any], codes: Mapping[str, Any], probl
         problems.add(where, "a rule has require, or refuse = true")
     if not (table.get("quote") or table.get("reason")):
         problems.add(where, "a rule has a quote of its source or a reason")
+    if table.get("phase") and table.get("effect") != "rejected":
+        problems.add(where, "phase is of rules whose effect is rejected")
     bad = unsafe_message(table["message"])
     if bad:
         problems.add(f"{where}.message", bad)

@@ -55,6 +55,8 @@ class Rule:
     require: Sequence[Condition] = ()
     refuse: bool = False
     effect: str = "fallback"
+    phase: str = ""
+    """Where the runtime rejects the model (``verdict.PHASES``); empty: where the pack says."""
     scope: str = "operator"
     severity: str = "warning"
     evidence: str = "source"
@@ -204,6 +206,8 @@ class Pack:
     supports: tuple[Support, ...]
     policy_options: Mapping[str, Any] = field(default_factory=dict)
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    phase: str = "compile"
+    """Where the runtime rejects a model that a rule of the pack rejects, unless the rule says."""
     runs_here: str = ""
     host: str = ""
     """The target that what is left goes to, with its version, where it may refuse that

@@ -30,6 +30,11 @@ EVIDENCE = ("measured", "source", "documented", "reported")
 SEVERITIES = ("error", "warning", "note")
 PURPOSES = ("accelerates", "converts", "runs")
 """What a target does with a model: hands operators to an accelerator, converts it, or runs it on a CPU."""
+PHASES = ("load", "partition", "compile", "run")
+"""Where a runtime rejects a model, in the order in which it gets there: reading it and creating its kernels
+(``load``), asking the accelerator what it takes (``partition``), compiling that (``compile``), and inference
+(``run``).
+"""
 EFFECTS = ("fallback", "rejected", "unknown", "note")
 """What a failing rule does: the operator runs elsewhere, the runtime refuses the model, nobody has asked it
 (no verdict), or it runs and something is to be known.

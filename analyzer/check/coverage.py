@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...rules.verdict import Verdict
+from ...rules.verdict import PHASES, Verdict
 
 if TYPE_CHECKING:
     from ..errors import AccelintError
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One diagnostic about one operator. ``fix`` names the rewrite that repairs it, where there is one, and
-    ``safe`` says whether that is applied without being asked for.
+    ``safe`` says whether that is applied without being asked for. ``phase`` is where the model is rejected,
+    of findings whose effect is that.
     """
 
     code: str
@@ -33,6 +34,7 @@ class Finding:
     evidence: str = ""
     source: str = ""
     effect: str = "fallback"
+    phase: str = ""
     fix: str | None = None
     safe: bool = True
     fingerprint: str = ""
@@ -111,6 +113,16 @@ class Coverage:
         if accelerated:
             return "partial"
         return "unknown" if unknown else "none"
+
+    @property
+    def phase(self) -> str:
+        """Where the runtime rejects the model: the first of ``PHASES`` that a finding names; empty for one
+        that it takes.
+        """
+        if self.verdict != "rejected":
+            return ""
+        found = {finding.phase for finding in self.findings if finding.effect == "rejected"}
+        return next((phase for phase in PHASES if phase in found), "")
 
     @property
     def by_operators(self) -> float:

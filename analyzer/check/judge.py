@@ -161,6 +161,7 @@ def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Find
         evidence=rule.evidence,
         source=rule.source.url or f"{rule.source.package} {rule.source.version}",
         effect=rule.effect,
+        phase=(rule.phase or chosen.pack.phase) if rule.effect == "rejected" else "",
     )
 
 
@@ -170,5 +171,5 @@ def _unlisted(op: Operator, chosen: Chosen) -> Finding:
     return Finding(
         code, rule, "error" if chosen.pack.default == "rejected" else "warning", op.id,
         f"{chosen.pack.title} has no {operator_key(op)}", evidence="source", source=chosen.pack.title,
-        effect=chosen.pack.default,
+        effect=chosen.pack.default, phase=chosen.pack.phase if chosen.pack.default == "rejected" else "",
     )  # fmt: skip

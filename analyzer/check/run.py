@@ -106,7 +106,7 @@ class _Check:
             if op.id in misfits:
                 words = f"{misfits[op.id]}: no runtime loads the model, export it again"
                 made = self._made(op, Dropped("ACL504", "operator-schema", words))
-                findings = [replace(made, severity="error", effect="rejected")]
+                findings = [replace(made, severity="error", effect="rejected", phase="load")]
             self._record(op, Verdict.REJECTED, findings, {})
         return self.coverage()
 
@@ -198,7 +198,7 @@ class _Check:
                     ),
                 )
                 found.append(
-                    replace(made, severity="error", effect="rejected")
+                    replace(made, severity="error", effect="rejected", phase=self.chosen.pack.phase)
                     if verdict is Verdict.REJECTED
                     else made
                 )
@@ -242,7 +242,9 @@ class _Check:
     def _refuse(self, op: Operator, why: Dropped) -> None:
         """The runtime refuses the model because of what is handed over with an operator."""
         self.rejected = True
-        self.findings.append(replace(self._made(op, why), severity="error", effect="rejected"))
+        phase = why.phase or self.chosen.pack.phase
+        made = replace(self._made(op, why), severity="error", effect="rejected", phase=phase)
+        self.findings.append(made)
         old = self.verdicts[op.id]
         self.verdicts[op.id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
 
@@ -257,7 +259,7 @@ class _Check:
             return
         for index in old.findings:
             if self.findings[index].effect == "rejected":
-                self.findings[index] = replace(self.findings[index], effect="note", severity="note")
+                self.findings[index] = replace(self.findings[index], effect="note", severity="note", phase="")
         self.findings.append(self._made(op, why))
         self.verdicts[op.id] = replace(
             old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1)
@@ -301,7 +303,7 @@ class _Check:
                         f"it falls back to {host.pack.title}, which does not support it, and session "
                         f"creation fails: {refusal.message}"
                     )
-                    self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words))
+                    self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words, refusal.phase))
 
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model

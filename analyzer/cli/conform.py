@@ -217,7 +217,8 @@ def _print(name: str, run: dict[str, Any]) -> None:
         f"{percent(run['false_accelerated'], 2)}, "
         f"unknown {percent(run['unknown'], 2)}, unmapped {run['unmapped']}; rejections predicted "
         f"{run['refusals']['refused_predicted']} of "
-        f"{run['refusals']['refused']}, false alarms {run['refusals']['false_alarms']} of "
+        f"{run['refusals']['refused']}, phase right {run['refusals']['phases_right']} of "
+        f"{run['refusals']['phases_told']}, false alarms {run['refusals']['false_alarms']} of "
         f"{run['refusals']['loaded']}; "
         f"partition count right {run['partitions']['right']} of {run['partitions']['told']}"
         + (

@@ -26,6 +26,7 @@ from ..files import sha256
 from ..formats import load
 from ..processes.scratch import temporary
 from ..proof.agreement import told_partitions
+from ..proof.phases import phase_of
 from ..runtimes import Request, Session
 from ..runtimes.catalog import reference
 from ..unexpected import unexpected
@@ -78,6 +79,8 @@ class Outcome:
     """Whether the groups hold the same operators, where the runtime tells them."""
     reason: str = ""
     unmapped: int = 0
+    phases: tuple[str, str] = ("", "")
+    """Where the model was predicted to be rejected and where the runtime rejected it, as far as is told."""
 
 
 class Answers:
@@ -283,6 +286,7 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         coverage.verdict,
         reason=row["reason"],
         partitions=(told_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
+        phases=(coverage.phase, phase_of(coverage.target, row["status"], row["reason"])),
     )
     if row["status"] not in ("ok", *REFUSALS):
         return outcome

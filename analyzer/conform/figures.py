@@ -73,11 +73,14 @@ def _refusals(outcomes: list[Outcome]) -> dict[str, int]:
         outcome for outcome in outcomes if outcome.status in ("ok", "refused", "crashed", "exhausted", "hung")
     ]
     refused = [outcome for outcome in told if outcome.status != "ok"]
+    phases = [outcome.phases for outcome in refused if outcome.predicted == "rejected" and outcome.phases[1]]
     return {
         "refused": len(refused),
         "refused_predicted": sum(outcome.predicted == "rejected" for outcome in refused),
         "loaded": len(told) - len(refused),
         "false_alarms": sum(outcome.predicted == "rejected" for outcome in told if outcome.status == "ok"),
+        "phases_told": len(phases),
+        "phases_right": sum(predicted == actual for predicted, actual in phases),
     }
 
 
@@ -98,21 +101,25 @@ def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> 
     lines = [f"# {title}", "", *(f"- {key}: {value}" for key, value in facts.items()), ""]
     lines += [
         "| corpus | models | operators | agreement | false accelerated | unknown | unmapped "
-        "| rejections predicted | false alarms | partitions right |"
+        "| rejections predicted | phase right | false alarms | partitions right |"
     ]
-    lines += ["|---|---|---|---|---|---|---|---|---|---|"]
+    lines += ["|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, run in runs.items():
         refusals, parts = run["refusals"], run["partitions"]
         lines.append(
             f"| {name} | {sum(run['models'].values())} | {run['operators']} | "
             f"{percent(run['agreement'], 2)} | {percent(run['false_accelerated'], 2)} "
             f"| {percent(run['unknown'], 2)} | {run['unmapped']} | {refusals['refused_predicted']} of "
-            f"{refusals['refused']} "
+            f"{refusals['refused']} | {_of(refusals, 'phases_right', 'phases_told')} "
             f"| {refusals['false_alarms']} of {refusals['loaded']} | {parts['right']} of {parts['told']} |"
         )
     for name, run in runs.items():
         lines += _section(name, run)
     return "\n".join(lines) + "\n"
+
+
+def _of(counts: dict[str, int], right: str, told: str) -> str:
+    return f"{counts[right]} of {counts[told]}"
 
 
 def _section(name: str, run: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from ..processes.scratch import temporary
 from ..proof.agreement import compare_placement
 from ..proof.drift import stale_data
 from ..proof.feeds import Feed, feeds, renamed
+from ..proof.phases import phase_of
 from ..proof.reference import Reference
 from ..runtimes import Answer, Request, Session, catalog
 
@@ -98,6 +99,8 @@ class Verified:
     """That the installed runtime is not the one that the rules were measured for."""
     nothing: bool = False
     """Whether it was predicted that nothing is accelerated."""
+    phase: str = ""
+    """In which phase the runtime rejected the model, where it did and tells."""
     timed: Comparison | None = None
     """The reference model's latency against this one's, where both were timed."""
 
@@ -132,6 +135,7 @@ class Verified:
             ],
             "runtime_status": answer.status,
             "runtime_reason": answer.reason,
+            "runtime_phase": self.phase or None,
             "actual_partitions": answer.partitions,
             "agreement": dict(self.agreement),
             "contradictions": list(self.contradictions),
@@ -168,11 +172,16 @@ class Verified:
         """
         if self.answer.status == "killed":
             return 6
-        if self.contradictions or self.answer.status not in ("ok", "refused"):
+        if self.contradictions or not (self.answer.ok or self.rejected):
             return 4
         if not self.holds:
             return 5
-        return int(self.answer.status == "refused" or self.useless)
+        return int(self.rejected or self.useless)
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the runtime said no to the model: to loading or compiling it, or to running it."""
+        return self.answer.status == "refused" or self.phase == "run"
 
     @property
     def useless(self) -> bool:
@@ -254,7 +263,9 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
     package, _, version = answer.runtime.rpartition(" ")
     drift = stale_data(chosen.pack, version) if package == chosen.pack.runtime else None
     nothing = coverage.verdict in ("none", "unknown", "rejected")
-    return Verified(answer, agreement, contradictions, tuple(compared), first, drift, nothing, timed)
+    phase = phase_of(chosen.target, answer.status, answer.reason)
+    numbers = tuple(compared)
+    return Verified(answer, agreement, contradictions, numbers, first, drift, nothing, phase, timed)
 
 
 def _asked(session: Session, model: Model, feed: Feed, options: Options, *, first: bool = False) -> Answer:

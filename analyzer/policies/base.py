@@ -11,11 +11,14 @@ from ..ir.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Why an operator that the rules take is not placed: a finding code, a rule name and a message."""
+    """Why an operator that the rules take is not placed: a finding code, a rule name and a message; and the
+    phase in which the runtime rejects the model for it, where that is not the pack's.
+    """
 
     code: str
     rule: str
     message: str
+    phase: str = ""
 
 
 def operators(group: Collection[object]) -> str:

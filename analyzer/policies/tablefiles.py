@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from ...rules.outline import read_codes
 from ...rules.pack import SourceNote, version_key
 from ...rules.tables import read_tables
-from ...rules.verdict import EVIDENCE
+from ...rules.verdict import EVIDENCE, PHASES
 from ..errors import PackError
 
 Raw = Mapping[str, Any]
@@ -34,7 +34,7 @@ _HEAD = {
 _SOURCE = {"url": str, "package": str, "version": str, "date": str, "evidence": str}
 _FACT = {"name": str, "source": str, "since": str, "until": str, "note": str, "examples": list}
 _TABLE = {**_FACT, "members": (list, dict), "limit": int}
-_REASON = {**_FACT, "id": str, "rule": str, "message": str}
+_REASON = {**_FACT, "id": str, "rule": str, "message": str, "phase": str}
 _EXAMPLE = {
     **dict.fromkeys(("graph", "outputs", "left", "for", "except", "others", "facts"), list),
     **dict.fromkeys(("tensors", "forms", "bodies", "options"), dict),
@@ -89,11 +89,14 @@ class Table(Fact):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reason(Fact):
-    """Why operators that the rules take are not placed: a finding code, a rule's name and a message."""
+    """Why operators that the rules take are not placed: a finding code, a rule's name and a message, and the
+    phase in which the runtime rejects the model for it, where that is not the pack's.
+    """
 
     code: str = ""
     rule: str = ""
     message: str = ""
+    phase: str = ""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -255,8 +258,12 @@ class _Reader:
         table = item if isinstance(item, dict) else {}
         if table.get("id") not in read_codes():
             self.add(where, f"{table.get('id')!r} is no code of codes.toml")
+        phase = str(table.get("phase", ""))
+        if phase and phase not in PHASES:
+            self.add(where, f"{phase!r} is no phase: {', '.join(PHASES)}")
         rule = str(table.get("rule", fact["name"]))
-        return Reason(**fact, code=str(table.get("id", "")), rule=rule, message=str(table.get("message", "")))
+        code, message = str(table.get("id", "")), str(table.get("message", ""))
+        return Reason(**fact, code=code, rule=rule, message=message, phase=phase)
 
     def ranges(self, facts: tuple[Fact, ...]) -> None:
         """Facts of one name follow each other: each ends where the next begins, the last has no end."""

@@ -59,8 +59,8 @@ class Book:
         """A reason, with its message about this case."""
         reason = self.reasons[name]
         if words:
-            return Dropped(reason.code, reason.rule, reason.message.format(**words))
-        return self._dropped.setdefault(name, Dropped(reason.code, reason.rule, reason.message))
+            return Dropped(reason.code, reason.rule, reason.message.format(**words), reason.phase)
+        return self._dropped.setdefault(name, Dropped(reason.code, reason.rule, reason.message, reason.phase))
 
     def changed(self, table: Table) -> Book:
         """The same with another table of that name."""

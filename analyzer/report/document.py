@@ -75,6 +75,7 @@ def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
         "purpose": coverage.purpose,
         "runtime": coverage.runtime,
         "verdict": coverage.verdict,
+        "phase": coverage.phase or None,
         "coverage": {
             "operators": rounded(coverage.by_operators),
             "macs": None if coverage.by_macs is None else rounded(coverage.by_macs),
@@ -117,6 +118,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "code": finding.code,
         "rule": finding.rule,
         "severity": finding.severity,
+        "phase": finding.phase or None,
         "operator": finding.operator,
         "message": finding.message,
         "seen": finding.seen,

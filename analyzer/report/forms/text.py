@@ -114,6 +114,8 @@ def headline(target: Mapping[str, Any]) -> Text:
         f" ({target['runtime']})  ",
         (purpose.of_model(target["verdict"]), _VERDICT[target["verdict"]]),
     )
+    phase = target.get("phase")
+    line.append(f": fails to {phase}" if phase else "", _VERDICT["rejected"])
     blocking = {item["operator"] for item in target["findings"] if item["severity"] == "error"}
     if target["verdict"] == "rejected" and purpose.undone and blocking:
         line.append(f"  {len(blocking)} of {counted(total, 'operator')} {purpose.undone}")
@@ -238,12 +240,23 @@ def _verified(console: _Page, target: Mapping[str, Any]) -> None:
                 "yellow",
             )
         )
+    _phases(console, target)
     if target.get("runtime_status") == "killed":
         said = clean(str(target.get("runtime_reason")))
         console.print(Text(f"    the runtime gave no answer, nothing is known: {said}", "bold red"))
     crash = target.get("crash")
     if crash:
         console.print(Text(f"    the runtime crashed: {clean(str(crash.get('signal')))}", "bold red"))
+
+
+def _phases(console: _Page, target: Mapping[str, Any]) -> None:
+    """The phase in which the runtime rejected the model, beside the predicted one."""
+    told, predicted = target.get("runtime_phase"), target.get("phase")
+    if not told:
+        return
+    same = "as predicted" if told == predicted else f"predicted: fails to {predicted}" if predicted else ""
+    words = f"    the runtime fails to {told} the model" + (f", {same}" if same else "")
+    console.print(Text(words, "dim" if told == predicted else "bold red"))
 
 
 def _placements(console: _Page, target: Mapping[str, Any]) -> None:
