@@ -1,4 +1,4 @@
-"""The phase in which a model is rejected: in findings, in the report and its text, and read from runtimes' words."""
+"""The phase in which a model is rejected: in findings, in reports, and read from runtimes' words."""
 
 from __future__ import annotations
 
@@ -11,17 +11,24 @@ from accelint.analyzer.proof.phases import phase_of
 from cli import accelint
 from onnx import TensorProto, helper
 
+QNN, OPENVINO, CPU = "onnxruntime/qnn:sm8650", "onnxruntime/openvino", "onnxruntime/cpu"
+LAYOUT = "was inserted using the NHWC format as requested by QNN, but was not selected by that EP."
 CASES = (
-    ("onnxruntime/qnn:sm8650", "refused", "EP_FAIL: Failed to finalize QNN graph. Error: QNN_COMMON_ERROR_MEM_ALLOC", "compile"),
-    ("onnxruntime/qnn:sm8650", "refused", "FAIL: Node 'n0_token_1' OpType:Conv with domain:com.ms.internal.nhwc was inserted using the NHWC format as requested by QNN, but was not selected by that EP.", "partition"),
-    ("onnxruntime/openvino", "refused", "FAIL: Exception during initialization: /onnxruntime/core/providers/openvino/backends/basic_backend.cc:136 onnxruntime::openvino_ep::BasicBackend", "compile"),
-    ("onnxruntime/cpu", "refused", "NOT_IMPLEMENTED: Could not find an implementation for Gemm(13) node with name 'n0'", "load"),
-    ("onnxruntime/qnn:sm8650", "refused", "FAIL: Exception during initialization: /onnxruntime_src/onnxruntime/core/providers/cpu/nn/lrn.h:23 onnxruntime::LRN<T>::LRN", "load"),
-    ("onnxruntime/cpu", "failed", "running the model: INVALID_ARGUMENT: Non-zero status code returned while running Reshape node.", "run"),
-    ("onnxruntime/cpu", "failed", "no ONNX model that can be parsed", ""),
-    ("onnxruntime/cpu", "crashed", "died of SIGSEGV", ""),
-    ("onnxruntime/cpu", "ok", "", ""),
-)  # fmt: skip
+    (QNN, "refused", "EP_FAIL: Failed to finalize QNN graph. Error: QNN_COMMON_ERROR_MEM_ALLOC", "compile"),
+    (QNN, "refused", f"FAIL: Node 'n0_token_1' OpType:Conv {LAYOUT}", "partition"),
+    (
+        QNN,
+        "refused",
+        "FAIL: Exception during initialization: core/providers/cpu/nn/lrn.h:23 LRN<T>::LRN",
+        "load",
+    ),
+    (OPENVINO, "refused", "FAIL: core/providers/openvino/backends/basic_backend.cc:136", "compile"),
+    (CPU, "refused", "NOT_IMPLEMENTED: Could not find an implementation for Gemm(13) node", "load"),
+    (CPU, "failed", "running the model: Non-zero status code returned while running Reshape node.", "run"),
+    (CPU, "failed", "no ONNX model that can be parsed", ""),
+    (CPU, "crashed", "died of SIGSEGV", ""),
+    (CPU, "ok", "", ""),
+)
 
 
 @pytest.mark.parametrize(("target", "status", "words", "phase"), CASES)

@@ -18,11 +18,8 @@ _ORT = (
     ("load", r"."),
 )
 _LITERT = (
-    (
-        "compile",
-        r"[Dd]elegate(?!d).*(creat|init|compil)|ml_drift|MODIFY_GRAPH|ApplyDelegate|failed to delegate",
-    ),
-    ("load", r"failed to prepare|AllocateTensors|\bresolve\b|not registered|[Dd]idn't find op|."),
+    ("compile", r"ml_drift|ModifyGraphWithDelegate|[Ff]ailed to apply .*delegate"),
+    ("load", r"."),
 )
 _WORDS = {
     "onnxruntime": _ORT,

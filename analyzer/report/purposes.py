@@ -29,9 +29,12 @@ class Purpose:
         """An operator's verdict."""
         return self.operators.get(verdict, verdict)
 
-    def of_model(self, verdict: str) -> str:
-        """A model's verdict."""
-        return self.models.get(verdict, verdict)
+    def of_model(self, verdict: str, phase: str | None = None) -> str:
+        """A model's verdict; of a rejected one with the phase in which it fails."""
+        if not phase or self.undone == "not convertible":
+            return self.models.get(verdict, verdict)
+        failed = f"fails to {phase}"
+        return failed if verdict in self.models else f"{verdict}: {failed}"
 
 
 PURPOSES = {

@@ -143,8 +143,8 @@ def summary() -> str:
         "",
         "| target | runtime | date | corpus | models | operators | right | falsely accelerated "
         "| unknown | not told "
-        "| rejections predicted | false alarms | partitions right | |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        "| rejections predicted | phase right | false alarms | partitions right | |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for file in sorted(OUT.glob("*.json")):
         told = json.loads(file.read_text(encoding="utf-8"))
@@ -169,6 +169,7 @@ def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str
         percent(run["unknown"], 2),
         run["unmapped"],
         f"{refused['refused_predicted']} of {refused['refused']}",
+        f"{refused['phases_right']} of {refused['phases_told']}" if refused.get("phases_told") else "-",
         f"{refused['false_alarms']} of {refused['loaded']}",
         f"{parts['right']} of {parts['told']}" if parts["told"] else "-",
         "short of: " + ", ".join(missed) if missed else "met",

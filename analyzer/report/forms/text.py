@@ -112,10 +112,8 @@ def headline(target: Mapping[str, Any]) -> Text:
         "  ",
         (target["target"], "bold"),
         f" ({target['runtime']})  ",
-        (purpose.of_model(target["verdict"]), _VERDICT[target["verdict"]]),
+        (purpose.of_model(target["verdict"], target.get("phase")), _VERDICT[target["verdict"]]),
     )
-    phase = target.get("phase")
-    line.append(f": fails to {phase}" if phase else "", _VERDICT["rejected"])
     blocking = {item["operator"] for item in target["findings"] if item["severity"] == "error"}
     if target["verdict"] == "rejected" and purpose.undone and blocking:
         line.append(f"  {len(blocking)} of {counted(total, 'operator')} {purpose.undone}")
