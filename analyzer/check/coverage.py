@@ -43,7 +43,7 @@ class Finding:
         """The same under a fingerprint; ``replace`` takes twice as long, and there are tens of thousands."""
         return Finding(
             self.code, self.rule, self.severity, self.operator, self.message, self.seen, self.limit,
-            self.evidence, self.source, self.effect, self.fix, self.safe, fingerprint,
+            self.evidence, self.source, self.effect, self.phase, self.fix, self.safe, fingerprint,
         )  # fmt: skip
 
 

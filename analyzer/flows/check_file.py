@@ -222,4 +222,5 @@ def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Cho
         evidence="measured",
         source=" ".join(f"{name} {version}" for name, version in made.versions.items()),
         effect="rejected",
+        phase="compile",
     )

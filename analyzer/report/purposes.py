@@ -31,7 +31,7 @@ class Purpose:
 
     def of_model(self, verdict: str, phase: str | None = None) -> str:
         """A model's verdict; of a rejected one with the phase in which it fails."""
-        if not phase or self.undone == "not convertible":
+        if not phase or self.models.get(verdict) == "not convertible":
             return self.models.get(verdict, verdict)
         failed = f"fails to {phase}"
         return failed if verdict in self.models else f"{verdict}: {failed}"
