@@ -330,9 +330,10 @@ class Worker:
         shutil.rmtree(self.scratch, ignore_errors=True)
 
 
-def fuzz(maker: Maker, seconds: float | None, inputs: int | None, jobs: int, first: int = 0) -> Totals:
-    """Run workers until the time is up or all inputs were used."""
-    totals = Totals()
+def fuzz(
+    maker: Maker, totals: Totals, seconds: float | None, inputs: int | None, jobs: int, first: int = 0
+) -> None:
+    """Run workers until the time is up or all inputs were used; ``totals`` has what came of them all along."""
     last = (1 << 60) if inputs is None else first + inputs
     workers = [Worker(maker, first + index, jobs, last) for index in range(jobs)]
     end = None if seconds is None else time.monotonic() + seconds
@@ -346,7 +347,6 @@ def fuzz(maker: Maker, seconds: float | None, inputs: int | None, jobs: int, fir
                 worker.kill()
             _listen(worker, totals)
             worker.close()
-    return totals
 
 
 def _listen(worker: Worker, totals: Totals) -> None:
@@ -496,7 +496,7 @@ def main() -> int:
     seconds = options.seconds if options.seconds or options.inputs else 60.0
     totals = Totals()
     with suppress(KeyboardInterrupt):
-        totals = fuzz(maker, seconds, options.inputs, options.jobs, options.first)
+        fuzz(maker, totals, seconds, options.inputs, options.jobs, options.first)
     spent = time.monotonic() - began
     print(f"{totals.inputs} inputs in {spent:.0f} s: {_figures(totals)}")
     for key, count in sorted(totals.counts.items()):
