@@ -129,7 +129,7 @@ def first_blob(spec: Any) -> Any:
             lambda value: setattr(value.type.tensorType.dimensions[0].constant, "size", (1 << 64) - 1),
             "a dimension of size",
         ),
-        (lambda value: value.type.tensorType.dimensions[0].unknown.SetInParent(), "no fixed shape"),
+        (lambda value: value.type.tensorType.dimensions[0].unknown.SetInParent(), "no static shape"),
     ],
 )
 def test_weights_that_do_not_fit(change: Callable[[Any], None], match: str, tmp_path: Path) -> None:

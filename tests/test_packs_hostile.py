@@ -79,12 +79,12 @@ def test_the_pack_of_these_tests_is_good(tmp_path: Path) -> None:
 def test_every_problem_at_once(tmp_path: Path) -> None:
     text = HEAD.replace('runtime = "mine"', "runtime = 5").replace('dialect = "onnx"', "dialect = []")
     text = text.replace(
-        'policy = "runs"', 'policy = "runs"\npredicates = [5]\npolicy_options = { min_nodes = "x" }'
+        'policy = "runs"', 'policy = "runs"\npredicates = [5]\npolicy_options = { min_nodes = 1.5 }'
     )
     text += '[variant]\na = { min_nodes = inf }\nb = 7\n[[rule]]\nid = 1\nops = "Conv"\nwhen = 5\nother = 1\n'
     message = problems(tmp_path, text)
     for part in (
-        "pack.runtime: is 5", "pack.dialect", "pack.predicates", "pack.policy_options.min_nodes: is 'x'",
+        "pack.runtime: is 5", "pack.dialect", "pack.predicates", "pack.policy_options.min_nodes: is 1.5",
         "variant.b", "variant.a.min_nodes", ".id: is 1", ".ops", ".when", ".other: unknown key",
     ):  # fmt: skip
         assert part in message, message
@@ -212,3 +212,25 @@ def test_nothing_is_written_into_the_package(tmp_path: Path) -> None:
         file.unlink()
     check(write(tmp_path, HEAD), XDG_CACHE_HOME=str(tmp_path / "cache"))
     assert not list((ROOT / "rules").rglob("__pycache__/*.toml.json"))
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "runs",
+        "waves",
+        "litert",
+        "coreml",
+        "onnxruntime/kernel",
+        "onnxruntime/compile",
+        "openvino",
+        "qnn",
+        "os",
+    ],
+)
+def test_options_that_a_policy_does_not_take(tmp_path: Path, policy: str) -> None:
+    options = 'policy_options = { min_nodes = "none", max_groups = "none", lone = "none", trivial = "none" }'
+    pack = write(tmp_path, HEAD.replace('policy = "runs"', f'policy = "{policy}"\n{options}'))
+    result = check(pack)
+    assert result.returncode in (0, 1, 2), result.stdout + result.stderr
+    assert "internal error" not in result.stdout + result.stderr

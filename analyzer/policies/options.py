@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ..errors import UsageError
+
 if TYPE_CHECKING:
     from ..ir.graph import Graph
 
@@ -64,6 +66,14 @@ def shared(options: Mapping[str, Any], name: Hashable, graph: Graph, make: Calla
     it depends on nothing but the graph, and nobody changes it.
     """
     return options.shared(name, graph, make) if isinstance(options, Watched) else make(graph)
+
+
+def whole(options: Mapping[str, Any], key: str, default: int) -> int:
+    """An option that is a whole number. Raises UsageError for a pack that gives this policy anything else."""
+    value = options.get(key, default)
+    if not isinstance(value, int):
+        raise UsageError(f"policy_options: {key} is {value!r}, and this policy takes a whole number")
+    return value
 
 
 def is_set(options: Mapping[str, Any], key: str, value: Any) -> bool:

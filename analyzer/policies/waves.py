@@ -8,6 +8,7 @@ from typing import Any
 from ..ir.graph import Graph
 from ..ir.match import writers
 from .base import Dropped, Grouping, operators
+from .options import whole
 
 
 class Waves:
@@ -25,7 +26,7 @@ class Waves:
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """The waves that hold taken operators, filtered by the options."""
         return keep_largest(
-            waves(graph, taken), int(options.get("min_nodes", 1)), int(options.get("max_groups", 0))
+            waves(graph, taken), whole(options, "min_nodes", 1), whole(options, "max_groups", 0)
         )
 
 

@@ -333,7 +333,7 @@ class Worker:
 def fuzz(
     maker: Maker, totals: Totals, seconds: float | None, inputs: int | None, jobs: int, first: int = 0
 ) -> None:
-    """Run workers until the time is up or all inputs were used; ``totals`` has what came of them all along."""
+    """Run workers until the time is up or all inputs were used; ``totals`` always has what came of them."""
     last = (1 << 60) if inputs is None else first + inputs
     workers = [Worker(maker, first + index, jobs, last) for index in range(jobs)]
     end = None if seconds is None else time.monotonic() + seconds

@@ -14,7 +14,7 @@ from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
 from ..base import Dropped, Grouping, operators
-from ..options import shared
+from ..options import shared, whole
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
 from .fusions import seen_fused, seen_in_rank_5, seen_regrouped
@@ -127,7 +127,7 @@ class OrtCompile(WithTables):
             return book.dropped("lone-operator", type=types[0])
         if set(types) <= self._listed(options.get("trivial", ())):
             return book.dropped("trivial-partition", types=", ".join(sorted(set(types))))
-        least = int(options.get("min_nodes", 1))
+        least = whole(options, "min_nodes", 1)
         if len(group) < least:
             return book.dropped("partition-too-small", operators=operators(group), least=least)
         return None
