@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from ..analyzer.errors import GraphError
+from .promise import Promise as Promise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 EDITS_PER_OPERATOR = 16
 """More edits than this for each operator of a graph mean that rewrites undo each other."""
-
-
-class Parity(StrEnum):
-    """What a rewrite promises about the numbers."""
-
-    BIT_EXACT = "bit-exact"
-    ROUNDING = "rounding"
-    APPROXIMATE = "approximate"
-    CONTRACT = "contract"
-
-    __str__ = str.__str__
-
-    @property
-    def safe(self) -> bool:
-        """True when ``accelint fix`` applies the rewrite without being asked for more."""
-        return self in (Parity.BIT_EXACT, Parity.ROUNDING)
 
 
 LEVELS = ("safe", "unsafe")
@@ -71,7 +55,7 @@ class Rewrite(ABC, Generic[Found]):
     title: ClassVar[str]
     dialect: ClassVar[str]
     root: ClassVar[tuple[str, ...]]
-    parity: ClassVar[Parity]
+    parity: ClassVar[Promise]
     after: ClassVar[tuple[str, ...]] = ()
     answers: ClassVar[tuple[str, ...]] = ()
     atomic: ClassVar[bool] = True

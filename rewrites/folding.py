@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ..analyzer.errors import GraphError
 from ..analyzer.ir.dtypes import BITS
 from .draft import constant_of
-from .engine import Miss, Parity, Rewrite
+from .engine import Miss, Promise, Rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ class Fold(Rewrite[Known]):
     """
 
     title: ClassVar[str] = "An operator whose inputs are all constants becomes its result"
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     plain: ClassVar[frozenset[str]]
 
     @abstractmethod

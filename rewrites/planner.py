@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from ..analyzer.check.arity import misfits
 from ..analyzer.words import counted
 from ..rules.verdict import Verdict
-from .engine import AnyRewrite, Parity, run
+from .engine import AnyRewrite, run
+from .promise import Promise, weakest
 from .registry import answering
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def objection_to(before: Score, after: Score, *, guard_macs: bool = False) -> st
 
 
 Check = Callable[[], "Coverage"]
-Prover = Callable[[Parity], Proof]
+Prover = Callable[[Promise], Proof]
 """Compares the model as it is now with the original, within what the weakest kept promise allows."""
 
 
@@ -134,7 +135,7 @@ class Step:
 
     rewrite: str
     title: str
-    parity: Parity
+    parity: Promise
     places: tuple[str, ...]
     kept: bool
     reason: str
@@ -165,7 +166,7 @@ class Plan:
         return tuple(step for step in self.steps if step.kept)
 
 
-def not_asked(parity: Parity) -> Proof:
+def not_asked(parity: Promise) -> Proof:
     """The prover for callers that want none."""
     return Proof("not proved", "no prover was given", waived=True)
 
@@ -200,10 +201,10 @@ def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
     return {**edits, "dead-operators": dead} if dead else edits
 
 
-def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Parity:
+def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Promise:
     """The weakest promise of the rewrites that made edits, told by id."""
     made = set(edits)
-    parity = Parity.BIT_EXACT
+    parity = Promise.BIT_EXACT
     for item in rewrites:
         parity = weakest(parity, item.parity) if item.id in made else parity
     return parity
@@ -221,7 +222,7 @@ class _Planner:
         self.prove = prove
         self.plan_ = Plan()
         self.coverage = check()
-        self.promise = Parity.BIT_EXACT
+        self.promise = Promise.BIT_EXACT
         self.tried: set[tuple[str, str]] = set()
 
     def plan(self) -> Plan:
@@ -303,7 +304,7 @@ class _Planner:
                 self.plan_.passed += [] if passed in self.plan_.passed else [passed]
         return tuple(done)
 
-    def follow(self, known: set[str], coverage: Coverage, parity: Parity) -> Parity:
+    def follow(self, known: set[str], coverage: Coverage, parity: Promise) -> Promise:
         """Repair what a rewrite has just made, so that it is judged by where it leads; the weakest promise of
         the chain.
         """
@@ -331,7 +332,7 @@ class _Planner:
         self,
         id: str,
         title: str,
-        parity: Parity,
+        parity: Promise,
         places: tuple[str, ...],
         state: object,
         coverage: Coverage,
@@ -354,11 +355,3 @@ class _Planner:
         reason = objection or f"{before.text} -> {after.text}"
         self.plan_.steps.append(Step(id, title, parity, places, kept, reason, before, after, proof))
         return kept
-
-
-_ORDER = (Parity.BIT_EXACT, Parity.ROUNDING, Parity.APPROXIMATE, Parity.CONTRACT)
-
-
-def weakest(one: Parity, other: Parity) -> Parity:
-    """The promise that two changes together can keep."""
-    return max(one, other, key=_ORDER.index)

@@ -11,7 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
 from .draft import Draft
-from .engine import Miss, Parity, Rewrite
+from .engine import Miss, Promise, Rewrite
 from .permute import Step, steps
 from .views import (
     Merged,
@@ -53,7 +53,7 @@ class Swaps:
 class TransposeOnFour(Rewrite[Swaps]):
     """A transpose of more than four dimensions becomes transposes of views with at most four."""
 
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     @abstractmethod
     def order(self, graph: Graph, op: Operator) -> Order | Miss:
@@ -106,7 +106,7 @@ class OnFour(Rewrite[Views]):
         multiplies: types that multiply matrices, in batches. All others broadcast their operands.
     """
 
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     reduces: ClassVar[tuple[str, ...]]
     joins: ClassVar[tuple[str, ...]]
     along: ClassVar[tuple[str, ...]]

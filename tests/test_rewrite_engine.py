@@ -10,7 +10,7 @@ import pytest
 from accelint.analyzer.check.run import check
 from accelint.analyzer.errors import GraphError, UsageError
 from accelint.analyzer.ir.graph import Graph, Operator
-from accelint.rewrites.engine import Miss, Parity, Rewrite, ordered, run
+from accelint.rewrites.engine import Miss, Promise, Rewrite, ordered, run
 from accelint.rewrites.families import families
 from accelint.rewrites.planner import Proof, Score, objection_to, plan, score, weakest
 from accelint.rewrites.registry import allowed, answers, repairs, rewrite, rewrites
@@ -23,7 +23,7 @@ class Rename(Rewrite[Operator]):
     """Changes an operator's type; made for these tests."""
 
     dialect: ClassVar[str] = "tflite"
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     before: ClassVar[str]
     to: ClassVar[str]
 
@@ -124,9 +124,9 @@ def planned(made: Any, rewrites_: Any, prove: Any = None) -> Any:
 
 def test_a_step_that_helps_is_kept_with_its_proof_and_scores() -> None:
     made = model("NEG", "ZEROS_LIKE", "ABS")
-    asked: list[Parity] = []
+    asked: list[Promise] = []
 
-    def prove(promise: Parity) -> Proof:
+    def prove(promise: Promise) -> Proof:
         asked.append(promise)
         return Proof("proved", "looked at it")
 
@@ -134,7 +134,7 @@ def test_a_step_that_helps_is_kept_with_its_proof_and_scores() -> None:
     (step,) = done.steps
     assert step.kept and step.places == ("t1",) and step.proof == Proof("proved", "looked at it")
     assert step.after < step.before and " -> " in step.reason
-    assert asked == [Parity.BIT_EXACT]
+    assert asked == [Promise.BIT_EXACT]
     assert types(made.graph) == ["NEG", "COS", "ABS"]
 
 
@@ -149,9 +149,9 @@ def test_a_step_that_does_not_help_is_undone_in_whole() -> None:
 
 def test_a_step_whose_proof_fails_is_undone_and_not_tried_again() -> None:
     made = model("ZEROS_LIKE", "ZEROS_LIKE")
-    calls: list[Parity] = []
+    calls: list[Promise] = []
 
-    def prove(promise: Parity) -> Proof:
+    def prove(promise: Promise) -> Proof:
         calls.append(promise)
         return Proof("failed", "3 of 24 elements are off")
 
@@ -164,7 +164,7 @@ def test_a_step_whose_proof_fails_is_undone_and_not_tried_again() -> None:
 def test_where_a_batch_fails_single_places_are_tried() -> None:
     made = model("ZEROS_LIKE", "ABS", "ZEROS_LIKE")
 
-    def prove(promise: Parity) -> Proof:
+    def prove(promise: Promise) -> Proof:
         return Proof("failed" if types(made.graph)[0] == "COS" else "proved", "the first must stay")
 
     done = planned(made, [renaming("partly", "ZEROS_LIKE", "COS", "ACL201")], prove)
@@ -212,7 +212,7 @@ def test_scores_are_compared_in_order() -> None:
     assert objection_to(base, replace(base, findings=4)) == ""
     assert objection_to(replace(base, refused=1), replace(base, accelerated_macs=0), guard_macs=True) == ""
     assert objection_to(replace(base, wrong=1), replace(base, partitions=9)) == ""
-    assert weakest(Parity.ROUNDING, Parity.BIT_EXACT) is Parity.ROUNDING
+    assert weakest(Promise.ROUNDING, Promise.BIT_EXACT) is Promise.ROUNDING
 
 
 def test_notes_do_not_count_and_dropped_operators_count_last() -> None:

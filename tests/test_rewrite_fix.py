@@ -15,7 +15,7 @@ from accelint.analyzer.formats import load
 from accelint.analyzer.formats.tflite.writer import to_bytes as tflite_to_bytes
 from accelint.analyzer.proof.reference import Prover
 from accelint.analyzer.runtimes import Request, Session, runtimes
-from accelint.rewrites.engine import Parity
+from accelint.rewrites.engine import Promise
 from accelint.rules.registry import choose
 from rewrite_models import ATTENTION, Net, onnx_bytes
 
@@ -189,12 +189,12 @@ def test_the_proof_sees_a_wrong_model(tmp_path: Path) -> None:
     path.write_bytes(onnx_bytes("g (float[N,3] x) => (float[N,3] y) { a = Neg(x) y = Exp(a) }"))
     model = load(path)
     with Prover(model) as prove:
-        assert prove(Parity.BIT_EXACT).status == "proved"
+        assert prove(Promise.BIT_EXACT).status == "proved"
         model.graph.update(model.graph.ops()[0], type="Abs")
-        failed = prove(Parity.APPROXIMATE)
+        failed = prove(Promise.APPROXIMATE)
         assert failed.status == "failed" and "y:" in failed.words
         model.graph.update(model.graph.ops()[0], type="NoSuchOperator")
-        broken = prove(Parity.APPROXIMATE)
+        broken = prove(Promise.APPROXIMATE)
         assert broken.status == "failed" and "does not run the changed model" in broken.words
 
 
@@ -205,5 +205,5 @@ def test_a_model_that_the_reference_cannot_run_is_said(tmp_path: Path) -> None:
     )
     path.write_bytes(data)
     with Prover(load(path)) as prove:
-        proof = prove(Parity.BIT_EXACT)
+        proof = prove(Promise.BIT_EXACT)
     assert proof.status == "not proved" and "does not run the original" in proof.words

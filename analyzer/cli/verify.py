@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...rewrites.promise import Promise
 from .check import (
     FailOn,
     Formats,
@@ -25,15 +26,6 @@ from .progress import busy
 
 if TYPE_CHECKING:
     from ..proof.parity import Tolerance
-
-
-class Promise(StrEnum):
-    """The promise that sets the tolerance of parity (``parity.PROMISES``)."""
-
-    BIT_EXACT = "bit-exact"
-    ROUNDING = "rounding"
-    APPROXIMATE = "approximate"
-    CONTRACT = "contract"
 
 
 class Graph(StrEnum):

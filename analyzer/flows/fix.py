@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...rewrites.engine import Parity
 from ...rewrites.freeze import Frozen, freeze
-from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy, weakest
+from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy
+from ...rewrites.promise import Promise, weakest
 from ...rewrites.registry import allowed
 from ..check.run import check
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
@@ -153,7 +153,7 @@ class _Fixing:
         self.before = check(model, chosen)
         self.bar = fitness(self.before)
         """What the written file may not be worse than."""
-        self.floor = Parity.ROUNDING if sizes else Parity.BIT_EXACT
+        self.floor = Promise.ROUNDING if sizes else Promise.BIT_EXACT
         """The most that is asked of a proof: in other sizes a runtime may take other kernels."""
         self.prover = Prover(model, self.look)
         self.steps: list[Step] = []
@@ -179,7 +179,7 @@ class _Fixing:
             self.prover.problem,
         )  # fmt: skip
 
-    def prove(self, promise: Parity) -> Proof:
+    def prove(self, promise: Promise) -> Proof:
         """What decides about a step; one that could not be compared counts when the user said so."""
         proof = self.prover(weakest(promise, self.floor))
         return replace(proof, waived=self.unproved and proof.status == "not proved")
@@ -254,7 +254,7 @@ class _Fixing:
             graph.restore(known)
             failed = Proof("not proved", error.message)
             self.steps.append(
-                Step("infer-shapes", "", Parity.BIT_EXACT, (), False, error.message, first, first, failed)
+                Step("infer-shapes", "", Promise.BIT_EXACT, (), False, error.message, first, first, failed)
             )
             return ""
         coverage = check(self.model, self.chosen)
@@ -278,7 +278,7 @@ class _Fixing:
         title = f"shapes are frozen: {frozen.text}"
         reason = f"asked for by --freeze: {change}"
         self.steps.append(
-            Step(FREEZE, title, Parity.CONTRACT, tuple(self.sizes), kept, reason, first, after, proof)
+            Step(FREEZE, title, Promise.CONTRACT, tuple(self.sizes), kept, reason, first, after, proof)
         )
         self.frozen = frozen if kept else None
         return "" if kept else f"--freeze {' '.join(self.sizes)}: {proof.text}"

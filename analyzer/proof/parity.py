@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ...rewrites.promise import Promise
 from ..errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,11 +23,7 @@ if TYPE_CHECKING:
 
     from ..ir.graph import Graph, Tensor
 
-PROMISES = ("bit-exact", "rounding", "approximate", "contract")
-"""What a rewrite, conversion or runtime promises: the same bits; the same mathematics in another order of
-operations; a close result; or, with ``contract``, a result that may differ in names, order, dtype or shape of
-the interface and is otherwise ``rounding``.
-"""
+PROMISES = tuple(item.value for item in Promise)
 PRECISIONS = ("fp32", "fp16", "int8")
 """In which the less exact of the two runs computed."""
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...rewrites.engine import Parity as Promise
-from ...rewrites.planner import Proof, weakest
+from ...rewrites.planner import Proof
+from ...rewrites.promise import Promise, weakest
 from ..errors import AccelintError, RuntimeFailure, UsageError, WorkerKilled
 from ..files import sha256
 from ..formats import emit

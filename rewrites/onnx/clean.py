@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..bypass import Bypass, bypass, bypassable
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 
 Idle = Callable[[Graph, Operator], "str | None"]
 """Why the operator does something, None when it changes nothing."""
@@ -107,7 +107,7 @@ class RemoveIdle(Rewrite[Bypass]):
     )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = tuple(IDLE)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants",)
 
     def match(self, graph: Graph, op: Operator) -> Bypass | Miss:

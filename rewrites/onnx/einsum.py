@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import FLOATS, reduced, reshape, transpose
 
@@ -35,7 +35,7 @@ class EinsumToMatMul(Rewrite[Equation]):
     title: ClassVar[str] = "Einsum becomes Transpose, Reshape, ReduceSum and MatMul, two operands at a time"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Einsum",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL501", "ACL504", "ACL401", "ACL502", "ACL505")
 
     def match(self, graph: Graph, op: Operator) -> Equation | Miss:

@@ -15,7 +15,7 @@ from ...analyzer.ir.dtypes import BITS
 from ...analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from ...analyzer.ir.match import writer
 from ..draft import Draft, constant_of
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..folding import GROWTH, LARGEST, Fold, Known
 from .operands import FLOATS
 
@@ -157,7 +157,7 @@ class FoldHalves(FoldConstants):
     id: ClassVar[str] = "fold-half-constants"
     title: ClassVar[str] = "Arithmetic on float16 constants becomes its result, rounded after each operator"
     root: ClassVar[tuple[str, ...]] = EXACT
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     after: ClassVar[tuple[str, ...]] = ("fold-constants",)
     half: ClassVar[bool] = True
 
@@ -245,7 +245,7 @@ class FoldShape(Rewrite[Sizes]):
     title: ClassVar[str] = "Shape and Size of a tensor with known sizes become constants"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Shape", "Size")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def match(self, graph: Graph, op: Operator) -> Sizes | Miss:
         """Every dimension that is asked for is a number."""
@@ -287,7 +287,7 @@ class FoldPartOfShape(Rewrite[Sizes]):
     title: ClassVar[str] = "The known part that is picked from a Shape becomes a constant"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Gather", "Slice")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-shape",)
 
     def match(self, graph: Graph, op: Operator) -> Sizes | Miss:
@@ -363,7 +363,7 @@ class InlineBranch(Rewrite[Operator]):
     title: ClassVar[str] = "An If whose condition is a constant becomes the branch that runs"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("If",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
         """The condition is constant and the branch computes what it gives."""

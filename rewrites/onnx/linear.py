@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import array_of, binary, floating, reshape, scalar
 
@@ -20,7 +20,7 @@ class PlainGemm(Rewrite[Operator]):
     title: ClassVar[str] = "Gemm's alpha and beta move into its constant operands, or become Mul"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Gemm",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL501", "gemm-alpha", "gemm-beta")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -71,7 +71,7 @@ class LayerNormOverLast(Rewrite[Trailing]):
     title: ClassVar[str] = "LayerNormalization over several axes works on a view in which they are one"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("LayerNormalization",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL404", "ACL501", "ACL405", "ACL401")
 
     def match(self, graph: Graph, op: Operator) -> Trailing | Miss:

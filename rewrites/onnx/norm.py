@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import binary, floating, reduced, reshape, scalar, unary
 from .parts import Parts
@@ -84,7 +84,7 @@ class ProductByRows(Rewrite[Operator]):
     )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("MatMul",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("matmul-form",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import array_of, binary, floating, integers, ints, reduced, scalar, unary
 
@@ -19,7 +19,7 @@ class Parts(Rewrite[Operator]):
     """One float operator with one result that becomes several; ``build`` gives the name of the result."""
 
     dialect: ClassVar[str] = "onnx"
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL501")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -220,7 +220,7 @@ class ShrinkParts(Parts):
     id: ClassVar[str] = "shrink-to-where"
     title: ClassVar[str] = "Shrink becomes Where(x < -lambd, x + bias, Where(x > lambd, x - bias, 0))"
     root: ClassVar[tuple[str, ...]] = ("Shrink",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """As it is defined."""
@@ -253,7 +253,7 @@ class SinhParts(Parts):
     id: ClassVar[str] = "sinh-parts"
     title: ClassVar[str] = "Sinh becomes (Exp(x) - Exp(-x)) / 2"
     root: ClassVar[tuple[str, ...]] = ("Sinh",)
-    parity: ClassVar[Parity] = Parity.APPROXIMATE
+    parity: ClassVar[Promise] = Promise.APPROXIMATE
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """As it is defined."""
@@ -267,7 +267,7 @@ class ErfByTanh(Parts):
     id: ClassVar[str] = "erf-to-tanh"
     title: ClassVar[str] = "Erf becomes Tanh(x * (1.12838 + 0.10091 * x * x)), at most 4e-4 off"
     root: ClassVar[tuple[str, ...]] = ("Erf",)
-    parity: ClassVar[Parity] = Parity.APPROXIMATE
+    parity: ClassVar[Promise] = Promise.APPROXIMATE
 
     def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
         """The slope at zero is that of erf, 2 / sqrt(pi)."""
@@ -284,7 +284,7 @@ class HardmaxParts(Parts):
     id: ClassVar[str] = "hardmax-to-one-hot"
     title: ClassVar[str] = "Hardmax becomes OneHot of ArgMax along the same axis"
     root: ClassVar[tuple[str, ...]] = ("Hardmax",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
         """One axis of known size; before operator set 13 it flattens instead."""
@@ -318,7 +318,7 @@ class TriluToWhere(Parts):
     id: ClassVar[str] = "trilu-to-where"
     title: ClassVar[str] = "Trilu becomes Where with a constant mask"
     root: ClassVar[tuple[str, ...]] = ("Trilu",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
         """The last two sizes and the diagonal are known, and the mask is small."""
@@ -392,7 +392,7 @@ class IsInfToEqual(Parts):
     id: ClassVar[str] = "isinf-to-equal"
     title: ClassVar[str] = "IsInf becomes Equal(Abs(x), infinity)"
     root: ClassVar[tuple[str, ...]] = ("IsInf",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def guard(self, graph: Graph, op: Operator) -> str | None:
         """At least one sign is looked for, and Equal takes floats: from operator set 11 on."""
@@ -420,7 +420,7 @@ class CompressToGather(Rewrite[Operator]):
     title: ClassVar[str] = "Compress with a constant condition becomes Gather"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Compress",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL102", "ACL502")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ...analyzer.ir.match import writer
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..rank import OnFour, Order, TransposeOnFour, Views
 from ..views import sizes
 from .operands import integers, ints, reduced, reshape, transpose
@@ -94,7 +94,7 @@ class MergeReshapesOnnx(Rewrite[Reshaped]):
     title: ClassVar[str] = "A Reshape of a Reshape, Squeeze, Unsqueeze or Flatten reads what that reads"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Reshape",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants",)
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ...analyzer.policies.onnxruntime.fusions import weight_before_rms
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import array_of, reshape
 
@@ -51,7 +51,7 @@ class BoolsAsIntegers(Rewrite[Moved]):
     title: ClassVar[str] = "an operator that moves bools moves int32, with Cast before and after it"
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = tuple(DATA)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL301",)
 
     def match(self, graph: Graph, op: Operator) -> Moved | Miss:
@@ -114,7 +114,7 @@ class WeightAfterNorm(Rewrite[Operator]):
     )
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("Mul",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("rms-weight-first",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:

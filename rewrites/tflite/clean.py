@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..bypass import Bypass, bypass, bypassable
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from .operands import told
 
 Idle = Callable[[Graph, Operator], "str | None"]
@@ -82,7 +82,7 @@ class RemoveIdleTflite(Rewrite[Bypass]):
     title: ClassVar[str] = "Reshapes, slices, casts, pads and transposes that change nothing are removed"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = tuple(IDLE)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants-tflite",)
 
     def match(self, graph: Graph, op: Operator) -> Bypass | Miss:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft, constant_of
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import padded, sizes
 from .operands import integers, moves, number, quantized, reshape, told, unary
 
@@ -36,7 +36,7 @@ class BroadcastToTile(Rewrite[Spread]):
     title: ClassVar[str] = "BROADCAST_TO becomes TILE, with a RESHAPE where the rank grows"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("BROADCAST_TO",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL202", "ACL403")
 
     def match(self, graph: Graph, op: Operator) -> Spread | Miss:
@@ -73,7 +73,7 @@ class AddNToAdds(Rewrite[Operator]):
     title: ClassVar[str] = "ADD_N of several tensors becomes a chain of ADD in the same order"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("ADD_N",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL504")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -102,7 +102,7 @@ class ZerosLikeToConstant(Rewrite[Operator]):
     title: ClassVar[str] = "ZEROS_LIKE of a tensor with known sizes becomes a constant"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("ZEROS_LIKE",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -136,7 +136,7 @@ class ArgMaxAs32(Rewrite[Operator]):
     title: ClassVar[str] = "ARG_MAX and ARG_MIN whose int64 result is only cast on give an int32 result"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("ARG_MAX", "ARG_MIN")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL301",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -183,7 +183,7 @@ class PreluPerChannel(Rewrite[Alpha]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("PRELU",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL401", "ACL403", "ACL405", "ACL505")
 
     def match(self, graph: Graph, op: Operator) -> Alpha | Miss:
@@ -223,7 +223,7 @@ class Unary(Rewrite[Operator]):
     """A float activation or normalization that is put together from simpler operators."""
 
     dialect: ClassVar[str] = "tflite"
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL201",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -262,7 +262,7 @@ class ReluZeroToOne(Unary):
     id: ClassVar[str] = "relu-0-to-1-to-minimum"
     title: ClassVar[str] = "RELU_0_TO_1 becomes MINIMUM of RELU and 1"
     root: ClassVar[tuple[str, ...]] = ("RELU_0_TO_1",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def build(self, draft: Draft, name: str, shape: Sequence[int | str | None], to: str) -> None:
         """min(relu(x), 1)."""
@@ -309,7 +309,7 @@ class L2PoolParts(Rewrite[Operator]):
     title: ClassVar[str] = "L2_POOL_2D becomes SQRT(AVERAGE_POOL_2D(x * x))"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("L2_POOL_2D",)
-    parity: ClassVar[Parity] = Parity.ROUNDING
+    parity: ClassVar[Promise] = Promise.ROUNDING
     answers: ClassVar[tuple[str, ...]] = ("ACL201",)
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -357,7 +357,7 @@ class StoredInFullRank(Rewrite[Operator]):
         "SQUARED_DIFFERENCE",
         "SUB",
     )
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("stored-integers-of-lower-rank", "stored-operand-batches")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
@@ -400,7 +400,7 @@ class ComparisonTurned(Rewrite[Operator]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("stored-integers-first",)
     MIRRORED: ClassVar[dict[str, str]] = {
         "GREATER": "LESS", "GREATER_EQUAL": "LESS_EQUAL", "LESS": "GREATER", "LESS_EQUAL": "GREATER_EQUAL",

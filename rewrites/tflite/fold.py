@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from ...analyzer.errors import GraphError
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import constant_of
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..folding import GROWTH, LARGEST, Fold, Known
 from .operands import quantized
 from .values import EVALUATORS
@@ -79,7 +79,7 @@ class FoldShapeTflite(Rewrite[Sizes]):
     title: ClassVar[str] = "SHAPE and RANK of a tensor with known sizes become constants"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("SHAPE", "RANK")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
 
     def match(self, graph: Graph, op: Operator) -> Sizes | Miss:
         """Every size, or for RANK the number of dimensions, is known."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
 from .operands import axis_of, integers, ints, moves, reshape, take
 
@@ -35,7 +35,7 @@ class GatherByList(Rewrite[Picked]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GATHER",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = (
         "ACL201",
         "ACL301",
@@ -110,7 +110,7 @@ class GatherNdByList(Rewrite[Picked]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("GATHER_ND",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL301", "ACL401", "ACL405", "ACL502")
 
     def match(self, graph: Graph, op: Operator) -> Picked | Miss:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..rank import MOST_DIMS, OnFour, Order, TransposeOnFour, Views
 from ..views import Merged, Sizes, padded, sizes
 from .operands import axis_of, integers, ints, moves, reshape, same_quantization, transpose
@@ -172,7 +172,7 @@ class PackToConcatenation(Rewrite[Operator]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("PACK",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = RANK
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ...analyzer.ir.graph import Graph, Operator
 from ...analyzer.ir.match import writer
 from ..draft import Draft
-from ..engine import Miss, Parity, Rewrite
+from ..engine import Miss, Promise, Rewrite
 from ..rank import MOST_DIMS
 from ..views import sizes
 from .operands import integers, ints, moves, reshape, told
@@ -30,7 +30,7 @@ class ShapeToReshape(Rewrite[Reshaped]):
     title: ClassVar[str] = "EXPAND_DIMS and SQUEEZE with known sizes become RESHAPE"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("EXPAND_DIMS", "SQUEEZE")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL502", "ACL404")
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:
@@ -54,7 +54,7 @@ class MergeReshapes(Rewrite[Reshaped]):
     title: ClassVar[str] = "A RESHAPE of a RESHAPE, SQUEEZE or EXPAND_DIMS reads what that reads"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("RESHAPE",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants-tflite",)
 
     def match(self, graph: Graph, op: Operator) -> Reshaped | Miss:
@@ -102,7 +102,7 @@ class PlainStridedSlice(Rewrite[Box]):
     )
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("STRIDED_SLICE", "SLICE")
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = (
         "ACL501",
         "ACL505",
@@ -270,7 +270,7 @@ class UnpackToSplit(Rewrite[Operator]):
     title: ClassVar[str] = "UNPACK becomes a RESHAPE to three dimensions, SPLIT and RESHAPE"
     dialect: ClassVar[str] = "tflite"
     root: ClassVar[tuple[str, ...]] = ("UNPACK",)
-    parity: ClassVar[Parity] = Parity.BIT_EXACT
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
     answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL401", "ACL404")
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from accelint.rewrites.engine import Miss, Parity, Rewrite
+from accelint.rewrites.engine import Miss, Promise, Rewrite
 
 
 class DoubleAsSum(Rewrite[tuple]):
@@ -12,7 +12,7 @@ class DoubleAsSum(Rewrite[tuple]):
     title = "A product with two becomes a sum of the value with itself"
     dialect = "onnx"
     root = ("Mul",)
-    parity = Parity.BIT_EXACT
+    parity = Promise.BIT_EXACT
     answers = ("ACL201",)
 
     def match(self, graph, op):
