@@ -64,11 +64,13 @@ def answers(dialect: str | None = None) -> dict[str, str]:
 
 def claimed(dialect: str | None = None) -> dict[str, dict[str, str]]:
     """As ``families.candidates`` has it stored, from the rewrites themselves."""
+    homes = {
+        item.id: module for names in families().values() for module in names for item in _listed([module])
+    }
     found: dict[str, dict[str, str]] = {}
     for item in rewrites(dialect):
-        home = type(item).__module__.partition(f"{__package__}.")[2]
         for key in (f"{answer}:{kind}" for answer in item.answers for kind in item.root):
-            found.setdefault(key, {})[item.id] = home
+            found.setdefault(key, {})[item.id] = homes.get(item.id, "")
     return found
 
 

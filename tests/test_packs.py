@@ -9,8 +9,8 @@ import pytest
 from accelint.analyzer.errors import PackError, UsageError
 from accelint.analyzer.ir.graph import Graph, Operator
 from accelint.analyzer.policies import policy_of
-from accelint.rewrites.families import stored_answers
-from accelint.rewrites.registry import answers
+from accelint.rewrites.families import candidates, stored_answers
+from accelint.rewrites.registry import answers, claimed
 from accelint.rules.cases import build
 from accelint.rules.conditions import Condition
 from accelint.rules.folders import shipped
@@ -179,6 +179,7 @@ require = [{ attr = "a", eq = 1, one_of = [1] }]
 def test_the_stored_answers_are_the_rewrites_own() -> None:
     """``accelint explain`` reads them from a file: `python tools/docs/support_pages.py` writes it anew."""
     assert stored_answers() == answers()
+    assert candidates() == claimed()
 
 
 def test_an_unknown_target_names_the_nearest() -> None:
