@@ -138,7 +138,7 @@ OPTIONS: Kinds = {
     **dict.fromkeys(
         ("min_nodes", "max_groups"), Kind("a whole number, or the name of a table", _either(_whole, _name))
     ),
-    **dict.fromkeys(("units", "selectors", "edges", "constants", "fp16"), NAME),
+    **dict.fromkeys(("units", "selectors", "edges", "constants", "results", "fp16"), NAME),
     "fusions": NAMES,
     **dict.fromkeys(
         ("lone", "trivial"), Kind("a list of names, or the name of a table", _either(_name, _many(_name)))

@@ -8,6 +8,8 @@ from pathlib import Path
 import onnx
 import pytest
 from accelint.analyzer.proof.phases import phase_of
+from accelint.analyzer.runtimes import find
+from accelint.analyzer.runtimes.catalog import info
 from cli import accelint
 from onnx import TensorProto, helper
 
@@ -72,3 +74,79 @@ def test_verify_says_where_the_runtime_rejects(tmp_path: Path) -> None:
     assert (found["runtime_status"], found["phase"], found["runtime_phase"]) == ("refused", "load", "load")
     text = accelint("verify", path, "--target", "onnxruntime/cpu", "--no-parity").stdout
     assert "the runtime fails to load the model, as predicted" in text
+
+
+def _graph(
+    path: Path, nodes: list[onnx.NodeProto], inputs: object, outputs: object, opset: int, **stored: list[int]
+) -> Path:
+    values = [helper.make_tensor(name, TensorProto.INT64, [len(item)], item) for name, item in stored.items()]
+    told = [[helper.make_tensor_value_info(*item) for item in items] for items in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "g", *told, values)
+    opsets = [helper.make_opsetid("", opset)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), path)
+    return path
+
+
+F = TensorProto.FLOAT
+
+
+@pytest.mark.parametrize(("opset", "attrs", "verdict"), [(18, {}, "rejected"), (13, {}, "full")])
+def test_nnapi_fails_to_compile_a_split_without_its_count(
+    tmp_path: Path, opset: int, attrs: dict[str, int], verdict: str
+) -> None:
+    nodes = [
+        helper.make_node("Split", ["x", "sizes"], ["a", "b"], axis=1, **attrs),
+        helper.make_node("Add", ["a", "b"], ["y"]),
+    ]
+    shapes = [("x", F, [1, 8, 4, 4])], [("y", F, [1, 4, 4, 4])]
+    path = _graph(tmp_path / "m.onnx", nodes, *shapes, opset, sizes=[4, 4])
+    found = _target(path, "onnxruntime/nnapi", code=int(verdict == "rejected"))
+    assert (found["verdict"], found["phase"]) == (verdict, "compile" if verdict == "rejected" else None)
+
+
+@pytest.mark.parametrize(("inputs", "verdict"), [(["a"], "rejected"), (["a", "axes"], "partial")])
+def test_coreml_fails_to_compile_a_partition_that_gives_a_tensor_of_unknown_rank(
+    tmp_path: Path, inputs: list[str], verdict: str
+) -> None:
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"]),
+        helper.make_node("Squeeze", inputs, ["s"]),
+        helper.make_node("CumSum", ["s", "at"], ["y"]),
+    ]
+    shapes = [("x", F, [1, "n", 8])], [("y", F, None)]
+    path = _graph(tmp_path / "m.onnx", nodes, *shapes, 13, axes=[0], at=[0])
+    found = _target(path, "onnxruntime/coreml:mlprogram", code=int(verdict == "rejected"))
+    assert (found["verdict"], found["phase"]) == (verdict, "compile" if verdict == "rejected" else None)
+
+
+@pytest.mark.parametrize(("branch", "verdict"), [("Squeeze", "rejected"), ("Identity", "full")])
+def test_openvino_compiles_no_if_whose_branches_differ_in_rank(
+    tmp_path: Path, branch: str, verdict: str
+) -> None:
+    if not _here(OPENVINO):
+        pytest.skip("onnxruntime/openvino is not here: accelint runtimes add onnxruntime/openvino")
+    bodies = {
+        key: helper.make_graph(
+            [helper.make_node(type_, ["f", "ax"][: 1 + (type_ == "Squeeze")], [key])],
+            key,
+            [],
+            [helper.make_tensor_value_info(key, F, None)],
+        )
+        for key, type_ in (("then_branch", branch), ("else_branch", "Identity"))
+    }
+    nodes = [
+        helper.make_node("Relu", ["x"], ["f"]),
+        helper.make_node("If", ["c"], ["z"], **bodies),
+        helper.make_node("Relu", ["z"], ["y"]),
+    ]
+    shapes = [("x", F, ["n", 1, "h"]), ("c", TensorProto.BOOL, [])], [("y", F, None)]
+    path = _graph(tmp_path / "m.onnx", nodes, *shapes, 17, ax=[1])
+    told = accelint("verify", path, "--target", OPENVINO, "--no-parity", "--format", "json")
+    found = json.loads(told.stdout)["models"][0]["targets"][0]
+    phase = "compile" if verdict == "rejected" else None
+    assert (found["verdict"], found["phase"], found["runtime_phase"]) == (verdict, phase, phase)
+    assert found["contradictions"] == []
+
+
+def _here(name: str) -> bool:
+    return bool(info(find(name)[0]).available)

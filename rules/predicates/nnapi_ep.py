@@ -76,6 +76,17 @@ def even_split(graph: Graph, op: Operator, context: Context) -> Outcome:
     )
 
 
+@predicate("nnapi_pads_of_all_axes")
+def pads_of_all_axes(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """There are two pads for each dimension of the data."""
+    data, pads = dims(graph, op, 0), dims(graph, op, 1)
+    if data is None or pads is None or len(pads) != 1 or not isinstance(pads[0], int):
+        return HOLDS
+    return holds_if(
+        pads[0] >= 2 * len(data), f"{pads[0]} pads for {len(data)} dimensions", f"{2 * len(data)}"
+    )
+
+
 _SCALED = (
     "QuantizeLinear",
     "QLinearConv",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from ...analyzer.ir.graph import Graph, Operator
-from ..conditions import Context, Outcome
+from ..conditions import HOLDS, Context, Outcome
 from ..verdict import Answer
 from . import holds_if, predicate
+from .coreml_ep import dims
 
 
 @predicate("qnn_einsum")
@@ -92,3 +93,40 @@ def qnn_branches_without_average(graph: Graph, op: Operator, context: Context) -
     """No branch holds an AveragePool."""
     found = any(inner.type == "AveragePool" for body in op.graphs.values() for _, inner in body.walk())
     return holds_if(not found, "AveragePool", "other operators")
+
+
+@predicate("qnn_last_axis")
+def qnn_last_axis(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The axis that is normalized over is the last one."""
+    axis, data = int(op.attrs.get("axis", -1)), dims(graph, op, 0)
+    if axis == -1:
+        return HOLDS
+    limit = "the last axis"
+    if data is None:
+        return Outcome(Answer.UNKNOWN, f"axis {axis} of unknown rank", limit)
+    return holds_if(axis == len(data) - 1, f"axis {axis} of {len(data)} dimensions", limit)
+
+
+@predicate("qnn_scale_of_one_axis")
+def qnn_scale_of_one_axis(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The scale has one dimension behind leading ones, which the builder squeezes."""
+    scale, limit = dims(graph, op, 1), "one dimension behind leading ones"
+    if scale is None:
+        return Outcome(Answer.UNKNOWN, "scale of unknown shape", limit)
+    return holds_if(all(dim == 1 for dim in scale[:-1]), f"scale {list(scale)}", limit)
+
+
+@predicate("qnn_scale_of_last_axes")
+def qnn_scale_of_last_axes(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Scale and bias have the last sizes of the data, unbroadcast."""
+    data = dims(graph, op, 0)
+    for name, index in (("scale", 1), ("bias", 2)):
+        own = dims(graph, op, index)
+        if index >= len(op.inputs) or not op.inputs[index]:
+            continue
+        if own is None or data is None:
+            return Outcome(Answer.UNKNOWN, f"{name} of unknown shape", "the last sizes of the data")
+        fits = 0 < len(own) <= len(data) and own == data[len(data) - len(own) :]
+        if not fits:
+            return holds_if(False, f"{name} {list(own)}", f"the last sizes of {list(data)}")
+    return HOLDS

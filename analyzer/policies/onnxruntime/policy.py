@@ -49,6 +49,7 @@ class OrtCompile(WithTables):
         over.
         min_nodes: smaller groups are not handed over.
         constants: ``"host"`` when a group that reads nothing but constants is not handed over.
+        results: ``"known-rank"`` when a group fails to compile that gives a tensor of unknown rank.
     """
 
     bodies = False
@@ -150,7 +151,27 @@ class OrtCompile(WithTables):
         """The operators of groups that the provider takes and cannot compile; groups are in the order in
         which it meets them.
         """
-        return {}
+        if options.get("results") != "known-rank":
+            return {}
+        why = self.tables[_BOOK].dropped("result-of-unknown-rank")
+        return {id: why for group in groups for id in _of_unknown_rank(graph, group)}
+
+
+def _of_unknown_rank(graph: Graph, group: Sequence[str]) -> list[str]:
+    """The operators of a group that write a tensor of unknown rank for somebody outside."""
+    inside, plain = set(group), graph.facts.plain_shapes
+    shapes = {
+        name: plain.get(name, (None, tensor.shape))[1]
+        for id in group
+        for name in graph.op(id).outputs
+        if name and (tensor := graph.find(name)) is not None
+    }
+    leaving = {
+        name
+        for name, shape in shapes.items()
+        if shape is None and (name in graph.outputs or graph.leaves(name, inside))
+    }
+    return [id for id in group if leaving & set(graph.op(id).outputs)]
 
 
 def _only_constants(graph: Graph, group: Sequence[str]) -> bool:

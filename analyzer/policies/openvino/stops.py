@@ -418,6 +418,42 @@ def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     return known and len(parts.shape) in (4, 5) and not isinstance(parts.shape[1], int)
 
 
+def _branches_of_other_ranks(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
+    """``CPU plug-in doesn't support If operation with dynamic rank``: the branches give tensors of different
+    ranks.
+    """
+    if op.type != "If" or graph.constant(op.inputs[0]) is not None or len(op.graphs) != 2:
+        return False
+    first, second = (
+        [_rank(body, name) for name in body.outputs] for body in (op.graphs[key] for key in sorted(op.graphs))
+    )
+    return any(
+        left is not None and right is not None and left != right
+        for left, right in zip(first, second, strict=False)
+    )
+
+
+def _rank(graph: Graph, name: str | None) -> int | None:
+    """The rank of a body's result; inference may not have followed what the body reads from outside."""
+    tensor = graph.find(name or "")
+    if tensor is not None and tensor.shape is not None:
+        return len(tensor.shape)
+    writer = graph.producer(name)
+    data = None if writer is None or not writer.inputs else _rank(graph, writer.inputs[0])
+    if writer is None or data is None:
+        return None
+    if writer.type == "Identity":
+        return data
+    counts = {"Squeeze": -_axes(graph, writer), "Unsqueeze": _axes(graph, writer)}
+    return data + counts[writer.type] if counts.get(writer.type) else None
+
+
+def _axes(graph: Graph, op: Operator) -> int:
+    """How many axes an operator is given."""
+    given = graph.constant(op.inputs[1]) if len(op.inputs) > 1 else None
+    return len(tuple(given.numbers())) if given is not None else len(op.attrs.get("axes") or ())
+
+
 _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "quantize-to-four-bits": _to_four_bits,
     "pad-of-some-axes": _pads_some_axes,
@@ -428,5 +464,6 @@ _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "gather-elements-part": _gathers_part,
     "reshape-transpose-reshape": _shuffles,
     "unknown-rank-of-the-result": _open_rank,
+    "if-of-unknown-rank": _branches_of_other_ranks,
 }
 """What an operator of a group meets, by the reason's name; the last that is met is told."""
