@@ -39,9 +39,18 @@ def test_the_pieces_are_the_document(entries: list[Entry]) -> None:
 def test_rows_are_held_some_at_a_time() -> None:
     rows = Rows(lambda number: {"n": number}, range(2 * BATCH + 1))
     assert len(rows) == 2 * BATCH + 1
-    assert [len(batch) for batch in rows.batches()] == [BATCH, BATCH, 1]
+    assert list(rows.encoded(lambda batch: f"{len(batch)}")) == [f"{BATCH}", f"{BATCH}", "1"]
     assert [row["n"] for row in rows] == list(range(2 * BATCH + 1)), "gone through again, made again"
-    assert list(Rows(dict, ()).batches()) == []
+    assert list(Rows(dict, ()).encoded(str)) == []
+
+
+def test_rows_of_the_same_items_are_encoded_once() -> None:
+    items, made = [object() for _ in range(3)], []
+    texts: dict[tuple[int, ...], str] = {}
+    for chosen in (items, list(items), items[::-1]):
+        rows = Rows(lambda item: {"id": id(item)}, chosen, texts)
+        assert list(rows.encoded(lambda batch: made.append(batch) or str(batch)))[0] == str(list(rows))
+    assert len(made) == 2, "other items, or another order, are encoded by themselves"
 
 
 def test_a_report_without_operators_is_valid(tmp_path: Path) -> None:

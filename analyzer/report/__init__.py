@@ -5,17 +5,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .. import inert
+from ..check.coverage import OperatorVerdict
 from ..errors import UsageError
 from ..extensions import added, load, modules
-from .document import document
-from .rows import Rows
+from .document import Listing, document
+from .rows import Rows, Texts
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
@@ -40,9 +41,21 @@ def render(entries: Sequence[Entry], version: str, form: str) -> Iterator[str]:
 
 def _pieces(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -> Iterator[str]:
     if exact:
-        return map(inert.json_text, home.pieces(document(entries, version, Rows)))
+        return map(inert.json_text, home.pieces(document(entries, version, _rows(entries))))
     text: str = home.render(inert.tree(document(entries, version)))
     return iter((text,))
+
+
+def _rows(entries: Sequence[Entry]) -> Listing:
+    """Rows that are made as a form goes through them; those of operators are encoded once for targets that
+    say the same of them.
+    """
+    texts: Texts | None = {} if any(len(entry.coverages) > 1 for entry in entries) else None
+
+    def rows(make: Callable[[Any], dict[str, Any]], items: Sequence[Any]) -> Rows:
+        return Rows(make, items, texts if items and isinstance(items[0], OperatorVerdict) else None)
+
+    return rows
 
 
 def known(form: str) -> Any:

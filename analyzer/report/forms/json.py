@@ -33,9 +33,13 @@ def encoded(value: Any) -> Iterator[str]:
         yield "]"
     elif isinstance(value, Rows):
         opening = "["
-        for batch in value.batches():
-            yield opening + json.dumps(batch, ensure_ascii=False)[1:-1]
+        for text in value.encoded(_rows):
+            yield opening + text
             opening = ", "
         yield "[]" if opening == "[" else "]"
     else:
         yield json.dumps(value, ensure_ascii=False)
+
+
+def _rows(rows: list[dict[str, Any]]) -> str:
+    return json.dumps(rows, ensure_ascii=False)[1:-1]
