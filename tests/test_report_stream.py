@@ -45,11 +45,17 @@ def test_rows_are_held_some_at_a_time() -> None:
 
 
 def test_rows_of_the_same_items_are_encoded_once() -> None:
-    items, made = [object() for _ in range(3)], []
+    items = [object() for _ in range(3)]
+    made: list[object] = []
+
+    def encode(batch: list[dict[str, int]]) -> str:
+        made.append(batch)
+        return str(batch)
+
     texts: dict[tuple[int, ...], str] = {}
     for chosen in (items, list(items), items[::-1]):
         rows = Rows(lambda item: {"id": id(item)}, chosen, texts)
-        assert list(rows.encoded(lambda batch: made.append(batch) or str(batch)))[0] == str(list(rows))
+        assert list(rows.encoded(encode)) == [str(list(rows))]
     assert len(made) == 2, "other items, or another order, are encoded by themselves"
 
 
