@@ -8,13 +8,12 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
-import mmap
 import os
 import re
 import shutil
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -58,23 +57,30 @@ def same_file(left: Path, right: Path) -> bool:
 # ---- what must not be written over ---------------------------------------------------------------
 
 
-def protect(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
+Companions = Callable[[Path], Iterable[Path]]
+"""The files that a model names as parts of it."""
+
+
+def protect(
+    outputs: Iterable[Path], inputs: Iterable[Path], companions: Companions = lambda model: ()
+) -> None:
     """Raise UsageError when an output is one of the inputs under whatever name: another spelling, a link, a
-    file of an input's folder or of its package, or the external data of an ONNX model.
+    file of an input's folder or of its package, or one of its ``companions`` (an ONNX model's external
+    data).
     """
     read = list(inputs)
     for output in outputs:
         for item in read:
-            if not _is_part(output, item):
+            if not _is_part(output, item, companions):
                 continue
             what = "holds" if _inside(item, output) else "is part of"
             what = "is the input" if same_file(output, item) else f"{what} the input {item}"
             raise UsageError(f"{output} {what}: give another output path")
 
 
-def _is_part(output: Path, item: Path) -> bool:
+def _is_part(output: Path, item: Path, companions: Companions) -> bool:
     try:
-        return _same_or_inside(output, item)
+        return _same_or_inside(output, item) or _is_companion(output, item, companions)
     except (OSError, ValueError):  # such a path cannot be written: writing tells
         return False
 
@@ -83,9 +89,12 @@ def _same_or_inside(output: Path, item: Path) -> bool:
     if same_file(output, item) or _inside(item, output):
         return True
     roots = [item] if item.is_dir() else _around(item)
-    if any(_inside(output, root) or _linked(output, root) for root in roots):
-        return True
-    return item.is_file() and any(same_file(output, data) for data in _external(item, output))
+    return any(_inside(output, root) or _linked(output, root) for root in roots)
+
+
+def _is_companion(output: Path, item: Path, companions: Companions) -> bool:
+    """Asked only when there is something to write over."""
+    return output.is_file() and item.is_file() and any(same_file(output, data) for data in companions(item))
 
 
 def _inside(path: Path, folder: Path) -> bool:
@@ -116,30 +125,6 @@ def _linked(output: Path, folder: Path) -> bool:
     if state.st_nlink < 2 or not stat.S_ISREG(state.st_mode):
         return False
     return any(same_file(output, file) for file in folder.rglob("*") if file.is_file())
-
-
-_LOCATION = b"\x0a\x08location\x12"
-"""The key of ``TensorProto.external_data`` that names a file, and the tag of its value."""
-
-
-def _external(item: Path, output: Path) -> set[Path]:
-    """The files beside an ONNX model that it names as its data; looked for only when the output exists."""
-    if not output.is_file():
-        return set()
-    found: set[Path] = set()
-    try:
-        with item.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            at = data.find(_LOCATION)
-            while at >= 0:
-                start = at + len(_LOCATION) + 1
-                size = data[start - 1]
-                if size > 127:  # a length of two bytes
-                    size, start = size - 128 + 128 * data[start], start + 1
-                found.add(item.parent / os.fsdecode(data[start : start + size]))
-                at = data.find(_LOCATION, start)
-    except (OSError, ValueError, IndexError):
-        return found
-    return found
 
 
 # ---- writing -------------------------------------------------------------------------------------

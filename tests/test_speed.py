@@ -14,9 +14,10 @@ from accelint.analyzer.check.prepared import Prepared
 from accelint.analyzer.check.run import check
 from accelint.analyzer.flows.optimized import check_optimized
 from accelint.analyzer.formats import load
+from accelint.analyzer.formats.wire import encode
 from accelint.rules.folders import shipped
 from accelint.rules.registry import choose
-from cli import ROOT
+from cli import ROOT, accelint
 from onnx import TensorProto, helper
 
 ONNX_TARGETS = [target for target in shipped() if choose(target).pack.dialect == "onnx"]
@@ -107,6 +108,43 @@ def test_both_levels_are_told_from_one_reading(tmp_path: Path) -> None:
         assert check(prepared, chosen) == stored == check(load(model.path), chosen)
         assert check_optimized(prepared, choose("onnxruntime/nnapi")).operators
         assert optimized == check_optimized(load(model.path), chosen)
+
+
+@pytest.mark.parametrize("attribute", [False, True], ids=["initializer", "attribute"])
+def test_external_data_is_found_without_reading_weights(attribute: bool, tmp_path: Path) -> None:
+    """An existing output is looked for among a model's files by its structure: a gigabyte stays unread."""
+    held = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[16, 16], data_location=1)
+    for key, value in (("location", "w.bin"), ("offset", "0"), ("length", "1024")):
+        held.external_data.add(key=key, value=value)
+    (tmp_path / "w.bin").write_bytes(bytes(1024))
+    nodes = [helper.make_node("Constant", [], ["w"], value=held)] if attribute else []
+    graph = helper.make_graph(
+        [*nodes, helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 16])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 16])],
+        [] if attribute else [held],
+    )
+    model = tmp_path / "m.onnx"
+    data = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]).SerializeToString()
+    size = 1 << 30
+    head = TensorProto(name="big", data_type=TensorProto.FLOAT, dims=[size // 4]).SerializeToString()
+    inner = head + b"\x4a" + encode(size)
+    initializer = b"\x2a" + encode(len(inner) + size) + inner
+    with model.open("wb") as stream:
+        stream.write(data + b"\x3a" + encode(len(initializer) + size) + initializer)
+        stream.truncate(stream.tell() + size)
+    out = accelint("check", model, "-t", "onnxruntime/cpu", "--output", tmp_path / "w.bin")
+    assert out.returncode == 2 and "is part of the input" in out.stderr
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from accelint.analyzer.formats.onnx.external import data_files\n"
+        "assert [file.name for file in data_files(Path(sys.argv[1]))] == ['w.bin']\n"
+        "print([line for line in open('/proc/self/status') if line.startswith('VmHWM')][0].split()[1])"
+    )
+    if Path("/proc/self/status").exists():
+        done = subprocess.run([sys.executable, "-c", code, model], capture_output=True, text=True, check=True)
+        assert int(done.stdout) < 100_000, f"{done.stdout} kB"
 
 
 def test_memory_of_twenty_thousand_operators(tmp_path: Path) -> None:

@@ -240,8 +240,9 @@ def report_places(
 def keep_inputs(outputs: "Iterable[Path | None]", inputs: "Iterable[Path | None]") -> None:
     """Raise UsageError before any work is done when an output is one of the inputs."""
     from ..files import protect
+    from ..formats.onnx.external import data_files
 
-    protect([path for path in outputs if path], [path for path in inputs if path])
+    protect([path for path in outputs if path], [path for path in inputs if path], data_files)
 
 
 def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import mmap
+import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING
 
 from ...errors import ModelError
+from .wire import locations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LFS = b"version https://git-lfs.github.com/spec/"
+
+
+def data_files(path: Path) -> set[Path]:
+    """The files beside an ONNX model that it names as its data; none for a file that is no ONNX model."""
+    try:
+        with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return {path.parent / os.fsdecode(name) for name in locations(data, len(data))}
+    except (OSError, ValueError):  # what is no protobuf is a ValueError
+        return set()
 
 
 @dataclass(slots=True)

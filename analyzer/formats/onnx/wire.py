@@ -32,6 +32,7 @@ from ..wire import (
 MARK = "accelint.span"
 _MARK = MARK.encode()
 _LOCATION = 14
+_EXTERNAL_DATA = 13
 MAX_PARTS = 4096
 """A tensor of more fields than this holds unpacked numbers or strings; it is left to protobuf."""
 
@@ -49,6 +50,25 @@ _ROUTES: Routes = {
 RAW_DATA = 9
 PACKED_DATA = frozenset({4, 5, 7, 10, 11})
 """float_data, int32_data, int64_data, double_data, uint64_data."""
+
+
+def locations(data: Buffer, size: int) -> set[str]:
+    """The files that the tensors of the model in ``data[:size]`` name as their external data; what is inside
+    of the tensors is not read. Raises WireError.
+    """
+    found: set[str] = set()
+
+    def note(leaf: Leaf) -> None:
+        for number, wire, _, start, stop in fields(data, leaf.start, leaf.stop):
+            if number == _EXTERNAL_DATA and wire == 2:
+                key, value = _entry(bytes(data[start:stop]), 0, stop - start)
+                found.update([value] if key == "location" else [])
+
+    def worth_it(start: int, stop: int) -> bool:
+        return stop - start > KEEP or b"location" in bytes(data[start:stop])
+
+    splice(data, size, "model", _ROUTES, note, worth_it)
+    return found
 
 
 @dataclass(slots=True)
@@ -134,7 +154,7 @@ def _inflate_tensor(data: bytes, at: int, end: int, spans: list[Span]) -> list[P
     pieces: list[Piece] = []
     value = ""
     for number, wire, tag_at, start, stop in fields(data, at, end):
-        if number == 13 and wire == 2:
+        if number == _EXTERNAL_DATA and wire == 2:
             entry = _entry(data, start, stop)
             if entry[0] == MARK:
                 value = entry[1]
