@@ -4,7 +4,10 @@ A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (u
 (scalar), with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` /
 ``quant:axis`` before it for per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and
 ``zero:3`` for other per-tensor parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an
-operator of that type computes, ``-`` for an omitted one and ``@0`` for input 0 again.
+operator of that type computes (``over:TYPE`` after it is what that operator reads), ``range``, ``enumerated`` and
+``unbounded`` for a flexible input of that default shape, ``kind:dictionary`` for what is no tensor, ``-`` for an
+omitted one and ``@0`` for input 0 again. ``passes`` is true where the first input is an output of the graph as
+well, ``inner`` where the operator's results are not.
 ``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
 """
@@ -46,14 +49,14 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
     )
     for name, text in zip(inputs, case.get("in", ()), strict=True):
         if name and (maker := re.search(r"(?:^| )by:(\w+) ", text)):
-            graph.add_op(Operator(f"main/{name}", maker[1], outputs=(name,)))
+            graph.add_op(Operator(f"main/{name}", maker[1], _under(graph, name, text), outputs=(name,)))
     graph.set_interface(
         [
             name
             for name in inputs
             if name and graph.tensor(name).const is None and graph.producer(name) is None
         ],
-        [name for name in outputs if name],
+        _given(case, inputs, outputs),
     )
     if "before" in case and inputs and inputs[0]:
         source = Tensor("before", "float32", graph.tensor(inputs[0]).shape)
@@ -68,6 +71,22 @@ def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Gra
             Operator(f"main/reader{index}", kind, (outputs[0],), (f"read{index}",), version=op.version)
         )
     return graph, op
+
+
+def _given(case: Mapping[str, Any], inputs: list[str | None], outputs: list[str | None]) -> list[str]:
+    """The graph's outputs: the operator's, unless they are inner, and the first input where it passes."""
+    passed = inputs[:1] if case.get("passes") else []
+    return [name for name in (*(() if case.get("inner") else outputs), *passed) if name]
+
+
+def _under(graph: Graph, name: str, text: str) -> tuple[str, ...]:
+    """What the maker of an input reads: the result of the operator that ``over:`` names."""
+    under = re.search(r"(?:^| )over:(\w+) ", text)
+    if under is None:
+        return ()
+    graph.add_tensor(Tensor(f"{name}/under", "float16"))
+    graph.add_op(Operator(f"main/{name}/under", under[1], outputs=(f"{name}/under",)))
+    return (f"{name}/under",)
 
 
 def _body(name: str, dialect: str, types: list[str]) -> Graph:
@@ -100,8 +119,20 @@ def add_tensor(graph: Graph, name: str, text: str) -> str | None:
     attrs: dict[str, Any] = {"is_variable": True} if "variable" in flags else {}
     if "sparse" in flags:
         attrs["sparsity"] = {"traversal_order": ()}
+    attrs |= _flexible(flags, shape)
     graph.add_tensor(Tensor(name, match["dtype"], shape, const, _quant(flags, shape), attrs))
     return name
+
+
+def _flexible(flags: list[str], shape: Shape) -> dict[str, Any]:
+    """What a Core ML file says of a flexible input, or of a value that is no tensor."""
+    kind = next((flag.removeprefix("kind:") for flag in flags if flag.startswith("kind:")), "")
+    chosen = next((flag for flag in flags if flag in ("range", "enumerated", "unbounded")), "")
+    if not chosen:
+        return {"kind": kind} if kind else {}
+    upper = -1 if chosen == "unbounded" else 64
+    form = "enumerated" if chosen == "enumerated" else "range"
+    return {"flexible": form, "default_shape": shape, "bounds": ((1, upper),) * len(shape or ())}
 
 
 def _shape(dims: str | None) -> Shape:

@@ -131,6 +131,7 @@ CASE: Kinds = {
     **dict.fromkeys(("before", "type", "domain"), TEXT),
     **dict.fromkeys(("readers", "in", "out"), TEXTS),
     "version": WHOLE,
+    **dict.fromkeys(("passes", "inner"), FLAG),
     "attrs": PLAIN,
     "graphs": PLAIN,
 }

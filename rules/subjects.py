@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any, Final
 
 from ..analyzer.ir.graph import Constant, Graph, Operator, Tensor
+from .magnitudes import known_magnitude
 
 
 class _Mark:
@@ -98,6 +99,24 @@ def _value(graph: Graph, tensor: Tensor) -> Values:
     return [UNKNOWN] if constant is None else constant_values(constant)
 
 
+def _known_magnitude(graph: Graph, tensor: Tensor) -> Values:
+    """A bound of the absolute values where it is known: of stored values of any size, and what follows."""
+    bound = known_magnitude(graph, tensor)
+    return [] if bound is None else [bound]
+
+
+def _unbounded(graph: Graph, tensor: Tensor) -> Values:
+    """Whether a flexible input has a dimension without an upper bound."""
+    return [any(upper < 0 for _, upper in tensor.attrs.get("bounds", ()))]
+
+
+def _passed_on(graph: Graph, op: Operator) -> int:
+    """Inputs that a function gives as its outputs, told at its first operator."""
+    if graph.outer is not None or op.id != graph.ops()[0].id:
+        return 0
+    return len(set(graph.inputs) & set(graph.outputs))
+
+
 TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "dtype": _dtype,
     "rank": _rank,
@@ -123,6 +142,9 @@ TENSOR_FACTS: Mapping[str, Callable[[Graph, Tensor], Values]] = {
     "used": lambda graph, tensor: [tensor.name in graph.outputs or bool(graph.consumers(tensor.name))],
     "variable": lambda graph, tensor: [bool(tensor.attrs.get("is_variable"))],
     "sparse": lambda graph, tensor: [bool(tensor.attrs.get("sparsity"))],
+    "known_magnitude": _known_magnitude,
+    "flexible": lambda graph, tensor: [tensor.attrs.get("flexible", "none")],
+    "unbounded": _unbounded,
 }
 
 OPERATOR_FACTS: Mapping[str, Callable[[Graph, Operator], Any]] = {
@@ -138,6 +160,7 @@ OPERATOR_FACTS: Mapping[str, Callable[[Graph, Operator], Any]] = {
         1 for name in op.inputs if name and graph.constant(name) is not None
     ),
     "in_body": lambda graph, op: graph.outer is not None,
+    "passed_on": _passed_on,
 }
 
 
@@ -185,12 +208,14 @@ def _pick(
     def at(index: int) -> Any:
         if not -len(names) <= index < len(names) or names[index] is None:
             return ABSENT
-        return UNKNOWN if tensors[index] is None else tensors[index]
+        tensor = tensors[index]
+        if tensor is None:
+            return UNKNOWN
+        return ABSENT if "kind" in tensor.attrs else tensor  # a dictionary or a list is no operand
 
-    if which == "all":
-        return [at(index) for index in range(len(names)) if names[index] is not None]
-    if which == "rest":
-        return [at(index) for index in range(1, len(names)) if names[index] is not None]
+    if which in ("all", "rest"):
+        found = [at(index) for index in range(which == "rest", len(names))]
+        return [item for item in found if item is not ABSENT]
     if isinstance(which, str):
         named = op.attrs.get(f"{side}_names", ())
         return [at(list(named).index(which)) if which in named else ABSENT]
@@ -221,6 +246,7 @@ _WORDS = {
     "zero_point": "zero point",
     "quant_axis": "quantized axis",
     "elements": "element count",
+    "known_magnitude": "magnitude",
 }
 
 
@@ -292,12 +318,21 @@ def _label(of: str, value: Any, place: str, tensor: Any, axis: Any, number: int 
         return f"{place} is {'present' if value is True else 'absent'}"
     if of == "const":
         return f"{place} is {'a constant' if value is True else 'computed'}"
+    if of in ("flexible", "unbounded") and isinstance(tensor, Tensor):
+        return f"{place} {tensor.name!r}, by default {_default_shape(tensor)}"
+    if of == "known_magnitude":
+        return f"a magnitude of {value:g} of {place}"
     if of == "static" and isinstance(tensor, Tensor) and tensor.shape is not None:
         return f"shape [{', '.join('?' if dim is None else str(dim) for dim in tensor.shape)}] of {place}"
     which = axis if isinstance(axis, int) else number
     return f"{_WORDS.get(of, of)} {value} of {place}" + (
         f" axis {which}" if of == "dim" and which is not None else ""
     )
+
+
+def _default_shape(tensor: Tensor) -> str:
+    shape = tensor.attrs.get("default_shape") or tensor.shape or ()
+    return "x".join("?" if dim is None else str(dim) for dim in shape)
 
 
 def _at(values: Values, index: Any) -> Values:
@@ -325,10 +360,18 @@ def attr_subject(name: str, default: Any, index: Any, of: str | None) -> Subject
     )
 
 
+_OPERATOR_WORDS = {
+    "inputs": "input count",
+    "outputs": "output count",
+    "in_body": "inside a body",
+    "passed_on": "outputs that are inputs:",
+}
+
+
 def operator_subject(fact: str) -> Subject:
     """A subject about the operator itself: its version, domain, number of inputs."""
     reader = OPERATOR_FACTS[fact]
-    text = {"inputs": "input count", "outputs": "output count", "in_body": "inside a body"}.get(fact, fact)
+    text = _OPERATOR_WORDS.get(fact, fact)
     return Subject(
         lambda graph, op: [reader(graph, op)],
         text,

@@ -17,6 +17,8 @@ _FACTS = {
     "zero_point": "zero point",
     "quant_axis": "quantized axis",
     "consumers": "count of readers",
+    "known_magnitude": "largest magnitude, where it is known,",
+    "flexible": "kind of flexible shapes",
 }
 _STATES = {
     "const": ("stored in the file", "computed"),
@@ -25,6 +27,7 @@ _STATES = {
     "variable": ("a variable", "no variable"),
     "sparse": ("sparse", "dense"),
     "used": ("used", "not used"),
+    "unbounded": ("without an upper bound on a dimension", "bounded on every dimension"),
     "graph_input": ("an input of the model", "no input of the model"),
     "graph_output": ("an output of the model", "no output of the model"),
 }
@@ -36,6 +39,7 @@ _OPERATOR = {
     "outputs": "the count of outputs",
     "computed_inputs": "the count of computed inputs",
     "stored_inputs": "the count of stored inputs",
+    "passed_on": "the count of outputs of the function that are its inputs",
 }
 _TESTS = {
     "eq": "is {}",

@@ -215,11 +215,12 @@ def test_an_unknown_operator_dtype_and_opset_are_about_the_model_not_the_file(tm
     assert graph.tensor("stem").dtype == "unknown"
 
 
-@pytest.mark.parametrize(
-    ("name", "match"), [("trees.mlmodel", "a treeEnsembleRegressor model has no operators to place")]
-)
-def test_models_without_operators(name: str, match: str) -> None:
-    refused(FIXTURES / name, match)
+def test_a_pipeline_without_stages_is_refused(tmp_path: Path) -> None:
+    spec = message("Model")(specificationVersion=4)
+    spec.pipeline.SetInParent()
+    path = tmp_path / "empty.mlmodel"
+    path.write_bytes(spec.SerializeToString())
+    refused(path, "a pipeline without stages")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])

@@ -125,6 +125,19 @@ class Coverage:
         return next((phase for phase in PHASES if phase in found), "")
 
     @property
+    def elsewhere_by_design(self) -> bool:
+        """Whether all that runs falls back for reasons that are notes: a model of a kind that no accelerator of
+        the runtime is for (trees, linear models), which is no trouble of an operator.
+        """
+        left = [op for op in self.operators if op.verdict is not Verdict.FOLDED]
+        return all(
+            op.verdict is Verdict.FALLBACK
+            and bool(op.findings)
+            and all(self.findings[index].severity == "note" for index in op.findings)
+            for op in left
+        )
+
+    @property
     def by_operators(self) -> float:
         """Share of the running operators that is accelerated, 1.0 when none run."""
         return self.count(Verdict.ACCELERATED) / self.running if self.running else 1.0

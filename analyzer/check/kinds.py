@@ -68,7 +68,7 @@ class Kinds:
             constant = tensor.const is not None or graph.constant(name) is not None
             quant = tensor.quant
             scheme = None if quant is None else (quant.scheme, quant.axis)
-            seen = (tensor.dtype, tensor.shape, constant, scheme)
+            seen = (tensor.dtype, tensor.shape, constant, scheme, tensor.attrs.get("kind"))
         number = self._numbers.setdefault(seen, len(self._numbers) + 1)
         self._tensors[name] = number
         if tensor is not None and tensor.quant is not None:

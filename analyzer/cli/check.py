@@ -270,13 +270,16 @@ NOTHING = ("none", "unknown", "rejected")
 
 def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int:
     """70 for an internal error, 3 when a model cannot be read; 1 for findings at or above ``fail_on``, for a
-    model of which nothing is accelerated (unless ``fail_on`` is never) and for a missed gate; else 0.
+    model of which nothing is accelerated (unless by design, or ``fail_on`` is never) and for a missed gate;
+    else 0.
     """
     errors = [entry.error for entry in entries if entry.error is not None]
     errors += [error for entry in entries for error in entry.failures.values()]
     if errors:
         return max((error.exit_code for error in errors), key=_weight)
-    useless = any(cov.verdict in NOTHING for entry in entries for cov in entry.coverages)
+    useless = any(
+        cov.verdict in NOTHING and not cov.elsewhere_by_design for entry in entries for cov in entry.coverages
+    )
     ranks: dict[Any, int] = {"note": 0, "warning": 1, "error": 2, "never": 3}
     worst = max(
         (ranks[item.severity] for entry in entries for cov in entry.coverages for item in cov.findings),

@@ -13,6 +13,7 @@ from typing import Any
 
 from ..ir.graph import Graph, Operator
 from .base import Grouping
+from .mil_shapes import at_default
 from .tables import Book, WithTables
 from .waves import waves
 
@@ -25,6 +26,10 @@ class CoreML(WithTables):
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Stored and compressed weights, and the shape of a tensor whose shape is fixed."""
         return {op.id for op in graph.ops() if _folded(graph, op, self.tables["coreml"])}
+
+    def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
+        """A flexible model at its default shapes, which is what the Neural Engine is compiled for."""
+        return at_default(graph)
 
     def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
         """Waves of supported operators."""

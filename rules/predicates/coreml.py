@@ -31,6 +31,19 @@ def weights_without_blocks(graph: Graph, op: Operator, context: Context) -> Outc
     return holds_if(True, "", "")
 
 
+@predicate("no_scale_over_a_table")
+def no_scale_over_a_table(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No weight is a lookup table of float16 values with scales over it."""
+    for name in op.inputs:
+        writer = graph.producer(name)
+        if writer is None or writer.type not in _BLOCKWISE:
+            continue
+        under = graph.producer(writer.input(0))
+        if under is not None and under.type.startswith("constexpr_lut_to"):
+            return holds_if(False, f"{writer.type} over {under.type}", "one of them")
+    return holds_if(True, "", "")
+
+
 @predicate("states_at_most")
 def states_at_most(graph: Graph, op: Operator, context: Context, most: int) -> Outcome:
     """The function that the operator belongs to has at most ``most`` states."""

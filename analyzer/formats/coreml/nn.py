@@ -54,7 +54,7 @@ def network(name: str, net: Any, description: Any, place: Place) -> Graph:
     graph = Graph(name, "nn")
     names = Names(graph)
     for item in description.input:
-        graph.add_tensor(_feature(item))
+        graph.add_tensor(feature(item))
         names.current[item.name] = item.name
     _layers(names, net, place)
     outputs = [names.read(item.name) for item in description.output]
@@ -76,7 +76,10 @@ def _classifier(description: Any) -> bool:
     return bool(description.predictedFeatureName)
 
 
-def _feature(item: Any) -> Tensor:
+def feature(item: Any) -> Tensor:
+    """An input or output that a model's description declares; ``kind`` says what a value is that is no
+    tensor.
+    """
     form = item.type.WhichOneof("Type")
     attrs = flexibility(item.type)
     if form == "multiArrayType":
@@ -88,7 +91,7 @@ def _feature(item: Any) -> Tensor:
         channels = 1 if image.colorSpace in (10, 40) else 3
         fixed: Shape = None if "flexible" in attrs else (1, channels, image.height, image.width)
         return Tensor(item.name, "float32", fixed, attrs=attrs)
-    return Tensor(item.name, attrs={"kind": form or "unknown"})
+    return Tensor(item.name, attrs={"kind": (form or "unknown").removesuffix("Type")})
 
 
 def _layers(names: Names, net: Any, place: Place) -> None:

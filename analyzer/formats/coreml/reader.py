@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError, ModelError
-from ...ir.graph import Graph, Operator, Source, Tensor
+from ...ir.graph import Graph, Operator, Source
 from ...ir.model import Model
 from . import mil as coreml_mil
 from . import nn as coreml_nn
@@ -129,15 +129,10 @@ def _graphs(spec: Any, place: Place) -> dict[str, Graph]:
     if kind == "mlProgram" and not spec.mlProgram.functions:
         raise ModelError(place.path, "an ML Program without functions", "export it again")
     held = parts(spec, "")
-    if not held:
-        what = f"a {kind} whose stages have" if kind in PIPELINES else f"a {kind} model has"
-        raise ModelError(
-            place.path,
-            f"{what} no operators to place",
-            "give a neural network, an ML Program or a pipeline with one",
-        )
     graphs = {name: _graph(name, part, description, place) for name, (part, description) in held.items()}
     steps = {name: _opaque(name, stage, place) for name, stage in _opaque_stages(spec).items()}
+    if not graphs and not steps:
+        raise ModelError(place.path, f"a {kind} without stages", "export it again")
     return {**graphs, **steps}
 
 
@@ -148,7 +143,12 @@ def _graph(name: str, part: Any, description: Any, place: Place) -> Graph:
 
 
 def _opaque_stages(spec: Any) -> dict[str, Any]:
-    """Pipeline stages without operators (NonMaximumSuppression, ...), by name."""
+    """Models that are no network and no program, by name: a model that is one itself (trees, linear models,
+    text classifiers, ...), and such stages of a pipeline (NonMaximumSuppression, ...).
+    """
+    kind = spec.WhichOneof("Type")
+    if kind not in (*NETWORKS, *PIPELINES, "mlProgram"):
+        return {"main": spec}
     found: dict[str, Any] = {}
     waiting = [("", spec)]
     while waiting:
@@ -163,16 +163,17 @@ def _opaque_stages(spec: Any) -> dict[str, Any]:
 
 
 def _opaque(name: str, stage: Any, place: Place) -> Graph:
-    """The graph of a stage that is one step: a single operator of its kind."""
+    """The graph of a model or stage that is one step: a single operator of its kind."""
     kind = stage.WhichOneof("Type") or "unknown"
     graph = Graph(name, "nn")
-    reads = list(dict.fromkeys(item.name for item in stage.description.input))
-    writes = list(dict.fromkeys(item.name for item in stage.description.output))
-    for item in reads:
-        graph.add_tensor(Tensor(item))
-    outputs = [item if item not in reads else f"{item}#1" for item in writes]
-    for item in outputs:
-        graph.add_tensor(Tensor(item))
+    given = {item.name: item for item in stage.description.input}
+    made = {item.name: item for item in stage.description.output}
+    reads = list(given)
+    for item in given.values():
+        graph.add_tensor(coreml_nn.feature(item))
+    outputs = [item if item not in given else f"{item}#1" for item in made]
+    for item, stored in zip(outputs, made.values(), strict=True):
+        graph.add_tensor(replace(coreml_nn.feature(stored), name=item))
     graph.add_op(
         Operator(f"{name}/0", kind, tuple(reads), tuple(outputs), name=name, source=Source(str(place.path)))
     )
