@@ -4,10 +4,10 @@ A tensor is written ``float32[1,8,N,?]`` (N symbolic, ? unknown), ``float32`` (u
 (scalar), with ``const`` before it for a constant, ``= 1, 2`` after it for its values, ``quant`` /
 ``quant:axis`` before it for per-tensor / per-channel quantization with a scale of 0.5, ``scale:90`` and
 ``zero:3`` for other per-tensor parameters, ``variable``, ``sparse``, ``by:VAR_HANDLE`` for one that an
-operator of that type computes (``over:TYPE`` after it is what that operator reads), ``range``, ``enumerated`` and
-``unbounded`` for a flexible input of that default shape, ``kind:dictionary`` for what is no tensor, ``-`` for an
-omitted one and ``@0`` for input 0 again. ``passes`` is true where the first input is an output of the graph as
-well, ``inner`` where the operator's results are not.
+operator of that type computes (``over:TYPE`` after it is what that operator reads), ``range``, ``enumerated``
+and ``unbounded`` for a flexible input of that default shape, ``kind:dictionary`` for what is no tensor, ``-``
+for an omitted one and ``@0`` for input 0 again. ``passes`` is true where the first input is an output of the
+graph as well, ``inner`` where the operator's results are not.
 ``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
 """

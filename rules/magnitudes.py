@@ -26,17 +26,19 @@ _WIDTHS = {"float16": 2, "float32": 4, "float64": 8}
 _DEEPEST = 6
 _UNIT = frozenset(
     (
-        "sigmoid", "logistic", "sigmoid_hard", "hardsigmoid", "softmax", "tanh", "softsign", "erf", "sin", "cos",
-        "equal", "not_equal", "greater", "greater_equal", "less", "less_equal", "greaterorequal", "lessorequal",
-        "logical_and", "logical_or", "logical_not", "logical_xor", "and", "or", "not", "xor", "sign",
+        "sigmoid", "logistic", "sigmoid_hard", "hardsigmoid", "softmax", "tanh", "softsign", "erf",
+        "sin", "cos", "equal", "not_equal", "greater", "greater_equal", "less", "less_equal",
+        "greaterorequal", "lessorequal", "logical_and", "logical_or", "logical_not", "logical_xor",
+        "and", "or", "not", "xor", "sign",
     )
 )  # fmt: skip
 """Operators whose results are between -1 and 1."""
 _KEEPING = frozenset(
     (
-        "cast", "identity", "reshape", "transpose", "expand_dims", "unsqueeze", "squeeze", "flatten", "slice",
-        "slice_by_index", "slice_by_size", "strided_slice", "split", "tile", "expand", "broadcast_to", "relu",
-        "abs", "neg", "reverse", "gather", "max_pool", "maxpool", "reduce_max", "reduce_min", "trilu",
+        "cast", "identity", "reshape", "transpose", "expand_dims", "unsqueeze", "squeeze", "flatten",
+        "slice", "slice_by_index", "slice_by_size", "strided_slice", "split", "tile", "expand",
+        "broadcast_to", "relu", "abs", "neg", "reverse", "gather", "max_pool", "maxpool", "reduce_max",
+        "reduce_min", "trilu",
     )
 )  # fmt: skip
 """Operators whose results are values of their first input, as they are or with another sign, or 0."""

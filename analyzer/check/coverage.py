@@ -126,8 +126,8 @@ class Coverage:
 
     @property
     def elsewhere_by_design(self) -> bool:
-        """Whether all that runs falls back for reasons that are notes: a model of a kind that no accelerator of
-        the runtime is for (trees, linear models), which is no trouble of an operator.
+        """Whether all that runs falls back for reasons that are notes: a model of a kind that no accelerator
+        of the runtime is for (trees, linear models), which is no trouble of an operator.
         """
         left = [op for op in self.operators if op.verdict is not Verdict.FOLDED]
         return all(

@@ -67,9 +67,10 @@ class _Walk:
     def _step(self, op: Operator) -> None:
         seen = _Operands(self, op)
         value = _told(_VALUES.get(op.type), seen)
-        if value is not None and len(value) <= _FEW and op.outputs:
-            self.values[op.outputs[0]] = value
-        for name, dims in zip(op.outputs, _told(_results, seen) or [], strict=False):
+        written = [name for name in op.outputs if name is not None]
+        if value is not None and len(value) <= _FEW and written:
+            self.values[written[0]] = value
+        for name, dims in zip(written, _told(_results, seen) or [], strict=False):
             merged = None if dims is None else _merged(self.graph.tensor(name).shape, dims)
             if merged is not None and all(
                 dim is None or (isinstance(dim, int) and dim >= 0) for dim in merged
@@ -169,18 +170,19 @@ def _results(seen: _Operands) -> Results:
 
 _SAME = frozenset(
     (
-        "relu", "relu6", "leaky_relu", "elu", "clip", "thresholded_relu", "sigmoid", "sigmoid_hard", "tanh",
-        "scaled_tanh", "silu", "softplus", "softsign", "gelu", "linear_activation", "prelu", "clamped_relu",
-        "threshold", "abs", "sign", "exp", "exp2", "log", "sqrt", "rsqrt", "inverse", "square", "erf", "sin",
-        "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "atanh", "floor", "ceil", "round", "logical_not",
-        "cast", "identity", "softmax", "layer_norm", "batch_norm", "instance_norm", "l2_norm",
-        "local_response_norm", "cumsum", "reverse", "band_part", "argsort",
+        "relu", "relu6", "leaky_relu", "elu", "clip", "thresholded_relu", "sigmoid", "sigmoid_hard",
+        "tanh", "scaled_tanh", "silu", "softplus", "softsign", "gelu", "linear_activation", "prelu",
+        "clamped_relu", "threshold", "abs", "sign", "exp", "exp2", "log", "sqrt", "rsqrt", "inverse",
+        "square", "erf", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "atanh", "floor",
+        "ceil", "round", "logical_not", "cast", "identity", "softmax", "layer_norm", "batch_norm",
+        "instance_norm", "l2_norm", "local_response_norm", "cumsum", "reverse", "band_part", "argsort",
     )
 )  # fmt: skip
 _BROADCAST = frozenset(
     (
-        "add", "sub", "mul", "real_div", "floor_div", "mod", "pow", "maximum", "minimum", "equal", "not_equal",
-        "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_or", "logical_xor", "select",
+        "add", "sub", "mul", "real_div", "floor_div", "mod", "pow", "maximum", "minimum", "equal",
+        "not_equal", "greater", "greater_equal", "less", "less_equal", "logical_and", "logical_or",
+        "logical_xor", "select",
     )
 )  # fmt: skip
 
