@@ -425,6 +425,39 @@ def test_shapes_are_inferred_past_microsoft_operators() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("opset", [None, 7, 9, 11, 13])
+def test_microsofts_operators_do_not_ask_for_the_standard_operator_set(opset: int | None) -> None:
+    """They are written in models of older sets, and in models that import no standard set at all."""
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["q"], domain="com.microsoft"),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["d"], domain="com.microsoft"),
+        helper.make_node("Gelu", ["d"], ["g"], domain="com.microsoft"),
+        helper.make_node("FusedMatMul", ["g", "w"], ["f"], domain="com.microsoft", transB=1),
+        helper.make_node("QuickGelu", ["f"], ["y"], domain="com.microsoft"),
+    ]
+    stored = {"s": np.float32(0.1), "z": np.uint16(7), "w": np.ones((5, 3), np.float32)}
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, 3])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in stored.items()],
+    )
+    opsets = [helper.make_opsetid("com.microsoft", 1)]
+    opsets += [helper.make_opsetid("", opset)] if opset else []
+    model = from_bytes(helper.make_model(made, opset_imports=opsets, ir_version=8).SerializeToString())
+    found = {name: (model.graph.tensor(name).dtype, model.graph.tensor(name).shape) for name in "qdgfy"}
+    assert found == {
+        "q": ("uint16", (1, 2, 3)),
+        "d": ("float32", (1, 2, 3)),
+        "g": ("float32", (1, 2, 3)),
+        "f": ("float32", (1, 2, 5)),
+        "y": ("float32", (1, 2, 5)),
+    }
+    assert model.graph.opsets == {"com.microsoft": 1, **({"": opset} if opset else {})}
+    assert not [name for name in model.graph.tensors if "::" in name]
+
+
 def test_shapes_pass_through_microsofts_operators() -> None:
     """ONNX Runtime's optimizer and quantizers write them; standard operators stand in for them while shapes
     are inferred.

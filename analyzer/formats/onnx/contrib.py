@@ -49,6 +49,10 @@ _TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {
 """Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an
 Einsum, and the inputs.
 """
+_OPSET = 13
+"""The operator set of the stand-ins: in a model of an older one, or that imports none, each is put into a
+local function of that set, since Microsoft's operators do not depend on the standard operator set.
+"""
 _COLUMNS: Mapping[str, str] = {"MatMulNBits": "N"}
 """Products with a packed matrix: the attribute that counts its columns, ``K`` counts the rows."""
 
@@ -61,24 +65,31 @@ def with_stand_ins(data: bytes) -> tuple[bytes, list[tuple[int, Any]]] | None:
         return None
     proto = pb().ModelProto.FromString(data)
     replaced = []
+    opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
     for index, node in enumerate(proto.graph.node):
         if node.op_type == _NEAR or (
             node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)
         ):
             replaced.append((index, pb().NodeProto.FromString(node.SerializeToString())))
             _stand_in(proto.graph, node)
+            if opset < _OPSET and node.domain == "":
+                _in_a_function(proto, node, index)
     return (bytes(proto.SerializeToString()), replaced) if replaced else None
 
 
 def restored(data: bytes, replaced: list[tuple[int, Any]]) -> bytes:
-    """The inferred model with its own nodes again."""
+    """The inferred model with its own nodes again, without what the stand-ins needed."""
     proto = pb().ModelProto.FromString(data)
     for index, node in replaced:
         proto.graph.node[index].CopyFrom(node)
         _second_results(proto.graph, node)
-    made = [item for item in proto.graph.value_info if item.name.startswith(_MADE)]
-    for item in made:
-        proto.graph.value_info.remove(item)
+    for items, name in (
+        (proto.graph.value_info, "name"),
+        (proto.functions, "domain"),
+        (proto.opset_import, "domain"),
+    ):
+        for item in [item for item in items if getattr(item, name).startswith(_MADE)]:
+            items.remove(item)
     return bytes(proto.SerializeToString())
 
 
@@ -112,7 +123,7 @@ def _second_results(graph: Any, node: Any) -> None:
 def _stand_in(graph: Any, node: Any) -> None:
     attributes = {attribute.name: attribute.i for attribute in node.attribute}
     if node.op_type in _TURNED:
-        _product(node, attributes)
+        _product(graph, node, attributes)
     elif node.op_type in _COLUMNS:
         matrix = graph.value_info.add(name=f"{_MADE}{node.output[0]}")
         matrix.type.tensor_type.elem_type = 1
@@ -127,18 +138,55 @@ def _stand_in(graph: Any, node: Any) -> None:
         _become(node, kind, inputs, keep=kind not in ("Identity", "Gather"))
 
 
-def _product(node: Any, attributes: Mapping[str, int]) -> None:
-    """An Einsum; where the result of quantized operands is not quantized, its dtype is not theirs and nothing
+def _in_a_function(proto: Any, node: Any, index: int) -> None:
+    """Replace a stand-in by a call of a local function that holds it alone."""
+    call = f"StandIn{index}"
+    function = proto.functions.add(name=call, domain=_MADE)
+    function.opset_import.add(domain="", version=_OPSET)
+    body = function.node.add()
+    body.CopyFrom(node)
+    if not any(item.domain == _MADE for item in proto.opset_import):
+        proto.opset_import.add(domain=_MADE, version=1)
+    used = list(dict.fromkeys(name for name in node.input if name))
+    function.input.extend(used)
+    function.output.extend(node.output)
+    del node.attribute[:], node.input[:]
+    node.input.extend(used)
+    node.op_type, node.domain = call, _MADE
+
+
+def _product(graph: Any, node: Any, attributes: Mapping[str, int]) -> None:
+    """A MatMul of stored weights, which are turned here, or else an Einsum, which onnx infers for operands of
+    one rank; where the result of quantized operands is not quantized, its dtype is not theirs and nothing
     stands in.
     """
     before, after, places = _TURNED[node.op_type]
     if node.op_type == "QGemm" and len(node.input) < 9:
         return
     inputs = [node.input[place] for place in places]
+    if (turned := _turned_weights(graph, node.output[0], inputs[1], attributes)) is not None:
+        _become(node, "MatMul", [inputs[0], turned], keep=False)
+        return
     left = "ji" if attributes.get("transA") else "ij"
     right = "kj" if attributes.get("transB") else "jk"
     _become(node, "Einsum", inputs, keep=False)
     node.attribute.add(name="equation", type=3, s=f"{before}{left},{after}{right}->{before}ik".encode())
+
+
+def _turned_weights(graph: Any, result: str, name: str, attributes: Mapping[str, int]) -> str | None:
+    """The name of a tensor of the weights' shape as MatMul reads them; None where they are not stored, or
+    another operand is turned as well.
+    """
+    stored = next((item for item in graph.initializer if item.name == name and len(item.dims) > 1), None)
+    if stored is None or any(attributes.get(key) for key in ("transA", "transBatchA", "transBatchB")):
+        return None
+    rows, columns = stored.dims[-2:]
+    matrix = (columns, rows) if attributes.get("transB") else (rows, columns)
+    turned = graph.value_info.add(name=f"{_MADE}{result}")
+    turned.type.tensor_type.elem_type = stored.data_type
+    for size in (*stored.dims[:-2], *matrix):
+        turned.type.tensor_type.shape.dim.add(dim_value=size)
+    return str(turned.name)
 
 
 def _become(node: Any, kind: str, inputs: list[str], *, keep: bool) -> None:
