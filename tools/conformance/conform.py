@@ -142,7 +142,7 @@ def summary() -> str:
         f"{REFUSALS['false_alarms']:.0%} false alarms.",
         "",
         "| target | runtime | date | corpus | models | operators | right | falsely accelerated "
-        "| unknown | not told "
+        "| unknown | not reported "
         "| rejections predicted | phase right | false alarms | partitions right | |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
