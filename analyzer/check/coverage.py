@@ -49,7 +49,10 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class OperatorVerdict:
-    """What becomes of one operator; ``findings`` index into the coverage's findings."""
+    """What becomes of one operator; ``findings`` index into the coverage's findings.
+
+    ``gone`` is the optimizer's pass that took it away, ``into`` the operator that computes its result now.
+    """
 
     id: str
     name: str
@@ -58,6 +61,8 @@ class OperatorVerdict:
     findings: tuple[int, ...] = ()
     macs: int | None = 0
     code: str | None = None
+    gone: str = ""
+    into: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,12 @@ class Coverage:
     """What the target does: accelerates, converts or runs. Operators that are convertible, or plainly run,
     have the verdict accelerated too; reports say it in the purpose's words.
     """
+    optimize: str | None = None
+    """The optimization level of ONNX Runtime that it holds for; None where no runtime optimizes."""
+
+    def count_gone(self) -> int:
+        """Operators that an optimizer's pass took away."""
+        return sum(1 for op in self.operators if op.gone)
 
     def count(self, verdict: Verdict) -> int:
         """Operators with that verdict."""

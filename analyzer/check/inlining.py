@@ -9,10 +9,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ...rules.verdict import Verdict
+from ..ir.payloads import NOTHING
 from .fingerprints import marked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from ...rules.pack import Chosen
     from ..ir.graph import Operator
@@ -23,16 +24,28 @@ WORST_FIRST = (Verdict.REJECTED, Verdict.UNKNOWN, Verdict.FALLBACK, Verdict.ACCE
 """A call is accelerated when all of its operators are, folded ones aside."""
 
 
-def lifted(coverage: Coverage, model: Model, origins: Mapping[str, str], chosen: Chosen) -> Coverage:
+def lifted(
+    coverage: Coverage,
+    model: Model,
+    origins: Mapping[str, str],
+    chosen: Chosen,
+    gone: Mapping[str, Sequence[tuple[str, str]]] = NOTHING,
+) -> Coverage:
     """The coverage of the inlined model as one of ``model``: ``origins`` gives the operator that each inlined
     one comes from.
 
     An operator of a body that only inlining made is counted with the call, and so is a call that vanished.
+    ``gone`` names, by operator of ``model``, passes of an optimizer that took it away, and the operators of
+    the coverage that compute its results now: it goes as they do.
     """
+    by_id = {item.id: item for item in coverage.operators}
     shares: dict[str, list[OperatorVerdict]] = {}
     for item in coverage.operators:
         shares.setdefault(origins.get(item.id, item.id), []).append(item)
-    operators = tuple(_of_call(op, shares.get(op.id, [])) for _, op in model.operators())
+    operators = tuple(
+        _of_call(op, shares.get(op.id, []), gone.get(op.id, ()), by_id, origins)
+        for _, op in model.operators()
+    )
     findings = _of_calls(coverage, model, origins, chosen)
     partitions = tuple(
         replace(item, operators=tuple(dict.fromkeys(origins.get(id, id) for id in item.operators)))
@@ -57,11 +70,18 @@ def _of_calls(
     return marked(findings, places, chosen.target, chosen.pack, inner)
 
 
-def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:
+def _of_call(
+    op: Operator,
+    shares: list[OperatorVerdict],
+    gone: Sequence[tuple[str, str]],
+    by_id: Mapping[str, OperatorVerdict],
+    origins: Mapping[str, str],
+) -> OperatorVerdict:
     from ...rules.subjects import operator_key
     from .coverage import OperatorVerdict
 
-    verdicts = {share.verdict for share in shares} or {Verdict.FOLDED}
+    hosts = [] if shares else [by_id[into] for _, into in gone if into in by_id]
+    verdicts = {share.verdict for share in shares or hosts} or {Verdict.FOLDED}
     macs = [share.macs for share in shares]
     findings = Counter(index for share in shares for index in share.findings)
     return OperatorVerdict(
@@ -72,4 +92,6 @@ def _of_call(op: Operator, shares: list[OperatorVerdict]) -> OperatorVerdict:
         tuple(findings),
         None if None in macs else sum(count or 0 for count in macs),
         op.source.code,
+        gone[0][0] if gone and not shares else "",
+        origins.get(hosts[0].id, hosts[0].id) if hosts else "",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -64,14 +64,15 @@ class Optimized:
     """What ONNX Runtime's default optimization makes of a model.
 
     Attributes:
-        prepared: the smaller model.
-        origins: operator of the smaller model -> the stored one that wrote what it writes.
-        folded: how many operators are gone.
+        prepared: the optimized model; the very one that was given where nothing changed.
+        origins: operator of the optimized model -> the stored one that it stands for, where the ids differ.
+        gone: by stored operator, the passes that took it (or operators of its function) away, each with the
+            operator of the optimized model that computes the result now, if one does.
     """
 
     prepared: Prepared
     origins: Mapping[str, str]
-    folded: int
+    gone: Mapping[str, Sequence[tuple[str, str]]]
 
 
 @dataclass(frozen=True, eq=False, slots=True)

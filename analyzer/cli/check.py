@@ -76,6 +76,29 @@ class By(str, Enum):
     MACS = "macs"
 
 
+class Level(str, Enum):
+    """Optimization that ONNX Runtime does before it asks a provider."""
+
+    DEFAULT = "default"
+    OFF = "off"
+
+
+LevelOption = Annotated[
+    Level | None,
+    typer.Option(
+        "--optimize",
+        help="ONNX Runtime's graph optimization: default (as applications load a model) or off (operators as "
+        "stored).",
+        show_default="default",
+    ),
+]
+
+
+def level(asked: Level | None, *, optimized: bool = False) -> str | None:
+    """The level as flows take it; None where none was asked for."""
+    return "default" if asked is None and optimized else None if asked is None else asked.value
+
+
 class Reporting(TyperCommand):
     """A command that writes reports: it remembers how --format and --output follow each other."""
 
@@ -119,9 +142,8 @@ def check(
     require_full: Annotated[
         bool, typer.Option("--require-full", help="Gate: every operator accelerated.")
     ] = False,
-    optimized: Annotated[
-        bool, typer.Option("--optimized", help="The graph as ONNX Runtime's default optimization leaves it.")
-    ] = False,
+    optimize: LevelOption = None,
+    optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
@@ -133,7 +155,8 @@ def check(
     keep_inputs((place for _, place in places), [*files, pack])
     words = tuple(target)
     asked = len(_packs(words, pack))
-    entries = list(_entries(files, words, pack, optimized, jobs))
+    asked_level = level(optimize, optimized=optimized)
+    entries = list(_entries(files, words, pack, asked_level, jobs))
     _nothing_fits(entries)
     write_report(entries, places)
     if not quiet:
@@ -143,12 +166,12 @@ def check(
 
 
 def _entries(
-    models: "Sequence[Path]", target: tuple[str, ...], pack: Path | None, optimized: bool, jobs: int
+    models: "Sequence[Path]", target: tuple[str, ...], pack: Path | None, optimize: str | None, jobs: int
 ) -> "Iterator[Entry]":
     """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
     import os
 
-    work = partial(_checked, target=target, pack=pack, optimized=optimized)
+    work = partial(_checked, target=target, pack=pack, optimize=optimize)
     count = min(jobs or os.cpu_count() or 1, len(models))
     if count < 2:
         yield from map(work, models)
@@ -173,11 +196,11 @@ def _packs(target: tuple[str, ...], pack: Path | None) -> "list[Chosen]":
     return chosen(target, pack)
 
 
-def _checked(path: Path, target: tuple[str, ...], pack: Path | None, optimized: bool) -> "Entry":
+def _checked(path: Path, target: tuple[str, ...], pack: Path | None, optimize: str | None) -> "Entry":
     """One model's entry without the model, whose graph is not needed any more."""
     from ..flows.check_file import check_file
 
-    entry = check_file(path, _packs(target, pack), optimized=optimized)
+    entry = check_file(path, _packs(target, pack), optimize=optimize)
     entry.model = None
     return entry
 

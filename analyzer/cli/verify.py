@@ -1,7 +1,6 @@
 """``accelint verify`` and ``accelint runtimes``."""
 
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +10,7 @@ from ...rewrites.promise import Promise
 from .check import (
     FailOn,
     Formats,
+    LevelOption,
     Outputs,
     PackFile,
     Quiet,
@@ -18,6 +18,7 @@ from .check import (
     Verbose,
     exit_code,
     keep_inputs,
+    level,
     report_places,
     write_report,
 )
@@ -26,13 +27,6 @@ from .progress import busy
 
 if TYPE_CHECKING:
     from ..proof.parity import Tolerance
-
-
-class Graph(StrEnum):
-    """Optimization that ONNX Runtime does before it asks the provider."""
-
-    OFF = "off"
-    DEFAULT = "default"
 
 
 def register(app: typer.Typer) -> None:
@@ -87,13 +81,8 @@ def verify(
         int,
         typer.Option(help="Timed runs; 0 for none. With --against the runs of both models are interleaved."),
     ] = 0,
-    optimize: Annotated[
-        Graph,
-        typer.Option(
-            help="ONNX Runtime's graph optimization: off (operators as stored) or default (as "
-            "applications load it)."
-        ),
-    ] = Graph.OFF,
+    optimize: LevelOption = None,
+    optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
     form: Formats = None,
     output: Outputs = None,
@@ -104,6 +93,7 @@ def verify(
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
     from ..flows.check_file import check_file
+    from ..flows.optimized import DEFAULT, leveled
     from ..flows.targets import chosen as chosen_by
     from ..flows.targets import one
     from ..flows.verify import Options
@@ -121,14 +111,14 @@ def verify(
         parity=not no_parity,
         latency_runs=latency,
         timeout=timeout,
-        runtime_options={} if optimize is Graph.OFF else {"optimize": optimize.value},
     )
     if no_parity and (against is not None or tolerance is not None):
         from ..errors import UsageError
 
         raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
     packs = chosen_by([target], pack)
-    entry = check_file(model, packs)
+    asked = level(optimize, optimized=optimized)
+    entry = check_file(model, packs, optimize=asked)
     if entry.error is not None or entry.model is None:
         write_report([entry], places)
         raise typer.Exit(exit_code([entry], FailOn.NEVER, False))
@@ -140,10 +130,12 @@ def verify(
             f"verify runs the model that it is given: convert {model} to {chosen.pack.dialect} "
             f"first (accelint convert)"
         )
-    if optimize is not Graph.OFF and entry.model.dialect != "onnx":
+    if asked is not None and not leveled(chosen):
         from ..errors import UsageError
 
         raise UsageError(f"--optimize is ONNX Runtime's: {target} takes {entry.model.dialect} models")
+    if leveled(chosen):
+        options = replace(options, runtime_options={"optimize": asked or DEFAULT})
     if size:
         from ...rewrites.freeze import chosen_sizes
 

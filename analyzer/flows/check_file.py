@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from ..convert.refusals import Refusal
 
 
-def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) -> Entry:
+def check_file(path: Path, packs: Iterable[Chosen], *, optimize: str | None = None) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
-    ``optimized``: as ONNX Runtime's default optimization level leaves the graph.
+    ``optimize``: ONNX Runtime's optimization level, ``default`` or ``off``; targets of other runtimes are
+    skipped where one is given.
 
     Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
     two words named for this dialect is checked once.
@@ -37,7 +38,7 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     try:
         entry.model = load(path)
         entry.about = About.of(entry.model)
-        _check(entry, Prepared(entry.model), packs, optimized=optimized)
+        _check(entry, Prepared(entry.model), packs, optimize=optimize)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -47,34 +48,32 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimized: bool = False) 
     return entry
 
 
-def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimized: bool) -> None:
+def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimize: str | None) -> None:
     """Check the model for each target that takes it.
 
     What a missing or broken converter keeps from being checked is a failure of that target, and the model's
     error where nothing else was asked for.
     """
-    fit, entry.skipped = fitting(entry.path, prepared.model.dialect, packs, optimized=optimized)
+    fit, entry.skipped = fitting(entry.path, prepared.model.dialect, packs, leveled=optimize is not None)
     broken: dict[str, AccelintError] = {}
     for chosen in fit:
         if chosen.pack.dialect in broken:
             entry.failures[chosen.target] = broken[chosen.pack.dialect]
             continue
         try:
-            entry.coverages.append((_optimized if optimized else _coverage)(prepared, chosen))
+            entry.coverages.append(_coverage(prepared, chosen, optimize))
         except (RuntimeFailure, MissingExtraError) as error:
             if len(fit) == 1:
                 raise
             entry.failures[chosen.target] = broken[chosen.pack.dialect] = error
 
 
-def _optimized(prepared: Prepared, chosen: Chosen) -> Coverage:
-    from .optimized import check_optimized
-
-    return _with_fixes(check_optimized(prepared, chosen), prepared, chosen)
-
-
-def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
+def _coverage(prepared: Prepared, chosen: Chosen, optimize: str | None) -> Coverage:
     model, dialect = prepared.model, chosen.pack.dialect
+    if dialect == model.dialect == "onnx":
+        from .optimized import check_at
+
+        return _with_fixes(check_at(prepared, chosen, optimize), prepared, chosen)
     if dialect == model.dialect:
         return _with_fixes(check(prepared, chosen), prepared, chosen)
     from ..convert.roads import between
@@ -91,7 +90,8 @@ def _coverage(prepared: Prepared, chosen: Chosen) -> Coverage:
 
 def _with_fixes(coverage: Coverage, prepared: Prepared, chosen: Chosen) -> Coverage:
     """With the rewrites that match where findings are, and the options that name the target."""
-    coverage = replace(coverage, options=_options(chosen))
+    leveled = ("--optimize", coverage.optimize) if coverage.optimize == "off" else ()
+    coverage = replace(coverage, options=(*_options(chosen), *leveled))
     if not coverage.findings:
         return coverage
     from ...rewrites.registry import repairs

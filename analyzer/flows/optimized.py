@@ -1,10 +1,4 @@
-"""What ONNX Runtime's default optimization level makes of a model before its providers are asked: what is
-known is folded.
-
-Verdicts are otherwise those of the graph as it is stored (``ORT_DISABLE_ALL``). The fusions of the higher
-levels stay within what a provider takes or leaves as a whole; constants, shapes of known sizes and idle
-operators are what moves placements.
-"""
+"""What ONNX Runtime's default optimization level makes of a model before its providers are asked."""
 
 from __future__ import annotations
 
@@ -12,49 +6,61 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ...rewrites.engine import ordered, run
-from ...rewrites.registry import rewrites
 from ..check.coverage import Coverage
 from ..check.inlining import lifted
 from ..check.prepared import Optimized, Prepared
 from ..check.run import check
 from ..errors import UsageError
-from ..formats.onnx.build import Builder
-from ..formats.onnx.reader import from_stripped
-from ..formats.onnx.stored import Stored
+from ..optimizer.level1 import Level1, optimized
+from ..words import counted
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
     from ..ir.graph import Operator
     from ..ir.model import Model
+    from ..optimizer.board import Board
 
-FOLDS = frozenset(
-    (
-        "fold-constants",
-        "fold-half-constants",
-        "fold-shape",
-        "fold-part-of-shape",
-        "inline-constant-if",
-        "remove-idle",
-    )
-)
-"""The rewrites that do what the runtime does."""
-_ROUNDS = 4
-"""Folds at most: how deep shapes that become known stand on each other."""
+OFF, DEFAULT = "off", "default"
+HOST = "onnxruntime/cpu"
+"""Whose kernels compute what is folded."""
+
+
+def check_at(model: Model | Prepared, chosen: Chosen, optimize: str | None = None) -> Coverage:
+    """Predict what becomes of every operator at an optimization level of ONNX Runtime, ``default`` or ``off``;
+    without one at the level that applications load a model with. Targets of other runtimes have none.
+    """
+    if not leveled(chosen):
+        return check(model, chosen)
+    if optimize == OFF:
+        return replace(check(model, chosen), optimize=OFF)
+    return check_optimized(model, chosen)
+
+
+def leveled(chosen: Chosen) -> bool:
+    """Whether a target's runtime optimizes a graph before it is partitioned."""
+    return chosen.pack.dialect == "onnx" and chosen.target.startswith("onnxruntime/")
 
 
 def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     """Predict what becomes of every operator of a model that is loaded at the default optimization level.
 
-    Operators that the runtime folds are ``folded``. Raises UsageError for models that are not ONNX.
+    An operator that a pass takes away is ``folded``, or has the verdict of the operator that it was fused
+    into. Raises UsageError for models that are not ONNX.
     """
     prepared = Prepared.of(model)
     if prepared.optimized is None:
         prepared.optimized = optimize(prepared)
     small = prepared.optimized
-    coverage = lifted(check(small.prepared, chosen), prepared.model, small.origins, chosen)
-    note = f"as ONNX Runtime optimizes it by default: {small.folded} operators are folded"
-    return replace(coverage, notes=(*coverage.notes, note))
+    coverage = check(small.prepared, chosen)
+    if small.prepared is prepared:
+        return replace(coverage, optimize=DEFAULT)
+    coverage = lifted(coverage, prepared.model, small.origins, chosen, small.gone)
+    folded = coverage.count_gone()
+    note = (
+        f"as ONNX Runtime's default optimization level leaves it: of {counted(len(coverage.operators), 'operator')}, "
+        f"{folded} folded or fused (--optimize off: as stored)"
+    )
+    return replace(coverage, notes=(*coverage.notes, note), optimize=DEFAULT)
 
 
 def optimize(prepared: Prepared) -> Optimized:
@@ -66,37 +72,51 @@ def optimize(prepared: Prepared) -> Optimized:
             f"{prepared.model.path} is a {prepared.model.dialect} model: only ONNX Runtime optimizes a graph "
             f"before it is divided"
         )
-    flat, origins = prepared.flat
-    graph = flat.graph
-    before = graph.ops()
-    makers = {name: origins.get(op.id, op.id) for op in before for name in op.outputs if name}
-    state = graph.state()
-    try:
-        small = folded(flat)
-    finally:
-        graph.restore(state)
-    found = {op.id: maker for op in small.graph.ops() if (maker := _maker(op, makers)) is not None}
-    held = prepared if small is prepared.model else Prepared(small)
-    return Optimized(held, found, len(before) - len(small.graph.ops()))
+    flat, calls = prepared.flat
+    if prepared.misfits or prepared.flat_misfits:
+        return Optimized(prepared, {}, {})
+    found = optimized(flat, _has_kernel(), _infer)
+    if found.model is prepared.model:
+        return Optimized(prepared, {}, {})
+    return Optimized(Prepared(found.model), {**calls, **_origins(found, calls)}, _gone(found, calls, flat))
 
 
-def folded(model: Model) -> Model:
-    """The model with all that is known before it runs computed, its shapes inferred again. Changes the graph
-    that it is given.
-    """
-    rules = ordered(item for item in rewrites("onnx") if item.id in FOLDS)
-    for _ in range(_ROUNDS):
-        if not run(model.graph, rules):
-            break
-        builder = Builder(model)
-        proto = builder.model()
-        file = model.stored.file if isinstance(model.stored, Stored) else None
-        inlined = model.graph.facts.inlined
-        model = from_stripped(proto.SerializeToString(), builder.spans, model.path, file)
-        model.graph.facts = replace(model.graph.facts, inlined=inlined)
-    return model
+def _origins(found: Level1, calls: Mapping[str, str]) -> dict[str, str]:
+    """Operator that a pass made -> the one of the file that it stands for."""
+    return {id: calls.get(of, of) for id, of in found.made.items()}
 
 
-def _maker(op: Operator, makers: Mapping[str, str]) -> str | None:
-    """The stored operator that writes what an operator of the folded model writes."""
-    return next((makers[name] for name in op.outputs if name and name in makers), None)
+def _gone(found: Level1, calls: Mapping[str, str], flat: Model) -> dict[str, list[tuple[str, str]]]:
+    """By id in the file, the pass that took an operator away and the one that computes its result now."""
+    gone: dict[str, list[tuple[str, str]]] = {}
+    for id, fate in found.fates.items():
+        if id in found.made:
+            continue
+        into = found.into(fate.into) if fate.into else ""
+        gone.setdefault(calls.get(id, id), []).append((fate.by, into))
+    return gone
+
+
+def _infer(model: Model) -> None:
+    from ...rewrites.onnx.infer import infer_onnx
+
+    infer_onnx(model)
+
+
+class _has_kernel:
+    """Whether ONNX Runtime's CPU provider has a kernel for an operator."""
+
+    def __init__(self) -> None:
+        self._host: Chosen | None = None
+
+    def __call__(self, board: Board, op: Operator) -> bool:
+        """By the rules of ``onnxruntime/cpu``."""
+        from ...rules.registry import choose
+        from ...rules.verdict import Verdict
+        from ..check.judge import judge
+        from ..ir.view import edited
+
+        if self._host is None:
+            self._host = choose(HOST)
+        graph = edited(board.graph) if op.id in {item.id for item in board.graph.ops()} else board.graph
+        return judge(graph, op, self._host)[0] is Verdict.ACCELERATED

@@ -96,11 +96,11 @@ def takes(item: Chosen, dialect: str) -> bool:
 
 
 def fitting(
-    path: Path, dialect: str, packs: Iterable[Chosen], *, optimized: bool = False
+    path: Path, dialect: str, packs: Iterable[Chosen], *, leveled: bool = False
 ) -> tuple[list[Chosen], dict[str, str]]:
     """The targets that take a model, each once and in the model's dialect, and why the others do not.
 
-    ``optimized``: only ONNX Runtime's own targets have a graph that was optimized.
+    ``leveled``: an optimization level was asked for, which only ONNX Runtime's own targets have.
     """
     fit: dict[tuple[str, str], Chosen] = {}
     skipped: dict[str, str] = {}
@@ -109,7 +109,7 @@ def fitting(
             skipped[item.target] = (
                 f"takes {item.pack.dialect} models and {path} is {dialect}: convert it first"
             )
-        elif optimized and not item.target.startswith("onnxruntime/"):
+        elif leveled and not item.target.startswith("onnxruntime/"):
             skipped[item.target] = (
                 "is not a target of ONNX Runtime, which alone optimizes a graph before it is partitioned"
             )

@@ -74,6 +74,7 @@ def _target(coverage: Coverage, rows: Listing) -> dict[str, Any]:
         "target": coverage.target,
         "purpose": coverage.purpose,
         "runtime": coverage.runtime,
+        **({} if coverage.optimize is None else {"optimize": coverage.optimize}),
         "verdict": coverage.verdict,
         "phase": coverage.phase or None,
         "coverage": {
@@ -110,6 +111,10 @@ def _operator(op: OperatorVerdict) -> dict[str, Any]:
     }
     if op.code:
         row["code"] = op.code
+    if op.gone:
+        row["removed_by"] = op.gone
+    if op.into:
+        row["into"] = op.into
     return row
 
 

@@ -15,20 +15,34 @@ if TYPE_CHECKING:
     from .onnx_names import Node
 
 
-def behind(nodes: Iterable[Node], optimized: Any) -> dict[str, list[str]]:
+def ahead(nodes: Iterable[Node], constants: Iterable[str]) -> set[str]:
+    """Places of the nodes that compute with shapes and constants alone: where the runtime does not list one of
+    them, it has computed it when the model was loaded.
+    """
+    known, found = set(constants), set()
+    for node in nodes:
+        if node.type in ("Shape", "Size", "Constant") or all(name in known for name in node.inputs if name):
+            known.update(node.outputs)
+            found.add(node.place)
+    return found
+
+
+def behind(nodes: Iterable[Node], optimized: Any, constants: Iterable[str] = ()) -> dict[str, list[str]]:
     """Names of the optimized graph's nodes by the place of the file's node that they stand for; main graph
     only.
 
     ``optimized`` is a ``GraphProto``. A node of the file that two of its nodes need appears under both.
     """
-    makers = {name: node for node in nodes if node.graph == "main" for name in node.outputs if name}
+    nodes = [node for node in nodes if node.graph == "main"]
+    makers = {name: node for node in nodes for name in node.outputs if name}
+    told = ahead(nodes, constants)
     found: dict[str, list[str]] = {}
     for made in optimized.node:
         reads = set(made.input)
         todo, seen = [name for name in made.output if name], set()
         while todo:
             node = makers.get(todo.pop())
-            if node is None or node.place in seen:
+            if node is None or node.place in seen or node.place in told:
                 continue
             seen.add(node.place)
             todo += [name for name in node.inputs if name not in reads]

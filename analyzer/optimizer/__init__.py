@@ -1,0 +1,1 @@
+"""What ONNX Runtime's first optimization level makes of a graph before it asks any provider."""

@@ -1,0 +1,378 @@
+"""A graph that is edited many times: operators by id, with the readers of every tensor kept up to date.
+
+``Graph`` checks each edit and orders its operators anew; an optimizer makes hundreds, so it works here and a
+``Graph`` is built once it is done. Operators keep the ids of the file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of an operator of the file.
+
+    Attributes:
+        by: the pass that removed it, as ONNX Runtime names it.
+        into: the id of the operator that computes its result now; empty where none does.
+    """
+
+    by: str
+    into: str = ""
+
+
+@dataclass(slots=True)
+class Log:
+    """What happened so far, to a graph and the bodies in it.
+
+    Attributes:
+        fates: by id, of operators that are gone.
+        made: new operators, by id the operator that each stands for.
+        edits: counts changes.
+        learned: names of tensors that became constants.
+    """
+
+    fates: dict[str, Fate] = field(default_factory=dict)
+    made: dict[str, str] = field(default_factory=dict)
+    edits: int = 0
+    learned: set[str] = field(default_factory=set)
+
+
+class Board:
+    """One graph under edit. ``outer`` is the board of the graph that holds it."""
+
+    def __init__(self, graph: Graph, log: Log, outer: Board | None = None) -> None:
+        self.graph = graph
+        self.log = log
+        self.outer = outer
+        self.tensors = dict(graph.tensors)
+        self.outputs = list(graph.outputs)
+        self.bodies: dict[str, dict[str, Board]] = {}
+        self.shared: dict[str, str] = {}
+        """By name of a small constant, the first that is equal to it."""
+        self._ops: dict[str, Operator] = {}
+        self._makers: dict[str, str] = {}
+        self._readers: dict[str, dict[str, int]] = {}
+        self._reads: dict[str, dict[str, int]] = {}
+        self._constants: dict[str, Constant | None] = {}
+        for op in graph.ops():
+            self._insert(op)
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    # ---- reading -------------------------------------------------------------------------
+
+    def ops(self) -> list[Operator]:
+        """The operators as they are now, in execution order as far as edits keep it."""
+        return list(self._ops.values())
+
+    def walk(self) -> Iterator[tuple[Board, Operator]]:
+        """Every operator of this graph and of the bodies in it."""
+        for op in self.ops():
+            yield self, op
+            for body in self.bodies.get(op.id, {}).values():
+                yield from body.walk()
+
+    def get(self, id: str) -> Operator | None:
+        """The operator of that id, None when it is gone."""
+        return self._ops.get(id)
+
+    def maker(self, name: str | None) -> Operator | None:
+        """The operator of this graph that writes a tensor; a ``Constant`` is none, ONNX Runtime stores its
+        value.
+        """
+        id = self._makers.get(name) if name else None
+        op = None if id is None else self._ops[id]
+        return None if op is None or op.type == "Constant" else op
+
+    def readers(self, name: str | None) -> list[Operator]:
+        """The operators that read a tensor, once each; those whose bodies do so among them."""
+        return [self._ops[id] for id in self._readers.get(name or "", ())]
+
+    def edges(self, op: Operator) -> int:
+        """How often the results of an operator are read."""
+        return sum(sum(self._readers.get(name or "", {}).values()) for name in op.outputs)
+
+    def gives_output(self, op: Operator) -> bool:
+        """Whether a result of an operator is one of the graph."""
+        return any(name in self.outputs for name in op.outputs if name)
+
+    def sole(self, op: Operator, *types: str) -> Operator | None:
+        """The only reader of an operator, where it has the type, reads it once and no result is an output of
+        the graph.
+        """
+        if self.edges(op) != 1 or self.gives_output(op):
+            return None
+        found = next(reader for name in op.outputs if name for reader in self.readers(name))
+        return found if found.domain == "" and (not types or found.type in types) else None
+
+    def find(self, name: str | None) -> Tensor | None:
+        """What is known of a tensor of this graph or of an outer one."""
+        scope: Board | None = self
+        while scope is not None and name:
+            found = scope.tensors.get(name)
+            if found is not None:
+                return found
+            scope = scope.outer
+        return None
+
+    def shape(self, name: str | None) -> Shape:
+        """The shape that ONNX Runtime knows."""
+        scope: Board | None = self
+        while scope is not None and name:
+            found = scope.tensors.get(name)
+            if found is not None:
+                pair = scope.graph.facts.plain_shapes.get(name)
+                return pair[1] if pair is not None and pair[0] == found.shape else found.shape
+            scope = scope.outer
+        return None
+
+    def sizes(self, name: str | None) -> tuple[int, ...] | None:
+        """The shape, where every size is a number."""
+        shape = self.shape(name)
+        return None if shape is None else _numbers(shape)
+
+    def dtype(self, name: str | None) -> str:
+        """The element type of a tensor."""
+        tensor = self.find(name)
+        return "unknown" if tensor is None else tensor.dtype
+
+    def constant(self, name: str | None) -> Constant | None:
+        """The value of a tensor that never changes, here or in an outer graph."""
+        scope: Board | None = self
+        while scope is not None and name:
+            if name in scope.tensors:
+                return scope._own_constant(name)
+            scope = scope.outer
+        return None
+
+    def _own_constant(self, name: str) -> Constant | None:
+        tensor = self.tensors[name]
+        if tensor.const is not None:
+            return tensor.const
+        id = self._makers.get(name)
+        if id is None or self._ops[id].type != "Constant":
+            return None
+        if name not in self._constants:
+            self._constants[name] = self.graph.constant(name)
+        return self._constants[name]
+
+    def numbers(self, name: str | None, most: int = 64) -> list[Any] | None:
+        """The elements of a small constant."""
+        constant = self.constant(name)
+        if constant is None or constant.elements > most:
+            return None
+        return constant.numbers()
+
+    def number(self, name: str | None) -> Any | None:
+        """The element of a constant that has one."""
+        found = self.numbers(name, 1)
+        return found[0] if found else None
+
+    # ---- editing -------------------------------------------------------------------------
+
+    def remove(self, op: Operator, by: str, into: str = "") -> None:
+        """Take an operator away; what reads its results has been seen to."""
+        self.log.edits += 1
+        self.log.fates[op.id] = Fate(by, into)
+        for body in self.bodies.pop(op.id, {}).values():
+            self.log.fates.update((inner.id, Fate(by, into)) for _, inner in body.walk())
+        self._unlink(op)
+        del self._ops[op.id]
+
+    def drop(self, op: Operator, by: str, into: str = "") -> None:
+        """``remove``, and forget the results of which nobody knows any more."""
+        self.remove(op, by, into)
+        for name in op.outputs:
+            if name and name not in self._makers and not self._readers.get(name) and name not in self.outputs:
+                self.tensors.pop(name, None)
+
+    def update(self, op: Operator, **changes: Any) -> Operator:
+        """Change fields of an operator other than its id; returns the new one."""
+        new = replace(op, **changes)
+        self.log.edits += 1
+        self._unlink(op)
+        self._ops[op.id] = new
+        self._link(new)
+        return new
+
+    def add(
+        self,
+        op: Operator,
+        tensors: Iterable[Tensor],
+        stands_for: str,
+        near: Operator,
+        *,
+        behind: bool = False,
+    ) -> None:
+        """A new operator in front of another, or behind it; ``stands_for`` is the operator of the file that it
+        is part of.
+        """
+        self.log.edits += 1
+        self.log.made[op.id] = stands_for
+        for tensor in tensors:
+            self.tensors[tensor.name] = tensor
+        ops: dict[str, Operator] = {}
+        for id, item in self._ops.items():
+            if id != near.id:
+                ops[id] = item
+            else:
+                ops.update([(id, item), (op.id, op)] if behind else [(op.id, op), (id, item)])
+        self._ops = ops
+        self._link(op)
+
+    def put(self, op: Operator) -> None:
+        """An operator behind all others; its tensors are there."""
+        self.log.edits += 1
+        self._ops[op.id] = op
+        self._link(op)
+
+    def store(self, name: str, value: Constant) -> None:
+        """A tensor that nobody writes any more has a value."""
+        self.log.learned.add(name)
+        old = self.tensors.get(name)
+        shaped = old or Tensor(name)
+        self.tensors[name] = replace(shaped, dtype=value.dtype, shape=value.shape, const=value)
+
+    def redirect(self, old: str, new: str) -> None:
+        """Let what reads one tensor read another."""
+        for op in self.readers(old):
+            if old in op.inputs:
+                op = self.update(op, inputs=tuple(new if name == old else name for name in op.inputs))
+            if op.id in self.bodies:
+                for body in self.bodies[op.id].values():
+                    body._redirect_captured(old, new)
+                self.settle(op.id)
+
+    def rename_result(self, op: Operator, old: str, new: str) -> Operator:
+        """Let an operator write under another name, that of a tensor without a writer."""
+        op = self.update(op, outputs=tuple(new if name == old else name for name in op.outputs))
+        self.redirect(old, new)
+        if old not in self.outputs:
+            self.tensors.pop(old, None)
+        return self._ops[op.id]
+
+    def settle(self, id: str) -> None:
+        """Index an operator again whose bodies were edited."""
+        op = self._ops[id]
+        self._unlink(op)
+        self._link(op)
+
+    def fresh_id(self) -> str:
+        """An operator id that the file does not use."""
+        count = len(self.log.made) + 1
+        while f"{self.graph.name}/+{count}" in self._ops:
+            count += 1
+        return f"{self.graph.name}/+{count}"
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that is not in use, here, outside or in a body."""
+        name, count = stem, 0
+        while self._used(name):
+            count += 1
+            name = f"{stem}_{count}"
+        return name
+
+    # ---- building ------------------------------------------------------------------------
+
+    def build(self, outer: Graph | None = None) -> Graph:
+        """The graph as it is now; the one it was made of stays as it was."""
+        made = Graph(self.graph.name, self.graph.dialect, self.graph.opsets, outer)
+        made.attrs, made.facts = dict(self.graph.attrs), self.graph.facts
+        for tensor in self.tensors.values():
+            made.add_tensor(tensor)
+        for op in self._ordered():
+            if op.id in self.bodies:
+                built = {key: body.build(made) for key, body in self.bodies[op.id].items()}
+                op = replace(op, graphs={**op.graphs, **built})
+            made.add_op(op)
+        made.set_interface(self.graph.inputs, self.outputs)
+        made.ops()
+        return made
+
+    def _ordered(self) -> list[Operator]:
+        """In execution order: an edit may have put an operator behind one that reads it now."""
+        done: dict[str, Operator] = {}
+        for start in self._ops.values():
+            todo = [start]
+            while todo:
+                op = todo[-1]
+                makers = (self._makers.get(name) for name in self._reads.get(op.id, ()))
+                missing = [self._ops[id] for id in makers if id is not None and id not in done]
+                if op.id in done or not missing:
+                    done[op.id] = op
+                    todo.pop()
+                elif len(todo) > len(self._ops):
+                    return self.ops()
+                else:
+                    todo.append(missing[0])
+        return list(done.values())
+
+    # ---- the index -----------------------------------------------------------------------
+
+    def _insert(self, op: Operator) -> None:
+        if op.graphs:
+            self.bodies[op.id] = {
+                key: Board(body, self.log, self) for key, body in op.graphs.items() if body.outer is not None
+            }
+        self._ops[op.id] = op
+        self._link(op)
+
+    def _link(self, op: Operator) -> None:
+        reads: dict[str, int] = {}
+        for name in op.inputs:
+            if name:
+                reads[name] = reads.get(name, 0) + 1
+        for body in self.bodies.get(op.id, {}).values():
+            for name in body.captures():
+                reads[name] = reads.get(name, 0) + 1
+        self._reads[op.id] = reads
+        for name, count in reads.items():
+            self._readers.setdefault(name, {})[op.id] = count
+        for name in op.outputs:
+            if name:
+                self._makers[name] = op.id
+
+    def _unlink(self, op: Operator) -> None:
+        for name in self._reads.pop(op.id, ()):
+            readers = self._readers[name]
+            del readers[op.id]
+            if not readers:
+                del self._readers[name]
+        for name in op.outputs:
+            if name and self._makers.get(name) == op.id:
+                del self._makers[name]
+
+    def captures(self) -> list[str]:
+        """Names of outer tensors that this body reads or gives back."""
+        found = {name: None for name in self._readers if name not in self.tensors}
+        found.update((name, None) for name in self.outputs if name not in self.tensors)
+        return list(found)
+
+    def _redirect_captured(self, old: str, new: str) -> None:
+        if old in self.tensors:
+            return
+        self.outputs = [new if name == old else name for name in self.outputs]
+        self.redirect(old, new)
+
+    def _used(self, name: str) -> bool:
+        scope: Board | None = self
+        while scope is not None:
+            if name in scope.tensors:
+                return True
+            scope = scope.outer
+        return any(body._used_below(name) for bodies in self.bodies.values() for body in bodies.values())
+
+    def _used_below(self, name: str) -> bool:
+        inner = (body for bodies in self.bodies.values() for body in bodies.values())
+        return name in self.tensors or any(body._used_below(name) for body in inner)
+
+
+def _numbers(shape: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return shape if all(isinstance(dim, int) for dim in shape) else None

@@ -1,0 +1,146 @@
+"""ONNX Runtime's first optimization level, which runs once before any provider is asked for its operators.
+
+Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, TransformerLevel::Level1)
+for what runs in which order, core/session/inference_session.cc for the ten rounds at most. Not modelled, since
+no verdict that was measured depends on it: LabelEncoderFusion, FreeDimensionOverride.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from ..ir.graph import Constant, Graph, Operator, Tensor
+from ..ir.model import Model
+from .board import Board, Fate, Log
+from .passes.combine import combine
+from .passes.eliminate import eliminate
+from .passes.fold import Kernel, fold
+from .passes.merge import merge, share
+from .passes.norms import fuse_norms
+from .passes.products import fuse_products
+from .passes.reshapes import fuse_reshapes
+
+STEPS = 10
+"""Rounds of all passes at most: ``max_num_graph_transformation_steps``."""
+INFERENCES = 4
+"""Times at most that shapes are inferred again: how deep shapes that become known stand on each other."""
+LARGE = 1 << 12
+"""Bytes of a folded value beyond which shape inference is not shown it."""
+
+Infer = Callable[[Model], None]
+"""Writes into a model's graph what can be told of its shapes."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Level1:
+    """What the passes make of a model.
+
+    Attributes:
+        model: the optimized one; the very model where nothing changed.
+        fates: by id, what became of the operators that are gone.
+        made: by id of an operator that the passes made, the one of the model that it is part of.
+    """
+
+    model: Model
+    fates: dict[str, Fate]
+    made: dict[str, str]
+
+    def into(self, id: str) -> str:
+        """The operator that computes the result of one that is gone; empty where none does."""
+        seen: set[str] = set()
+        while id in self.fates and id not in seen:
+            seen.add(id)
+            id = self.fates[id].into
+        return "" if id in self.fates else id
+
+
+def optimized(model: Model, kernel: Kernel, infer: Infer) -> Level1:
+    """The model as providers see it. The model stays as it is."""
+    log = Log()
+    current, shared = model, False
+    for _ in range(INFERENCES):
+        board = Board(current.graph, log)
+        if not shared:
+            share(board)
+            shared = True
+        before, log.learned = log.edits, set()
+        run(board, kernel)
+        if log.edits == before:
+            break
+        current = _with_graph(model, board.build())
+        if not _tells_shapes(board, log.learned):
+            break
+        _infer(current, infer)
+    return Level1(current, log.fates, log.made)
+
+
+def run(board: Board, kernel: Kernel) -> None:
+    """All passes, until a round changes nothing."""
+    for _ in range(STEPS):
+        before = board.log.edits
+        for work in (eliminate, combine, merge, lambda graph: fold(graph, kernel), *_FUSIONS):
+            for graph in _graphs(board):
+                work(graph)
+        for graph in _graphs(board):
+            for id in list(graph.bodies):
+                graph.settle(id)
+        if board.log.edits == before:
+            return
+
+
+_FUSIONS = (fuse_products, fuse_reshapes, fuse_norms)
+
+
+def _graphs(board: Board) -> Iterator[Board]:
+    """A graph and the bodies in it, the innermost first."""
+    for bodies in list(board.bodies.values()):
+        for body in bodies.values():
+            yield from _graphs(body)
+    yield board
+
+
+def _with_graph(model: Model, graph: Graph) -> Model:
+    return Model(model.path, model.format, graph, {"main": graph}, {}, dict(model.metadata), model.stored)
+
+
+def _tells_shapes(board: Board, learned: set[str]) -> bool:
+    """Whether what became a constant may tell the shape of something: one that is read by an operator whose
+    result's shape is not known.
+    """
+    if not learned:
+        return False
+    for graph, op in board.walk():
+        if any(name in learned for name in op.inputs) and any(
+            name and graph.sizes(name) is None for name in op.outputs
+        ):
+            return True
+    return False
+
+
+def _infer(model: Model, infer: Infer) -> None:
+    """Infer without the bytes of large values: their shapes are enough."""
+    held: list[tuple[Graph, Tensor]] = []
+    for graph in _all(model.graph):
+        for tensor in list(graph.tensors.values()):
+            value = tensor.const
+            if value is not None and value.loader is not None and value.length > LARGE:
+                held.append((graph, tensor))
+                hidden = Constant(value.dtype, value.shape, model.path, 0, value.length)
+                graph.set_tensor(replace(tensor, const=hidden))
+    infer(model)
+    for graph, tensor in held:
+        graph.set_tensor(tensor)
+
+
+def _all(graph: Graph) -> Iterator[Graph]:
+    yield graph
+    seen: set[int] = set()
+    for op in graph.ops():
+        for body in op.graphs.values():
+            if id(body) not in seen:
+                seen.add(id(body))
+                yield from _all(body)
+
+
+__all__ = ["Fate", "Kernel", "Level1", "Operator", "optimized", "run"]

@@ -1,0 +1,1 @@
+"""The passes, one module a kind; ``level1`` has their order."""
