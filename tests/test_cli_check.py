@@ -262,8 +262,10 @@ def test_optimized_folds_the_shapes_that_torch_exports_compute(tmp_path: Path) -
     graph = helper.make_graph(nodes, "g", [x], [y], constants)
     path = tmp_path / "reshape.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
-    stored = report("check", path, "--target", QNN)["models"][0]["targets"][0]
-    optimized = report("check", path, "--target", QNN, "--optimized")["models"][0]["targets"][0]
+    stored = report("check", path, "--target", QNN, "--optimize", "off")["models"][0]["targets"][0]
+    optimized = report("check", path, "--target", QNN)["models"][0]["targets"][0]
+    assert report("check", path, "--target", QNN, "--optimized")["models"][0]["targets"][0] == optimized
+    assert (stored["optimize"], optimized["optimize"]) == ("off", "default")
     assert stored["verdict"] == "partial"
     assert optimized["verdict"] == "full"
     assert [item["verdict"] for item in optimized["operators"]] == [

@@ -37,7 +37,7 @@ def marked(
     """The findings with their fingerprints, given the operator of each.
 
     ``inner`` has the types of operators whose findings are told of the one that they were made from: of a
-    call that was inlined, or before a conversion.
+    call that was inlined, or before a conversion; empty for one that is told of itself.
     """
     words: dict[int, str] = {}
     limits: dict[str, str] = {}
@@ -46,7 +46,7 @@ def marked(
         known = words.get(id(place and place[1]))
         if known is None:
             known = words[id(place and place[1])] = _words(place)
-        own = f"{known} {inner[index]}" if inner else known
+        own = f"{known} {inner[index]}" if inner and inner[index] else known
         limited = limits.get(finding.rule)
         if limited is None:
             limited = limits[finding.rule] = pack.identity(finding.rule)

@@ -62,7 +62,10 @@ def _of_calls(
     """
     stored = {op.id: (graph, op) for graph, op in model.operators()}
     types = {item.id: item.type for item in coverage.operators}
-    inner = [types.get(item.operator, "") for item in coverage.findings]
+    inner = [
+        types.get(item.operator, "") if model.functions or item.operator in origins else ""
+        for item in coverage.findings
+    ]
     findings = [
         replace(item, operator=origins.get(item.operator, item.operator)) for item in coverage.findings
     ]

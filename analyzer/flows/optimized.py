@@ -26,9 +26,9 @@ HOST = "onnxruntime/cpu"
 
 
 def check_at(model: Model | Prepared, chosen: Chosen, optimize: str | None = None) -> Coverage:
-    """Predict what becomes of every operator at an optimization level of ONNX Runtime, ``default`` or ``off``;
-    without one at the level that applications load a model with. Targets of other runtimes have none.
-    """
+    """Predict what becomes of every operator at an optimization level of ONNX Runtime, ``default`` or
+    ``off``; without one at the level that applications load a model with. Targets of other runtimes
+    have none."""
     if not leveled(chosen):
         return check(model, chosen)
     if optimize == OFF:
@@ -55,9 +55,9 @@ def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     if small.prepared is prepared:
         return replace(coverage, optimize=DEFAULT)
     coverage = lifted(coverage, prepared.model, small.origins, chosen, small.gone)
-    folded = coverage.count_gone()
+    folded, all_of_them = coverage.count_gone(), counted(len(coverage.operators), "operator")
     note = (
-        f"as ONNX Runtime's default optimization level leaves it: of {counted(len(coverage.operators), 'operator')}, "
+        f"as ONNX Runtime's default optimization level leaves it: of {all_of_them}, "
         f"{folded} folded or fused (--optimize off: as stored)"
     )
     return replace(coverage, notes=(*coverage.notes, note), optimize=DEFAULT)
@@ -75,7 +75,7 @@ def optimize(prepared: Prepared) -> Optimized:
     flat, calls = prepared.flat
     if prepared.misfits or prepared.flat_misfits:
         return Optimized(prepared, {}, {})
-    found = optimized(flat, _has_kernel(), _infer)
+    found = optimized(flat, _Kernels(), _infer)
     if found.model is prepared.model:
         return Optimized(prepared, {}, {})
     return Optimized(Prepared(found.model), {**calls, **_origins(found, calls)}, _gone(found, calls, flat))
@@ -103,7 +103,7 @@ def _infer(model: Model) -> None:
     infer_onnx(model)
 
 
-class _has_kernel:
+class _Kernels:
     """Whether ONNX Runtime's CPU provider has a kernel for an operator."""
 
     def __init__(self) -> None:

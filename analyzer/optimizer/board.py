@@ -211,8 +211,8 @@ class Board:
         *,
         behind: bool = False,
     ) -> None:
-        """A new operator in front of another, or behind it; ``stands_for`` is the operator of the file that it
-        is part of.
+        """A new operator in front of another, or behind it; ``stands_for`` is the operator of the file that
+        it is part of.
         """
         self.log.edits += 1
         self.log.made[op.id] = stands_for
@@ -345,9 +345,9 @@ class Board:
             del readers[op.id]
             if not readers:
                 del self._readers[name]
-        for name in op.outputs:
-            if name and self._makers.get(name) == op.id:
-                del self._makers[name]
+        for made in op.outputs:
+            if made and self._makers.get(made) == op.id:
+                del self._makers[made]
 
     def captures(self) -> list[str]:
         """Names of outer tensors that this body reads or gives back."""

@@ -1,8 +1,11 @@
 """ONNX Runtime's first optimization level, which runs once before any provider is asked for its operators.
 
-Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, TransformerLevel::Level1)
-for what runs in which order, core/session/inference_session.cc for the ten rounds at most. Not modelled, since
-no verdict that was measured depends on it: LabelEncoderFusion, FreeDimensionOverride.
+Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, Level1) for what
+runs in which order, core/session/inference_session.cc for the ten rounds at most.
+
+Not modelled: TransposeOptimizer, which moves transposes (models of tf2onnx have many); DoubleQDQPairsRemover,
+QDQPropagation, WeightBiasQuantization and EnsureUniqueDQForNodeUnit, which matter to quantized models
+that were not written for them; LabelEncoderFusion.
 """
 
 from __future__ import annotations

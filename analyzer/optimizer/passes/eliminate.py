@@ -45,8 +45,7 @@ def bypass(board: Board, op: Operator, by: str, kept: int = 0) -> None:
     name, result = op.inputs[kept], op.outputs[0]
     assert name and result
     board.redirect(result, name)
-    writer = board.maker(name)
-    board.drop(op, by, "" if writer is None else "")
+    board.drop(op, by)
 
 
 def _rename_before_output(board: Board, op: Operator) -> None:

@@ -3,8 +3,8 @@
 Source: onnxruntime/core/optimizer/constant_folding.cc, ``RemoveNodesWithOneOutputBottomUp`` of
 core/graph/graph_utils.cc and ``InlineIfSubgraph`` of core/graph/graph.cc; measured on 1.31.1. The exceptions:
 
-- a Shape is folded only where every size of its input is known, even when one of them is all that is asked for
-  (``Shape -> Gather`` of a partly dynamic shape stays);
+- a Shape is folded only where every size of its input is known, even when that one is all that is asked
+  for (``Shape -> Gather`` of a partly dynamic shape stays);
 - Size is folded where its input is a constant, however well the input's shape is known;
 - operators of Microsoft's and other domains stay, and what draws random numbers, holds subgraphs or gives
   something else than a tensor;

@@ -3,8 +3,8 @@
 Source: onnxruntime/core/optimizer/{constant_sharing,common_subexpression_elimination}.cc. Small constants of
 equal value count as one (ConstantSharing: up to 8 elements); operators of Microsoft's domain are merged where
 ONNX Runtime lists them as deterministic, those of other domains never are.
-Values are compared once, before anything is folded (``ShouldOnlyApplyOnce``): constants that passes make later are
-equal to themselves only.
+Values are compared once, before anything is folded (``ShouldOnlyApplyOnce``): constants that passes
+make later are equal to themselves only.
 """
 
 from __future__ import annotations

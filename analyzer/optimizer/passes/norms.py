@@ -6,6 +6,7 @@ the operator (Gelu since 20, LayerNormalization since 17).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...ir.graph import Constant, Operator, Tensor
@@ -47,7 +48,8 @@ _erf = alone(
     any_order(
         alone(
             "Erf",
-            alone("Div", _x, number(1.4142135, within=1e-3)) | alone("Mul", any_order(_x, number(0.70710678, within=1e-3))),
+            alone("Div", _x, number(1.4142135, within=1e-3))
+            | alone("Mul", any_order(_x, number(0.70710678, within=1e-3))),
         ),
         number(1),
     ),
@@ -109,7 +111,7 @@ def _axes(board: Board, mean: Operator) -> list[int] | None:
 
 
 def _become(
-    board: Board, match: Match, kind: str, by: str, inputs: tuple[str, ...], attrs: dict[str, object]
+    board: Board, match: Match, kind: str, by: str, inputs: tuple[str, ...], attrs: Mapping[str, object]
 ) -> None:
     """The last operator of the expression becomes the new one, the others go when nobody reads them."""
     root = match.root

@@ -1,8 +1,8 @@
 """MatMul and Add become Gemm.
 
-Source: onnxruntime/core/optimizer/matmul_add_fusion.cc. Of products of more than two dimensions, which 1.22 and
-later fuse with a Reshape on either side, the guards were measured on 1.31.1: every size of the first operand is
-known and the bias is a list.
+Source: onnxruntime/core/optimizer/matmul_add_fusion.cc. Of products of more than two dimensions, which later
+releases fuse with a Reshape on either side, the guards were measured on 1.31.1: every size of the first
+operand is known and the bias is a list.
 """
 
 from __future__ import annotations

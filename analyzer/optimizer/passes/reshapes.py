@@ -1,7 +1,7 @@
 """Shapes that are computed from what is reshaped become constants, and reshapes in a row become one.
 
-Source: onnxruntime/core/optimizer/reshape_fusion.cc (``Fuse_Subgraph``; ``FuseContiguousReshapes`` since 1.20,
-whose guards were measured on 1.31.1: a Reshape, behind it Reshape, Squeeze and Unsqueeze that nothing else
+Source: onnxruntime/core/optimizer/reshape_fusion.cc (``Fuse_Subgraph``; ``FuseContiguousReshapes``, whose
+guards were measured on 1.31.1: a Reshape, behind it Reshape, Squeeze and Unsqueeze that nothing else
 reads, every shape known).
 """
 
@@ -19,14 +19,10 @@ def fuse_reshapes(board: Board) -> None:
     """One walk over a graph."""
     for op in board.ops():
         current = board.get(op.id)
-        if (
-            current is not None
-            and current.type == "Reshape"
-            and current.domain == ""
-            and current.version >= 5
-        ):
-            if not _fuse_shape(board, current):
-                _fuse_row(board, current)
+        if current is None or current.type != "Reshape" or current.domain or current.version < 5:
+            continue
+        if not _fuse_shape(board, current):
+            _fuse_row(board, current)
 
 
 def _fuse_row(board: Board, first: Operator) -> None:
@@ -136,4 +132,4 @@ def _sliced(board: Board, reshape: Operator, name: str | None) -> bool:
     ends = board.numbers(part.input(2)) if part.version >= 10 else list(part.attrs.get("ends", ()))
     if not starts or not ends or len(starts) != 1 or len(ends) != 1:
         return False
-    return (ends[0] >= (1 << 31) - 1 and starts[0] == -1) or abs(ends[0] - starts[0]) == 1
+    return bool(ends[0] >= (1 << 31) - 1 and starts[0] == -1) or abs(int(ends[0] - starts[0])) == 1

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 def ahead(nodes: Iterable[Node], constants: Iterable[str]) -> set[str]:
-    """Places of the nodes that compute with shapes and constants alone: where the runtime does not list one of
-    them, it has computed it when the model was loaded.
+    """Places of the nodes that compute with shapes and constants alone: no other node stands for one of them,
+    it is computed when the model is loaded or merged with its like.
     """
     known, found = set(constants), set()
     for node in nodes:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tensors
 from ..answers import Answer, Placed, Request
+from .onnx_fused import behind
 from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
 
@@ -185,8 +186,6 @@ class OrtWorker:
         """
         import onnx
 
-        from .onnx_fused import behind
-
         target = self.folder / "optimized.onnx"
         options = self.ort.SessionOptions()
         options.graph_optimization_level = self.ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
@@ -194,7 +193,7 @@ class OrtWorker:
         session = self.load(request, marked.source, options)
         if isinstance(session, Answer) or not target.is_file():
             return {}
-        names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph)
+        names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph, marked.constants)
         target.unlink()
         return {
             place: pieces
