@@ -9,9 +9,9 @@ from pathlib import Path
 from ..errors import UsageError
 
 STDIN = "-"
-_FILES = (".onnx", ".tflite", ".keras", ".mlmodel", ".pb")
+_FILES = (".onnx", ".tflite", ".keras", ".mlmodel", ".pb", ".mlpackage.zip", ".mlmodelc.zip", ".mlmodel.zip")
 """Endings that are looked for in a folder; a model that is named itself may have any."""
-_FOLDERS = ("saved_model.pb", "saved_model.pbtxt", "Manifest.json")
+_FOLDERS = ("saved_model.pb", "saved_model.pbtxt", "Manifest.json", "coremldata.bin")
 """A folder with one of these is a model, not a folder of models."""
 
 
@@ -53,7 +53,9 @@ def _is_folder(path: Path) -> bool:
 
 def _is_model(folder: Path) -> bool:
     try:
-        return folder.suffix == ".mlpackage" or any((folder / name).is_file() for name in _FOLDERS)
+        return folder.suffix in (".mlpackage", ".mlmodelc") or any(
+            (folder / name).is_file() for name in _FOLDERS
+        )
     except OSError:
         return True  # a closed folder is told as a model that cannot be read
 

@@ -115,7 +115,10 @@ def _unrecognized(glimpse: Glimpse) -> ModelError:
     """What the file is, as far as can be told, and what to do."""
     path, head = glimpse.path, glimpse.head
     if glimpse.folder:
-        problem = "a folder that is neither a SavedModel (saved_model.pb) nor an .mlpackage (Manifest.json)"
+        problem = (
+            "a folder that is neither a SavedModel (saved_model.pb) nor an .mlpackage (Manifest.json) nor an "
+            ".mlmodelc (coremldata.bin)"
+        )
         return ModelError(path, problem, "give the model's own folder")
     if head[4:8] == b"ORTM":
         return ModelError(
@@ -131,7 +134,7 @@ def _unrecognized(glimpse: Glimpse) -> ModelError:
     if glimpse.fields:
         problem = "protobuf data that is no ONNX model, GraphDef, SavedModel or Core ML model"
         return ModelError(path, problem, "export it again")
-    known = "accelint reads ONNX, TFLite, SavedModel, Keras v3, .mlmodel and .mlpackage"
+    known = "accelint reads ONNX, TFLite, SavedModel, Keras v3, .mlmodel, .mlpackage and .mlmodelc"
     return ModelError(path, _guess(head), known)
 
 

@@ -43,7 +43,20 @@ class Stored:
 
 
 def read(path: Path) -> Model:
-    """Read a Core ML model. Raises ModelError, which names the file and what to do."""
+    """Read a Core ML model, also a compiled or a zipped one. Raises ModelError, which names the file and what
+    to do.
+    """
+    if _is_zip(path):
+        from .zipped import held, unpacked
+
+        inner, scratch = unpacked(path)
+        model = read(inner)
+        model.path = path
+        return held(model, scratch)
+    if path.is_dir() and not (path / "Manifest.json").is_file():
+        from .compiled import read_compiled
+
+        return read_compiled(path)
     package = path if path.is_dir() else None
     file = root_model(path) if package else path
     spec = _parse(path, file)
@@ -56,6 +69,13 @@ def read(path: Path) -> Model:
     return Model(
         path, "mlpackage" if package else "mlmodel", _main(spec, graphs), graphs, {}, _metadata(spec), stored
     )
+
+
+def _is_zip(path: Path) -> bool:
+    if path.is_dir():
+        return False
+    with path.open("rb") as stream:
+        return stream.read(4) == b"PK\x03\x04"
 
 
 def _parse(path: Path, file: Path) -> Any:
