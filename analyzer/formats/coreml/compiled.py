@@ -1,6 +1,6 @@
 """Compiled Core ML models (``.mlmodelc``): the program that ``model.mil`` holds as text, what
-``metadata.json`` says of inputs, and the models of a pipeline in folders of their own. A compiled NeuralNetwork
-is in a form of Espresso's own and is not read.
+``metadata.json`` says of inputs, and the models of a pipeline in folders of their own. A compiled
+NeuralNetwork is in a form of Espresso's own and is not read.
 """
 
 from __future__ import annotations
