@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 Models = Annotated[
     list[str],
     typer.Argument(
-        help="Models (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage, .mlmodelc): files, folders with "
-        "models in them, globs, or - for a list on standard input, one path a line."
+        help="Models (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage, .mlmodelc): files, folders "
+        "with models in them, globs, or - for a list on standard input, one path a line."
     ),
 ]
 Targets = Annotated[
