@@ -45,7 +45,22 @@ def verdict(case: dict[str, Any]) -> tuple[str, set[str]]:
         ({"type": "ADD", "in": ["float32[1,4]", "float32[1,4]"], "out": ["float32[1,4]"]}, "accelerated"),
         ({"type": "ADD", "in": ["int64[1,4]", "int64[1,4]"], "out": ["int64[1,4]"]}, "fallback"),
         ({"type": "ABS", "in": ["float32[2,2,2,2,2]"], "out": ["float32[2,2,2,2,2]"]}, "fallback"),
-        ({"type": "NON_MAX_SUPPRESSION_V4", "in": ["float32[4,4]"], "out": ["int32[4]"]}, "fallback"),
+        (
+            {
+                "type": "NON_MAX_SUPPRESSION_V4",
+                "in": [
+                    "float32[4,4]",
+                    "float32[4]",
+                    "const int32[] = 4",
+                    "const float32[] = 0",
+                    "const float32[] = 0",
+                ],
+                "out": ["int32[4]", "int32[]"],
+            },
+            "fallback",
+        ),
+        # Without the operands of its kernel no interpreter prepares it: AllocateTensors fails.
+        ({"type": "NON_MAX_SUPPRESSION_V4", "in": ["float32[4,4]"], "out": ["int32[4]"]}, "rejected"),
         (
             {
                 "type": "BROADCAST_TO",
