@@ -156,7 +156,7 @@ def _quant(flags: list[str], shape: Shape) -> Quantization | None:
             return Quantization((0.5,), (0,))
         if flag.startswith("quant:"):
             axis = int(flag.partition(":")[2])
-            size = shape[axis] if shape and isinstance(shape[axis], int) else 2
+            size = shape[axis] if shape and axis < len(shape) and isinstance(shape[axis], int) else 2
             return Quantization((0.5,) * int(size or 2), (0,) * int(size or 2), axis)
     return None
 

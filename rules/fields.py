@@ -96,6 +96,7 @@ PACK: Kinds = {
     "purpose": one_of(*PURPOSES),
     "baseline": NAME,
     "phase": one_of(*PHASES),
+    "host_prepares": FLAG,
     "policy_options": TABLE,
     "predicates": NAMES,
     "releases": NAMES,

@@ -213,6 +213,8 @@ class Pack:
     """The target that what is left goes to, with its version, where it may refuse that
     (``onnxruntime/cpu@1.27.0``).
     """
+    host_prepares: bool = False
+    """The host prepares every operator before the accelerator is asked, so that it may refuse any."""
     releases: tuple[str, ...] = ()
     """Versions that the rules are known for besides ``version`` and those at which a rule begins or ends."""
     precision: str = ""

@@ -154,4 +154,5 @@ def test_an_int64_permutation_is_refused_by_both(tmp_path: Path) -> None:
         {"p": np.array([0, 2, 1], np.int64)},
     )
     found = agreement(tmp_path, [Item("t", data=file.read_bytes())])
-    assert found["refusals"] == {"refused": 1, "refused_predicted": 1, "loaded": 0, "false_alarms": 0}
+    expected = {"refused": 1, "refused_predicted": 1, "loaded": 0, "false_alarms": 0}
+    assert expected.items() <= found["refusals"].items()

@@ -284,26 +284,32 @@ class _Check:
         )
 
     def _host(self) -> None:
-        """What is left goes to the host, which may have no kernel for it: then session creation fails."""
-        if self.rejected or not self.chosen.pack.host:
+        """What is left goes to the host, which may have no kernel for it; some hosts prepare everything
+        before the accelerator is asked. Then the model fails to load, or to run.
+        """
+        pack = self.chosen.pack
+        if self.rejected or not pack.host:
             return
-        left = [
-            (graph, [op for op in graph.ops() if self.verdicts[op.id].verdict is Verdict.FALLBACK])
-            for graph in self.graphs
-        ]
-        if not any(ops for _, ops in left):
+        left = {id for id, found in self.verdicts.items() if found.verdict is Verdict.FALLBACK}
+        if not left and not pack.host_prepares:
             return
-        host = choose(self.chosen.pack.host)
-        for graph, ops in left:
+        host = choose(pack.host)
+        for graph in self.graphs:
             judge = self.prepared.judge(graph, host)
-            for op in ops:
-                refusal = _refusal(judge, op, host)
-                if refusal is not None:
-                    words = (
-                        f"it falls back to {host.pack.title}, which does not support it, and session "
-                        f"creation fails: {refusal.message}"
-                    )
-                    self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words, refusal.phase))
+            for op in graph.ops():
+                if op.id in left or pack.host_prepares:
+                    self._ask_host(judge, op, host, left=op.id in left)
+
+    def _ask_host(self, judge: Judge, op: Operator, host: Chosen, *, left: bool) -> None:
+        refusal = _refusal(judge, op, host, runs=left)
+        if refusal is None:
+            return
+        title, phase = host.pack.title, refusal.phase or host.pack.phase
+        fails = "session creation fails" if host.pack.dialect == "onnx" else f"the model fails to {phase}"
+        words = f"it falls back to {title}, which does not support it, and {fails}: {refusal.message}"
+        if not left:
+            words = f"{fails}, since {title} prepare every operator first: {refusal.message}"
+        self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words, phase))
 
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model
@@ -355,9 +361,9 @@ def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
     return next((verdict for verdict in _RANK if verdict in met), own)
 
 
-def _refusal(judge: Judge, op: Operator, host: Chosen) -> Finding | None:
+def _refusal(judge: Judge, op: Operator, host: Chosen, *, runs: bool = True) -> Finding | None:
     """Why the host stops at an operator, by the rules that are not about files; an operator of another domain
-    may be registered there.
+    may be registered there. What the host does not run is only prepared.
     """
     verdict, findings = judge.verdict(op)
     if verdict is not Verdict.REJECTED:
@@ -366,7 +372,7 @@ def _refusal(judge: Judge, op: Operator, host: Chosen) -> Finding | None:
     registrable = op.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
     gone = {*of_files, *(["custom-operator"] if registrable else [])}
     found = [item for item in findings if item.effect == "rejected" and item.rule not in gone]
-    return found[0] if found else None
+    return next((item for item in found if runs or item.phase != "run"), None)
 
 
 def _inside(graph: Graph) -> Iterator[str]:

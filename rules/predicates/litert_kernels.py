@@ -8,9 +8,11 @@ ai-edge-litert 2.3.0.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log2
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
+from ..subjects import UNKNOWN, constant_values
 from . import holds_if, predicate
 
 _BY_NEWEST: Mapping[int, str] = {
@@ -84,3 +86,69 @@ def litert_kernel(graph: Graph, op: Operator, context: Context) -> Outcome:
     return holds_if(
         bool(op.domain) or oldest <= op.version <= newest, f"{op.type} version {op.version}", limit
     )
+
+
+@predicate("litert_quantized_dimension")
+def litert_quantized_dimension(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The axis of every quantization is one of its tensor's: the interpreter's builder looks at each tensor
+    with dimensions, also where there is one scale.
+    """
+    for tensor in (*graph.input_tensors(op), *graph.output_tensors(op)):
+        axis = None if tensor is None or tensor.quant is None else tensor.quant.axis
+        if axis is not None and tensor is not None and tensor.rank and not 0 <= axis < tensor.rank:
+            return holds_if(
+                False, f"quantized_dimension {axis} of {tensor.name}", f"in the range [0, {tensor.rank})"
+            )
+    return holds_if(True, "", "")
+
+
+@predicate("litert_listed_inputs")
+def litert_listed_inputs(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No input stands in the file as left out (-1)."""
+    gone = [index for index, name in enumerate(op.inputs) if name is None]
+    return holds_if(not gone, f"input {gone[0] if gone else 0} is -1", "a tensor or fewer inputs")
+
+
+@predicate("litert_mirrored")
+def litert_mirrored(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No padding is longer than what it mirrors: the dimension, less one for REFLECT."""
+    tensors = graph.input_tensors(op)
+    stored = graph.constant(op.inputs[1]) if len(op.inputs) > 1 and op.inputs[1] else None
+    shape = tensors[0].shape if tensors and tensors[0] is not None else None
+    paddings = [] if stored is None else constant_values(stored)
+    if stored is None or shape is None or UNKNOWN in paddings or len(paddings) != 2 * len(shape):
+        return holds_if(True, "", "")
+    edge = 1 if op.attrs.get("mode", "REFLECT") == "REFLECT" else 0
+    for index, value in enumerate(paddings):
+        size = shape[index // 2]
+        if isinstance(size, int) and value > size - edge:
+            return holds_if(False, f"padding {value} of dimension {index // 2}", str(size - edge))
+    return holds_if(True, "", "")
+
+
+@predicate("litert_filters")
+def litert_filters(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """CONV_2D: the filters are a multiple of the groups, which the channels of input and filter tell."""
+    data, weights = (None if tensor is None else tensor.shape for tensor in graph.input_tensors(op)[:2])
+    if not data or not weights or len(data) != 4 or len(weights) != 4:
+        return holds_if(True, "", "")
+    channels, inside, filters = data[3], weights[3], weights[0]
+    if not (isinstance(channels, int) and isinstance(inside, int) and isinstance(filters, int)) or not inside:
+        return holds_if(True, "", "")
+    groups = max(channels // inside, 1)
+    return holds_if(filters % groups == 0, f"{filters} filters in {groups} groups", f"a multiple of {groups}")
+
+
+@predicate("litert_shifts")
+def litert_shifts(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """ADD and SUB with scales that are powers of two: one operand has the scale of the result, none a larger
+    one.
+    """
+    limit = "one operand has the scale of the result, none a larger one"
+    tensors = (*graph.input_tensors(op)[:2], *graph.output_tensors(op)[:1])
+    scales = [tensor.quant.scale[0] for tensor in tensors if tensor and tensor.quant and tensor.quant.scale]
+    if len(scales) != 3 or min(scales) <= 0:
+        return holds_if(None, "unknown scales", limit)
+    shifts = [round(log2(scale) - log2(scales[2])) for scale in scales[:2]]
+    seen = f"scales {scales[0]:g} and {scales[1]:g} of {scales[2]:g}"
+    return holds_if(0 in shifts and max(shifts) <= 0, seen, limit)
