@@ -3,9 +3,8 @@
 Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, Level1) for what
 runs in which order, core/session/inference_session.cc for the ten rounds at most.
 
-Not modelled: TransposeOptimizer, which moves transposes (models of tf2onnx have many); DoubleQDQPairsRemover,
-QDQPropagation, WeightBiasQuantization and EnsureUniqueDQForNodeUnit, which matter to quantized models
-that were not written for them; LabelEncoderFusion.
+Not modelled: DoubleQDQPairsRemover, QDQPropagation and WeightBiasQuantization, which matter to quantized
+models that were not written in node units; LabelEncoderFusion.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ..formats.wire import KEEP
 from ..ir.graph import Constant, Graph, Operator, Tensor
 from ..ir.model import Model
 from .board import Board, Fate, Log
@@ -22,14 +22,16 @@ from .passes.fold import Kernel, fold
 from .passes.merge import merge, share
 from .passes.norms import fuse_norms
 from .passes.products import fuse_products
+from .passes.quantized import unshare
 from .passes.reshapes import fuse_reshapes
+from .passes.transposes import push_transposes
 
 STEPS = 10
 """Rounds of all passes at most: ``max_num_graph_transformation_steps``."""
 INFERENCES = 4
 """Times at most that shapes are inferred again: how deep shapes that become known stand on each other."""
-LARGE = 1 << 12
-"""Bytes of a folded value beyond which shape inference is not shown it."""
+SHOWN = 16
+"""Elements of a folded value up to which shape inference is shown it: sizes, axes, pads, scales."""
 
 Infer = Callable[[Model], None]
 """Writes into a model's graph what can be told of its shapes."""
@@ -89,10 +91,12 @@ def run(board: Board, kernel: Kernel) -> None:
             for id in list(graph.bodies):
                 graph.settle(id)
         if board.log.edits == before:
-            return
+            break
+    for graph in _graphs(board):
+        unshare(graph)
 
 
-_FUSIONS = (fuse_products, fuse_reshapes, fuse_norms)
+_FUSIONS = (fuse_products, fuse_reshapes, fuse_norms, push_transposes)
 
 
 def _graphs(board: Board) -> Iterator[Board]:
@@ -127,9 +131,9 @@ def _infer(model: Model, infer: Infer) -> None:
     for graph in _all(model.graph):
         for tensor in list(graph.tensors.values()):
             value = tensor.const
-            if value is not None and value.loader is not None and value.length > LARGE:
+            if value is not None and value.loader is not None and value.elements > SHOWN:
                 held.append((graph, tensor))
-                hidden = Constant(value.dtype, value.shape, model.path, 0, value.length)
+                hidden = Constant(value.dtype, value.shape, model.path, 0, max(value.length, KEEP + 1))
                 graph.set_tensor(replace(tensor, const=hidden))
     infer(model)
     for graph, tensor in held:

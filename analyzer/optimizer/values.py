@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 MOST = 1 << 22
 """Elements of inputs and results beyond which nothing is computed here."""
+_HELD = 1 << 10
+"""Bytes of a result that is kept once it is computed: others ask for it again, since shapes are computed from
+shapes.
+"""
 _EXACT = (
     frozenset(BITS) - {"bfloat16"} - {name for name in BITS if BITS[name] < 8 or name.startswith("float8")}
 )
@@ -32,8 +36,15 @@ def known(dtype: str, shape: tuple[int, ...]) -> bool:
 def later(op: Operator, inputs: Sequence[Constant | None], place: int, like: Constant) -> Constant:
     """The result at a place, of a known type and shape, computed when its bytes are asked for."""
 
+    held: list[bytes] = []
+
     def load() -> bytes:
-        return now(op, inputs)[place].raw()
+        if held:
+            return held[0]
+        data = now(op, inputs)[place].raw()
+        if len(data) <= _HELD:
+            held.append(data)
+        return data
 
     size = (like.elements * BITS.get(like.dtype, 8) + 7) // 8
     return Constant(like.dtype, like.shape, length=size, loader=load)

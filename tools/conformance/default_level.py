@@ -1,4 +1,4 @@
-"""`accelint check --optimized` against ONNX Runtime at its default optimization level, over folders of
+"""`accelint check` against ONNX Runtime at its default optimization level, over folders of
 models.
 
     python tools/conformance/default_level.py onnxruntime/qnn:sm8650 FOLDER ...
@@ -15,7 +15,7 @@ from pathlib import Path
 
 def main() -> int:
     from accelint.analyzer.check.run import check
-    from accelint.analyzer.flows.optimized import check_optimized
+    from accelint.analyzer.flows.optimized import check_at
     from accelint.analyzer.formats import load
     from accelint.analyzer.runtimes import Request, Session
     from accelint.rules.registry import choose
@@ -26,7 +26,7 @@ def main() -> int:
     with Session(target, timeout=240) as session:
         for file in sorted(path for folder in folders for path in Path(folder).glob("*.onnx")):
             model = load(file)
-            stored, optimized = check(model, chosen), check_optimized(model, chosen)
+            stored, optimized = check(model, chosen), check_at(model, chosen)
             answer = session.ask(Request(file, options={"optimize": "default"}))
             actual = kind(answer), answer.partitions or 0
             rows.append(
@@ -41,7 +41,7 @@ def main() -> int:
                     f"{file.name}: {actual[0]} in {actual[1]}, predicted {optimized.verdict} "
                     f"in {len(optimized.partitions)}"
                 )
-    for name, place in (("as stored", 1), ("--optimized", 2)):
+    for name, place in (("as stored", 1), ("default level", 2)):
         kinds = sum(row[0][0] == row[place][0] for row in rows)
         counts = sum(row[0] == row[place] for row in rows)
         print(f"{name}: verdict of {kinds} of {len(rows)} models, partitions of {counts}")

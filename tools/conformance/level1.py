@@ -148,8 +148,10 @@ def page(lines: list[str], shown: list[str]) -> str:
     rows = "\n".join(f"- {line}" for line in lines)
     differing = "\n".join(f"- {line}" for line in shown) or "none"
     return (
-        f"# The first optimization level\n\n`python tools/conformance/level1.py`, ONNX Runtime "
-        f"{onnxruntime.__version__}.\n\n{rows}\n\n## Models that differ\n\n{differing}\n"
+        f"# The first optimization level\n\n`python tools/conformance/level1.py FOLDER ...`, ONNX Runtime "
+        f"{onnxruntime.__version__}, CPU provider: the graph that its\nfirst optimization level leaves, operators "
+        f"counted by type, against the one that `analyzer/optimizer` predicts. The guards of each pass have\n"
+        f"cases on both sides in `tests/test_optimizer.py`.\n\n{rows}\n\n## Models that differ\n\n{differing}\n"
     )
 
 

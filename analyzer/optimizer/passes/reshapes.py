@@ -66,6 +66,9 @@ def _fuse_shape(board: Board, reshape: Operator) -> bool:
     if sizes.count(-1) > 1:
         return False
     makers = [maker for name in concat.inputs if (maker := board.maker(name)) is not None]
+    makers = [
+        maker for maker in makers if board.edges(maker) == 1
+    ]  # one that is read twice here is left behind
     board.remove(concat, _BY, reshape.id)
     board.store(concat.outputs[0] or "", values.listed(sizes))
     for maker in makers:

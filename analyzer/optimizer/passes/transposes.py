@@ -1,0 +1,127 @@
+"""Transposes are pushed towards each other, and those that meet cancel.
+
+Source: core/optimizer/transpose_optimization/onnx_transpose_optimization.cc of ONNX Runtime, whose cost
+estimate decides: a transpose is pushed through an operator when the dimensions that are transposed above it
+become fewer, those below counted too unless the result leads to another transpose. Not modelled: pads and
+repeats that are computed, and what a provider allows for Resize and MaxPool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...ir.graph import Operator
+from ..board import Board
+from .pushes import (
+    BY,
+    Handler,
+    Perm,
+    Push,
+    axis_of,
+    handler_of,
+    inverted,
+    perm_of,
+    stored_behind,
+    transpose_input,
+)
+
+_OLDEST, _NEWEST = 7, 25
+
+
+def push_transposes(board: Board) -> None:
+    """One walk over a graph."""
+    opset = board.graph.opsets.get("", 0)
+    ops = board.ops()
+    if not _OLDEST <= opset <= _NEWEST or not any(op.type == "Transpose" for op in ops):
+        return
+    leading = _leading(board, ops)
+    for op in ops:
+        current = board.get(op.id)
+        for place in range(len(current.inputs) if current is not None else 0):
+            if current is not None and _process(board, current, place, leading):
+                break
+    for op in board.ops():
+        if op.type == "Transpose" and board.get(op.id) is op:
+            _above_dequantize(board, op)
+
+
+def _leading(board: Board, ops: Sequence[Operator]) -> set[str]:
+    """Tensors from which operators that can be pushed through lead to a transpose."""
+    found: set[str] = set()
+    for op in reversed(ops):
+        if op.type == "Transpose" and not op.domain:
+            found.add(op.inputs[0] or "")
+        elif any(name in found for name in op.outputs):
+            handler = handler_of(op)
+            if handler is not None and handler.outputs:
+                found.update(op.inputs[place] or "" for place in handler.places(board, op))
+    return found
+
+
+def _process(board: Board, op: Operator, place: int, leading: set[str]) -> bool:
+    transpose = board.maker(op.inputs[place])
+    perm, handler = perm_of(transpose), handler_of(op)
+    if transpose is None or perm is None or handler is None:
+        return False
+    places = handler.places(board, op)
+    if place not in places:
+        return False
+    if op.type != "Transpose" and _cost(board, op, perm, places, handler, leading) >= 0:
+        return False
+    return handler.push(Push(board, transpose, op, perm, places))
+
+
+# ---- costs -----------------------------------------------------------------------------------
+
+
+def _cost(
+    board: Board, op: Operator, perm: Perm, places: Sequence[int], handler: Handler, leading: set[str]
+) -> int:
+    cost = sum(_input_cost(board, op.inputs[place], perm) for place in places)
+    if cost < 0 and handler.outputs and not any(name in leading for name in op.outputs):
+        cost += max(_rank(board, name) for name in op.outputs)
+    return cost
+
+
+def _input_cost(board: Board, name: str | None, perm: Perm) -> int:
+    if board.constant(name) is not None or stored_behind(board, name) is not None:
+        return 0
+    maker = board.maker(name)
+    found = perm_of(maker)
+    if maker is not None and found is not None:
+        return -_rank(board, name) if found == perm and _removable(board, maker) else 0
+    return _rank(board, name)
+
+
+def _rank(board: Board, name: str | None) -> int:
+    """How many sizes are not 1; 5 where the number of dimensions is not known."""
+    shape = board.shape(name)
+    return 5 if shape is None else sum(1 for dim in shape if dim != 1)
+
+
+def _removable(board: Board, transpose: Operator) -> bool:
+    if board.gives_output(transpose):
+        return False
+    return all(handler_of(item) is not None for item in board.readers(transpose.outputs[0]))
+
+
+def _above_dequantize(board: Board, transpose: Operator) -> None:
+    """A Transpose behind a DequantizeLinear goes in front of it, unless a QuantizeLinear follows."""
+    perm, before = perm_of(transpose), board.maker(transpose.inputs[0])
+    if perm is None or before is None or before.type != "DequantizeLinear" or board.sole(before) is None:
+        return
+    if any(item.type == "QuantizeLinear" for item in board.readers(transpose.outputs[0])):
+        return
+    attrs, scale = dict(before.attrs), board.shape(before.input(1))
+    if scale != () and before.version >= 13:
+        axis = axis_of(before, len(perm), 1)
+        if axis is None:
+            return
+        attrs["axis"] = inverted(perm)[axis]
+    result = transpose.outputs[0] or ""
+    push = Push(board, transpose, before, perm, (0,))
+    board.remove(transpose, BY)
+    old = before.outputs[0] or ""
+    board.tensors.pop(old, None)
+    before = board.update(before, outputs=(result,), attrs=attrs)
+    transpose_input(push, before, 0, perm)

@@ -1,0 +1,205 @@
+"""The model of ONNX Runtime's first optimization level beside ONNX Runtime's own: the same is left.
+
+Each model stands on one side of a guard of one pass. ``tools/conformance/level1.py`` compares whole folders.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from accelint.analyzer.check.prepared import Prepared
+from accelint.analyzer.flows.optimized import optimize
+from accelint.analyzer.formats import load
+from cli import report
+from onnx import numpy_helper, parser
+
+sys.path.append(str(Path(__file__).parent.parent / "tools" / "conformance"))
+import level1
+
+F, I = np.float32, np.int64  # noqa: E741
+W, B, K = np.linspace(0, 1, 20, dtype=F).reshape(4, 5), np.ones(5, F), np.ones((3, 2, 3, 3), F)
+ZERO, ONE, AXES = np.array(0), np.array(1), np.array([0])
+SIZES = {"zero": ZERO, "one": ONE, "ax": AXES, "two": np.array([2]), "four": np.array([4])}
+SPLIT = """g (float[N,M,8] x) => (float[N,M,2,4] y) { r=Neg(x)
+ s=Shape(r) a=Gather(s,zero) au=Unsqueeze(a,ax) b=Gather(s,one) bu=Unsqueeze(b,ax)
+ c=Concat<axis=0>(au,bu,two,four) y=Reshape(r,c) }"""
+NORM = """g (float[2,3,4] x) => (float[2,3,4] y) { m=ReduceMean<axes=[-1]>(x) d=Sub(x,m) q=Pow(d,two)
+ v=ReduceMean<axes=[-1]>(q) e=Add(v,eps) s=Sqrt(e) n=Div(d,s) t=Mul(n,scale) y=Add(t,bias) }"""
+NORMS = {"two": np.array(2, F), "eps": np.array(1e-5, F), "scale": np.ones(4, F), "bias": np.zeros(4, F)}
+GELU = """g (float[2,3] x) => (float[2,3] y) { d=Div(x,s) e=Erf(d) a=Add(e,o) m=Mul(x,a) y=Mul(m,h) }"""
+GELUS = {"s": np.array(1.4142135, F), "o": np.array(1, F), "h": np.array(0.5, F)}
+PADS = np.array([0, 0, 1, 1, 0, 0, 1, 1])
+CONV = "g (float[1,2,8,8] x) => (float[1,3,6,6] y) { a=Conv(x,K) "
+CASES = {
+    "a whole shape": ("g (float[2,3] x) => (int64[2] y) { s=Shape(x) y=Abs(s) }", {}),
+    "a part of a dynamic shape": ("g (float[N,3] x) => (int64 y) { s=Shape(x) y=Gather(s,one) }", SIZES),
+    "size": ("g (float[2,3] x) => (int64 y) { s=Size(x) y=Abs(s) }", {}),
+    "an output": ("g (float[2] x) => (float[2] y, float[5] z) { y=Neg(x) z=Neg(B) }", {"B": B}),
+    "nonzero": ("g (int64[1,2] x) => (int64[1,2] y) { n=NonZero(c) y=Add(n,x) }", {"c": np.array([1, 0, 3])}),
+    "half add": (
+        "g (float16[2] x) => (float16[2] y) { a=Add(c,c) y=Mul(x,a) }",
+        {"c": np.ones(2, np.float16)},
+    ),
+    "range": (
+        "g (int64[3] x) => (int64[3] y) { n=Range(zero,t,one) y=Add(n,x) }",
+        {**SIZES, "t": np.array(3)},
+    ),
+    "what fed a shape": ("g (float[2] x) => (int64[1] y, float[2] z) { t=Relu(x) y=Shape(t) z=Neg(x) }", {}),
+    "a branch": (
+        "g (float[2] x) => (float[2] y) { t=If(c)<then_branch = a () => (float[2] r) { r=Relu(x) },"
+        " else_branch = b () => (float[2] q) { q=Neg(x) }> y=Abs(t) }",
+        {"c": np.array(True)},
+    ),
+    "neutral": (
+        "g (float[2,3] x) => (float[2,3] y) { r=Relu(x) a=Add(r,z) y=Neg(a) }",
+        {"z": np.array([0], F)},
+    ),
+    "neutral, of an input": (
+        "g (float[2] x) => (float[2] y) { a=Add(x,z) y=Neg(a) }",
+        {"z": np.array([0], F)},
+    ),
+    "identity": ("g (float[2] x) => (float[2] y) { a=Identity(x) b=Relu(a) y=Identity(b) }", {}),
+    "slice": (
+        "g (float[2,3] x) => (float[2,3] y) { r=Relu(x) a=Slice(r,s,e) y=Neg(a) }",
+        {"s": AXES, "e": np.array([2**63 - 1])},
+    ),
+    "expand": (
+        "g (float[2,3] x) => (float[2,3] y) { r=Relu(x) a=Expand(r,s) y=Neg(a) }",
+        {"s": np.array([3])},
+    ),
+    "cast before shape": ("g (float[N,3] x) => (int64[2] y) { a=Cast<to=7>(x) b=Shape(a) y=Neg(b) }", {}),
+    "conv and add": (CONV + "y=Add(a,b) }", {"K": K, "b": np.ones((3, 1, 1), F)}),
+    "add and conv": (CONV + "y=Add(b,a) }", {"K": K, "b": np.ones((3, 1, 1), F)}),
+    "conv and add of one": (CONV + "y=Add(a,b) }", {"K": K, "b": np.array(2, F)}),
+    "conv and mul of one": (CONV + "y=Mul(a,b) }", {"K": K, "b": np.array(2, F)}),
+    "conv and norm": (CONV + "y=BatchNormalization(a,b,b,b,b) }", {"K": K, "b": np.ones(3, F)}),
+    "conv, relu, norm": (CONV + "r=Relu(a) y=BatchNormalization(r,b,b,b,b) }", {"K": K, "b": np.ones(3, F)}),
+    "pad and conv": (
+        "g (float[1,2,6,6] x) => (float[1,3,6,6] y) { p=Pad(x,P) y=Conv(p,K) }",
+        {"K": K, "P": PADS},
+    ),
+    "pad and pool": (
+        "g (float[1,2,6,6] x) => (float[1,2,6,6] y) { p=Pad(x,P) y=MaxPool<kernel_shape=[3,3]>(p) }",
+        {"P": PADS},
+    ),
+    "relu and clip": ("g (float[2] x) => (float[2] y) { a=Relu(x) y=Clip(a,l) }", {"l": np.array(-1, F)}),
+    "not and where": ("g (bool[5] c, float[5] x) => (float[5] y) { a=Not(c) y=Where(a,x,B) }", {"B": B}),
+    "one over": (
+        "g (float[2] c, float[2] x) => (float[2] y) { a=Div(o,c) y=Mul(a,x) }",
+        {"o": np.array(1, F)},
+    ),
+    "transpose and gemm": (
+        "g (float[4,2] x) => (float[2,5] y) { a=Transpose<perm=[1,0]>(x) y=Gemm(a,W) }",
+        {"W": W},
+    ),
+    "gemm and sum": ("g (float[2,4] x, float[2,5] c) => (float[2,5] y) { a=Gemm(x,W) y=Sum(a,c) }", {"W": W}),
+    "matmul and add": ("g (float[N,4] x) => (float[N,5] y) { t=MatMul(x,W) y=Add(t,B) }", {"W": W, "B": B}),
+    "matmul of three": (
+        "g (float[2,3,4] x) => (float[2,3,5] y) { t=MatMul(x,W) y=Add(t,B) }",
+        {"W": W, "B": B},
+    ),
+    "matmul of three, dynamic": (
+        "g (float[N,3,4] x) => (float[N,3,5] y) { t=MatMul(x,W) y=Add(t,B) }",
+        {"W": W, "B": B},
+    ),
+    "matmul, a wide bias": (
+        "g (float[2,3,4] x) => (float[2,3,5] y) { t=MatMul(x,W) y=Add(t,B) }",
+        {"W": W, "B": B.reshape(1, 5)},
+    ),
+    "reshape by own sizes": (SPLIT, SIZES),
+    "reshape by other sizes": (SPLIT.replace("Gather(s,zero)", "Gather(s,one)"), SIZES),
+    "reshapes in a row": (
+        "g (float[2,12] x) => (float[24] y) { a=Reshape(x,s) b=Reshape(a,t) y=Neg(b) }",
+        {"s": np.array([6, 4]), "t": np.array([24])},
+    ),
+    "twice the same": (
+        "g (float[2] x) => (float[2] y, float[2] z) { a=Relu(x) b=Relu(x) y=Neg(a) z=Neg(b) }",
+        {},
+    ),
+    "twice the same, outputs": ("g (float[2] x) => (float[2] y, float[2] z) { y=Relu(x) z=Relu(x) }", {}),
+    "layer norm": (NORM, NORMS),
+    "gelu too early": (GELU, GELUS),
+    "transposes that cancel": (
+        "g (float[2,3,4] x) => (float[2,3,4] y) { a=Transpose<perm=[0,2,1]>(x) b=Relu(a)"
+        " y=Transpose<perm=[0,2,1]>(b) }",
+        {},
+    ),
+    "a transpose that stays": (
+        "g (float[2,3,4] x) => (float[2,4,3] y) { a=Transpose<perm=[0,2,1]>(x) y=Relu(a) }",
+        {},
+    ),
+    "transposes around an add": (
+        "g (float[2,3,4] x, float[2,3,4] z) => (float[2,3,4] y) { a=Transpose<perm=[0,2,1]>(x)"
+        " b=Transpose<perm=[0,2,1]>(z) c=Add(a,b) y=Transpose<perm=[0,2,1]>(c) }",
+        {},
+    ),
+    "shape of a transpose": (
+        "g (float[N,3,4] x) => (float[N,4,3] y, int64[3] z) { r=Neg(x) a=Transpose<perm=[0,2,1]>(r)"
+        " s=Shape(a) z=Neg(s) y=Softmax(a) }",
+        {},
+    ),
+    "a quantized constant": (
+        "g (float[2] x) => (float[2] y) { q=QuantizeLinear(c,s,z) d=DequantizeLinear(q,s,z) y=Add(d,x) }",
+        {"c": np.ones(2, F), "s": np.array(0.1, F), "z": np.array(0, np.int8)},
+    ),
+}
+
+
+def model(text: str, values: dict[str, np.ndarray], path: Path, opset: int = 17) -> Path:
+    made = parser.parse_model(f'<ir_version: 9, opset_import: ["" : {opset}]>\n{text}')
+    made.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in values.items())
+    onnx.save(made, path)
+    return path
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_same_operators_are_left(name: str, tmp_path: Path) -> None:
+    file = model(*CASES[name], tmp_path / "m.onnx")
+    theirs = level1.reference(file)
+    assert not isinstance(theirs, str), theirs
+    assert level1.predicted(file) == theirs
+
+
+def test_gelu_where_onnx_has_it(tmp_path: Path) -> None:
+    file = model(GELU, GELUS, tmp_path / "m.onnx", 20)
+    assert level1.predicted(file) == level1.reference(file) == {"Gelu": 1}
+
+
+def test_nothing_changes_in_the_model_that_is_optimized(tmp_path: Path) -> None:
+    loaded = load(model(SPLIT, SIZES, tmp_path / "m.onnx"))
+    before = loaded.graph.state()
+    made = optimize(Prepared(loaded))
+    assert [op.type for op in made.prepared.model.graph.ops()] == ["Neg", "Reshape"]
+    assert loaded.graph.state() == before
+    assert made.gone["main/2"] == [("ReshapeFusion", "")] or made.gone["main/2"] == [("ConstantFolding", "")]
+
+
+def test_what_is_fused_goes_with_what_computes_it(tmp_path: Path) -> None:
+    """The Add of a MatMul runs where the Gemm runs, and says so; --optimize off has it by itself."""
+    file = model(*CASES["matmul and add"], tmp_path / "m.onnx")
+    target = report("check", file, "--target", "onnxruntime/cpu")["models"][0]["targets"][0]
+    assert target["optimize"] == "default"
+    add = target["operators"][1]
+    assert (add["type"], add["verdict"], add["removed_by"], add["into"]) == (
+        "Add", "accelerated", "MatMulAddFusion", "main/0",
+    )  # fmt: skip
+    stored = report("check", file, "--target", "onnxruntime/cpu", "--optimize", "off")["models"][0][
+        "targets"
+    ][0]
+    assert "removed_by" not in stored["operators"][1]
+
+
+def test_a_large_result_is_not_computed(tmp_path: Path) -> None:
+    """Folding 64 MB of zeros costs no memory: the value is a promise."""
+    text = "g (float[16777216] x) => (float[16777216] y) { a=ConstantOfShape(s) b=Cast<to=1>(a) y=Mul(x,b) }"
+    made = optimize(Prepared(load(model(text, {"s": np.array([1 << 24])}, tmp_path / "m.onnx"))))
+    graph = made.prepared.model.graph
+    value = graph.constant(graph.ops()[0].inputs[1])
+    assert [op.type for op in graph.ops()] == ["Mul"]
+    assert value is not None
+    assert value.inline is None
+    assert value.shape == (1 << 24,)
