@@ -147,12 +147,14 @@ def page(lines: list[str], shown: list[str]) -> str:
 
     rows = "\n".join(f"- {line}" for line in lines)
     differing = "\n".join(f"- {line}" for line in shown) or "none"
-    return (
-        f"# The first optimization level\n\n`python tools/conformance/level1.py FOLDER ...`, ONNX Runtime "
-        f"{onnxruntime.__version__}, CPU provider: the graph that its\nfirst optimization level leaves, operators "
-        f"counted by type, against the one that `analyzer/optimizer` predicts. The guards of each pass have\n"
-        f"cases on both sides in `tests/test_optimizer.py`.\n\n{rows}\n\n## Models that differ\n\n{differing}\n"
+    about = (
+        f"`python tools/conformance/level1.py FOLDER ...`, ONNX Runtime {onnxruntime.__version__}, CPU\n"
+        "provider: the graph that its first optimization level leaves, operators counted by type,\n"
+        "against the one that `analyzer/optimizer` predicts. The guards of each pass have cases on both\n"
+        "sides in `tests/test_optimizer.py`."
     )
+    title = "# The first optimization level"
+    return f"{title}\n\n{about}\n\n{rows}\n\n## Models that differ\n\n{differing}\n"
 
 
 if __name__ == "__main__":
