@@ -12,7 +12,7 @@ from .verdict import PURPOSES
 
 
 def target_rows() -> list[dict[str, Any]]:
-    """One row a target and variant; reads only the head of each pack."""
+    """One row a target and variant; reads of each pack the head and the files that name releases."""
     rows: list[dict[str, Any]] = []
     for target in pack_folders():
         pack = Outline(target)
@@ -22,7 +22,8 @@ def target_rows() -> list[dict[str, Any]]:
         }
         head["purpose"] = str(pack.head.get("purpose", PURPOSES[0]))
         names = [f"{target}:{variant}" for variant in pack.variants()] or [target]
-        rows += [{"target": name, **head, "names": also_called(name)} for name in names]
+        releases = pack.releases()
+        rows += [{"target": name, **head, "releases": releases, "names": also_called(name)} for name in names]
     return rows
 
 

@@ -6,6 +6,8 @@ hold every shipped pack to it.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Set
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,10 @@ from typing import Any
 from ..analyzer.errors import UsageError
 from .folders import PACKS, nearest, pack_folder, pack_folders
 from .tables import read_tables
+from .versions import version_key
 
 _EFFECTS = {"rejected": "error", "note": "note"}
+_TIMED = re.compile(rb"\b(?:since|until)\b")
 Table = dict[str, Any]
 
 
@@ -74,6 +78,30 @@ class Outline:
     def supports(self, *words: str) -> list[Table]:
         """Support entries with one of the operator types, or all."""
         return (self.base.supports(*words) if self.base else []) + self._listed("support", words)
+
+    def releases(self) -> list[str]:
+        """The runtime versions that the pack tells apart, newest first; reads the files that name any."""
+        listed = {self.head["version"], *self.head.get("releases", ()), *self._edges(frozenset())}
+        return sorted(listed - {""}, key=version_key, reverse=True)
+
+    def _edges(self, dropped: Set[str]) -> set[str]:
+        """Where rules and support entries begin and end, without those of dropped rules."""
+        found = self.base._edges(dropped | self._dropped()) if self.base else set()
+        for file in self._folder.glob("*.toml"):
+            if not _TIMED.search(file.read_bytes()):
+                continue
+            tables = read_tables(file)
+            items = [*tables.get("rule", ()), *tables.get("support", ())]
+            found |= {
+                item.get(edge, "")
+                for item in items
+                if item.get("name") not in dropped
+                for edge in ("since", "until")
+            }
+        return found
+
+    def _dropped(self) -> set[str]:
+        return {item["rule"] for item in self._main["pack"].get("drop", ())}
 
     def _tables(self, words: tuple[str, ...]) -> list[Table]:
         files = sorted(

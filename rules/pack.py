@@ -13,6 +13,7 @@ from .conditions import Condition, Context, Outcome
 from .renamed import first_name
 from .subjects import Reach, operator_key
 from .verdict import Answer
+from .versions import version_key as version_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,23 +340,3 @@ class Chosen:
         return (not item.since or at >= version_key(item.since)) and (
             not item.until or at < version_key(item.until)
         )
-
-
-def version_key(text: str) -> tuple[int, ...]:
-    """A version as numbers, for comparison: ``1.27.0rc1`` is (1, 27, 0)."""
-    parts: list[int] = []
-    for part in text.split("."):
-        digits = "".join(char for char in part if char.isdigit()) if part[:1].isdigit() else ""
-        if not digits:
-            break
-        parts.append(int("".join(_leading_digits(part))))
-    return tuple(parts)
-
-
-def _leading_digits(part: str) -> list[str]:
-    digits: list[str] = []
-    for char in part:
-        if not char.isdigit():
-            break
-        digits.append(char)
-    return digits

@@ -21,6 +21,7 @@ COMMANDS = {
     "convert": "fix",
     "verify": "verify",
     "runtimes": "verify",
+    "releases": "releases",
     "conform": "conform",
     "targets": "catalogue",
     "rules": "catalogue",

@@ -32,7 +32,8 @@ def targets(
     as_json: AsJson = False,
 ) -> None:
     """List the targets: dialect, what each does (accelerates, converts, runs), runtime, version and date of
-    the data, and which runtime can be asked. The names that people know are in --json.
+    the data, which runtime can be asked, and the releases that @version accepts where there are several. The
+    names that people know are in --json.
     """
     from ...rules.aliases import slug
     from ...rules.catalogue import target_rows
@@ -51,6 +52,8 @@ def targets(
     for row in rows:
         data = f"{row['dialect']:<7} {row['purpose']:<12}{row['runtime']} {row['version']} ({row['date']})"
         data += f"  {row['runs_here']}"
+        if len(row["releases"]) > 1:
+            data = f"{data.rstrip()}  releases: {', '.join(row['releases'])}"
         typer.echo(f"{row['target']:<{width}}  {data}".rstrip())
 
 

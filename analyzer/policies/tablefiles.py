@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...rules.outline import read_codes
-from ...rules.pack import SourceNote, version_key
+from ...rules.pack import SourceNote
 from ...rules.tables import read_tables
 from ...rules.verdict import EVIDENCE, PHASES
+from ...rules.versions import version_key
 from ..errors import PackError
 
 Raw = Mapping[str, Any]

@@ -1,0 +1,158 @@
+"""What ``accelint releases`` says: one document, and the same as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..check.coverage import Entry, OperatorVerdict
+from ..check.history import Changes, History, Reason, Release
+from ..words import counted, percent, rounded
+from .purposes import Purpose, purpose_of
+
+SCHEMA = "accelint/releases/1"
+_NAMED = 3
+"""Operators that the text names for each reason; the JSON document has all."""
+
+
+def document(entry: Entry, histories: Sequence[History], version: str) -> dict[str, Any]:
+    """The table of one model as JSON."""
+    about = entry.about
+    return {
+        "schema": SCHEMA,
+        "tool": {"name": "accelint", "version": version},
+        "path": str(entry.path),
+        "format": about and about.format,
+        "dialect": about and about.dialect,
+        "operators": about and about.operators,
+        "targets": [_history(item) for item in histories],
+        "skipped": [
+            {"target": target, "reason": why}
+            for target, why in (
+                *entry.skipped.items(),
+                *((target, error.message) for target, error in entry.failures.items()),
+            )
+        ],
+    }
+
+
+def _history(item: History) -> dict[str, Any]:
+    return {
+        "target": item.target,
+        "runtime": item.pack.runtime,
+        "default": item.pack.version,
+        "date": item.pack.date,
+        "purpose": item.pack.purpose,
+        "releases": [_release(release) for release in item.releases],
+    }
+
+
+def _release(release: Release) -> dict[str, Any]:
+    coverage = release.coverage
+    return {
+        "release": release.version,
+        "rules_of": release.rules_of,
+        "verdict": coverage.verdict,
+        "phase": coverage.phase or None,
+        "coverage": {
+            "operators": rounded(coverage.by_operators),
+            "macs": None if coverage.by_macs is None else rounded(coverage.by_macs),
+        },
+        "partitions": len(coverage.partitions),
+        "changes": None if release.changes is None else _changes(release.changes),
+    }
+
+
+def _changes(changes: Changes) -> dict[str, Any]:
+    return {
+        "since": changes.since,
+        "new": [_reason(item) for item in changes.new],
+        "gone": [_reason(item) for item in changes.gone],
+        "operators": [
+            {**_operator(item.operator), "before": item.before, "now": item.operator.verdict.value}
+            for item in changes.moved
+        ],
+    }
+
+
+def _reason(item: Reason) -> dict[str, Any]:
+    return {
+        "code": item.code,
+        "rule": item.rule,
+        "effect": item.effect,
+        "message": item.message,
+        "operators": [_operator(op) for op in item.operators],
+    }
+
+
+def _operator(op: OperatorVerdict) -> dict[str, Any]:
+    return {"id": op.id, "name": op.name, "type": op.type}
+
+
+def text(document: dict[str, Any]) -> str:
+    """The table for people, of a document."""
+    head = f"{document['path']} ({document['format']}, {counted(document['operators'], 'operator')})"
+    return "\n".join([head, *(line for item in document["targets"] for line in _lines(item))]) + "\n"
+
+
+def _lines(target: dict[str, Any]) -> Iterator[str]:
+    words = purpose_of(target)
+    releases = target["releases"]
+    yield ""
+    yield f"{target['target']}: {target['runtime']}, {counted(len(releases), 'release')} with data"
+    yield from _table([_row(release, target, words) for release in releases], words)
+    if len(releases) == 1:
+        yield "  no other release has data: what it does with the model is unknown"
+        return
+    told = [line for release in releases for line in _told(release, words)]
+    yield from told or ["  no verdict and no finding differs between these releases"]
+
+
+def _table(rows: list[tuple[str, ...]], words: Purpose) -> Iterator[str]:
+    head = ("release", "verdict", "operators", "MACs", "partitions", "rules")
+    table = [head, *rows]
+    columns = [index for index, name in enumerate(head) if words.partitions or name != "partitions"]
+    widths = {index: max(len(row[index]) for row in table) for index in columns}
+    for row in table:
+        yield "  " + "  ".join(f"{row[index]:<{widths[index]}}" for index in columns).rstrip()
+
+
+def _row(release: dict[str, Any], target: dict[str, Any], words: Purpose) -> tuple[str, ...]:
+    version, macs = release["release"], release["coverage"]["macs"]
+    if version == target["default"]:
+        data = f"the default, data of {target['date']}"
+    elif release["rules_of"] == version:
+        data = "its own"
+    else:
+        data = f"answered with those of {release['rules_of']}"
+    return (
+        version,
+        words.of_model(release["verdict"], release["phase"]),
+        percent(release["coverage"]["operators"]),
+        "-" if macs is None else percent(macs),
+        str(release["partitions"]),
+        data,
+    )
+
+
+def _told(release: dict[str, Any], words: Purpose) -> Iterator[str]:
+    """What changed at a release; nothing where nothing did."""
+    changes = release["changes"]
+    if changes is None or not (changes["new"] or changes["gone"] or changes["operators"]):
+        return
+    yield f"  {changes['since']} -> {release['release']}"
+    for sign in ("new", "gone"):
+        for item in changes[sign]:
+            rule = f"{item['code']} {item['rule']} ({item['effect']})"
+            yield f"    {sign:<5}{rule}: {_named(item['operators'])}"
+            yield f"         {item['message']}"
+    ways = Counter((item["before"], item["now"]) for item in changes["operators"])
+    for (before, now), count in ways.items():
+        yield f"    {counted(count, 'operator')}: {words.of_operator(before)} -> {words.of_operator(now)}"
+
+
+def _named(operators: Sequence[dict[str, Any]]) -> str:
+    shown = ", ".join(f"{op['type']} {op['name']!r}" for op in operators[:_NAMED])
+    more = len(operators) - _NAMED
+    return shown + (f" and {more} more" if more > 0 else "")
