@@ -143,3 +143,19 @@ def test_targets_lists_the_releases_that_a_version_may_name(tmp_path: Path) -> N
     path = model(tmp_path / "m.onnx", "Relu", 17)
     assert accelint("check", path, "--target", f"{CPU}@1.26.0").returncode == 0
     assert accelint("check", path, "--target", f"{CPU}@1.2.0").returncode == 2
+
+
+def test_the_optimization_level_is_that_of_check(tmp_path: Path) -> None:
+    told_ = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4]) for name in "xy"]
+    nodes = [helper.make_node("Dropout", ["x"], ["a"]), helper.make_node("Relu", ["a"], ["y"])]
+    graph = helper.make_graph(nodes, "g", told_[:1], told_[1:])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    target, found = "onnxruntime/nnapi", []
+    for given in ((), ("--optimize", "off")):
+        row = rows(told(path, "--target", target, *given, code=0))[load_pack(target).version]
+        alone = report("check", path, "--target", target, *given)["models"][0]["targets"][0]
+        assert row["coverage"] == alone["coverage"]
+        assert row["partitions"] == len(alone["partitions"])
+        found.append(row["coverage"]["operators"])
+    assert found == [1.0, 0.5]

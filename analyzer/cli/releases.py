@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import debug
-from .check import FailOn, Targets, exit_code
+from .check import FailOn, LevelOption, Targets, exit_code, level
 from .limits import Memory
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def releases(
     quiet: Annotated[
         bool, typer.Option("--quiet", "-q", help="Without a line for each target that takes no such model.")
     ] = False,
+    optimize: LevelOption = None,
     memory: Memory = None,
 ) -> None:
     """Predict a model's verdict at every release that a target has data for, newest first, and what changed
@@ -53,7 +54,7 @@ def releases(
     from ..inert import json_text, tree
     from ..report.releases import document, text
 
-    entry, histories = over_releases(model, of_words(target))
+    entry, histories = over_releases(model, of_words(target), level(optimize))
     if entry.error is not None:
         debug.show(entry.error)
         raise entry.error

@@ -27,10 +27,14 @@ def of_words(words: Sequence[str]) -> list[Chosen]:
     return chosen(words)
 
 
-def over_releases(path: Path, packs: Iterable[Chosen]) -> tuple[Entry, list[History]]:
-    """Check a file, read once, at every release that the packs tell apart."""
+def over_releases(
+    path: Path, packs: Iterable[Chosen], optimize: str | None = None
+) -> tuple[Entry, list[History]]:
+    """Check a file, read once, at every release that the packs tell apart; ``optimize`` as ``check_file`` has
+    it.
+    """
     wanted = [item.pack.chosen(item.variant, version) for item in packs for version in _asked(item.pack)]
-    entry = check_file(path, wanted)
+    entry = check_file(path, wanted, optimize=optimize)
     found: dict[str, list[tuple[str, Coverage]]] = {}
     for coverage in entry.coverages:
         pack = _pack(coverage.target)
