@@ -203,3 +203,18 @@ def test_a_large_result_is_not_computed(tmp_path: Path) -> None:
     assert value is not None
     assert value.inline is None
     assert value.shape == (1 << 24,)
+
+
+def test_a_stored_size_of_minus_one_stays_unknown(tmp_path: Path) -> None:
+    """PaddlePaddle's exporter writes -1 where a size is not known; inferred anew it is none either."""
+    text = """g (float[N,3] x) => (float[N,6] y) { a=Neg(x) s=Size(c) t=Range(s,e,one) u=Concat<axis=0>(m,t)
+ r=Reshape(a,u) b=Concat<axis=1>(r,r) y=Abs(b) }"""
+    values = {"c": np.array([0, 0, 0]), "e": np.array(4), "one": ONE, "m": np.array([-1])}
+    file = model(text, values, tmp_path / "m.onnx")
+    stored = onnx.load(file)
+    stored.graph.output[0].type.tensor_type.shape.dim[0].dim_value = -1
+    onnx.save(stored, file)
+    graph = optimize(Prepared(load(file))).prepared.model.graph
+    assert [op.type for op in graph.ops()] == ["Neg", "Reshape", "Concat", "Abs"]
+    assert not isinstance(graph.tensor("y").shape[0], int)
+    assert graph.tensor("b").shape[1] == 6

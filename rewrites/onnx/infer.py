@@ -82,6 +82,6 @@ def _type(info: Any) -> tuple[str, Shape]:
         return dtype, None
     named = (None if dim.dim_param.startswith(INVENTED) else symbol(dim.dim_param) for dim in kind.shape.dim)
     return dtype, tuple(
-        dim.dim_value if dim.HasField("dim_value") else name
+        name if not dim.HasField("dim_value") else dim.dim_value if dim.dim_value >= 0 else None
         for dim, name in zip(kind.shape.dim, named, strict=True)
     )

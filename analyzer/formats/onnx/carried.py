@@ -215,7 +215,8 @@ def _holds_tensor(node: Any) -> bool:
 
 
 def _numbers(shape: Any) -> list[int | None]:
-    return [dim.dim_value if dim.HasField("dim_value") else None for dim in shape.dim]
+    known = (dim.HasField("dim_value") and dim.dim_value >= 0 for dim in shape.dim)
+    return [dim.dim_value if told else None for dim, told in zip(shape.dim, known, strict=True)]
 
 
 def _shape_of(node: Any, shapes: Mapping[str, list[int | None]]) -> Carried | None:
