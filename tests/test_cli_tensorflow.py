@@ -47,6 +47,22 @@ def test_findings_name_tensorflow_nodes_and_the_users_line() -> None:
     assert "make_tf.py:" in refused.stdout
 
 
+def test_convert_to_core_ml_computes_in_float16_unless_told_otherwise(tmp_path: Path) -> None:
+    """As coremltools does by itself; the Neural Engine runs nothing else."""
+    shares = {}
+    for name, options in (("plain", []), ("exact", ["--optimize", "none"])):
+        out = tmp_path / f"{name}.mlpackage"
+        made = accelint(
+            "convert", FIXTURES / "convnet", "--to", "mlpackage", "--batch", 1, "-o", out, *options
+        )
+        if "coremltools" in made.stderr and made.returncode == 4:
+            pytest.skip("needs coremltools: pip install 'accelint[coreml]'")
+        assert made.returncode == 0, made.stderr
+        (target,) = report("check", out, "--target", "coreml/ane:m4")["models"][0]["targets"]
+        shares[name] = {op["verdict"] for op in target["operators"]}
+    assert shares["plain"] == {"accelerated"} and "accelerated" not in shares["exact"]
+
+
 def test_convert_writes_a_model_that_checks_the_same(tmp_path: Path) -> None:
     out = tmp_path / "convnet.tflite"
     assert accelint("convert", FIXTURES / "convnet", "--to", "tflite", "-o", out).returncode == 0

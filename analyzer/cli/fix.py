@@ -163,17 +163,26 @@ def convert(
         bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")
     ] = False,
     optimize: Annotated[
-        Optimize, typer.Option(help="fp16 or dynamic: smaller weights; int8: everything in int8.")
-    ] = Optimize.NONE,
+        Optimize | None,
+        typer.Option(
+            help="fp16 or dynamic: smaller weights; int8: everything in int8. By default as the converter "
+            "does: none for tflite, fp16 for mlpackage."
+        ),
+    ] = None,
     memory: Memory = None,
 ) -> None:
     """Convert a model with the vendor's own converter; what is not convertible is reported by node."""
     from ..convert import Options
     from ..convert import convert as run
+    from ..convert.roads import roads
 
+    usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), "none")
     with busy(f"converting {model.name} to {to}"):
         made = run(
-            model, to, output, Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value)
+            model,
+            to,
+            output,
+            Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value if optimize else usual),
         )
     if made.path is None:
         for refusal in made.refusals:
