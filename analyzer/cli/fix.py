@@ -176,7 +176,7 @@ def convert(
     from ..convert import convert as run
     from ..convert.roads import roads
 
-    usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), "none")
+    usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), Options().optimize)
     with busy(f"converting {model.name} to {to}"):
         made = run(
             model,
