@@ -11,7 +11,7 @@ import typer
 from ..errors import InternalError, ModelError, RuntimeFailure
 from ..report.commands import command
 from ..words import percent
-from .check import PackFile, keep_inputs
+from .check import Level, PackFile, keep_inputs
 from .limits import Memory
 
 if TYPE_CHECKING:
@@ -53,6 +53,10 @@ def conform(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="Write the figures as JSON.")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the figures as a Markdown page.")] = None,
+    optimize: Annotated[
+        Level,
+        typer.Option(help="ONNX Runtime's graph optimization: off (operators as stored) or default."),
+    ] = Level.OFF,
     pack: PackFile = None,
     memory: Memory = None,
 ) -> None:
@@ -70,17 +74,20 @@ def conform(
     live = not all(_is_record(name) for name in names)
     version = _runtime_version(chosen) if live else chosen.pack.version
     stale = stale_data(chosen.pack, version)
+    asked = optimize.value
     runs: dict[str, Any] = {}
     for name in names:
         runs[Path(name).name] = (
             _recorded(chosen, Path(name), jobs)
             if _is_record(name)
-            else _run(chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache)
+            else _run(
+                chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache, asked
+            )
         )
         _print(Path(name).name, runs[Path(name).name])
         runs[Path(name).name]["files"] = Path(name).is_dir()
     facts = _facts(chosen, version, seed, QUICK if quick else limit)
-    facts["command"] = _command(target, corpus or [], limit, ops, seed, quick, pack)
+    facts["command"] = _command(target, corpus or [], limit, ops, seed, quick, pack, asked)
     findings = [] if stale is None else [stale.to_json()]
     if output is not None:
         with atomic(output) as draft:
@@ -109,10 +116,19 @@ def _command(
     seed: int,
     quick: bool,
     pack: Path | None,
+    optimize: str,
 ) -> str:
     """What makes the same figures again."""
     options = [word for name in corpus for word in ("--corpus", name)]
-    for name, value in (("--limit", limit), ("--ops", ops), ("--seed", seed or None), ("--pack", pack)):
+    level = None if optimize == "off" else optimize
+    given = (
+        ("--limit", limit),
+        ("--ops", ops),
+        ("--seed", seed or None),
+        ("--optimize", level),
+        ("--pack", pack),
+    )
+    for name, value in given:
         options += [] if value is None else [name, str(value)]
     return command("accelint", "conform", target, *options, *(["--quick"] if quick else []))
 
@@ -141,6 +157,7 @@ def _run(
     jobs: int,
     timeout: float,
     cache: Path | None,
+    optimize: str,
 ) -> dict[str, Any]:
     from rich.console import Console
     from rich.markup import escape
@@ -152,13 +169,22 @@ def _run(
     from ..conform.figures import figures
 
     folder = cache or _cache_folder()
-    file = folder / f"{chosen.target.replace('/', '_').replace(':', '_')}-{version}.jsonl"
+    suffix = "" if optimize == "off" else f"-{optimize}"
+    file = folder / f"{chosen.target.replace('/', '_').replace(':', '_')}-{version}{suffix}.jsonl"
     items = list(corpus(chosen.pack.dialect, name, seed, limit, frozenset(ops.split(",")) if ops else None))
     console = Console(file=sys.__stderr__)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
         task = bar.add_task(escape(inert.line(f"{chosen.target} on {name}")), total=len(items))
         return figures(
-            run(chosen, items, file, jobs=jobs, timeout=timeout, progress=lambda outcome: bar.advance(task))
+            run(
+                chosen,
+                items,
+                file,
+                jobs=jobs,
+                timeout=timeout,
+                optimize=optimize,
+                progress=lambda outcome: bar.advance(task),
+            )
         )
 
 

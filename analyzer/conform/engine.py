@@ -20,9 +20,9 @@ from typing import Any, Protocol, TextIO
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
 from ..check.coverage import Coverage
-from ..check.run import check
 from ..errors import AccelintError
 from ..files import sha256
+from ..flows.optimized import OFF, check_at
 from ..formats import load
 from ..processes.scratch import temporary
 from ..proof.agreement import told_partitions
@@ -198,19 +198,22 @@ def run(
     jobs: int = 0,
     timeout: float = 60.0,
     options: Mapping[str, Any] | None = None,
+    optimize: str = OFF,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Hold a pack against its runtime on every model, in the order given; ``cache`` keeps the runtime's
-    answers.
+    answers. ``optimize``: the level of ONNX Runtime at which both are asked.
     """
     answers = Answers(cache)
+    asked = {**(options or {}), **({} if optimize == OFF else {"optimize": optimize})}
     try:
         return hold(
             chosen,
             items,
-            Asker(chosen.target, chosen.pack.dialect, answers, timeout, options or {}),
+            Asker(chosen.target, chosen.pack.dialect, answers, timeout, asked),
             jobs,
             progress,
+            optimize,
         )
     finally:
         answers.close()
@@ -222,6 +225,7 @@ def hold(
     asker: Asks,
     jobs: int = 0,
     progress: Callable[[Outcome], None] = lambda outcome: None,
+    optimize: str = OFF,
 ) -> list[Outcome]:
     """Hold a pack against answers, live or recorded; the answers are closed at the end."""
     try:
@@ -230,7 +234,7 @@ def hold(
             ThreadPoolExecutor(jobs or os.cpu_count() or 1) as pool,
         ):
             outcomes: list[Outcome] = []
-            for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, folder), items):
+            for outcome in _bounded(pool, lambda item: _one(chosen, item, asker, folder, optimize), items):
                 progress(outcome)
                 outcomes.append(outcome)
             return outcomes
@@ -251,18 +255,18 @@ def _bounded(
         yield waiting.pop(0).result()
 
 
-def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path) -> Outcome:
+def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path, optimize: str) -> Outcome:
     """One model; whatever is wrong with it, or with accelint at it, is its outcome, and the others go on."""
     try:
         if item.path is not None:
-            return _judged(chosen, item, item.path, sha256(item.path), asker)
+            return _judged(chosen, item, item.path, sha256(item.path), asker, optimize)
         data = item.data or b""
         digest = hashlib.sha256(data).hexdigest()
         suffix = {"onnx": ".onnx", "tflite": ".tflite"}.get(chosen.pack.dialect, "")
         path = folder / f"{digest[:32]}-{threading.get_ident()}{suffix}"
         path.write_bytes(data)
         try:
-            return _judged(chosen, item, path, digest, asker)
+            return _judged(chosen, item, path, digest, asker, optimize)
         finally:
             path.unlink(missing_ok=True)
     except (AccelintError, OSError) as error:
@@ -271,8 +275,8 @@ def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path) -> Outcome:
         return Outcome(item.name, "internal", reason=unexpected(error).message)
 
 
-def _judged(chosen: Chosen, item: Item, path: Path, digest: str, asker: Asks) -> Outcome:
-    coverage = check(load(path), chosen)
+def _judged(chosen: Chosen, item: Item, path: Path, digest: str, asker: Asks, optimize: str) -> Outcome:
+    coverage = check_at(load(path), chosen, optimize)
     return compare(item.name, coverage, asker.ask(digest, path, item.name))
 
 

@@ -69,7 +69,7 @@ def _fuse_shape(board: Board, reshape: Operator) -> bool:
     makers = [
         maker for maker in makers if board.edges(maker) == 1
     ]  # one that is read twice here is left behind
-    board.remove(concat, _BY, reshape.id)
+    board.remove(concat, _BY)
     board.store(concat.outputs[0] or "", values.listed(sizes))
     for maker in makers:
         remove_unread(board, maker)
