@@ -16,7 +16,7 @@ from test_cli_check import model
 
 FIXTURES = ROOT / "fixtures"
 CONVERTING = {"litert/builtins", "litert/flex", "coreml/convertible", "coreml/convertible-onnx"}
-RUNNING = {"onnxruntime/cpu", "coreml/cpu", "litert/micro"}
+RUNNING = {"onnxruntime/cpu", "coreml/cpu", "coreml/cpu-nn", "litert/cpu", "litert/micro"}
 
 
 def test_every_target_says_what_it_does() -> None:
