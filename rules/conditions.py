@@ -49,6 +49,10 @@ class Outcome:
 
 Check = Callable[[Graph, Operator, Context], Outcome]
 HOLDS = Outcome(Answer.HOLDS)
+VACANT = Outcome(Answer.HOLDS, "no such tensor")
+"""Holds of none, since no tensor is of the kind that is asked about: a requirement has nothing to object to,
+and a rule has nothing to speak of.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +242,7 @@ def _comparison(table: Mapping[str, Any], test: str) -> Condition:
         answers = [one(value, bound) for value, bound in pairs]
         answer = _some(answers) if some else _every(answers)
         if answer is Answer.HOLDS:
-            return HOLDS
+            return HOLDS if values or "only" not in table else VACANT
         shown = answers if some else [item is answer for item in answers]
         seen = [label for label, show in zip(subject.labels(graph, op), shown, strict=True) if show]
         return Outcome(

@@ -91,7 +91,7 @@ Kinds = Mapping[str, Kind]
 TOP: Kinds = {"pack": TABLE, "source": TABLE, "variant": TABLE, "support": TABLES, "rule": TABLES}
 PACK: Kinds = {
     **dict.fromkeys(("target", "dialect", "runtime", "policy", "extends", "host"), NAME),
-    **dict.fromkeys(("title", "version", "date", "runs_here", "precision", "notes"), TEXT),
+    **dict.fromkeys(("title", "version", "date", "runs_here", "precision", "notes", "partial"), TEXT),
     "default": one_of(*EFFECTS),
     "purpose": one_of(*PURPOSES),
     "baseline": NAME,

@@ -135,6 +135,7 @@ def _read(path: Path, folder: Path, above: tuple[Path, ...], problems: _Problems
         policy_options=inherit("policy_options", {}),
         runs_here=inherit("runs_here", ""),
         host=inherit("host", ""),
+        partial=inherit("partial", ""),
         host_prepares=inherit("host_prepares", False),
         releases=tuple(inherit("releases", ())),
         precision=inherit("precision", ""),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..analyzer.ir.graph import Graph, Operator
-from .conditions import Condition, Context, Outcome
+from .conditions import VACANT, Condition, Context, Outcome
 from .renamed import first_name
 from .subjects import Reach, operator_key
 from .verdict import Answer
@@ -86,9 +86,10 @@ class Rule:
         """Whether the rule speaks of this operator: every ``when`` holds."""
         unknown = False
         for condition in self.when:
-            answer = condition.check(graph, op, context).answer
-            if answer is Answer.FAILS:
-                return answer
+            outcome = condition.check(graph, op, context)
+            answer = outcome.answer
+            if answer is Answer.FAILS or outcome is VACANT:
+                return Answer.FAILS
             unknown |= answer is Answer.UNKNOWN
         return Answer.UNKNOWN if unknown else Answer.HOLDS
 
@@ -214,6 +215,8 @@ class Pack:
     """The target that what is left goes to, with its version, where it may refuse that
     (``onnxruntime/cpu@1.27.0``).
     """
+    partial: str = ""
+    """What a report notes where some operators fall back."""
     host_prepares: bool = False
     """The host prepares every operator before the accelerator is asked, so that it may refuse any."""
     releases: tuple[str, ...] = ()

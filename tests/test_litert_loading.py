@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from accelint.analyzer.check.run import check
 from accelint.analyzer.formats import emit, load
 from accelint.analyzer.ir.model import Model
 from accelint.analyzer.runtimes import Request, Session
+from accelint.analyzer.runtimes.vulkan import icd
 from accelint.rules.cases import build
 from accelint.rules.registry import choose
 
@@ -91,6 +93,7 @@ CASES: tuple[tuple[str, dict[str, Any], str], ...] = (
 
 
 def stored(path: Path, case: dict[str, Any]) -> Path:
+    path.unlink(missing_ok=True)
     graph, op = build(case, case["type"], "tflite")
     computed = [name for name in dict.fromkeys(op.inputs) if name and graph.constant(name) is None]
     graph.set_interface(computed, [name for name in op.outputs if name])
@@ -127,3 +130,47 @@ def test_delegates_of_static_sizes_prepare_every_operator_first(target: str, tmp
     coverage = check(load(stored(tmp_path / "case.tflite", case)), choose(target))
     assert coverage.operators[0].verdict.value == "rejected"
     assert "needs a bias" in "".join(finding.message for finding in coverage.findings)
+
+
+def test_the_gpu_alone_is_said_to_fail_where_operators_fall_back(tmp_path: Path) -> None:
+    lone = {"type": "ADD", "in": ["int64[1,4]", "int64[1,4]"], "out": ["int64[1,4]"]}
+    whole = {"type": "ADD", "in": ["float32[1,4]", "float32[1,4]"], "out": ["float32[1,4]"]}
+    notes = [
+        check(load(stored(tmp_path / "x.tflite", case)), choose("litert/gpu")).notes for case in (lone, whole)
+    ]
+    assert "HardwareAccelerator.GPU alone fails to load" in "".join(notes[0]) and not notes[1]
+
+
+def test_a_rule_about_stored_operands_is_silent_where_all_are_computed(tmp_path: Path) -> None:
+    """Both on the GPU and right there; with the second one stored, the numbers are wrong."""
+    for second, rules in (("int32[12]", set()), ("const int32[12]", {"stored-integers-of-lower-rank"})):
+        case = {"type": "ADD", "in": ["int32[1,12]", second], "out": ["int32[1,12]"]}
+        found = check(load(stored(tmp_path / "x.tflite", case)), choose("litert/gpu")).findings
+        assert {finding.rule for finding in found} == rules
+
+
+@pytest.mark.parametrize("target", ["litert/gpu", "litert/xnnpack"])
+def test_the_transposed_convolution_of_mediapipe_is_accelerated(target: str, tmp_path: Path) -> None:
+    options = struct.pack("<5i", 1, 2, 2, 0, 0)
+    case = {
+        "type": "Convolution2DTransposeBias",
+        "domain": "custom",
+        "attrs": {"custom_options": options},
+        "in": ["float32[1,4,4,2]", "const float32[3,2,2,2]", "const float32[3]"],
+        "out": ["float32[1,8,8,3]"],
+    }
+    path = stored(tmp_path / "x.tflite", case)
+    assert [op.verdict.value for op in check(load(path), choose(target)).operators] == ["accelerated"]
+    if target == "litert/gpu" and icd() is None:
+        pytest.skip("needs software Vulkan: apt install chromium")
+    pytest.importorskip("ai_edge_litert")
+    with Session(target, timeout=60) as session:
+        answer = session.ask(Request(path))
+    assert [placed.device for placed in answer.placement] == ["accelerator"], answer.reason
+
+
+def test_micro_runs_the_reciprocal_root_of_int16(tmp_path: Path) -> None:
+    for dtype, expected in (("int16", "accelerated"), ("int32", "rejected")):
+        case = {"type": "RSQRT", "in": [f"quant {dtype}[1,4]"], "out": [f"quant {dtype}[1,4]"]}
+        coverage = check(load(stored(tmp_path / "x.tflite", case)), choose("litert/micro"))
+        assert coverage.operators[0].verdict.value == expected

@@ -325,6 +325,8 @@ class _Check:
             )
             partitions = ()
         pack = self.chosen.pack
+        if pack.partial and any(op.verdict is Verdict.FALLBACK for op in operators):
+            self.notes.append(pack.partial)
         return Coverage(
             self.chosen.target,
             f"{pack.runtime} {self.chosen.version}",
