@@ -10,12 +10,14 @@ for an omitted one and ``@0`` for input 0 again. ``passes`` is true where the fi
 graph as well, ``inner`` where the operator's results are not.
 ``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
+``ir`` is the version of the file's format.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..analyzer.ir.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
@@ -29,6 +31,7 @@ _TENSOR = re.compile(
 def build(case: Mapping[str, Any], default_type: str, dialect: str) -> tuple[Graph, Operator]:
     """The graph of a case and the operator that it is about. Raises ValueError on a malformed tensor."""
     graph = Graph("main", dialect, {"": int(case.get("version", 1))})
+    graph.facts = replace(graph.facts, ir_version=int(case.get("ir", 0)))
     inputs = [add_tensor(graph, f"in{index}", text) for index, text in enumerate(case.get("in", ()))]
     outputs = [
         add_tensor(graph, f"out{index}", text) for index, text in enumerate(case.get("out", ["float32"]))

@@ -133,6 +133,7 @@ CASE: Kinds = {
     **dict.fromkeys(("readers", "in", "out"), TEXTS),
     "version": WHOLE,
     **dict.fromkeys(("passes", "inner"), FLAG),
+    "ir": WHOLE,
     "attrs": PLAIN,
     "graphs": PLAIN,
 }

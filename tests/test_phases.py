@@ -150,3 +150,55 @@ def test_openvino_compiles_no_if_whose_branches_differ_in_rank(
 
 def _here(name: str) -> bool:
     return bool(info(find(name)[0]).available)
+
+
+@pytest.mark.parametrize(
+    ("domain", "verdict"), [("com.microsoft.extensions", "rejected"), ("my.own", "partial")]
+)
+@pytest.mark.parametrize("target", [QNN, "onnxruntime/webgpu"])
+def test_an_operator_that_no_provider_has_is_a_failure_to_load_unless_it_may_be_registered(
+    tmp_path: Path, target: str, domain: str, verdict: str
+) -> None:
+    nodes = [
+        helper.make_node("DecodeImage", ["x"], ["a"], domain=domain),
+        helper.make_node("Relu", ["a"], ["y"]),
+    ]
+    told = [helper.make_tensor_value_info(name, F, [1, 4]) for name in "xya"]
+    graph = helper.make_graph(nodes, "g", told[:1], told[1:2], value_info=told[2:])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid(domain, 1)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "m.onnx")
+    found = _target(tmp_path / "m.onnx", target, code=int(verdict == "rejected"))
+    assert (found["verdict"], found["phase"]) == (verdict, "load" if verdict == "rejected" else None)
+    messages = " ".join(item["message"] for item in found["findings"])  # type: ignore[attr-defined]
+    assert "unless the application registers its library" in messages
+
+
+@pytest.mark.parametrize(("opset", "ir", "seen"), [(29, 10, "operator set 29"), (17, 15, "IR version 15")])
+@pytest.mark.parametrize("target", [CPU, QNN, OPENVINO, "onnxruntime/nnapi", "onnxruntime/coreml"])
+def test_what_no_release_reads_fails_to_load_everywhere(
+    tmp_path: Path, target: str, opset: int, ir: int, seen: str
+) -> None:
+    told = [helper.make_tensor_value_info(name, F, [1, 4]) for name in "xy"]
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", told[:1], told[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir)
+    onnx.save(model, tmp_path / "m.onnx")
+    found = _target(tmp_path / "m.onnx", target)
+    assert (found["verdict"], found["phase"]) == ("rejected", "load")
+    assert seen in found["findings"][0]["message"]  # type: ignore[index]
+
+
+@pytest.mark.parametrize(("made_by", "verdict"), [("QNNExecutionProvider", "full"), ("Other", "rejected")])
+def test_a_model_compiled_ahead_is_for_the_provider_that_made_it(
+    tmp_path: Path, made_by: str, verdict: str
+) -> None:
+    node = helper.make_node(
+        "EPContext", ["x"], ["y"], domain="com.microsoft", source=made_by, ep_sdk_version="v2", embed_mode=1
+    )
+    told = [helper.make_tensor_value_info(name, F, [1, 4]) for name in "xy"]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("com.microsoft", 1)]
+    graph = helper.make_graph([node], "g", told[:1], told[1:])
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "m.onnx")
+    found = _target(tmp_path / "m.onnx", QNN, code=int(verdict == "rejected"))
+    assert found["verdict"] == verdict
+    assert any(made_by in item["message"] for item in found["findings"])  # type: ignore[attr-defined]
+    assert _target(tmp_path / "m.onnx", CPU)["phase"] == "load"

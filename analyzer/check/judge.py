@@ -167,9 +167,24 @@ def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Find
 
 def _unlisted(op: Operator, chosen: Chosen) -> Finding:
     custom = op.domain not in ("", "ai.onnx")
+    words = f"{chosen.pack.title} has no {operator_key(op)}"
+    if chosen.pack.dialect == "onnx" and (of_the_user(op) or op.domain == _EXTENSIONS):
+        words += "; no session loads the model unless the application registers its library"
     code, rule = ("ACL204", "custom-operator") if custom else ("ACL201", "operator-unsupported")
     return Finding(
         code, rule, "error" if chosen.pack.default == "rejected" else "warning", op.id,
-        f"{chosen.pack.title} has no {operator_key(op)}", evidence="source", source=chosen.pack.title,
+        words, evidence="source", source=chosen.pack.title,
         effect=chosen.pack.default, phase=chosen.pack.phase if chosen.pack.default == "rejected" else "",
     )  # fmt: skip
+
+
+_OWN = ("ai.onnx", "com.microsoft")
+_EXTENSIONS = "com.microsoft.extensions"
+
+
+def of_the_user(op: Operator) -> bool:
+    """Whether an operator's domain is neither ONNX's nor ONNX Runtime's: an application may register it.
+
+    Microsoft's extensions are registered too, but a session that does not say so has none of them.
+    """
+    return bool(op.domain) and not op.domain.startswith(_OWN)

@@ -18,7 +18,7 @@ from ..policies.base import BottomUp, BranchWise, Dropped
 from ..policies.tables import tables_for
 from .coverage import Coverage, Finding, OperatorVerdict, Partition
 from .fingerprints import Place, marked
-from .judge import Judge
+from .judge import Judge, of_the_user
 from .prepared import Prepared, Seen
 
 
@@ -371,7 +371,7 @@ def _refusal(judge: Judge, op: Operator, host: Chosen, *, runs: bool = True) -> 
     if verdict is not Verdict.REJECTED:
         return None
     of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
-    registrable = op.domain not in ("", "ai.onnx", "ai.onnx.ml", "com.microsoft")
+    registrable = of_the_user(op)
     gone = {*of_files, *(["custom-operator"] if registrable else [])}
     found = [item for item in findings if item.effect == "rejected" and item.rule not in gone]
     return next((item for item in found if runs or item.phase != "run"), None)

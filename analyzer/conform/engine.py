@@ -292,7 +292,9 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         partitions=(told_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
         phases=(coverage.phase, phase_of(coverage.target, row["status"], row["reason"])),
     )
-    if row["status"] not in ("ok", *REFUSALS):
+    if row["status"] == "ok" and row.get("accepted") and coverage.phase in ("compile", "run"):
+        outcome.status = "not compiled"  # what was recorded ends with the provider's acceptance
+    if outcome.status not in ("ok", *REFUSALS):
         return outcome
     if "groups" in row:
         outcome.groups = {frozenset(group) for group in row["groups"]} == {

@@ -23,6 +23,7 @@ class Facts:
         dequantized: tensors that are constants to a converter and none to the simplifier before it.
         measured: tensors of which a simplifier reads the shape only.
         unfolded: operators that stand for a function whose parts the runtime offers in a later round.
+        ir_version: of the file that the graph was read from; 0 where the format has none.
     """
 
     plain_shapes: Mapping[str, ShapePair] = field(default_factory=lambda: MappingProxyType({}))
@@ -31,6 +32,7 @@ class Facts:
     dequantized: frozenset[str] = frozenset()
     measured: frozenset[str] = frozenset()
     unfolded: frozenset[str] = frozenset()
+    ir_version: int = 0
 
 
 NO_FACTS = Facts()

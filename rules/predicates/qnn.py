@@ -130,3 +130,12 @@ def qnn_scale_of_last_axes(graph: Graph, op: Operator, context: Context) -> Outc
         if not fits:
             return holds_if(False, f"{name} {list(own)}", f"the last sizes of {list(data)}")
     return HOLDS
+
+
+@predicate("qnn_scales_not_quantized")
+def qnn_scales_not_quantized(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The scales of a Resize are not the result of a DequantizeLinear."""
+    place = 2 if op.type == "Resize" and op.version >= 11 else 1
+    writer = graph.producer(op.inputs[place]) if len(op.inputs) > place else None
+    made = writer is not None and writer.type == "DequantizeLinear"
+    return holds_if(not made, "scales made by DequantizeLinear", "scales stored in float32")

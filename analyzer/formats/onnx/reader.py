@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,7 @@ class _Reader:
         self.fill(graph, proto.graph, inferred.graph, lambda: stored.proto.graph)
         if not problem:
             note_plain_shapes(graph, proto, self.types.of_graph)
+        graph.facts = replace(graph.facts, ir_version=self.ir_version)
         functions: dict[str, Graph] = {}
         for index, function in enumerate(proto.functions):
             body = Graph(

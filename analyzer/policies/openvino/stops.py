@@ -454,6 +454,16 @@ def _axes(graph: Graph, op: Operator) -> int:
     return len(tuple(given.numbers())) if given is not None else len(op.attrs.get("axes") or ())
 
 
+def _blocks_of_a_factor(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
+    """``Incompatible MatMul matrix dimension``: blocks along axis 1 are joined to rows before the product."""
+    writer = _writer(graph, op.inputs[1], inside) if op.type == "MatMul" and len(op.inputs) > 1 else None
+    if writer is None or writer.type != "DequantizeLinear" or not writer.attrs.get("block_size"):
+        return False
+    stored = graph.find(writer.inputs[0] or "")
+    small = stored is not None and stored.dtype in book.types("unpacked-in-blocks")
+    return small and writer.attrs.get("axis", 1) == 1
+
+
 _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "quantize-to-four-bits": _to_four_bits,
     "pad-of-some-axes": _pads_some_axes,
@@ -465,5 +475,6 @@ _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "reshape-transpose-reshape": _shuffles,
     "unknown-rank-of-the-result": _open_rank,
     "if-of-unknown-rank": _branches_of_other_ranks,
+    "product-with-blocks-along-the-second-axis": _blocks_of_a_factor,
 }
 """What an operator of a group meets, by the reason's name; the last that is met is told."""

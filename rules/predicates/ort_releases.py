@@ -1,0 +1,53 @@
+"""What each release of ONNX Runtime loads at all: the newest operator sets and file formats that it knows."""
+
+from __future__ import annotations
+
+from ...analyzer.ir.graph import Graph, Operator
+from ..conditions import HOLDS, Context, Outcome
+from ..pack import version_key
+from ..subjects import Reach
+from . import holds_if, predicate
+
+RELEASES = (
+    ("1.12", 17, 2, 8),
+    ("1.14", 18, 3, 8),
+    ("1.15", 19, 3, 8),
+    ("1.16", 19, 3, 9),
+    ("1.17", 20, 4, 9),
+    ("1.18", 21, 5, 10),
+    ("1.21", 22, 5, 10),
+    ("1.23", 23, 5, 11),
+    ("1.24", 25, 5, 13),
+    ("1.25", 26, 5, 13),
+    ("1.32", 28, 5, 14),
+)
+"""The first release, the newest operator sets of ``ai.onnx`` and ``ai.onnx.ml``, and the newest IR version.
+
+Asked of the packages of 1.16.3 and of the last patch of every minor release from 1.19 to 1.32 by a model
+of one Identity; the others are those of ``docs/Versioning.md``.
+"""
+
+
+@predicate("ort_operator_set", Reach.LOCAL)
+def operator_set(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The release knows the operator set."""
+    _, standard, learning, _ = _row(context)
+    newest = {"": standard, "ai.onnx": standard, "ai.onnx.ml": learning}.get(op.domain)
+    if newest is None:
+        return HOLDS
+    return holds_if(op.version <= newest, f"operator set {op.version}", f"{newest} or older")
+
+
+@predicate("ort_ir_version", Reach.LOCAL)
+def ir_version(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The release reads files of that IR version."""
+    newest, own = _row(context)[3], graph.facts.ir_version
+    return holds_if(own <= newest, f"IR version {own}", f"{newest} or older")
+
+
+def _row(context: Context) -> tuple[str, int, int, int]:
+    """What the target's release loads; a provider with numbers of its own goes into the newest release."""
+    asked = version_key(context.version)
+    if asked[:1] != (1,):
+        return RELEASES[-1]
+    return next((row for row in reversed(RELEASES) if version_key(row[0]) <= asked), RELEASES[0])
