@@ -35,7 +35,6 @@ INSTEAD = {
 """What to say -> what not to say."""
 ALLOWED = {
     "rules/loader.py": ("extended in a circle",),  # of packs
-    "rules/packs/coreml_ane_nn/pack.toml": ("Nobody",),  # who published a sweep
     "docs/runtimes.md": ("refused",),  # a status of the JSON report, and the kernel's answer to an allocation
     "docs/formats.md": ("refused",),  # links that lead out of a package: a refusal of ours
 }
