@@ -215,7 +215,7 @@ class TestGpu:
         assert devices(answer) == ["cpu", "cpu", "cpu", "accelerator", "accelerator", "accelerator"]
         assert answer.partitions == 1
         assert answer.placement[2].reason == "Operation is not supported."
-        assert "largest of 2 pieces" in answer.placement[0].reason
+        assert "largest of 2 partitions" in answer.placement[0].reason
         assert answer.notes["counts"] == {"gpu": 3, "cpu": 3}
 
     def test_of_many_pieces_of_one_size_the_sort_decides(

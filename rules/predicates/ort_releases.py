@@ -9,9 +9,7 @@ from ..subjects import Reach
 from . import holds_if, predicate
 
 RELEASES = (
-    ("1.12", 17, 2, 8),
-    ("1.14", 18, 3, 8),
-    ("1.15", 19, 3, 8),
+    ("1.15", 18, 3, 9),
     ("1.16", 19, 3, 9),
     ("1.17", 20, 4, 9),
     ("1.18", 21, 5, 10),
@@ -23,8 +21,8 @@ RELEASES = (
 )
 """The first release, the newest operator sets of ``ai.onnx`` and ``ai.onnx.ml``, and the newest IR version.
 
-Asked of the packages of 1.16.3 and of the last patch of every minor release from 1.19 to 1.32 by a model
-of one Identity; the others are those of ``docs/Versioning.md``.
+Asked of the packages by models of one Identity (``tools/derive/ort_loads.py``): of 1.15.1, 1.16.3, 1.17.3,
+1.18.1 and of the last patch of every minor release from 1.19 to 1.32.
 """
 
 

@@ -406,7 +406,7 @@ def _fault(maker: Maker, totals: Totals, number: int, kind: str, trace: str) -> 
 
 def page(totals: Totals, command: str, seconds: float) -> str:
     """The figures as a Markdown page."""
-    rows = ["| format | inputs | accepted | refused | faults |", "|---|---|---|---|---|"]
+    rows = ["| format | inputs | accepted | rejected | faults |", "|---|---|---|---|---|"]
     for form in FORMATS:
         counts = [totals.counts[f"{form} {what}"] for what in ("accepted", "refused", "fault")]
         whole = sum(counts) + totals.counts[f"{form} lost"]
@@ -448,7 +448,7 @@ def _figures(totals: Totals) -> str:
 
 
 _ABOUT = """
-"Refused" is an error of accelint's own classes, which says what is wrong with the input.
+"Rejected" is an error of accelint's own classes, which says what is wrong with the input.
 
 ## What is done with an input
 

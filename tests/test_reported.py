@@ -1,0 +1,62 @@
+"""Public reports rebuilt as small models: each has the answer that the report, or the runtime, gives.
+
+``fixtures/reported/reported.json`` says of each what is right and how it is known.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli import accelint
+from tf_models import needs_tensorflow
+
+HOME = Path(__file__).parent.parent / "fixtures" / "reported"
+CASES: list[dict[str, Any]] = json.loads((HOME / "reported.json").read_text(encoding="utf-8"))
+
+
+def name_of(case: dict[str, Any]) -> str:
+    return " ".join([case["file"].partition("/")[2], case["target"], *case.get("options", ())])
+
+
+def marks(case: dict[str, Any]) -> list[pytest.MarkDecorator]:
+    """What is known to be judged wrong today must fail, so that its repair is noticed."""
+    wrong = [pytest.mark.xfail(reason=case["not_yet"], strict=True)] if "not_yet" in case else []
+    return wrong + ([needs_tensorflow] if case.get("tensorflow") else [])
+
+
+def cases() -> list[Any]:
+    return [pytest.param(case, id=name_of(case), marks=marks(case)) for case in CASES]
+
+
+@pytest.mark.parametrize("case", cases())
+def test_the_answer_is_the_one_that_is_known(case: dict[str, Any]) -> None:
+    options = case.get("options", ())
+    done = accelint("check", HOME / case["file"], "--target", case["target"], *options, "--format", "json")
+    if "exit" in case:
+        assert done.returncode == case["exit"], done.stderr
+    if "exit_in" in case:
+        assert done.returncode in case["exit_in"], done.stderr
+    if done.returncode == 2:
+        return
+    target = json.loads(done.stdout)["models"][0]["targets"][0]
+    findings = target["findings"]
+    for key in ("verdict", "phase", "accelerated"):
+        if key in case:
+            assert target[key] == case[key], findings
+    if "not_verdict" in case:
+        assert target["verdict"] != case["not_verdict"]
+    if "running" in case:
+        assert target["accelerated"] + target["fallback"] == case["running"]
+    codes = {item["code"] for item in findings}
+    assert codes >= set(case.get("codes", ())), findings
+    assert not codes & set(case.get("no_codes", ())), findings
+    left = {item["type"] for item in target["operators"] if item["verdict"] == "fallback"}
+    assert left >= set(case.get("fallback_types", ()))
+    if "says" in case:
+        words = [item["message"] for item in findings] + target["notes"]
+        assert any(case["says"] in text for text in words), words
+    if case.get("no_fix"):
+        assert not [item for item in findings if item["fix"]], findings
