@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -296,6 +296,12 @@ class Chosen:
     def target(self) -> str:
         """The target as the user writes it: ``onnxruntime/qnn:sm8650``."""
         return f"{self.pack.target}:{self.variant}" if self.variant else self.pack.target
+
+    def without(self, names: Set[str]) -> Chosen:
+        """The same, but for the rules of those names."""
+        fewer = Chosen(self.pack, self.variant, self.version)
+        fewer.rules = tuple(rule for rule in fewer.rules if rule.name not in names)
+        return fewer
 
     def rules_for(self, op: Operator) -> tuple[Rule, ...]:
         """Rules that speak of the operator's type, in the pack's order."""

@@ -195,10 +195,11 @@ def _is_record(name: str) -> bool:
 def _recorded(chosen: "Chosen", path: Path, jobs: int) -> dict[str, Any]:
     from ..conform.engine import hold
     from ..conform.figures import figures
-    from ..conform.recorded import Recorded
+    from ..conform.recorded import OF_RELEASES, Recorded
 
     record = Recorded(path)
-    return {**figures(hold(chosen, record.items(), record, jobs)), "recorded": record.meta}
+    asked = chosen.without(OF_RELEASES)
+    return {**figures(hold(asked, record.items(), record, jobs)), "recorded": record.meta}
 
 
 def _cache_folder() -> Path:

@@ -23,6 +23,10 @@ KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
 """Tests of the onnx package that providers were asked about."""
 
 
+OF_RELEASES = frozenset(("operator-set-of-the-release", "ir-version-of-the-release"))
+"""Rules about what a release loads: records come from other builds, which had loaded the model."""
+
+
 class Recorded:
     """Recorded answers with the interface of ``engine.Asker``; ``items`` are the models that they are
     about.
