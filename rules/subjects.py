@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
+from ..analyzer.errors import PackError
 from ..analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from .magnitudes import known_magnitude
 
@@ -339,6 +340,8 @@ def _at(values: Values, index: Any) -> Values:
     if index is None or index == "all" or values == [UNKNOWN]:
         return values
     wanted = index if isinstance(index, list) else [index]
+    if not all(isinstance(item, int) for item in wanted):
+        raise PackError(f"an index is a number, a list of numbers or 'all': {index!r}")
     return [values[item] for item in wanted if -len(values) <= item < len(values)]
 
 

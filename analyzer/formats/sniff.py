@@ -49,7 +49,7 @@ class Glimpse:
         try:
             with zipfile.ZipFile(self.path) as archive:
                 return set(archive.namelist())
-        except (zipfile.BadZipFile, OSError, ValueError) as error:
+        except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as error:
             raise ModelError(self.path, f"a damaged zip archive: {error}", "export it again") from error
 
     @cached_property
