@@ -16,7 +16,7 @@ from cli import ROOT, accelint, report
 from mil_text import compiled
 
 FIXTURES = ROOT / "fixtures" / "coreml"
-CASES = ROOT / "fixtures" / "cases" / "coreml"
+CASES = ROOT / "fixtures" / "reported" / "coreml"
 PACKAGES = sorted([*FIXTURES.glob("*.mlpackage"), *CASES.glob("*.mlpackage")])
 SAMPLE = """program(1.0)
 [buildInfo = dict<tensor<string, []>, tensor<string, []>>({{"coremlc-component-MIL", "5.33.5"}, {"x", ""}})]

@@ -1,6 +1,6 @@
 """Core ML by release and by unit: programs that no unit loads, what hangs or crashes the Neural Engine's
 compiler, masks beyond float16, and models that are no network. Right values come from reports
-(``fixtures/cases/coreml``).
+(``fixtures/reported/coreml``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from accelint.rules.registry import choose
 from accelint.rules.verdict import Answer
 from cli import ROOT, accelint, report
 
-CASES = ROOT / "fixtures" / "cases" / "coreml"
+CASES = ROOT / "fixtures" / "reported" / "coreml"
 UNITS = ("ane:m4", "ane:a17", "gpu", "cpu")
 
 
