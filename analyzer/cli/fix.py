@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..words import percent
-from .check import NOTHING, PackFile, keep_inputs
+from .check import NOTHING, LevelOption, PackFile, keep_inputs
+from .check import level as asked_level
 from .limits import Memory
 from .progress import busy
 
@@ -62,6 +63,7 @@ def fix(
             help="Keep changes that no reference runtime could compare with the original.",
         ),
     ] = False,
+    optimize: LevelOption = None,
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     pack: PackFile = None,
@@ -83,7 +85,14 @@ def fix(
     loaded = load(model)
     chosen = targets.one(target, packs, loaded.dialect)
     with busy(f"fixing {model.name} for {chosen.target}"):
-        result = apply(loaded, chosen, freeze or [], fix_level.value, unproved=unproved)
+        result = apply(
+            loaded,
+            chosen,
+            freeze or [],
+            fix_level.value,
+            unproved=unproved,
+            optimize=asked_level(optimize),
+        )
     if result.refusal:
         output = None
     if output is not None:

@@ -15,12 +15,12 @@ from ...rewrites.freeze import Frozen, freeze
 from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy
 from ...rewrites.promise import Promise, weakest
 from ...rewrites.registry import allowed
-from ..check.run import check
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
 from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
 from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
+from .optimized import DEFAULT, OFF, check_at, leveled
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -71,6 +71,7 @@ class FixResult:
             "changed": self.changed,
             "refusal": self.refusal or None,
             "unproved": self.unproved or None,
+            **({} if self.before.optimize is None else {"optimize": self.before.optimize}),
             "verdict": {"before": self.before.verdict, "after": self.after.verdict},
             "before": self.scores[0].text,
             "after": self.scores[1].text,
@@ -95,7 +96,13 @@ class FixResult:
 
 
 def fix(
-    model: Model, chosen: Chosen, sizes: Sequence[str] = (), level: str = "safe", *, unproved: bool = False
+    model: Model,
+    chosen: Chosen,
+    sizes: Sequence[str] = (),
+    level: str = "safe",
+    *,
+    unproved: bool = False,
+    optimize: str | None = None,
 ) -> FixResult:
     """Change the model, in place, so that more of it runs on the target.
 
@@ -105,19 +112,23 @@ def fix(
         sizes: what the user gave to ``--freeze``.
         level: ``safe`` applies bit-exact and rounding rewrites, ``unsafe`` all.
         unproved: keep steps that could not be compared; those whose numbers differ are never kept.
+        optimize: ONNX Runtime's optimization level, as ``check_at`` takes it: every step is judged by what
+            becomes of the model at that level, and its numbers are compared as stored and at that level.
 
-    Raises UsageError for a target of another dialect, a level or a name in ``sizes`` that does not exist, or
-    contradicting sizes; RuntimeFailure, with the command that brings it, when the reference runtime is not
-    here and ``unproved`` is not set.
+    Raises UsageError for a target of another dialect, or without optimization levels where one is given, for
+    a level or a name in ``sizes`` that does not exist, or contradicting sizes; RuntimeFailure, with the
+    command that brings it, when the reference runtime is not here and ``unproved`` is not set.
     """
     if model.dialect != chosen.pack.dialect:
         raise UsageError(
             f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is "
             f"{model.dialect}: convert it first"
         )
+    if optimize is not None and not leveled(chosen):
+        raise UsageError(f"--optimize is ONNX Runtime's: {chosen.target} takes {model.dialect} models")
     rewrites = allowed(model.dialect, level)
     _need_reference(model, unproved=unproved)
-    return _Fixing(model, chosen, sizes, unproved=unproved).result(rewrites)
+    return _Fixing(model, chosen, sizes, unproved=unproved, optimize=optimize).result(rewrites)
 
 
 def _need_reference(model: Model, *, unproved: bool) -> None:
@@ -143,19 +154,23 @@ def fitness(coverage: Coverage) -> tuple[int, Score]:
 class _Fixing:
     """One fix in progress."""
 
-    def __init__(self, model: Model, chosen: Chosen, sizes: Sequence[str], *, unproved: bool) -> None:
+    def __init__(
+        self, model: Model, chosen: Chosen, sizes: Sequence[str], *, unproved: bool, optimize: str | None
+    ) -> None:
         self.model = model
         self.chosen = chosen
+        self.optimize = optimize
         self.sizes = sizes
         self.unproved = unproved
         self.lines = listing(model.graph)
         self.start = model.graph.state()
-        self.before = check(model, chosen)
+        self.before = self.check(model)
         self.bar = fitness(self.before)
         """What the written file may not be worse than."""
         self.floor = Promise.ROUNDING if sizes else Promise.BIT_EXACT
         """The most that is asked of a proof: in other sizes a runtime may take other kernels."""
-        self.prover = Prover(model, self.look)
+        loaded = leveled(chosen) and optimize != OFF
+        self.prover = Prover(model, self.look, loaded=DEFAULT if loaded else None)
         self.steps: list[Step] = []
         self.frozen: Frozen | None = None
         self.worse = False
@@ -166,7 +181,7 @@ class _Fixing:
         with self.prover:
             refusal = self.freeze() if self.sizes or _derivable(self.model) else ""
             if not refusal:
-                done = plan(self.model.graph, rewrites, lambda: check(self.model, self.chosen), self.prove)
+                done = plan(self.model.graph, rewrites, lambda: self.check(self.model), self.prove)
                 self.steps += done.steps
                 passed = list(done.passed)
             after, digest = self.before, ""
@@ -179,6 +194,10 @@ class _Fixing:
             self.prover.problem,
         )  # fmt: skip
 
+    def check(self, model: Model) -> Coverage:
+        """The prediction that every step is judged by."""
+        return check_at(model, self.chosen, self.optimize)
+
     def prove(self, promise: Promise) -> Proof:
         """What decides about a step; one that could not be compared counts when the user said so."""
         proof = self.prover(weakest(promise, self.floor))
@@ -187,7 +206,7 @@ class _Fixing:
     def look(self, file: Path) -> str:
         """What speaks against a written file: it is not what the graph in memory was taken for."""
         try:
-            coverage = check(load(file), self.chosen)
+            coverage = self.check(load(file))
         except AccelintError as error:
             return f"the written file cannot be read: {error.message}"
         if fitness(coverage) <= self.bar:
@@ -201,7 +220,7 @@ class _Fixing:
         file = folder / f"fixed{self.model.path.suffix}"
         try:
             emit(self.model, file)
-            after, digest = check(load(file), self.chosen), sha256(file)
+            after, digest = self.check(load(file)), sha256(file)
             against = self.against(file, after, digest)
         except AccelintError as error:
             after, digest, against = self.before, "", f"the result cannot be used: {error.message}"
@@ -257,7 +276,7 @@ class _Fixing:
                 Step("infer-shapes", "", Promise.BIT_EXACT, (), False, error.message, first, first, failed)
             )
             return ""
-        coverage = check(self.model, self.chosen)
+        coverage = self.check(self.model)
         after = score(coverage)
         change = f"{first.text} -> {after.text}"
         if not self.sizes and (not frozen.edits or after >= first):
@@ -306,7 +325,7 @@ def deliver(result: FixResult, chosen: Chosen, output: Path) -> None:
     if is_stream(output) or sha256(output) == result.digest:  # what went into a device cannot be read back
         return
     # data that lies beside the model is written otherwise in another folder
-    found = check(load(output), chosen)
+    found = check_at(load(output), chosen, result.after.optimize)
     if score(found) != score(result.after):
         shutil.rmtree(output) if output.is_dir() else output.unlink()
         raise InternalError(f"{output}: the written file is not the one that was proved; it was removed")

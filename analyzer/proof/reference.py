@@ -15,6 +15,7 @@ from ...rewrites.promise import Promise, weakest
 from ..errors import AccelintError, RuntimeFailure, UsageError, WorkerKilled
 from ..files import sha256
 from ..formats import emit
+from ..ir.payloads import NOTHING
 from ..processes.scratch import make
 from ..runtimes import Request, Session, find
 from ..runtimes.catalog import info
@@ -46,19 +47,21 @@ def state(dialect: str) -> RuntimeInfo | None:
 class Reference:
     """The reference runtime of a dialect, one worker for all models and inputs.
 
-    Models are run as they are stored. Where the runtime loads one only with its default optimizations (a
-    kernel that is missing is folded away), that one and all after it are run so.
+    Models are run as they are stored unless ``options`` say otherwise. Where the runtime loads one only with
+    its default optimizations (a kernel that is missing is folded away), that one and all after it are run so.
 
     Raises UsageError for a dialect that has none.
     """
 
-    def __init__(self, dialect: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(
+        self, dialect: str, *, timeout: float = TIMEOUT, options: Mapping[str, Any] = NOTHING
+    ) -> None:
         name = runtime_of(dialect)
         if name is None:
             raise UsageError(f"{dialect} models cannot be run here: give an ONNX or TFLite reference")
         self.name = name
         self.runtime = ""
-        self.options: Mapping[str, Any] = {}
+        self.options = options
         self.session = Session(name, timeout=timeout)
 
     def outputs(self, model: Path, feeds: Path) -> dict[str, NDArray[Any]] | str:
@@ -95,10 +98,13 @@ class Prover:
     inputs; ``look`` has a word about the file that is compared (an objection, empty when there is none).
 
     Nothing runs before the first proof is asked for. A runtime that is missing, and a model that it cannot
-    run, are said and not hidden (``problem``).
+    run, are said and not hidden (``problem``). ``loaded`` is an optimization level at which the changed model
+    is compared as well, within rounding: there the runtime fuses operators.
     """
 
-    def __init__(self, model: Model, look: Callable[[Path], str] | None = None) -> None:
+    def __init__(
+        self, model: Model, look: Callable[[Path], str] | None = None, *, loaded: str | None = None
+    ) -> None:
         self.model = model
         self.original = model.path
         self.look = look
@@ -107,6 +113,7 @@ class Prover:
         """Digest of the last file that was proved."""
         self._folder: Path | None = None
         self._reference: Reference | None = None
+        self._loaded = None if loaded is None else Reference(model.dialect, options={"optimize": loaded})
         self._expected: list[tuple[Path, Outputs]] = []
         self._asked = 0
 
@@ -114,8 +121,9 @@ class Prover:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._reference is not None:
-            self._reference.close()
+        for reference in (self._reference, self._loaded):
+            if reference is not None:
+                reference.close()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -210,12 +218,43 @@ class Prover:
             if not parity.agrees:
                 return Proof("failed", "; ".join(parity.problems[:3]))
             worst = max([worst, *(item.max_abs or 0.0 for item in parity.outputs)])
+        objection = self._as_loaded(file, weakest(promise, Promise.ROUNDING), precision)
+        if objection:
+            return Proof("failed", objection)
         self.proved = sha256(file)
+        also = "" if self._loaded is None else f", and with its {self._level} optimizations"
         return Proof(
             "proved",
             f"largest difference {worst:g} on {len(self._expected)} sets of inputs, "
-            f"{self._reference.runtime or self._reference.name}, as {promise}",
+            f"{self._reference.runtime or self._reference.name}, as {promise}{also}",
         )
+
+    @property
+    def _level(self) -> str:
+        return "" if self._loaded is None else str(self._loaded.options["optimize"])
+
+    def _as_loaded(self, file: Path, promise: Promise, precision: str) -> str:
+        """What speaks against the changed model as the runtime optimizes it: numbers that are neither those
+        of the original as stored nor those of the original at that level.
+        """
+        if self._loaded is None or self._reference is None or self._reference.options:
+            return ""  # a model that is loaded with optimizations alone was compared with them already
+        for feeds, expected in self._expected:
+            found = self._loaded.outputs(file, feeds)
+            if isinstance(found, str):
+                return (
+                    f"the reference does not run the changed model with {self._level} optimizations: {found}"
+                )
+            if compare(expected, found, str(promise), precision).agrees:
+                continue
+            before = self._loaded.outputs(self.original, feeds)
+            if isinstance(before, str):
+                continue
+            parity = compare(before, found, str(promise), precision)
+            if not parity.agrees:
+                words = "; ".join(parity.problems[:3])
+                return f"with {self._level} optimizations of {self._loaded.name}: {words}"
+        return ""
 
 
 def has_halves(graph: Graph) -> bool:
