@@ -14,7 +14,7 @@ from typing import Any
 
 _STYLES = re.compile(r"(\x1b\[[0-9;]*m)")
 _STRANGE = re.compile(r"[^ -~]+")
-_STRANGE_IN_LINES = re.compile(r"[^ -~\n\t]+")
+_STRANGE_IN_LINES = re.compile(r"[^ -~\n]+")
 _STRANGE_IN_JSON = re.compile(r"[^ -~\n]+")
 """Where to look closer: a report of megabytes is plain ASCII but for a few names."""
 
@@ -25,7 +25,7 @@ def line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """Text that may have several lines: ``line`` for each of them; tabs stay too."""
+    """Text that may have several lines: ``line`` for each of them (tabs too: a report has none of its own)."""
     return text if text.isprintable() else _STRANGE_IN_LINES.sub(_escaped_all, text)
 
 
