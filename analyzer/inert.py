@@ -25,7 +25,7 @@ def line(text: str) -> str:
 
 
 def lines(text: str) -> str:
-    """Text that may have several lines: ``line`` for each of them (tabs too: a report has none of its own)."""
+    """Text that may have several lines: ``line`` for each of them, tabs too (a report has none)."""
     return text if text.isprintable() else _STRANGE_IN_LINES.sub(_escaped_all, text)
 
 

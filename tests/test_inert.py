@@ -132,7 +132,7 @@ def test_on_a_terminal_only_the_reports_own_styles_pass(tmp_path: Path) -> None:
 
 def test_the_escapes() -> None:
     assert inert.line("a\x1b\n\u202e\ud800\U000e0001") == "a\\x1b\\n\\u202e\\ud800\\U000e0001"
-    assert inert.lines("a\n\tb\r") == "a\n\tb\\r"
+    assert inert.lines("a\n\tb\r") == "a\n\\tb\\r"
     assert json.loads(
         inert.json_text(json.dumps({"a": EVIL, "b": "\U000e0001\ud800"}, ensure_ascii=False))
     ) == {
