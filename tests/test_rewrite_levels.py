@@ -68,4 +68,4 @@ def test_a_level_is_of_onnx_runtime_alone(tmp_path: Path) -> None:
     tflite = next(fixtures.rglob("*.tflite"))
     done = accelint("fix", tflite, "--target", "litert/gpu", "--json", "--optimize", "off")
     assert done.returncode == 2
-    assert "--optimize is ONNX Runtime's" in done.stderr
+    assert "--optimize and --optimizer are ONNX Runtime's" in done.stderr

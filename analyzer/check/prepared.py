@@ -68,11 +68,13 @@ class Optimized:
         origins: operator of the optimized model -> the stored one that it stands for, where the ids differ.
         gone: by stored operator, the passes that took it (or operators of its function) away, each with the
             operator of the optimized model that computes the result now, if one does.
+        held: what keeps the files of the optimized model, if it has some.
     """
 
     prepared: Prepared
     origins: Mapping[str, str]
     gone: Mapping[str, Sequence[tuple[str, str]]]
+    held: object = None
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -98,14 +100,18 @@ class Prepared:
 
     Attributes:
         model: as it was read.
+        edited: whether its graph may be another than the one in its file.
         optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for.
+        by_runtime: the same by ONNX Runtime's own optimizer, by environment, and which release that is.
         converted: by dialect, what a vendor's converter made of it.
         repairs: by rewrite and operator, whether the one matches at the other.
         verdicts: by operator, the last one that no finding is about: targets that agree share it.
     """
 
     model: Model
+    edited: bool = False
     optimized: Optimized | None = None
+    by_runtime: dict[str, tuple[Optimized, str]] = field(default_factory=dict)
     converted: dict[str, Conversion] = field(default_factory=dict)
     repairs: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
     verdicts: dict[str, OperatorVerdict] = field(default_factory=dict, repr=False)

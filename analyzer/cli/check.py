@@ -94,8 +94,35 @@ LevelOption = Annotated[
 ]
 
 
-def level(asked: Level | None, *, optimized: bool = False) -> str | None:
-    """The level as flows take it; None where none was asked for."""
+class Optimizer(str, Enum):
+    """Who says what ONNX Runtime's first optimization level makes of a model."""
+
+    BUILTIN = "builtin"
+    RUNTIME = "runtime"
+
+
+OptimizerOption = Annotated[
+    Optimizer,
+    typer.Option(
+        "--optimizer",
+        help="Who optimizes the model before it is judged: builtin (accelint's model of ONNX Runtime's "
+        "passes) or runtime (the ONNX Runtime that is installed, in a process of its own).",
+    ),
+]
+
+
+def level(
+    asked: Level | None, optimizer: Optimizer = Optimizer.BUILTIN, *, optimized: bool = False
+) -> str | None:
+    """The level as flows take it; None where none was asked for. Raises UsageError where an optimizer is to
+    be asked for nothing.
+    """
+    if optimizer is Optimizer.RUNTIME:
+        if asked is Level.OFF:
+            from ..errors import UsageError
+
+            raise UsageError("--optimize off optimizes nothing: leave out --optimizer runtime")
+        return Optimizer.RUNTIME.value
     return "default" if asked is None and optimized else None if asked is None else asked.value
 
 
@@ -143,6 +170,7 @@ def check(
         bool, typer.Option("--require-full", help="Gate: every operator accelerated.")
     ] = False,
     optimize: LevelOption = None,
+    optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
     memory: Memory = None,
 ) -> None:
@@ -155,7 +183,7 @@ def check(
     keep_inputs((place for _, place in places), [*files, pack])
     words = tuple(target)
     asked = len(_packs(words, pack))
-    asked_level = level(optimize, optimized=optimized)
+    asked_level = level(optimize, optimizer, optimized=optimized)
     entries = list(_entries(files, words, pack, asked_level, jobs))
     _nothing_fits(entries)
     write_report(entries, places)

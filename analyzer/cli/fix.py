@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..words import percent
-from .check import NOTHING, LevelOption, PackFile, keep_inputs
+from .check import NOTHING, LevelOption, Optimizer, OptimizerOption, PackFile, keep_inputs
 from .check import level as asked_level
 from .limits import Memory
 from .progress import busy
@@ -64,6 +64,7 @@ def fix(
         ),
     ] = False,
     optimize: LevelOption = None,
+    optimizer: OptimizerOption = Optimizer.BUILTIN,
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
     pack: PackFile = None,
@@ -91,7 +92,7 @@ def fix(
             freeze or [],
             fix_level.value,
             unproved=unproved,
-            optimize=asked_level(optimize),
+            optimize=asked_level(optimize, optimizer),
         )
     if result.refusal:
         output = None

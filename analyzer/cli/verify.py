@@ -11,6 +11,8 @@ from .check import (
     FailOn,
     Formats,
     LevelOption,
+    Optimizer,
+    OptimizerOption,
     Outputs,
     PackFile,
     Quiet,
@@ -82,6 +84,7 @@ def verify(
         typer.Option(help="Timed runs; 0 for none. With --against the runs of both models are interleaved."),
     ] = 0,
     optimize: LevelOption = None,
+    optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
     timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
     form: Formats = None,
@@ -93,7 +96,7 @@ def verify(
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
     from ..flows.check_file import check_file
-    from ..flows.optimized import DEFAULT, leveled
+    from ..flows.optimized import level_of, leveled
     from ..flows.targets import chosen as chosen_by
     from ..flows.targets import one
     from ..flows.verify import Options
@@ -117,7 +120,7 @@ def verify(
 
         raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
     packs = chosen_by([target], pack)
-    asked = level(optimize, optimized=optimized)
+    asked = level(optimize, optimizer, optimized=optimized)
     entry = check_file(model, packs, optimize=asked)
     if entry.error is not None or entry.model is None:
         write_report([entry], places)
@@ -133,9 +136,11 @@ def verify(
     if asked is not None and not leveled(chosen):
         from ..errors import UsageError
 
-        raise UsageError(f"--optimize is ONNX Runtime's: {target} takes {entry.model.dialect} models")
+        raise UsageError(
+            f"--optimize and --optimizer are ONNX Runtime's: {target} takes {entry.model.dialect} models"
+        )
     if leveled(chosen):
-        options = replace(options, runtime_options={"optimize": asked or DEFAULT})
+        options = replace(options, runtime_options={"optimize": level_of(asked)})
     if size:
         from ...rewrites.freeze import chosen_sizes
 

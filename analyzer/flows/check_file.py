@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def check_file(path: Path, packs: Iterable[Chosen], *, optimize: str | None = None) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
-    ``optimize``: ONNX Runtime's optimization level, ``default`` or ``off``; targets of other runtimes are
+    ``optimize``: ONNX Runtime's optimization level, as ``check_at`` takes it; targets of other runtimes are
     skipped where one is given.
 
     Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
@@ -73,7 +73,7 @@ def _coverage(prepared: Prepared, chosen: Chosen, optimize: str | None) -> Cover
     if dialect == model.dialect == "onnx":
         from .optimized import check_at
 
-        return _with_fixes(check_at(prepared, chosen, optimize), prepared, chosen)
+        return _with_fixes(check_at(prepared, chosen, optimize), prepared, chosen, optimize)
     if dialect == model.dialect:
         return _with_fixes(check(prepared, chosen), prepared, chosen)
     from ..convert.roads import between
@@ -88,10 +88,13 @@ def _coverage(prepared: Prepared, chosen: Chosen, optimize: str | None) -> Cover
     return of_converted(model, found, chosen)
 
 
-def _with_fixes(coverage: Coverage, prepared: Prepared, chosen: Chosen) -> Coverage:
+def _with_fixes(
+    coverage: Coverage, prepared: Prepared, chosen: Chosen, optimize: str | None = None
+) -> Coverage:
     """With the rewrites that match where findings are, and the options that name the target."""
-    leveled = ("--optimize", coverage.optimize) if coverage.optimize == "off" else ()
-    coverage = replace(coverage, options=(*_options(chosen), *leveled))
+    leveled = ("--optimize", "off") if coverage.optimize == "off" else ()
+    asked = ("--optimizer", "runtime") if optimize == "runtime" and coverage.optimize else ()
+    coverage = replace(coverage, options=(*_options(chosen), *leveled, *asked))
     if not coverage.findings:
         return coverage
     from ...rewrites.registry import repairs

@@ -15,6 +15,7 @@ from ...rewrites.freeze import Frozen, freeze
 from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy
 from ...rewrites.promise import Promise, weakest
 from ...rewrites.registry import allowed
+from ..check.prepared import Prepared
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
 from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
@@ -47,6 +48,8 @@ class FixResult:
     """Why there is nothing to write although something was asked for; empty when there is no reason."""
     worse: bool = False
     """Whether what was asked for is refused because the target would run less of the model."""
+    optimize: str | None = None
+    """The optimization level that was asked for."""
     unproved: str = ""
     """Why changes could not be proved; empty when they could, or none was tried."""
 
@@ -125,7 +128,9 @@ def fix(
             f"{model.dialect}: convert it first"
         )
     if optimize is not None and not leveled(chosen):
-        raise UsageError(f"--optimize is ONNX Runtime's: {chosen.target} takes {model.dialect} models")
+        raise UsageError(
+            f"--optimize and --optimizer are ONNX Runtime's: {chosen.target} takes {model.dialect} models"
+        )
     rewrites = allowed(model.dialect, level)
     _need_reference(model, unproved=unproved)
     return _Fixing(model, chosen, sizes, unproved=unproved, optimize=optimize).result(rewrites)
@@ -191,12 +196,13 @@ class _Fixing:
         return FixResult(
             self.model, self.before, after, tuple(self.steps), tuple(passed), self.frozen,
             difference(self.lines, listing(self.model.graph)), digest, refusal, self.worse,
-            self.prover.problem,
+            self.optimize, self.prover.problem,
         )  # fmt: skip
 
     def check(self, model: Model) -> Coverage:
         """The prediction that every step is judged by."""
-        return check_at(model, self.chosen, self.optimize)
+        edited = model is self.model
+        return check_at(Prepared(model, edited=edited), self.chosen, self.optimize)
 
     def prove(self, promise: Promise) -> Proof:
         """What decides about a step; one that could not be compared counts when the user said so."""
@@ -325,7 +331,7 @@ def deliver(result: FixResult, chosen: Chosen, output: Path) -> None:
     if is_stream(output) or sha256(output) == result.digest:  # what went into a device cannot be read back
         return
     # data that lies beside the model is written otherwise in another folder
-    found = check_at(load(output), chosen, result.after.optimize)
+    found = check_at(load(output), chosen, result.optimize)
     if score(found) != score(result.after):
         shutil.rmtree(output) if output.is_dir() else output.unlink()
         raise InternalError(f"{output}: the written file is not the one that was proved; it was removed")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from ..optimizer.board import Board
 
 OFF, DEFAULT = "off", "default"
+RUNTIME = "runtime"
+"""The default level, its passes run by ONNX Runtime itself."""
 HOST = "onnxruntime/cpu"
 """Whose kernels compute what is folded."""
 
@@ -28,12 +30,21 @@ HOST = "onnxruntime/cpu"
 def check_at(model: Model | Prepared, chosen: Chosen, optimize: str | None = None) -> Coverage:
     """Predict what becomes of every operator at an optimization level of ONNX Runtime, ``default`` or
     ``off``; without one at the level that applications load a model with. Targets of other runtimes
-    have none."""
+    have none. ``runtime``: at the default level, as the ONNX Runtime that is installed optimizes the model;
+    raises RuntimeFailure where it gives no answer.
+    """
     if not leveled(chosen):
         return check(model, chosen)
     if optimize == OFF:
         return replace(check(model, chosen), optimize=OFF)
+    if optimize == RUNTIME:
+        return _check_by_runtime(Prepared.of(model), chosen)
     return check_optimized(model, chosen)
+
+
+def level_of(optimize: str | None) -> str:
+    """The level that a runtime is told."""
+    return OFF if optimize == OFF else DEFAULT
 
 
 def leveled(chosen: Chosen) -> bool:
@@ -50,14 +61,28 @@ def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     prepared = Prepared.of(model)
     if prepared.optimized is None:
         prepared.optimized = optimize(prepared)
-    small = prepared.optimized
+    return _told(prepared, prepared.optimized, chosen, "ONNX Runtime")
+
+
+def _check_by_runtime(prepared: Prepared, chosen: Chosen) -> Coverage:
+    from .runtime_level1 import environment, optimize_by_runtime
+
+    name = environment(chosen)
+    if name not in prepared.by_runtime:
+        prepared.by_runtime[name] = optimize_by_runtime(prepared, name)
+    small, runtime = prepared.by_runtime[name]
+    return _told(prepared, small, chosen, runtime)
+
+
+def _told(prepared: Prepared, small: Optimized, chosen: Chosen, runtime: str) -> Coverage:
+    """The coverage of the optimized model in terms of the stored one."""
     coverage = check(small.prepared, chosen)
     if small.prepared is prepared:
         return replace(coverage, optimize=DEFAULT)
     coverage = lifted(coverage, prepared.model, small.origins, chosen, small.gone)
     folded, all_of_them = coverage.count_gone(), counted(len(coverage.operators), "operator")
     note = (
-        f"as ONNX Runtime's default optimization level leaves it: of {all_of_them}, "
+        f"as {runtime}'s default optimization level leaves it: of {all_of_them}, "
         f"{folded} folded or fused (--optimize off: as stored)"
     )
     return replace(coverage, notes=(*coverage.notes, note), optimize=DEFAULT)

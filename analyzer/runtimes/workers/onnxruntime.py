@@ -83,6 +83,11 @@ class OrtWorker:
             marked = mark(request.model, tuple(request.options.get("keep", ())))
         except Exception as error:  # protobuf raises its own kinds
             return Answer("failed", reason=f"{request.model}: no ONNX model that can be parsed: {error}")
+        if request.options.get("level1"):
+            from . import onnx_level1
+
+            place = self.folder / f"level1-{self.asked}"
+            return onnx_level1.write(self.ort, request.model, marked, place)
         refusal = self._refuses_as_stored(request, marked)
         if refusal is not None:
             return refusal
