@@ -109,7 +109,7 @@ class WorkerKilled(RuntimeFailure):
     kind = "killed"
 
 
-class JobRefused(RuntimeFailure):
+class JobFailed(RuntimeFailure):
     """A worker answered with an error of its own; ``details`` is what it told."""
 
     kind = "refused"

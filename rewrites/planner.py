@@ -35,7 +35,7 @@ SINGLES = 24
 class Score:
     """How well a model fits a target; smaller is better, the first difference decides."""
 
-    refused: int
+    rejected: int
     findings: int
     dropped: int
     wrong: int
@@ -46,7 +46,7 @@ class Score:
     @property
     def text(self) -> str:
         """In words, for a report."""
-        if self.refused:
+        if self.rejected:
             return f"the model is rejected, {counted(self.findings, 'finding')}"
         crossing = "unknown" if self.crossing == float("inf") else f"{int(self.crossing)}"
         alone = counted(self.dropped, "supported operator") + " outside of partitions"
@@ -66,16 +66,16 @@ def score(coverage: Coverage) -> Score:
     Operators that are taken but left out of every group (ACL6..) follow from the findings of others, so they
     count after those.
     """
-    taken = {op.id for op in coverage.operators if op.verdict is Verdict.ACCELERATED}
+    accelerated = {op.id for op in coverage.operators if op.verdict is Verdict.ACCELERATED}
     real = [item for item in coverage.findings if item.effect != "note"]
     dropped = sum(1 for item in real if item.code.startswith("ACL6"))
     sizes = [part.bytes_in for part in coverage.partitions] + [part.bytes_out for part in coverage.partitions]
     crossing = float("inf") if None in sizes else float(sum(size or 0 for size in sizes))
     return Score(
-        refused=int(coverage.verdict == "rejected"),
+        rejected=int(coverage.verdict == "rejected"),
         findings=len(real) - dropped,
         dropped=dropped,
-        wrong=sum(1 for item in coverage.findings if item.code == WRONG and item.operator in taken),
+        wrong=sum(1 for item in coverage.findings if item.code == WRONG and item.operator in accelerated),
         partitions=len(coverage.partitions),
         crossing=crossing,
         accelerated_macs=-sum(op.macs or 0 for op in coverage.operators if op.verdict is Verdict.ACCELERATED),
@@ -109,7 +109,7 @@ KEPT_MACS = 0.99
 
 def loses_macs(before: Score, after: Score) -> bool:
     """True when less of what takes the time would be accelerated."""
-    return not before.refused and after.accelerated_macs > KEPT_MACS * before.accelerated_macs
+    return not before.rejected and after.accelerated_macs > KEPT_MACS * before.accelerated_macs
 
 
 def objection_to(before: Score, after: Score, *, guard_macs: bool = False) -> str:

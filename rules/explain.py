@@ -161,14 +161,14 @@ def _limits(rule: Table) -> list[str]:
 
 
 def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, str]) -> str:
-    taken = [item for item in pack.supports(operator) if operator in item["ops"]]
+    supported = [item for item in pack.supports(operator) if operator in item["ops"]]
     sources = pack.sources()
     lines = [f"{operator} on {asked.named(pack)}"]
     lines += [
         f"  {item.get('note') or 'supported'} [{sources.get(item['source'], {}).get('evidence', 'source')}]"
-        for item in taken
+        for item in supported
     ]
-    lines += [] if taken else ["  not supported in any configuration"]
+    lines += [] if supported else ["  not supported in any configuration"]
     rules = [
         rule
         for rule in pack.rules(operator, "*")
@@ -178,7 +178,7 @@ def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, 
     general = [rule for rule in rules if operator not in rule["ops"] and "*" in rule["ops"]]
     lines += (
         []
-        if own or not taken
+        if own or not supported
         else ["  any configuration that the general limits allow" if general else "  any configuration"]
     )
     for title, found in (("limits of this operator", own), ("limits of every operator", general)):

@@ -139,7 +139,8 @@ CASE: Kinds = {
 }
 OPTIONS: Kinds = {
     **dict.fromkeys(
-        ("min_nodes", "max_groups"), Kind("a whole number, or the name of a table", _either(_whole, _name))
+        ("min_nodes", "max_partitions"),
+        Kind("a whole number, or the name of a table", _either(_whole, _name)),
     ),
     **dict.fromkeys(("units", "selectors", "edges", "constants", "results", "fp16"), NAME),
     "fusions": NAMES,

@@ -178,7 +178,7 @@ def int8_expand(net: Net) -> str:
     )
 
 
-def idle_reshape(net: Net) -> str:
+def no_op_reshape(net: Net) -> str:
     x = net.op("NEG", [net.input("x", (2, 3))], (2, 3))
     return net.op("ABS", [net.op("RESHAPE", [x, ints(net, 2, 3)], (2, 3), new_shape=(2, 3))], (2, 3))
 
@@ -211,7 +211,7 @@ APPLIES: dict[str, dict[str, Build]] = {
             (3, 4),
         )
     },
-    "remove-idle-tflite": {"reshape": idle_reshape},
+    "remove-idle-tflite": {"reshape": no_op_reshape},
     "merge-reshapes": {"three": two_reshapes},
     "expand-squeeze-to-reshape": {
         "expand": lambda net: net.op(

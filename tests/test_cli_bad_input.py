@@ -23,7 +23,7 @@ QNN = "onnxruntime/qnn:sm8650"
 TARGETS = {".onnx": QNN, ".tflite": "litert/xnnpack", ".mlmodel": "coreml/ane:m4"}
 
 
-def refused(path: Path, target: str = QNN) -> str:
+def rejected(path: Path, target: str = QNN) -> str:
     """The error of a file that cannot be read, after checking how it is told."""
     before = snapshot(path.parent)
     result = accelint("check", path, "--target", target)
@@ -50,7 +50,7 @@ def test_a_truncated_file(source: Path, share: float, tmp_path: Path) -> None:
     data = source.read_bytes()
     path = tmp_path / f"cut{source.suffix}"
     path.write_bytes(data[: int(len(data) * share)])
-    refused(path, TARGETS[source.suffix])
+    rejected(path, TARGETS[source.suffix])
 
 
 @pytest.mark.parametrize(
@@ -71,14 +71,14 @@ def test_a_truncated_file(source: Path, share: float, tmp_path: Path) -> None:
 def test_a_file_that_is_no_model(content: bytes, word: str, tmp_path: Path) -> None:
     path = tmp_path / "weird.bin"
     path.write_bytes(content)
-    assert word in refused(path)
+    assert word in rejected(path)
 
 
 def test_a_zip_and_a_folder_that_are_no_models(tmp_path: Path) -> None:
     path = tmp_path / "archive.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("readme.txt", "hello")
-    assert "no Keras v3 file" in refused(path)
+    assert "no Keras v3 file" in rejected(path)
     folder = tmp_path / "empty-folder"
     folder.mkdir()
     result = accelint("check", folder, "--target", "litert/gpu")
@@ -158,14 +158,14 @@ def test_a_broken_onnx_graph(model: onnx.ModelProto, word: str, tmp_path: Path) 
     onnx.save_model(model, folder / "broken.onnx") if not model.graph.initializer else (
         folder / "broken.onnx"
     ).write_bytes(model.SerializeToString())
-    assert word in refused(folder / "broken.onnx")
+    assert word in rejected(folder / "broken.onnx")
 
 
 def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     data = graph_with([helper.make_node("Relu", ["x"], ["y"], name="NAMENAME")]).SerializeToString()
     path = tmp_path / "latin.onnx"
     path.write_bytes(data.replace(b"NAMENAME", b"N\xc4ME\xff\xfeME"))
-    refused(path)
+    rejected(path)
 
 
 def test_shapes_beyond_reason(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_shapes_beyond_reason(tmp_path: Path) -> None:
 
     path = tmp_path / "huge.onnx"
     path.write_bytes(graph_with([RELU], huge).SerializeToString())
-    refused(path)
+    rejected(path)
 
 
 def test_an_unknown_operator_is_a_finding_and_not_an_error(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_an_unknown_dtype_is_an_error_about_the_file(tmp_path: Path) -> None:
 
     path = tmp_path / "odd.onnx"
     path.write_bytes(graph_with([RELU], odd).SerializeToString())
-    assert "99" in refused(path)
+    assert "99" in rejected(path)
 
 
 def test_a_manifest_that_leads_outside(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_a_manifest_that_leads_outside(tmp_path: Path) -> None:
     manifest.write_text(
         manifest.read_text().replace("com.apple.CoreML/model.mlmodel", "../../../../etc/passwd")
     )
-    refused(package, "coreml/ane:m4")
+    rejected(package, "coreml/ane:m4")
 
 
 def test_the_output_is_never_the_input(tmp_path: Path) -> None:

@@ -126,8 +126,10 @@ def test_output_goes_to_a_file_whole_or_not_at_all(static: Path, tmp_path: Path)
     out = tmp_path / "report.json"
     assert accelint("check", static, "--target", QNN, "--format", "json", "--output", out).returncode == 0
     assert json.loads(out.read_text())["schema"] == "accelint/report/1"
-    refused = accelint("check", static, "--target", QNN, "--output", tmp_path / "no" / "such" / "report.json")
-    assert refused.returncode == 2
+    rejected = accelint(
+        "check", static, "--target", QNN, "--output", tmp_path / "no" / "such" / "report.json"
+    )
+    assert rejected.returncode == 2
     assert not (tmp_path / "no").exists()
 
 

@@ -24,7 +24,7 @@ def test_a_keras_model_is_told_by_its_nodes() -> None:
     assert "converted by TensorFlow" in target["notes"][0]
 
 
-def test_what_the_converter_refuses_is_a_finding_about_the_node() -> None:
+def test_what_the_converter_rejects_is_a_finding_about_the_node() -> None:
     target = report(
         "check", FIXTURES / "signatures", "--target", "litert/gpu", "--target", "litert/xnnpack", code=1
     )["models"][0]["targets"]
@@ -43,8 +43,8 @@ def test_findings_name_tensorflow_nodes_and_the_users_line() -> None:
         0
     ]
     assert any("TensorFlow LoopCond 'while/LoopCond'" in finding["message"] for finding in target["findings"])
-    refused = accelint("check", FIXTURES / "control_flow", "--target", "litert/xnnpack")
-    assert "make_tf.py:" in refused.stdout
+    rejected = accelint("check", FIXTURES / "control_flow", "--target", "litert/xnnpack")
+    assert "make_tf.py:" in rejected.stdout
 
 
 def test_convert_to_core_ml_computes_in_float16_unless_told_otherwise(tmp_path: Path) -> None:
@@ -71,9 +71,9 @@ def test_convert_writes_a_model_that_checks_the_same(tmp_path: Path) -> None:
         "targets"
     ][0]
     assert [op["verdict"] for op in converted["operators"]] == [op["verdict"] for op in source["operators"]]
-    refused = accelint("convert", FIXTURES / "signatures", "--to", "tflite", "-o", tmp_path / "no.tflite")
-    assert refused.returncode == 1
-    assert "MatrixDeterminant" in refused.stderr
+    rejected = accelint("convert", FIXTURES / "signatures", "--to", "tflite", "-o", tmp_path / "no.tflite")
+    assert rejected.returncode == 1
+    assert "MatrixDeterminant" in rejected.stderr
     assert not (tmp_path / "no.tflite").exists()
 
 
@@ -91,11 +91,11 @@ def test_a_keras_model_is_checked_for_the_neural_engine_by_its_nodes(tmp_path: P
     text = accelint("check", FIXTURES / "convnet.keras", "--target", "coreml/ane:m4").stdout
     assert "fix: accelint convert" in text
     assert "--to mlpackage --batch 1" in text
-    refused = report("check", FIXTURES / "signatures", "--target", "coreml/ane:m4", code=1)["models"][0][
+    rejected = report("check", FIXTURES / "signatures", "--target", "coreml/ane:m4", code=1)["models"][0][
         "targets"
     ][0]
-    types = {op["id"]: op["type"] for op in refused["operators"]}
-    assert {types[finding["operator"]] for finding in refused["findings"]} == {
+    types = {op["id"]: op["type"] for op in rejected["operators"]}
+    assert {types[finding["operator"]] for finding in rejected["findings"]} == {
         "BesselI0",
         "MatrixDeterminant",
     }

@@ -31,8 +31,8 @@ def test_a_saved_model_becomes_a_package_with_its_own_names(tmp_path: Path) -> N
 
 def test_every_node_without_a_conversion_is_named(tmp_path: Path) -> None:
     made = convert(FIXTURES / "signatures", "mlpackage", tmp_path / "out.mlpackage")
-    assert {(refusal.type, refusal.node) for refusal in made.refusals} >= {("BesselI0", "bessel_i0/BesselI0")}
-    assert all(refusal.needs == "unsupported" and refusal.operator for refusal in made.refusals)
+    assert {(blocker.type, blocker.node) for blocker in made.blockers} >= {("BesselI0", "bessel_i0/BesselI0")}
+    assert all(blocker.needs == "unsupported" and blocker.operator for blocker in made.blockers)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -53,5 +53,5 @@ def test_control_flow_reaches_coremltools_as_it_is(tmp_path: Path) -> None:
 
     subprocess.run([sys.executable, "-c", CONTROL, str(tmp_path / "branch")], check=True, capture_output=True)
     made = convert(tmp_path / "branch", "mlpackage", tmp_path / "out.mlpackage")
-    assert made.refusals == ()
+    assert made.blockers == ()
     assert made.path == tmp_path / "out.mlpackage"

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from accelint.analyzer.convert import Options, convert
+from accelint.analyzer.convert.blockers import from_errors, from_text
 from accelint.analyzer.convert.opmap import _node
-from accelint.analyzer.convert.options import fixed_shapes
-from accelint.analyzer.convert.refusals import from_errors, from_text
+from accelint.analyzer.convert.options import static_shapes
 from accelint.analyzer.errors import UsageError
 from accelint.analyzer.formats import load
 from accelint.analyzer.ir.graph import Graph
@@ -23,13 +23,13 @@ def graph() -> Graph:
 
 @pytest.mark.parametrize("name", ["image", "serving_default_image:0", "serving_default_image"])
 def test_an_input_is_named_by_signature_or_tensor(graph: Graph, name: str) -> None:
-    assert fixed_shapes(graph, Options(shapes={name: (4, 8, 8, 3)})) == {"image": (4, 8, 8, 3)}
+    assert static_shapes(graph, Options(shapes={name: (4, 8, 8, 3)})) == {"image": (4, 8, 8, 3)}
 
 
 def test_the_batch_fills_only_what_is_open(graph: Graph) -> None:
-    assert fixed_shapes(graph, Options(batch=3)) == {"image": (3, 8, 8, 3)}
-    assert fixed_shapes(graph, Options(batch=3, shapes={"image": (5, 8, 8, 3)})) == {"image": (5, 8, 8, 3)}
-    assert fixed_shapes(graph, Options()) == {"image": (None, 8, 8, 3)}
+    assert static_shapes(graph, Options(batch=3)) == {"image": (3, 8, 8, 3)}
+    assert static_shapes(graph, Options(batch=3, shapes={"image": (5, 8, 8, 3)})) == {"image": (5, 8, 8, 3)}
+    assert static_shapes(graph, Options()) == {"image": (None, 8, 8, 3)}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_the_batch_fills_only_what_is_open(graph: Graph) -> None:
 )
 def test_options_that_do_not_fit(graph: Graph, options: Options, match: str) -> None:
     with pytest.raises(UsageError, match=match):
-        fixed_shapes(graph, options)
+        static_shapes(graph, options)
 
 
 def test_requests_that_no_worker_needs_to_see(tmp_path: Path) -> None:
@@ -81,9 +81,9 @@ Custom ops: BesselI0
 """  # noqa: E501
 
 
-def test_diagnostics_become_refusals() -> None:
-    found = {refusal.type: refusal for refusal in from_text(DIAGNOSTICS)}
-    assert {kind: refusal.needs for kind, refusal in found.items()} == {
+def test_diagnostics_become_blockers() -> None:
+    found = {blocker.type: blocker for blocker in from_text(DIAGNOSTICS)}
+    assert {kind: blocker.needs for kind, blocker in found.items()} == {
         "Erf": "flex", "BesselI0": "custom", "TensorListReserve": "static-shape", "MatrixDeterminant": "flex",
     }  # fmt: skip
     assert (found["Erf"].node, found["Erf"].function) == ("Erf", "__inference_a_4733")
@@ -108,8 +108,8 @@ def test_a_general_complaint_counts_only_alone() -> None:
         "message": "'tf.Erf' op ...",
         "calls": [{"name": "Erf@f"}],
     }
-    assert [(refusal.type, refusal.needs) for refusal in from_errors([general])] == [("", "other")]
-    assert [(refusal.type, refusal.node, refusal.needs) for refusal in from_errors([general, named])] == [
+    assert [(blocker.type, blocker.needs) for blocker in from_errors([general])] == [("", "other")]
+    assert [(blocker.type, blocker.node, blocker.needs) for blocker in from_errors([general, named])] == [
         ("Erf", "Erf", "flex")
     ]
 

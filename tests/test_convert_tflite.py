@@ -130,10 +130,10 @@ def test_the_batch_is_fixed(convnet: Converted) -> None:
     assert all(tensor.static for tensor in convnet.model.graph.tensors.values())
 
 
-def test_refusals_name_operator_node_need_and_line(made: dict[str, Converted]) -> None:
-    refused = made["control_flow"]
-    assert (refused.path, refused.model, refused.op_map) == (None, None, None)
-    found = {refusal.type: refusal for refusal in refused.refusals}
+def test_blockers_name_operator_node_need_and_line(made: dict[str, Converted]) -> None:
+    rejected = made["control_flow"]
+    assert (rejected.path, rejected.model, rejected.op_map) == (None, None, None)
+    found = {blocker.type: blocker for blocker in rejected.blockers}
     assert set(found) == {"AsString", "Erfinv"}
     text, inverse = found["AsString"], found["Erfinv"]
     assert (text.needs, inverse.needs) == ("flex", "custom")
@@ -145,17 +145,17 @@ def test_refusals_name_operator_node_need_and_line(made: dict[str, Converted]) -
     assert "Select TF ops" in text.text
 
 
-def test_every_refused_node_is_told_apart(made: dict[str, Converted]) -> None:
-    refusals = made["signatures"].refusals
-    assert Counter(refusal.type for refusal in refusals) == {"Erf": 2, "MatrixDeterminant": 1, "BesselI0": 1}
-    assert {refusal.node for refusal in refusals if refusal.type == "Erf"} == {"Erf", "Erf_1"}
-    assert {refusal.type for refusal in refusals if refusal.needs == "custom"} == {"BesselI0"}
-    assert all(refusal.operator for refusal in refusals)
+def test_every_rejected_node_is_told_apart(made: dict[str, Converted]) -> None:
+    blockers = made["signatures"].blockers
+    assert Counter(blocker.type for blocker in blockers) == {"Erf": 2, "MatrixDeterminant": 1, "BesselI0": 1}
+    assert {blocker.node for blocker in blockers if blocker.type == "Erf"} == {"Erf", "Erf_1"}
+    assert {blocker.type for blocker in blockers if blocker.needs == "custom"} == {"BesselI0"}
+    assert all(blocker.operator for blocker in blockers)
 
 
 def test_select_tf_ops_and_custom_operators_are_kept_when_allowed(made: dict[str, Converted]) -> None:
     allowed = made["signatures, all allowed"]
-    assert allowed.refusals == ()
+    assert allowed.blockers == ()
     assert Counter(types(allowed)) >= Counter({"FlexErf": 2, "FlexMatrixDeterminant": 1, "BesselI0": 1})
     assert allowed.op_map is not None
     assert allowed.op_map.unmapped == ()
@@ -182,17 +182,17 @@ def test_an_assigned_variable_stays(made: dict[str, Converted]) -> None:
 
 
 def test_a_lookup_table_converts(made: dict[str, Converted]) -> None:
-    assert made["table"].refusals == ()
+    assert made["table"].blockers == ()
     assert any("HASHTABLE" in kind or "Hash" in kind for kind in types(made["table"]))
 
 
 def test_a_recurrent_model_needs_its_batch_while_it_is_traced(made: dict[str, Converted]) -> None:
     opened = made["recurrent"]
-    assert {(refusal.needs, refusal.type) for refusal in opened.refusals} == {
+    assert {(blocker.needs, blocker.type) for blocker in opened.blockers} == {
         ("static-shape", "TensorListReserve")
     }
     fixed = made["recurrent, fixed"]
-    assert fixed.refusals == ()
+    assert fixed.blockers == ()
     assert Counter(types(fixed))["WHILE"] == 3
     assert fixed.op_map is not None
     assert mapped_share([fixed.op_map]) > 0.95
@@ -210,7 +210,7 @@ def test_two_outputs_keep_their_names(made: dict[str, Converted]) -> None:
     ("name", "expected"), [("convnet_frozen.pb", "CONV_2D"), ("tf1", "WHILE"), ("tf1_frozen.pb", "WHILE")]
 )
 def test_graphs_of_other_kinds(made: dict[str, Converted], name: str, expected: str) -> None:
-    assert made[name].refusals == ()
+    assert made[name].blockers == ()
     assert expected in types(made[name])
 
 
@@ -249,9 +249,9 @@ assert not heavy, heavy
     assert [item.name for item in tmp_path.iterdir()] == ["out.tflite"]
 
 
-def test_nothing_is_written_when_the_converter_refuses(tmp_path: Path) -> None:
+def test_nothing_is_written_when_the_converter_rejects(tmp_path: Path) -> None:
     made = convert(FIXTURES / "signatures", "tflite", tmp_path / "out.tflite")
-    assert made.refusals
+    assert made.blockers
     assert list(tmp_path.iterdir()) == []
 
 

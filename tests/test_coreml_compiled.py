@@ -84,7 +84,7 @@ def test_a_compiled_pipeline_has_one_graph_for_each_model(tmp_path: Path) -> Non
     assert [op.type for op in model.graphs["model2"].ops()] == ["nonMaximumSuppression"]
 
 
-def test_a_compiled_network_is_refused_with_what_to_give(tmp_path: Path) -> None:
+def test_a_compiled_network_is_rejected_with_what_to_give(tmp_path: Path) -> None:
     (tmp_path / "coremldata.bin").write_bytes(b"x")
     (tmp_path / "metadata.json").write_text('[{"modelType": {"name": "MLModelType_neuralNetwork"}}]')
     with pytest.raises(ModelError, match=r"compiled NeuralNetwork.*give the \.mlmodel"):
@@ -106,14 +106,14 @@ def test_a_compiled_network_is_refused_with_what_to_give(tmp_path: Path) -> None
         lambda text: "",
     ],
 )
-def test_damaged_texts_are_refused(damage, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_texts_are_rejected(damage, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     assert damage(SAMPLE) != SAMPLE
     (tmp_path / "model.mil").write_text(damage(SAMPLE))
     with pytest.raises(ModelError):
         load(tmp_path)
 
 
-def test_weights_outside_of_the_folder_are_refused(tmp_path: Path) -> None:
+def test_weights_outside_of_the_folder_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\0" * 256)
     folder = compiled(FIXTURES / "conv_net.mlpackage", tmp_path / "model.mlmodelc")
     text = (folder / "model.mil").read_text()
@@ -182,7 +182,7 @@ def test_what_was_unpacked_goes_with_the_model(tmp_path: Path) -> None:
         ("/Manifest.json", "zip archive|outside"),
     ],
 )
-def test_names_that_lead_out_are_refused(name: str, match: str, tmp_path: Path) -> None:
+def test_names_that_lead_out_are_rejected(name: str, match: str, tmp_path: Path) -> None:
     path = tmp_path / "model.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.mlpackage/Manifest.json", b"{}")
@@ -192,7 +192,7 @@ def test_names_that_lead_out_are_refused(name: str, match: str, tmp_path: Path) 
     assert not (tmp_path / "x").exists()
 
 
-def test_a_bomb_and_a_link_are_refused(tmp_path: Path) -> None:
+def test_a_bomb_and_a_link_are_rejected(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.zip"
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("Manifest.json", b"{}")

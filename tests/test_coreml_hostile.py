@@ -36,7 +36,7 @@ def copied(tmp_path: Path, name: str) -> Path:
     return target
 
 
-def refused(path: Path, match: str) -> None:
+def rejected(path: Path, match: str) -> None:
     with pytest.raises(ModelError, match=match) as caught:
         load(path)
     assert str(path) in caught.value.message
@@ -78,7 +78,7 @@ def entry(data: dict[str, Any]) -> dict[str, Any]:
 def test_manifests(change: Callable[[dict[str, Any]], None], match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     manifest(path, change)
-    refused(path, match)
+    rejected(path, match)
 
 
 @pytest.mark.parametrize(
@@ -88,14 +88,14 @@ def test_manifests(change: Callable[[dict[str, Any]], None], match: str, tmp_pat
 def test_manifests_that_are_no_objects(text: str, match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     (path / "Manifest.json").write_text(text)
-    refused(path, match)
+    rejected(path, match)
 
 
-def test_a_link_out_of_the_package_is_refused(tmp_path: Path) -> None:
+def test_a_link_out_of_the_package_is_rejected(tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     shutil.move(path / WEIGHTS, tmp_path / "weight.bin")
     (path / WEIGHTS).symlink_to(tmp_path / "weight.bin")
-    refused(path, "link out of the model's folder")
+    rejected(path, "link out of the model's folder")
 
 
 def first_blob(spec: Any) -> Any:
@@ -135,7 +135,7 @@ def first_blob(spec: Any) -> Any:
 def test_weights_that_do_not_fit(change: Callable[[Any], None], match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     edited(path, lambda spec: change(first_blob(spec)))
-    refused(path, match)
+    rejected(path, match)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_weights_that_do_not_fit(change: Callable[[Any], None], match: str, tmp_
 def test_damaged_weight_files(data: bytes, match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     (path / WEIGHTS).write_bytes(data)
-    refused(path, match)
+    rejected(path, match)
 
 
 def block(spec: Any) -> Any:
@@ -197,7 +197,7 @@ def rename_function(spec: Any) -> None:
 def test_programs_that_are_not_whole(change: Callable[[Any], None], match: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "conv_net.mlpackage")
     edited(path, change)
-    refused(path, match)
+    rejected(path, match)
 
 
 def test_an_unknown_operator_dtype_and_opset_are_about_the_model_not_the_file(tmp_path: Path) -> None:
@@ -215,12 +215,12 @@ def test_an_unknown_operator_dtype_and_opset_are_about_the_model_not_the_file(tm
     assert graph.tensor("stem").dtype == "unknown"
 
 
-def test_a_pipeline_without_stages_is_refused(tmp_path: Path) -> None:
+def test_a_pipeline_without_stages_is_rejected(tmp_path: Path) -> None:
     spec = message("Model")(specificationVersion=4)
     spec.pipeline.SetInParent()
     path = tmp_path / "empty.mlmodel"
     path.write_bytes(spec.SerializeToString())
-    refused(path, "a pipeline without stages")
+    rejected(path, "a pipeline without stages")
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.999])
@@ -229,7 +229,7 @@ def test_cut_off_files(name: str, share: float, tmp_path: Path) -> None:
     data = (FIXTURES / name).read_bytes()
     path = tmp_path / name
     path.write_bytes(data[: int(len(data) * share)])
-    refused(
+    rejected(
         path,
         "empty|no Core ML specification|not a model file|cut off|protobuf data|has no operators|Layer|layer",
     )
@@ -246,7 +246,7 @@ def test_messages_nested_beyond_reason(tmp_path: Path) -> None:
             data = tag + length + bytes([size]) + data
     path = tmp_path / "deep.mlmodel"
     path.write_bytes(b"\x08\x04\x12\x00" + data)
-    refused(path, "nested|no Core ML specification")
+    rejected(path, "nested|no Core ML specification")
 
 
 SEEDS = {
@@ -262,7 +262,7 @@ SEEDS = {
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data(), name=st.sampled_from(sorted(SEEDS)))
-def test_any_change_of_bytes_is_read_or_refused(data: st.DataObject, name: str, tmp_path: Path) -> None:
+def test_any_change_of_bytes_is_read_or_rejected(data: st.DataObject, name: str, tmp_path: Path) -> None:
     mutated = bytearray(SEEDS[name])
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(mutated) - 1))
@@ -293,7 +293,7 @@ def test_any_change_of_bytes_is_read_or_refused(data: st.DataObject, name: str, 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(at=st.integers(0, 10_000), value=st.integers(0, 255), file=st.sampled_from([MODEL, WEIGHTS]))
-def test_any_change_of_a_package_is_read_or_refused(at: int, value: int, file: str, tmp_path: Path) -> None:
+def test_any_change_of_a_package_is_read_or_rejected(at: int, value: int, file: str, tmp_path: Path) -> None:
     path = copied(tmp_path, "palettized.mlpackage")
     mutated = bytearray((path / file).read_bytes())
     mutated[at % len(mutated)] = value

@@ -140,7 +140,7 @@ def test_network_layers_can_be_changed_and_removed(tmp_path: Path) -> None:
     assert again.op("main/3").attrs["weights"].raw() == graph.op("main/4").attrs["weights"].raw()
 
 
-def test_a_new_network_layer_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+def test_a_new_network_layer_is_rejected_and_nothing_is_written(tmp_path: Path) -> None:
     model = load(FIXTURES / "network.mlmodel")
     model.graph.add_tensor(Tensor("extra"))
     model.graph.add_op(Operator(model.graph.fresh_id(), "softmax", ("fc",), ("extra",)))

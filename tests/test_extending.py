@@ -79,7 +79,7 @@ def test_a_provider_is_checked_listed_and_asked(site: Path, tmp_path: Path) -> N
     assert told["parity"]["agrees"] is True
 
 
-def test_a_providers_refusal_is_predicted_by_its_own_predicate(site: Path, tmp_path: Path) -> None:
+def test_a_providers_rejection_is_predicted_by_its_own_predicate(site: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     weights = {"w": rng.normal(size=(1, 2, 3)), "r": rng.normal(size=(1, 2, 2))}
     for activation, verdict in (("Tanh", "full"), ("Elu", "rejected")):

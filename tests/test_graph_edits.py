@@ -101,14 +101,14 @@ class Edits(RuleBasedStateMachine):
     @rule(a=PICK, b=PICK)
     def add_wrong(self, a: int, b: int) -> None:
         """An operator that writes what is written, an input or a constant, or that reads nothing known."""
-        taken = self.tensor(a)
+        used = self.tensor(a)
         if (
-            self.graph.producer(taken) is not None
-            or taken in self.graph.inputs
-            or self.graph.tensor(taken).const is not None
+            self.graph.producer(used) is not None
+            or used in self.graph.inputs
+            or self.graph.tensor(used).const is not None
         ):
             assert not self.attempt(
-                lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", (self.tensor(b),), (taken,)))
+                lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", (self.tensor(b),), (used,)))
             )
         assert not self.attempt(
             lambda: self.graph.add_op(Operator(self.graph.fresh_id(), "Neg", ("nobody",), ()))
@@ -302,7 +302,7 @@ def test_update_that_closes_a_cycle_changes_nothing() -> None:
     assert picture(graph) == before
 
 
-def test_update_refuses_an_operator_that_is_gone() -> None:
+def test_update_rejects_an_operator_that_is_gone() -> None:
     graph = chain("A", "B")
     old = graph.op("main/0")
     graph.update(old, type="C")
@@ -310,13 +310,13 @@ def test_update_refuses_an_operator_that_is_gone() -> None:
         graph.update(old, type="D")
 
 
-def test_update_refuses_to_change_what_is_written() -> None:
+def test_update_does_not_change_what_is_written() -> None:
     graph = chain("A")
     with pytest.raises(GraphError, match=r"replace\(\)"):
         graph.update(graph.op("main/0"), outputs=("x",))
 
 
-def test_rewire_refuses_when_a_body_captures_the_tensor_that_its_owner_also_reads() -> None:
+def test_rewire_rejects_when_a_body_captures_the_tensor_that_its_owner_also_reads() -> None:
     graph = chain("A", "B")
     body = Graph("body", "onnx", outer=graph)
     body.set_interface((), ("t0",))
@@ -374,7 +374,7 @@ def test_validate_lists_every_problem() -> None:
         assert part in caught.value.message
 
 
-def test_a_value_that_does_not_fill_its_shape_is_refused() -> None:
+def test_a_value_that_does_not_fill_its_shape_is_rejected() -> None:
     graph = Graph("main", "onnx", {"": 17})
     graph.add_tensor(Tensor("x", "float32", (2,)))
     graph.add_tensor(Tensor("y", "float32", (2,)))

@@ -105,7 +105,7 @@ def test_order_follows_the_edits() -> None:
     assert [op.id for op in view.ops()] == ["main/1", "main/0"]
 
 
-def test_what_would_break_the_graph_is_refused() -> None:
+def test_what_would_break_the_graph_is_rejected() -> None:
     graph = graph_of([(0, 0), (1, 1), (2, 2)])
     first, second = graph.op("main/0"), graph.op("main/1")
     value = Constant("float32", (1,), inline=bytes(4))

@@ -151,7 +151,7 @@ def test_a_freeze_that_makes_the_model_worse_is_not_written(tmp_path: Path) -> N
     model, out = saved(tmp_path, WORSE), tmp_path / "out.onnx"
     assert share(model, QNN)[0] == "partial"
     told = fixed(model, QNN, "--freeze", "N=2", "-o", out, code=1)
-    assert "would be worse" in told["refusal"]
+    assert "would be worse" in told["not_written"]
     assert told["output"] is None
     assert not told["changed"]
     assert not out.exists()

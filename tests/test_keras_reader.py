@@ -86,7 +86,7 @@ CODE = {"class_name": "__lambda__", "config": {"code": "4wEAAA==", "defaults": N
         ({"class_name": ["Dense"], "config": {}}, "a class name that is no text"),
     ],
 )
-def test_what_would_run_or_import_code_is_refused(
+def test_what_would_run_or_import_code_is_rejected(
     added: dict[str, Any], problem: str, tmp_path: Path
 ) -> None:
     path = keras_file(tmp_path / "model.keras", config_with(added))

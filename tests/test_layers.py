@@ -90,7 +90,7 @@ def test_every_row_is_a_unit() -> None:
         assert (ROOT / name).is_dir() or (ROOT / f"{name}.py").is_file(), name
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
+def test_no_modules_import_each_other_in_a_cycle() -> None:
     graph: nx.DiGraph = nx.DiGraph()
     for path in sources():
         for target, typing_only in imported(path):
@@ -98,12 +98,12 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
             module = module if module.is_file() else target / "__init__.py"
             if not typing_only and module != path:
                 graph.add_edge(path, module)
-    circles = [
+    cycles = [
         sorted(item.name for item in part)
         for part in nx.strongly_connected_components(graph)
         if len(part) > 1
     ]
-    assert not circles, circles
+    assert not cycles, cycles
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: path.relative_to(ROOT).as_posix())

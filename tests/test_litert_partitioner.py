@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
-def walked(plan: list[Node], taken: set[int]) -> list[list[int]]:
+def walked(plan: list[Node], supported: set[int]) -> list[list[int]]:
     """``PartitionGraphIntoIndependentNodeSubsets`` step by step: an epoch ends when a walk adds nothing."""
     computed = {item for node in plan for item in node.inputs} - {i for node in plan for i in node.outputs}
     waiting, found, effects = list(plan), [], [node for node in plan if node.effects]
@@ -23,8 +23,8 @@ def walked(plan: list[Node], taken: set[int]) -> list[list[int]]:
             for node in list(waiting):
                 earlier = effects[: effects.index(node)] if node.effects else []
                 ready = computed.issuperset(node.inputs) and not any(item in waiting for item in earlier)
-                if ready and kind in (None, node.index in taken):
-                    kind = node.index in taken
+                if ready and kind in (None, node.index in supported):
+                    kind = node.index in supported
                     epoch.append(node)
                     waiting.remove(node)
                     computed.update(node.outputs)
@@ -42,13 +42,13 @@ def test_it_is_the_walk(data: st.DataObject) -> None:
         Node(at, data.draw(st.lists(st.integers(0, at), max_size=3)), [at + 1], data.draw(st.booleans()))
         for at in range(count)
     ]
-    taken = data.draw(st.sets(st.integers(0, count - 1)))
-    found = partitions(plan, taken)
-    assert found == walked(plan, taken)
-    assert sorted(index for part in found for index in part) == sorted(taken)
+    supported = data.draw(st.sets(st.integers(0, count - 1)))
+    found = partitions(plan, supported)
+    assert found == walked(plan, supported)
+    assert sorted(index for part in found for index in part) == sorted(supported)
 
 
-def test_an_omitted_tensor_is_nobody_s_result() -> None:
+def test_an_omitted_tensor_is_no_one_s_result() -> None:
     for omitted in (None, -1):
         plan = [Node(0, [7], [omitted]), Node(1, [omitted], [8])]
         assert partitions(plan, {0}) == [[0]] and partitions(plan, {1}) == [[1]]

@@ -31,7 +31,7 @@ def test_numbers_are_those_of_the_array(dtype: str, count: int, data: st.DataObj
         assert one == other or (one != one and other != other), (one, other)
 
 
-def test_bytes_that_do_not_fit_and_strings_are_refused() -> None:
+def test_bytes_that_do_not_fit_and_strings_are_rejected() -> None:
     with pytest.raises(GraphError, match="needs 8 bytes, 4 are stored"):
         Constant("int64", (1,), inline=bytes(4)).numbers()
     with pytest.raises(GraphError, match="no plain numbers"):

@@ -213,7 +213,7 @@ def test_a_wrong_model_is_one_error_with_path_and_advice(
     assert caught.value.exit_code == 3
 
 
-def test_a_model_without_a_graph_is_refused() -> None:
+def test_a_model_without_a_graph_is_rejected() -> None:
     with pytest.raises(ModelError, match="without a graph"):
         from_bytes(no_graph().SerializeToString())
 
@@ -234,7 +234,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("place", NAMES)
-def test_a_name_that_is_not_utf8_is_refused(place: str, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf8_is_rejected(place: str, tmp_path: Path) -> None:
     node = helper.make_node(
         "BAD" if place == "op_type" else "Relu",
         ["x"],
@@ -268,7 +268,7 @@ def test_a_name_that_is_not_utf8_is_refused(place: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("cut", [0.0, 0.01, 0.3, 0.7, 0.999])
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_a_file_that_is_cut_off_is_refused(file: Path, cut: float, tmp_path: Path) -> None:
+def test_a_file_that_is_cut_off_is_rejected(file: Path, cut: float, tmp_path: Path) -> None:
     data = file.read_bytes()
     path = tmp_path / "cut.onnx"
     path.write_bytes(data[: int(len(data) * cut)])
@@ -355,7 +355,7 @@ def nested(levels: int, fill: bytes = b"") -> bytes:
 
 @pytest.mark.parametrize("levels", [40, 5000])
 @pytest.mark.parametrize("fill", [b"", tag(10, 2) + encode(5000) + bytes(5000)], ids=["small", "large"])
-def test_nesting_bombs_are_refused(levels: int, fill: bytes, tmp_path: Path) -> None:
+def test_nesting_bombs_are_rejected(levels: int, fill: bytes, tmp_path: Path) -> None:
     path = tmp_path / "deep.onnx"
     path.write_bytes(nested(levels, fill))
     start = time.process_time()
@@ -459,7 +459,7 @@ PLACES = [
 @pytest.mark.parametrize(
     ("entries", "problem"), PLACES, ids=[problem + str(index) for index, (_, problem) in enumerate(PLACES)]
 )
-def test_external_data_that_is_not_where_it_may_be_is_refused(
+def test_external_data_that_is_not_where_it_may_be_is_rejected(
     entries: dict[str, str], problem: str, folder: Path
 ) -> None:
     with pytest.raises(ModelError) as caught:

@@ -125,7 +125,7 @@ def test_a_function_of_another_opset_stays_a_call() -> None:
     np.testing.assert_array_equal(runs(to_bytes(flat)), runs(proto.SerializeToString()))
 
 
-def test_functions_that_multiply_are_refused() -> None:
+def test_functions_that_multiply_are_rejected() -> None:
     graph = helper.make_graph(
         [helper.make_node("f0", ["x"], ["y"], domain="local")],
         "g",

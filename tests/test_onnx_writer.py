@@ -141,7 +141,7 @@ def test_attributes_get_the_type_that_the_schema_or_the_value_says(
     assert (attribute.name, attribute.type) == (name, kind)
 
 
-def test_an_attribute_that_cannot_be_stored_is_refused() -> None:
+def test_an_attribute_that_cannot_be_stored_is_rejected() -> None:
     model = read(ONNX / "conv_relu.onnx")
     model.graph.update(model.graph.op("main/1"), attrs={"odd": object()})
     with pytest.raises(GraphError, match="cannot be stored"):
@@ -149,7 +149,7 @@ def test_an_attribute_that_cannot_be_stored_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", ["text", 1.5, (1,)])
-def test_a_value_that_does_not_fit_its_attribute_is_refused(value: Any) -> None:
+def test_a_value_that_does_not_fit_its_attribute_is_rejected(value: Any) -> None:
     graph = Graph("main", "onnx", {"": 17})
     graph.add_tensor(Tensor("y", "float32", (1,)))
     graph.add_op(Operator("main/0", "Constant", (), ("y",), {"value": value}, version=17))
@@ -374,7 +374,7 @@ def test_the_input_is_never_written_over(home: Path) -> None:
     assert (home / "weights.bin").read_bytes() == (ONNX / "external" / "weights.bin").read_bytes()
 
 
-def test_an_output_that_cannot_be_is_refused(home: Path, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_is_rejected(home: Path, tmp_path: Path) -> None:
     model = read(home / "model.onnx")
     with pytest.raises(UsageError, match="does not exist"):
         write(model, tmp_path / "nowhere" / "model.onnx")

@@ -53,7 +53,7 @@ def shot(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-def refused(path: Path, output: object, command: str = "check", target: str = CPU) -> None:
+def rejected(path: Path, output: object, command: str = "check", target: str = CPU) -> None:
     before = shot(path.parent)
     more = ["-o" if command == "fix" else "--output", output]
     result = accelint(command, path, "--target", target, *more)
@@ -64,29 +64,29 @@ def refused(path: Path, output: object, command: str = "check", target: str = CP
 
 
 @pytest.mark.parametrize("command", ["check", "fix", "verify"])
-def test_the_input_is_refused_under_any_name(command: str, model: Path, tmp_path: Path) -> None:
+def test_the_input_is_rejected_under_any_name(command: str, model: Path, tmp_path: Path) -> None:
     os.link(model, tmp_path / "hard.onnx")
     (tmp_path / "soft.onnx").symlink_to(model.name)
     (tmp_path / "folder").mkdir()
     for name in ("model.onnx", "hard.onnx", "soft.onnx", "folder/../model.onnx"):
-        refused(model, tmp_path / name, command)
+        rejected(model, tmp_path / name, command)
 
 
-def test_every_file_of_a_folder_that_is_the_input_is_refused(tmp_path: Path) -> None:
+def test_every_file_of_a_folder_that_is_the_input_is_rejected(tmp_path: Path) -> None:
     package = tmp_path / "net.mlpackage"
     shutil.copytree(FIXTURES / "coreml" / "conv_net.mlpackage", package)
     inner = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
     os.link(inner, tmp_path / "linked")
     for output in (inner, package / "new.json", tmp_path / "linked"):
-        refused(package, output, target="coreml/ane:m4")
-    refused(inner, package / "Manifest.json", target="coreml/ane:m4")
+        rejected(package, output, target="coreml/ane:m4")
+    rejected(inner, package / "Manifest.json", target="coreml/ane:m4")
 
 
 def test_external_data_and_packs_are_inputs_too(tmp_path: Path) -> None:
     path = external(tmp_path)
     (tmp_path / "again.bin").symlink_to("weights.bin")
-    refused(path, tmp_path / "weights.bin")
-    refused(path, tmp_path / "again.bin")
+    rejected(path, tmp_path / "weights.bin")
+    rejected(path, tmp_path / "again.bin")
     assert accelint("check", path, "--target", CPU, "--output", tmp_path / "out.txt").returncode in (0, 1)
 
 

@@ -73,7 +73,7 @@ def test_the_scale_of_a_result_is_above_the_product(result: str, answer: Answer)
     assert ask("nnapi_restricted_scales", {"in": SCALES, "out": [result]}) is answer
 
 
-def refusals(target: str, case: Mapping[str, Any]) -> set[str]:
+def rejections(target: str, case: Mapping[str, Any]) -> set[str]:
     """Names of the rules of a target that one operator does not satisfy."""
     chosen = choose(target)
     graph, op = build(case, str(case["type"]), "tflite")
@@ -97,12 +97,12 @@ def refusals(target: str, case: Mapping[str, Any]) -> set[str]:
     ids=lambda value: value["type"] if isinstance(value, Mapping) else value,
 )
 def test_nnapi_takes_an_operator_from_one_android_level_on(case: Mapping[str, Any], first: str) -> None:
-    taken = [
+    supported = [
         level
         for level in ("27", "28", "29", "30", "31", "33", "34")
-        if not refusals(f"litert/nnapi:{level}", case)
+        if not rejections(f"litert/nnapi:{level}", case)
     ]
-    assert taken == [level for level in ("27", "28", "29", "30", "31", "33", "34") if level >= first]
+    assert supported == [level for level in ("27", "28", "29", "30", "31", "33", "34") if level >= first]
 
 
 def chain(*kinds: str) -> Graph:
@@ -117,25 +117,25 @@ def chain(*kinds: str) -> Graph:
 
 def test_core_ml_leaves_a_partition_of_one_operator_to_the_host() -> None:
     graph = chain("RELU", "ABS", "RELU", "TANH")
-    found = LiteRTDelegate().groups(
+    found = LiteRTDelegate().partition(
         graph, {"main/0", "main/2", "main/3"}, choose("litert/coreml").pack.policy_options
     )
-    assert found.groups == (("main/2", "main/3"),)
+    assert found.partitions == (("main/2", "main/3"),)
     assert {id: why.rule for id, why in found.dropped.items()} == {"main/0": "partition-too-small"}
 
 
-def test_a_whole_model_of_one_operator_is_handed_to_core_ml() -> None:
-    found = LiteRTDelegate().groups(chain("RELU"), {"main/0"}, choose("litert/coreml").pack.policy_options)
-    assert found.groups == (("main/0",),)
+def test_a_whole_model_of_one_operator_is_assigned_to_core_ml() -> None:
+    found = LiteRTDelegate().partition(chain("RELU"), {"main/0"}, choose("litert/coreml").pack.policy_options)
+    assert found.partitions == (("main/0",),)
 
 
 def test_nnapi_takes_three_partitions() -> None:
     graph = chain("RELU", "COS", "RELU", "COS", "RELU", "COS", "RELU", "TANH")
-    found = LiteRTDelegate().groups(
+    found = LiteRTDelegate().partition(
         graph, {"main/0", "main/2", "main/4", "main/6", "main/7"}, choose("litert/nnapi").pack.policy_options
     )
-    assert len(found.groups) == 3
-    assert ("main/6", "main/7") in found.groups
+    assert len(found.partitions) == 3
+    assert ("main/6", "main/7") in found.partitions
     assert {why.rule for why in found.dropped.values()} == {"too-many-partitions"}
 
 

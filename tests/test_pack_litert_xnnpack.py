@@ -53,7 +53,7 @@ def ids(*numbers: int) -> tuple[str, ...]:
     return tuple(f"main/{number}" for number in numbers)
 
 
-def test_an_operator_that_is_not_taken_cuts_a_chain() -> None:
+def test_an_operator_that_is_not_supported_cuts_a_chain() -> None:
     graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ABS", ["b"], ["y"])])
     assert partitions(graph, {*ids(0, 2)}) == [ids(0), ids(2)]
 
@@ -82,7 +82,7 @@ def test_operators_on_resources_keep_their_order() -> None:
     assert partitions(graph, {*ids(0, 2, 3)}) == [ids(0), ids(2, 3)]
 
 
-def test_nothing_taken_is_no_partition() -> None:
+def test_nothing_supported_is_no_partition() -> None:
     assert partitions(graph_of([("ABS", ["x"], ["y"])]), set()) == []
 
 
@@ -111,9 +111,9 @@ def test_gpu_hands_over_the_largest_partition_only() -> None:
     graph = graph_of(
         [("ABS", ["x"], ["a"]), ("COS", ["a"], ["b"]), ("ABS", ["b"], ["d"]), ("NEG", ["d"], ["y"])]
     )
-    grouping = LiteRTDelegate().groups(graph, {*ids(0, 2, 3)}, {"max_groups": 1, "fp16": "remap"})
-    assert list(grouping.groups) == [ids(2, 3)]
-    assert list(grouping.dropped) == ["main/0"]
+    partitioning = LiteRTDelegate().partition(graph, {*ids(0, 2, 3)}, {"max_partitions": 1, "fp16": "remap"})
+    assert list(partitioning.partitions) == [ids(2, 3)]
+    assert list(partitioning.dropped) == ["main/0"]
 
 
 # ---- against the runtime ----------------------------------------------------------------------
@@ -143,7 +143,7 @@ def test_a_cut_chain_has_the_runtime_s_partitions(tmp_path: Path) -> None:
     assert found["partitions"] == {**found["partitions"], "told": 1, "right": 1}
 
 
-def test_an_int64_permutation_is_refused_by_both(tmp_path: Path) -> None:
+def test_an_int64_permutation_is_rejected_by_both(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert", reason="pip install 'accelint[litert]'")
     file = tflite.write(
         tmp_path / "t.tflite",

@@ -1,5 +1,5 @@
 """The packs of the NPU compilers (Vela, LiteRT's plug-in for Intel), held against the installed compilers,
-and how plug-ins group.
+and how plug-ins partition.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from accelint.analyzer.conform.corpora import corpus
 from accelint.analyzer.conform.engine import run
 from accelint.analyzer.conform.figures import figures
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
-from accelint.analyzer.policies.runs import Runs
+from accelint.analyzer.policies.consecutive import Consecutive
 from accelint.rules.registry import choose
 
 if TYPE_CHECKING:
@@ -30,13 +30,16 @@ def graph_of(ops: Sequence[tuple[str, Sequence[str], Sequence[str]]]) -> Graph:
     return graph
 
 
-def groups(graph: Graph, *taken: int) -> set[frozenset[str]]:
+def partitions(graph: Graph, *supported: int) -> set[frozenset[str]]:
     return {
-        frozenset(group) for group in Runs().groups(graph, {f"main/{number}" for number in taken}, {}).groups
+        frozenset(partition)
+        for partition in Consecutive()
+        .partition(graph, {f"main/{number}" for number in supported}, {})
+        .partitions
     }
 
 
-def test_a_plug_in_s_pieces_are_runs_of_the_file() -> None:
+def test_a_plug_in_s_partitions_follow_each_other_in_the_file() -> None:
     graph = graph_of(
         [
             ("ABS", ["x"], ["a"]),
@@ -46,13 +49,13 @@ def test_a_plug_in_s_pieces_are_runs_of_the_file() -> None:
             ("SQRT", ["d"], ["y"]),
         ]
     )
-    assert groups(graph, 0, 2, 3, 4) == {frozenset({"main/0"}), frozenset({"main/2", "main/3", "main/4"})}
+    assert partitions(graph, 0, 2, 3, 4) == {frozenset({"main/0"}), frozenset({"main/2", "main/3", "main/4"})}
 
 
-def test_operators_that_are_not_connected_share_a_piece() -> None:
+def test_operators_that_are_not_connected_share_a_partition() -> None:
     graph = graph_of([("ABS", ["x"], ["a"]), ("COS", ["x"], ["b"]), ("ADD", ["a", "b"], ["y"])])
-    assert groups(graph, 0, 1) == {frozenset({"main/0", "main/1"})}
-    assert groups(graph) == set()
+    assert partitions(graph, 0, 1) == {frozenset({"main/0", "main/1"})}
+    assert partitions(graph) == set()
 
 
 def held(target: str, tmp_path: Path, ops: frozenset[str] | None, limit: int) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def test_a_quantized_gemm_with_a_float_result_stops_the_session() -> None:
     }
 
 
-def test_integers_without_a_scale_stay_inside_of_a_group() -> None:
+def test_integers_without_a_scale_stay_inside_of_a_partition() -> None:
     """A transpose of uint8 behind a QuantizeLinear is taken, one of an input of the model is not."""
     inside = [
         node("QuantizeLinear", "x s z", "q"),
@@ -169,7 +169,7 @@ def test_integers_without_a_scale_stay_inside_of_a_group() -> None:
     assert coverage.verdict == "none"
 
 
-def test_a_group_of_constants_is_not_handed_to_nnapi() -> None:
+def test_a_partition_of_constants_is_not_assigned_to_nnapi() -> None:
     nodes = [node("Exp", "c", "e"), node("Mod", "e x", "m", fmod=1), node("Exp", "m", "y")]
     coverage = placed("onnxruntime/nnapi", nodes, {"x": [4]}, {"y": [4]}, c=np.ones(4, F32))
     rules = [[coverage.findings[index].rule for index in op.findings] for op in coverage.operators]

@@ -33,7 +33,7 @@ def verdicts(
     return {op["type"]: op["verdict"] for op in target["operators"]}
 
 
-def test_an_activation_is_taken_with_the_convolution_before_it_alone(tmp_path: Path) -> None:
+def test_an_activation_is_supported_with_the_convolution_before_it_alone(tmp_path: Path) -> None:
     weights = {"w": np.ones((4, 4, 3, 3), np.float32)}
     conv = helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1])
     fused = verdicts(tmp_path / "fused.onnx", [conv, helper.make_node("Relu", ["a"], ["y"])], weights)
@@ -46,7 +46,7 @@ def test_an_activation_is_taken_with_the_convolution_before_it_alone(tmp_path: P
     }
 
 
-def test_quantized_convolutions_are_taken_with_their_neighbours_when_types_agree(tmp_path: Path) -> None:
+def test_quantized_convolutions_are_supported_with_their_neighbours_when_types_agree(tmp_path: Path) -> None:
     def qdq(kind: type) -> dict[str, str]:
         scale = {"s": np.float32(0.1), "z": kind(0), "w": np.ones((4, 4, 3, 3), np.int8), "zw": np.int8(0)}
         nodes = [

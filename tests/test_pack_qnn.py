@@ -67,7 +67,7 @@ PLACED = [
     "LSTM/base/float32",
     "GRU/forward-clip/float32",
 ]
-REFUSED = [
+REJECTED = [
     "Tan/rank5-1-attrs0/float32",
     "Reciprocal/symbolic-first1/float32",
     "IsNaN/rank6-1-attrs0/float32",
@@ -106,8 +106,8 @@ def test_operators_go_where_the_provider_puts_them(name: str, session: Session, 
     assert len(coverage.partitions) == answer.partitions
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_models_that_the_provider_refuses_are_rejected(name: str, session: Session, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", REJECTED)
+def test_models_that_the_provider_rejects_are_rejected(name: str, session: Session, tmp_path: Path) -> None:
     data = model(name)
     path = tmp_path / "case.onnx"
     path.write_bytes(data)
@@ -117,7 +117,7 @@ def test_models_that_the_provider_refuses_are_rejected(name: str, session: Sessi
     assert any(finding.effect == "rejected" for finding in coverage.findings)
 
 
-def test_a_chip_without_float16_refuses_what_a_later_one_takes() -> None:
+def test_a_chip_without_float16_rejects_what_a_later_one_takes() -> None:
     graph = from_bytes(model("Atan/base/float32"))
     assert check(graph, choose("onnxruntime/qnn:sm8650")).verdict == "full"
     assert check(graph, choose("onnxruntime/qnn:sm8350")).verdict == "rejected"

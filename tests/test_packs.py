@@ -131,7 +131,7 @@ dialect = "tflite"
 runtime = "r"
 version = "1"
 default = "fallback"
-policy = "waves"
+policy = "alternating"
 colour = "red"
 [source.s]
 url = "u"

@@ -27,7 +27,7 @@ dialect = "onnx"
 runtime = "mine"
 version = "1"
 default = "fallback"
-policy = "runs"
+policy = "consecutive"
 [source.me]
 url = "x"
 version = "1"
@@ -79,7 +79,8 @@ def test_the_pack_of_these_tests_is_good(tmp_path: Path) -> None:
 def test_every_problem_at_once(tmp_path: Path) -> None:
     text = HEAD.replace('runtime = "mine"', "runtime = 5").replace('dialect = "onnx"', "dialect = []")
     text = text.replace(
-        'policy = "runs"', 'policy = "runs"\npredicates = [5]\npolicy_options = { min_nodes = 1.5 }'
+        'policy = "consecutive"',
+        'policy = "consecutive"\npredicates = [5]\npolicy_options = { min_nodes = 1.5 }',
     )
     text += '[variant]\na = { min_nodes = inf }\nb = 7\n[[rule]]\nid = 1\nops = "Conv"\nwhen = 5\nother = 1\n'
     message = problems(tmp_path, text)
@@ -116,7 +117,7 @@ def test_malformed_conditions(tmp_path: Path, condition: str) -> None:
 
 
 def test_arguments_of_predicates_are_checked(tmp_path: Path) -> None:
-    head = HEAD.replace('policy = "runs"', 'policy = "runs"\npredicates = ["intel_npu"]')
+    head = HEAD.replace('policy = "consecutive"', 'policy = "consecutive"\npredicates = ["intel_npu"]')
     text = RULE.format(message="m").replace(
         '{ input = 0, of = "rank", eq = 9 }', '{ call = "graph_input_ranks", least = 1 }'
     )
@@ -128,7 +129,7 @@ def test_arguments_of_predicates_are_checked(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["os", "..os", "..loader", "__init__", "a.b", "../x", ""])
 def test_predicates_import_nothing_else(tmp_path: Path, name: str) -> None:
     before = set(sys.modules)
-    text = HEAD.replace('policy = "runs"', f'policy = "runs"\npredicates = ["{name}"]')
+    text = HEAD.replace('policy = "consecutive"', f'policy = "consecutive"\npredicates = ["{name}"]')
     if name != "__init__":
         assert "predicates" in problems(tmp_path, text)
     assert not {item for item in set(sys.modules) - before if item in ("os", "antigravity")}
@@ -142,7 +143,7 @@ def test_extends_stays_inside(tmp_path: Path, name: str) -> None:
     assert "extends" in problems(tmp_path, f'[pack]\ntarget = "mine/here"\nextends = "{name}"\n')
 
 
-def test_extends_follows_no_link_and_no_circle(tmp_path: Path) -> None:
+def test_extends_follows_no_link_and_no_cycle(tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "pack.toml").write_text(HEAD)
@@ -217,8 +218,8 @@ def test_nothing_is_written_into_the_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "policy",
     [
-        "runs",
-        "waves",
+        "consecutive",
+        "alternating",
         "litert",
         "coreml",
         "onnxruntime/kernel",
@@ -229,8 +230,10 @@ def test_nothing_is_written_into_the_package(tmp_path: Path) -> None:
     ],
 )
 def test_options_that_a_policy_does_not_take(tmp_path: Path, policy: str) -> None:
-    options = 'policy_options = { min_nodes = "none", max_groups = "none", lone = "none", trivial = "none" }'
-    pack = write(tmp_path, HEAD.replace('policy = "runs"', f'policy = "{policy}"\n{options}'))
+    options = (
+        'policy_options = { min_nodes = "none", max_partitions = "none", lone = "none", trivial = "none" }'
+    )
+    pack = write(tmp_path, HEAD.replace('policy = "consecutive"', f'policy = "{policy}"\n{options}'))
     result = check(pack)
     assert result.returncode in (0, 1, 2), result.stdout + result.stderr
     assert "internal error" not in result.stdout + result.stderr

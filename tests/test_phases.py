@@ -62,7 +62,7 @@ def test_a_kernel_that_is_missing_is_a_failure_to_load(tmp_path: Path) -> None:
     assert "fails to load" in accelint("check", path, "--target", "onnxruntime/cpu").stdout
 
 
-def test_a_model_that_is_taken_has_no_phase(tmp_path: Path) -> None:
+def test_a_model_that_is_supported_has_no_phase(tmp_path: Path) -> None:
     found = _target(_model(tmp_path / "m.onnx", "Relu", 14), "onnxruntime/cpu", code=0)
     assert (found["verdict"], found["phase"]) == ("full", None)
 

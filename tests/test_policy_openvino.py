@@ -46,7 +46,7 @@ def rules(coverage: Coverage) -> set[str]:
     return {item.rule for item in coverage.findings}
 
 
-def test_a_refusal_counts_only_in_a_group_that_is_handed_over() -> None:
+def test_a_rejection_counts_only_in_a_partition_that_is_assigned() -> None:
     wrap = node("Pad", "x p", "y", mode="wrap")
     alone = judged([wrap], [info("x", [2, 3])], [info("y", [4, 5])], opset=19, p=np.array([1, 1, 1, 1]))
     assert alone.verdict == "none"
@@ -72,7 +72,7 @@ def test_an_input_named_axes_keeps_unsqueeze_on_the_host() -> None:
         assert found.verdict == expected
 
 
-def test_only_graphs_whose_inputs_have_shapes_are_handed_over_whole() -> None:
+def test_only_graphs_whose_inputs_have_shapes_are_assigned_whole() -> None:
     nodes = [node("Relu", "x", "r"), node("Sigmoid", "r", "y")]
     assert judged(nodes, [info("x", ["N"])], [info("y", ["N"])]).verdict == "full"
     open_ = judged(nodes, [info("x", None)], [info("y", None)])
@@ -80,7 +80,7 @@ def test_only_graphs_whose_inputs_have_shapes_are_handed_over_whole() -> None:
     assert rules(open_) == {"input-without-a-shape"}
 
 
-def test_a_lone_expand_is_handed_over_in_half_precision_only() -> None:
+def test_a_lone_expand_is_assigned_in_half_precision_only() -> None:
     for dtype, expected in ((FLOAT, "none"), (TensorProto.FLOAT16, "full")):
         found = judged(
             [node("Expand", "x s", "y")],
@@ -91,7 +91,7 @@ def test_a_lone_expand_is_handed_over_in_half_precision_only() -> None:
         assert found.verdict == expected
 
 
-def test_functions_are_offered_in_pieces_after_the_groups_were_made() -> None:
+def test_functions_are_offered_inlined_after_the_partitions_were_made() -> None:
     nodes = [
         node("Relu", "x", "a"),
         node("Sigmoid", "a", "b"),
@@ -101,10 +101,10 @@ def test_functions_are_offered_in_pieces_after_the_groups_were_made() -> None:
     ]
     found = judged(nodes, [info("x", [2, 3])], [info("y", [2, 3])])
     assert found.verdict == "full"
-    assert [len(part.operators) for part in found.partitions] == [2, 2, 1]
+    assert [len(partition.operators) for partition in found.partitions] == [2, 2, 1]
 
 
-def test_pieces_beside_the_host_stay_there() -> None:
+def test_partitions_beside_the_host_stay_there() -> None:
     kinds = ("IsNaN", "Cast", "Mish", "IsNaN", "Cast", "Relu")
     nodes = [
         node(kind, f"t{at}", f"t{at + 1}", **({"to": FLOAT} if kind == "Cast" else {}))
@@ -115,7 +115,7 @@ def test_pieces_beside_the_host_stay_there() -> None:
     assert {"lone-operator", "parts-beside-the-host"} <= rules(found)
 
 
-def test_scalar_castlike_is_taken_as_a_cast() -> None:
+def test_scalar_castlike_is_supported_as_a_cast() -> None:
     nodes = [node("CastLike", "one x", "c"), node("Add", "x c", "a"), node("Relu", "a", "y")]
     found = judged(nodes, [info("x", [2, 3]), info("one", [], INT64)], [info("y", [2, 3])])
     assert found.verdict == "full"
@@ -137,7 +137,7 @@ def test_bodies_go_with_the_operator_that_holds_them() -> None:
     assert len(found.operators) == 4
 
 
-def test_a_group_in_a_body_stops_the_session_when_the_holder_is_taken() -> None:
+def test_a_partition_in_a_body_fails_session_creation_when_its_holder_is_supported() -> None:
     inner = helper.make_graph(
         [node("Relu", "s", "a"), node("Exp", "a", "b"), node("Identity", "k", "kk")],
         "body",
@@ -181,8 +181,8 @@ def test_four_bits_from_outside_are_moved_but_not_computed_with(dtype: int, kind
     assert check(from_bytes(model.SerializeToString()), choose("onnxruntime/openvino")).verdict == expected
 
 
-def test_a_lone_operator_that_joins_a_later_group_can_close_a_circle() -> None:
-    """The first Where feeds IsInf on the host and the group behind it, which it is joined to."""
+def test_a_lone_operator_that_joins_a_later_partition_can_close_a_cycle() -> None:
+    """The first Where feeds IsInf on the host and the partition behind it, which it is joined to."""
     nodes = [
         node("IsNaN", "x", "n"), node("Where", "n one x", "a"),
         node("IsInf", "a", "i"), node("Where", "i one a", "w"), node("Relu", "w", "y"),
@@ -192,7 +192,7 @@ def test_a_lone_operator_that_joins_a_later_group_can_close_a_circle() -> None:
     assert "cyclic-partitions" in rules(found)
 
 
-def test_a_channel_shuffle_of_open_groups_stops_the_session() -> None:
+def test_a_channel_shuffle_of_unknown_size_fails_session_creation() -> None:
     nodes = [
         node("Relu", "x", "r"), node("Reshape", "r split", "a"),
         node("Transpose", "a", "b", perm=[0, 2, 1, 3]), node("Reshape", "b join", "y"),
@@ -222,7 +222,7 @@ def test_gathered_parts_are_compared_with_the_data_before_a_slice() -> None:
 
 @pytest.mark.parametrize(("opset", "expected"), [(15, "rejected"), (16, "partial")])
 def test_comparisons_of_old_operator_sets_have_no_shape(opset: int, expected: str) -> None:
-    """ONNX Runtime has no inference for them, and a group that reads what follows has an input without a
+    """ONNX Runtime has no inference for them, and a partition that reads what follows has an input without a
     rank.
     """
     nodes = [
@@ -298,7 +298,7 @@ def test_a_constant_operator_that_is_quantized_has_no_input_to_look_behind() -> 
 
 
 def test_what_is_left_to_a_host_without_a_kernel_stops_the_session() -> None:
-    """TopK opens a small graph, which is not handed over; the CPU provider has none for bytes."""
+    """TopK opens a small graph, which is not assigned; the CPU provider has none for bytes."""
     for dtype, expected in ((TensorProto.UINT8, "rejected"), (FLOAT, "none")):
         nodes = [node("TopK", "x k", "v i")]
         found = judged(

@@ -1,4 +1,4 @@
-"""The partition policy of ONNX Runtime's compiling providers, on graphs whose groups the runtime showed."""
+"""The partition policy of ONNX Runtime's compiling providers, on graphs that the runtime was shown."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def graph(
     ).graph
 
 
-def names(graph: Graph, groups: tuple[tuple[str, ...], ...]) -> list[list[str]]:
-    return [[graph.op(id).type for id in group] for group in groups]
+def names(graph: Graph, partitions: tuple[tuple[str, ...], ...]) -> list[list[str]]:
+    return [[graph.op(id).type for id in partition] for partition in partitions]
 
 
 def node(kind: str, inputs: str, outputs: str, **attrs: Any) -> onnx.NodeProto:
     return helper.make_node(kind, inputs.split(), outputs.split(), **attrs)
 
 
-def taken(graph: Graph, *refused: str) -> set[str]:
-    return {op.id for op in graph.ops() if op.type not in refused}
+def supported(graph: Graph, *rejected: str) -> set[str]:
+    return {op.id for op in graph.ops() if op.type not in rejected}
 
 
 def chain(*kinds: str) -> Graph:
@@ -71,32 +71,35 @@ def chain(*kinds: str) -> Graph:
     return graph(nodes, {"t0": [1, 4]}, {f"t{len(kinds)}": [1, 4]})
 
 
-def test_a_refused_operator_splits_a_chain() -> None:
+def test_a_rejected_operator_splits_a_chain() -> None:
     g = chain("Relu", "Erf", "Relu", "Abs")
-    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), QNN).groups) == [["Relu"], ["Relu", "Abs"]]
+    assert names(g, OrtCompile().partition(g, supported(g, "Erf"), QNN).partitions) == [
+        ["Relu"],
+        ["Relu", "Abs"],
+    ]
 
 
-def test_parallel_branches_meet_in_one_group_when_nothing_refused_lies_between() -> None:
+def test_parallel_branches_meet_in_one_partition_when_nothing_rejected_lies_between() -> None:
     g = graph(
         [node("Relu", "x", "a"), node("Erf", "x", "b"), node("Abs", "b", "c"), node("Add", "a c", "y")],
         {"x": [1, 4]},
         {"y": [1, 4]},
     )
-    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), {}).groups) == [["Relu", "Abs", "Add"]]
+    assert names(g, OrtCompile().partition(g, supported(g, "Erf"), {}).partitions) == [["Relu", "Abs", "Add"]]
 
 
-def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> None:
-    """Relu -> Erf -> Add and Relu -> Add: taking Relu and Add in one group would close a cycle through
+def test_a_rejected_reader_on_the_border_waits_so_that_partitions_stay_convex() -> None:
+    """Relu -> Erf -> Add and Relu -> Add: taking Relu and Add in one partition would close a cycle through
     Erf.
     """
     g = graph(
         [node("Relu", "x", "a"), node("Erf", "a", "b"), node("Add", "a b", "y")], {"x": [1, 4]}, {"y": [1, 4]}
     )
-    assert names(g, OrtCompile().groups(g, taken(g, "Erf"), {}).groups) == [["Relu"], ["Add"]]
+    assert names(g, OrtCompile().partition(g, supported(g, "Erf"), {}).partitions) == [["Relu"], ["Add"]]
 
 
 @pytest.mark.parametrize(
-    ("options", "groups", "rule"),
+    ("options", "partitions", "rule"),
     [
         ({}, [["Relu"], ["Abs", "Neg"]], None),
         ({"min_nodes": 2}, [["Abs", "Neg"]], "partition-too-small"),
@@ -105,12 +108,12 @@ def test_a_refused_reader_on_the_border_waits_so_that_groups_stay_convex() -> No
         ({"trivial": ["Abs", "Neg"], "lone": ["Neg"]}, [["Relu"]], "trivial-partition"),
     ],
 )
-def test_small_groups_go_by_the_options(
-    options: dict[str, Any], groups: list[list[str]], rule: str | None
+def test_small_partitions_go_by_the_options(
+    options: dict[str, Any], partitions: list[list[str]], rule: str | None
 ) -> None:
     g = chain("Relu", "Erf", "Abs", "Neg")
-    found = OrtCompile().groups(g, taken(g, "Erf"), options)
-    assert names(g, found.groups) == groups
+    found = OrtCompile().partition(g, supported(g, "Erf"), options)
+    assert names(g, found.partitions) == partitions
     assert {why.rule for why in found.dropped.values()} == ({rule} if rule else set())
 
 
@@ -146,8 +149,8 @@ def test_a_unit_is_one_operator_on_integers() -> None:
 
 def test_a_unit_is_placed_together_and_the_edges_stay_on_the_host() -> None:
     g = quantized([node("Sigmoid", "a", "b")])
-    found = OrtCompile().groups(g, taken(g), QNN)
-    assert names(g, found.groups) == [["DequantizeLinear", "Sigmoid", "QuantizeLinear"]]
+    found = OrtCompile().partition(g, supported(g), QNN)
+    assert names(g, found.partitions) == [["DequantizeLinear", "Sigmoid", "QuantizeLinear"]]
     assert {id: why.rule for id, why in found.dropped.items()} == dict.fromkeys(
         ("main/0", "main/4"), "quantization-at-the-edge"
     )
@@ -155,8 +158,8 @@ def test_a_unit_is_placed_together_and_the_edges_stay_on_the_host() -> None:
 
 def test_members_fall_back_with_their_target() -> None:
     g = quantized([node("Sigmoid", "a", "b")])
-    found = OrtCompile().groups(g, taken(g, "Sigmoid"), QNN)
-    assert not found.groups
+    found = OrtCompile().partition(g, supported(g, "Sigmoid"), QNN)
+    assert not found.partitions
     assert {id for id, why in found.dropped.items() if why.rule == "node-unit-not-supported"} == {
         "main/1",
         "main/3",
@@ -207,8 +210,8 @@ def test_units_that_share_a_dequantize_are_both_reached() -> None:
         {"y": [1, 4]},
         {"s": np.float32(0.5), "z": np.uint8(0)},
     )
-    (group,) = OrtCompile().groups(g, taken(g), QNN).groups
-    assert len(group) == 6
+    (partition,) = OrtCompile().partition(g, supported(g), QNN).partitions
+    assert len(partition) == 6
 
 
 def test_erf_is_seen_as_gelu_only_inside_the_pattern() -> None:
@@ -253,14 +256,14 @@ def test_shapes_that_need_values_carried_along_are_unknown_to_the_provider() -> 
 def test_constants_are_folded_and_kernels_place_bodies() -> None:
     g = graph([node("Constant", "", "k", value_float=1.0), node("Add", "x k", "y")], {"x": [4]}, {"y": [4]})
     assert OrtCompile().folded(g, {}) == OrtKernel().folded(g, {}) == {"main/0"}
-    assert names(g, OrtKernel().groups(g, {"main/1"}, {}).groups) == [["Add"]]
+    assert names(g, OrtKernel().partition(g, {"main/1"}, {}).partitions) == [["Add"]]
     assert OrtKernel.bodies
     assert not OrtCompile.bodies
 
 
-def test_what_the_host_keeps_cannot_be_refused() -> None:
+def test_what_the_host_keeps_cannot_be_rejected() -> None:
     """A lone dequantize operator of int4 in five dimensions: compiled it would stop the session, alone it is
-    not handed over.
+    not assigned.
     """
     made = graph(
         [node("DequantizeLinear", "x s", "y"), node("GlobalLpPool", "y", "out")],
@@ -345,11 +348,11 @@ def test_a_transpose_that_moves_to_the_end_takes_the_last_dequantize_from_the_ed
     middle: list[onnx.NodeProto], on_host: list[str]
 ) -> None:
     found = in_integers(*middle)
-    grouping = OrtCompile().groups(found, taken(found), QNN)
-    assert sorted(found.op(id).name for id in grouping.dropped) == on_host
+    partitioning = OrtCompile().partition(found, supported(found), QNN)
+    assert sorted(found.op(id).name for id in partitioning.dropped) == on_host
 
 
-def test_a_dequantize_of_a_taken_and_a_refused_unit_stays_on_the_host_too() -> None:
+def test_a_dequantize_of_a_supported_and_a_rejected_unit_stays_on_the_host_too() -> None:
     made = graph(
         [
             node("DequantizeLinear", "x s z", "a"),
@@ -362,10 +365,10 @@ def test_a_dequantize_of_a_taken_and_a_refused_unit_stays_on_the_host_too() -> N
         {"y": (TensorProto.UINT8, [1, 8]), "w": (TensorProto.UINT8, [1, 8])},
         {"s": np.float32(0.1), "z": np.uint8(3)},
     )
-    for refused in ("Relu", "Sin"):
-        grouping = OrtCompile().groups(made, taken(made, refused), QNN)
+    for rejected in ("Relu", "Sin"):
+        partitioning = OrtCompile().partition(made, supported(made, rejected), QNN)
         assert made.op("main/0").type == "DequantizeLinear"
-        assert "main/0" in grouping.dropped
+        assert "main/0" in partitioning.dropped
 
 
 @pytest.mark.parametrize(("perm", "rank"), [([0, 1, 3, 2, 4, 5], 5), ([1, 0, 2, 3, 4, 5], 6)])
@@ -419,7 +422,7 @@ def test_a_body_reads_constants_from_outside() -> None:
     assert OrtCompile().view(g, {}).tensor("s").shape == (3, 1, 4)
 
 
-def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_refused_unit() -> None:
+def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_rejected_unit() -> None:
     """Segformer: patches are transposed to a sequence, quantized, and normalized by an operator that is not
     taken.
     """
@@ -449,5 +452,5 @@ def test_a_transpose_that_moves_takes_a_dequantize_out_of_a_refused_unit() -> No
             "shape": np.array([1, 4, 64]),
         },
     )
-    grouping = OrtCompile().groups(made, taken(made, "Sigmoid"), QNN)
-    assert sorted(made.op(id).name for id in grouping.dropped) == ["QuantizeLinear0", "QuantizeLinear13"]
+    partitioning = OrtCompile().partition(made, supported(made, "Sigmoid"), QNN)
+    assert sorted(made.op(id).name for id in partitioning.dropped) == ["QuantizeLinear0", "QuantizeLinear13"]

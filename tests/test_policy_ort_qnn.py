@@ -68,7 +68,7 @@ CASES = {
     "dtype-of-nothing-else": (model([CAST], R, {"k": (FLOAT, [])}, THREE), "first-input-unused"),
     "open-and-alone": (
         model([CAST, node("Relu", "x", "z"), node("Add", "z k", "y")], X | OPEN, Y, THREE),
-        "group-without-inputs",
+        "partition-without-inputs",
     ),
     "open-in-company": (
         model(
@@ -106,7 +106,7 @@ CASES = {
             Y | {"z": (FLOAT, [2, 4])},
             {"k": np.ones((2, 4), np.float32)},
         ),
-        "group-without-inputs",
+        "partition-without-inputs",
     ),
     "int64-of-five-dimensions-inside": (
         model(
@@ -129,16 +129,19 @@ CASES = {
     "double-constant": (model([DOUBLES, node("Mul", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}), None),
     "double-model-input": (
         model([node("Mul", "x x", "e"), SINGLES], {"x": (DOUBLE, [2, 4])}, Y),
-        "float64-between-groups",
+        "float64-between-partitions",
     ),
     "double-model-output": (
         model([DOUBLES, node("Mul", "d d", "y")], X, {"y": (DOUBLE, [2, 4])}),
-        "float64-between-groups",
+        "float64-between-partitions",
     ),
-    "double-to-the-host": (model([DOUBLES, node("Erf", "d", "e"), SINGLES], X, Y), "float64-between-groups"),
+    "double-to-the-host": (
+        model([DOUBLES, node("Erf", "d", "e"), SINGLES], X, Y),
+        "float64-between-partitions",
+    ),
     "double-limits-of-clip": (
         model([DOUBLES, node("Clip", "d c", "e"), SINGLES], X, Y, {"c": np.float64(3)}),
-        "float64-between-groups",
+        "float64-between-partitions",
     ),
     "double-all-the-way": (
         model([node("Mul", "x x", "y")], {"x": (DOUBLE, [2, 4])}, {"y": (DOUBLE, [2, 4])}),
@@ -148,7 +151,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_groups_that_cannot_be_set_up_refuse_the_model(name: str) -> None:
+def test_partitions_that_cannot_be_set_up_reject_the_model(name: str) -> None:
     data, rule = CASES[name]
     coverage = checked(data)
     assert {item.rule for item in coverage.findings if item.effect == "rejected"} == (
@@ -175,8 +178,8 @@ def agrees(data: bytes, session: Session, path: Path) -> None:
     )
     if answer.ok:
         placed = {item.id: item.device for item in answer.placement}
-        taken = {op.id for op in coverage.operators if op.verdict.value == "accelerated"}
-        assert taken == {op.id for op in coverage.operators if placed[op.id] == "accelerator"}
+        supported = {op.id for op in coverage.operators if op.verdict.value == "accelerated"}
+        assert supported == {op.id for op in coverage.operators if placed[op.id] == "accelerator"}
         assert len(coverage.partitions) == answer.partitions
 
 
@@ -185,7 +188,7 @@ def test_the_provider_says_the_same(name: str, session: Session, tmp_path: Path)
     agrees(CASES[name][0], session, tmp_path / "case.onnx")
 
 
-def test_a_function_that_the_provider_takes_in_part_makes_groups_of_a_second_round() -> None:
+def test_a_function_that_the_provider_takes_in_part_makes_partitions_of_a_second_round() -> None:
     data = model([node("Relu", "x", "a"), node("Mish", "a", "b"), node("Relu", "b", "y")], X, Y)
     graph = from_bytes(data).graph
     coverage = checked(data)
@@ -213,9 +216,9 @@ def test_a_model_with_functions_of_its_own_is_offered_once(session: Session, tmp
     agrees(path.read_bytes(), session, path)
 
 
-def test_a_group_of_the_first_round_is_one_operator_in_the_second() -> None:
-    """Both CastLike are unfolded; the second reads what waits for the first through a group, and so comes in
-    a later group.
+def test_a_partition_of_the_first_round_is_one_operator_in_the_second() -> None:
+    """Both CastLike are unfolded; the second reads what waits for the first through a partition, and so comes
+    in a later partition.
     """
     nodes = [
         node("CastLike", "x r", "a"),
@@ -228,7 +231,7 @@ def test_a_group_of_the_first_round_is_one_operator_in_the_second() -> None:
     assert [part.operators for part in coverage.partitions] == [("main/2",), ("main/0",), ("main/4",)]
 
 
-def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() -> None:
+def test_inputs_of_a_partition_come_as_the_model_has_them_where_it_reads_them_all() -> None:
     graph = from_bytes(
         model(
             [node("Neg", "b", "c"), node("Add", "c a", "y")],
@@ -240,7 +243,7 @@ def test_inputs_of_a_group_come_as_the_model_has_them_where_it_reads_them_all() 
     assert entering(graph, ["main/1"]) == ["c", "a"]
 
 
-def test_no_group_is_made_of_models_before_operator_set_7() -> None:
+def test_no_partition_is_made_of_models_before_operator_set_7() -> None:
     proto = onnx.load_from_string(model([node("Neg", "x", "y")], X, Y))
     proto.opset_import[0].version = 6
     assert {item.rule for item in checked(proto.SerializeToString()).findings} == {"operator-set-before-7"}
@@ -326,7 +329,7 @@ BRANCHES = {
 
 
 @pytest.mark.parametrize("name", BRANCHES)
-def test_if_is_taken_with_all_that_is_in_its_branches(name: str) -> None:
+def test_if_is_supported_with_all_that_is_in_its_branches(name: str) -> None:
     data, accelerated, rule = BRANCHES[name]
     coverage = checked(data)
     found = sorted(
@@ -431,11 +434,11 @@ REGROUPED = {
 
 
 @pytest.mark.parametrize("name", REGROUPED)
-def test_a_gather_that_splits_the_last_dimension_is_taken(
+def test_a_gather_that_splits_the_last_dimension_is_supported(
     name: str, session: Session, tmp_path: Path
 ) -> None:
-    data, taken = REGROUPED[name]
-    assert (checked(data).operators[0].verdict.value == "accelerated") == taken
+    data, supported = REGROUPED[name]
+    assert (checked(data).operators[0].verdict.value == "accelerated") == supported
     agrees(data, session, tmp_path / "case.onnx")
 
 
@@ -510,17 +513,19 @@ DYNAMIC = {
 
 
 @pytest.mark.parametrize("name", DYNAMIC)
-def test_a_dynamically_quantized_product_is_taken_whole(name: str, session: Session, tmp_path: Path) -> None:
-    data, taken = DYNAMIC[name]
+def test_a_dynamically_quantized_product_is_supported_whole(
+    name: str, session: Session, tmp_path: Path
+) -> None:
+    data, supported = DYNAMIC[name]
     coverage = checked(data)
     products = {
         op.verdict.value
         for op in coverage.operators
         if op.type in ("DynamicQuantizeLinear", "MatMulInteger", "ConvInteger")
     }
-    refused = {item.rule for item in coverage.findings if item.effect == "rejected"}
-    assert (products == {"accelerated"}) == (taken is True)
-    assert refused == ({taken} if isinstance(taken, str) else set())
+    rejected = {item.rule for item in coverage.findings if item.effect == "rejected"}
+    assert (products == {"accelerated"}) == (supported is True)
+    assert rejected == ({supported} if isinstance(supported, str) else set())
     agrees(data, session, tmp_path / "case.onnx")
 
 
@@ -566,9 +571,9 @@ PLAIN = {
 def test_what_was_computed_on_plain_integers_is_not_dequantized(
     name: str, session: Session, tmp_path: Path
 ) -> None:
-    data, taken = PLAIN[name]
+    data, supported = PLAIN[name]
     coverage = checked(data)
-    assert (coverage.operators[2].verdict.value == "accelerated") == taken
+    assert (coverage.operators[2].verdict.value == "accelerated") == supported
     agrees(data, session, tmp_path / "case.onnx")
 
 

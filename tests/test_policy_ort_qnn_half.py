@@ -1,4 +1,4 @@
-"""Groups that the compiler of the HTP does not finish for Hexagon v68, as onnxruntime-qnn 2.7.0 says."""
+"""Partitions that the compiler of the HTP does not finish for Hexagon v68, as onnxruntime-qnn 2.7.0 says."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def of_widths(name: str) -> bytes:
 
 
 @pytest.mark.parametrize("name", WIDTHS)
-def test_groups_where_full_floats_meet_halves_are_refused_on_v68(name: str) -> None:
+def test_partitions_where_full_floats_meet_halves_are_rejected_on_v68(name: str) -> None:
     graph, rule = from_bytes(of_widths(name)).graph, WIDTHS[name][1]
     coverage = check(graph, choose("onnxruntime/qnn:sm8350"))
     assert {item.rule for item in coverage.findings if item.effect == "rejected"} == (
@@ -106,16 +106,16 @@ MOD = [node("Mod", "a b", "m"), node("Equal", "m c", "d")]
 
 
 @pytest.mark.parametrize(
-    ("nodes", "refused"),
+    ("nodes", "rejected"),
     [
         ([*MOD, node("Not", "d", "y")], False),
         ([*MOD, node("Equal", "a c", "e"), node("And", "d e", "y")], True),
     ],
 )
 def test_what_is_compared_with_mod_cannot_go_to_and_on_v68(
-    nodes: list[onnx.NodeProto], *, refused: bool, first_chip: Session, tmp_path: Path
+    nodes: list[onnx.NodeProto], *, rejected: bool, first_chip: Session, tmp_path: Path
 ) -> None:
     path = tmp_path / "case.onnx"
     path.write_bytes(model(nodes, LONG, {"y": (BOOL, [4])}))
-    assert (check(load(path), choose("onnxruntime/qnn:sm8350")).verdict == "rejected") == refused
-    assert first_chip.ask(Request(path)).ok != refused
+    assert (check(load(path), choose("onnxruntime/qnn:sm8350")).verdict == "rejected") == rejected
+    assert first_chip.ask(Request(path)).ok != rejected

@@ -62,8 +62,8 @@ def test_every_example_gets_its_outcome(name: str, fact: Fact) -> None:
 @pytest.mark.parametrize(("name", "table"), TABLES, ids=ids(TABLES))
 def test_each_member_is_decisive(name: str, table: Table) -> None:
     """Dropping a member must change the outcome of some example."""
-    idle = [member for member, _ in table.members() if not deciding(name, table, table.without(member))]
-    assert not idle
+    no_op = [member for member, _ in table.members() if not deciding(name, table, table.without(member))]
+    assert not no_op
 
 
 @pytest.mark.parametrize(("name", "table"), TABLES, ids=ids(TABLES))
@@ -149,7 +149,7 @@ def test_all_problems_of_a_file_come_in_one_message(tmp_path: Path) -> None:
         "table[1] (second).members.two: A listed twice",
         "table[1] (second).examples[0].grph: unknown key",
         "table[1] (second).examples[0]: graph missing",
-        "table[1] (second).examples[0]: of is one of groups, view",
+        "table[1] (second).examples[0]: of is one of partitions, view",
         "second: from 1 on it ends at '2', the next begins at ''",
         "reason[0] (third): message missing",
         "reason[0] (third): 'XYZ' is no code of codes.toml",
@@ -191,7 +191,7 @@ NAMED = [
     (target, key, value)
     for target in pack_folders()
     for key, value in load_pack(target).policy_options.items()
-    if key in ("lone", "trivial", "max_groups", "min_nodes")
+    if key in ("lone", "trivial", "max_partitions", "min_nodes")
 ]
 
 
@@ -208,4 +208,4 @@ def test_lists_and_limits_that_packs_name_are_tables(target: str, key: str, name
 
 def test_a_list_that_is_no_table_is_wrong() -> None:
     with pytest.raises(PackError, match="no table is named 'alone-nnap': did you mean alone-nnapi"):
-        policy_of("onnxruntime/compile").groups(from_line("a = Relu(x)"), {"a"}, {"lone": "alone-nnap"})
+        policy_of("onnxruntime/compile").partition(from_line("a = Relu(x)"), {"a"}, {"lone": "alone-nnap"})

@@ -26,7 +26,7 @@ def entries(tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
     return [check_file(path, chosen) for path in models]
 
 
-def test_the_pieces_are_the_document(entries: list[Entry]) -> None:
+def test_the_chunks_are_the_document(entries: list[Entry]) -> None:
     whole = document(entries, __version__)
     assert [model.get("operators") for model in whole["models"]][-1] is None, "an error has no operators"
     assert any(target["findings"] for model in whole["models"] for target in model.get("targets", ()))
@@ -60,5 +60,5 @@ def test_rows_of_the_same_items_are_encoded_once() -> None:
 
 
 def test_a_report_without_operators_is_valid(tmp_path: Path) -> None:
-    pieces = list(render([Entry(tmp_path / "m.onnx")][:0], __version__, "json"))
-    assert json.loads("".join(pieces))["models"] == []
+    chunks = list(render([Entry(tmp_path / "m.onnx")][:0], __version__, "json"))
+    assert json.loads("".join(chunks))["models"] == []

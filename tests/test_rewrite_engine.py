@@ -183,7 +183,7 @@ def test_what_a_rewrite_makes_is_repaired_before_it_is_judged() -> None:
     assert any(step.rewrite == "first" for step in done.steps)
 
 
-def test_a_refused_edit_is_a_miss_with_the_reason() -> None:
+def test_a_rejected_edit_is_a_miss_with_the_reason() -> None:
     class Breaks(Rename):
         id: ClassVar[str] = "breaks"
         title: ClassVar[str] = "breaks"
@@ -203,14 +203,14 @@ def test_a_refused_edit_is_a_miss_with_the_reason() -> None:
 
 def test_scores_are_compared_in_order() -> None:
     base = Score(0, 5, 2, 0, 3, 100.0, -50)
-    assert replace(base, findings=4, partitions=9) < base < replace(base, refused=1, findings=0)
+    assert replace(base, findings=4, partitions=9) < base < replace(base, rejected=1, findings=0)
     assert objection_to(base, base) == "it does not improve the placement"
     assert "fewer MACs" in objection_to(
         base, replace(base, findings=4, accelerated_macs=-40), guard_macs=True
     )
     assert objection_to(base, replace(base, findings=4, accelerated_macs=-40)) == ""
     assert objection_to(base, replace(base, findings=4)) == ""
-    assert objection_to(replace(base, refused=1), replace(base, accelerated_macs=0), guard_macs=True) == ""
+    assert objection_to(replace(base, rejected=1), replace(base, accelerated_macs=0), guard_macs=True) == ""
     assert objection_to(replace(base, wrong=1), replace(base, partitions=9)) == ""
     assert weakest(Promise.ROUNDING, Promise.BIT_EXACT) is Promise.ROUNDING
 

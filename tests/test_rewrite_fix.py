@@ -135,7 +135,7 @@ def test_operators_that_the_htp_lacks_are_replaced(tmp_path: Path) -> None:
 
 
 @needs("litert/cpu")
-def test_a_frozen_keras_style_model_is_accepted_where_it_was_refused(tmp_path: Path) -> None:
+def test_a_frozen_keras_style_model_is_accepted_where_it_was_rejected(tmp_path: Path) -> None:
     net = Net()
     x = net.input("x", (None, 4, 6))
     shape = net.op("SHAPE", [x], (3,), "int32", out_type="INT32")
@@ -175,7 +175,7 @@ def test_a_model_without_trouble_is_left_alone(tmp_path: Path) -> None:
     assert out.read_bytes() == path.read_bytes()
 
 
-def test_another_dialect_and_an_unknown_level_are_refused(tmp_path: Path) -> None:
+def test_another_dialect_and_an_unknown_level_are_rejected(tmp_path: Path) -> None:
     path = tmp_path / "fine.onnx"
     path.write_bytes(onnx_bytes("g (float[2,3] x) => (float[2,3] y) { y = Relu(x) }"))
     with pytest.raises(UsageError, match="convert it first"):

@@ -120,17 +120,17 @@ def test_dequantize_and_quantize_of_constants_stay() -> None:
     assert tidied(text)[0] == ["DequantizeLinear", "Add"]
 
 
-@pytest.mark.parametrize("taken", [True, False])
-def test_a_constant_if_becomes_its_branch(taken: bool) -> None:
+@pytest.mark.parametrize("used", [True, False])
+def test_a_constant_if_becomes_its_branch(used: bool) -> None:
     text = f"""
-    g (float[3] x) => (float[3] z) <bool c={{{int(taken)}}}> {{
+    g (float[3] x) => (float[3] z) <bool c={{{int(used)}}}> {{
       r = Relu(x)
       y = If (c) <then_branch = t () => (float[3] a) {{ r2 = Neg(r) a = Exp(r2) }}, else_branch = e () =>
       (float[3] b) {{ b = Sqrt(r) }}>
       z = Abs(y)
     }}"""
     types, edits = tidied(text)
-    assert types == (["Relu", "Neg", "Exp", "Abs"] if taken else ["Relu", "Sqrt", "Abs"])
+    assert types == (["Relu", "Neg", "Exp", "Abs"] if used else ["Relu", "Sqrt", "Abs"])
     assert edits["inline-constant-if"] == 1
 
 

@@ -84,7 +84,7 @@ def test_output_shapes_follow_by_inference() -> None:
         (["=3"], "is not NAME=SIZES"),
     ],
 )
-def test_what_contradicts_the_model_is_refused_before_anything_changes(sizes: list[str], words: str) -> None:
+def test_what_contradicts_the_model_is_rejected_before_anything_changes(sizes: list[str], words: str) -> None:
     model = onnx_model(TWO)
     before = {name: tensor.shape for name, tensor in model.graph.tensors.items()}
     with pytest.raises(UsageError, match=words) as caught:

@@ -56,7 +56,7 @@ def quantized(path: Path, kinds: list[str], names: list[str]) -> Path:
 @needs("litert/ethos-u")
 class TestVela:
     @pytest.mark.parametrize("chip", ["u55", "u65", "u85"])
-    def test_pieces_and_reasons(self, chip: str, tmp_path: Path) -> None:
+    def test_partitions_and_reasons(self, chip: str, tmp_path: Path) -> None:
         model = quantized(tmp_path / "m.tflite", ["ABS", "FLOOR", "ABS", "TANH"], list("abcde"))
         answer = ask(f"litert/ethos-u:{chip}", model)
         assert devices(answer) == ["accelerator", "cpu", "accelerator", "accelerator"]
@@ -102,7 +102,7 @@ def test_velas_words_are_read_per_operator() -> None:
 @needs("litert/intel-npu")
 class TestIntelNpu:
     @pytest.mark.parametrize("chip", ["ptl", "lnl"])
-    def test_pieces(self, chip: str, tmp_path: Path) -> None:
+    def test_partitions(self, chip: str, tmp_path: Path) -> None:
         model = tflite.chain(tmp_path / "m.tflite", ["ABS", "EXP", "NEG", "TANH"])
         answer = ask(f"litert/intel-npu:{chip}", model)
         assert devices(answer) == ["accelerator", "accelerator", "cpu", "accelerator"]
@@ -180,7 +180,7 @@ def test_where_to_cut_is_an_input_that_can_be_cut_at(tmp_path: Path) -> None:
 
 @needs("onnxruntime/webgpu")
 @pytest.mark.vulkan
-def test_half_precision_that_the_device_lacks_is_no_refusal(tmp_path: Path) -> None:
+def test_half_precision_that_the_device_lacks_is_no_rejection(tmp_path: Path) -> None:
     """SwiftShader has no float16: the session ends while weights are put in order, which says nothing about
     other devices.
     """

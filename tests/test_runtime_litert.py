@@ -49,7 +49,7 @@ def feed_of(folder: Path, **arrays: np.ndarray) -> Path:
 RAMP = np.linspace(-2, 3, 60, dtype=np.float32).reshape(1, 4, 5, 3)
 
 
-def test_xnnpack_names_its_operators_and_pieces(xnnpack: Session, tmp_path: Path) -> None:
+def test_xnnpack_names_its_operators_and_partitions(xnnpack: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "LOG_SOFTMAX", "CEIL", "TANH", "SQUARE"])
     answer = xnnpack.ask(Request(model))
     assert answer.ok, answer
@@ -167,7 +167,7 @@ def test_the_first_operator_that_differs_is_located(
     assert locate(load(models[0]).graph, (reference, models[0]), (xnnpack, models[0]), feed) is None
 
 
-def test_a_model_that_litert_refuses(reference: Session, tmp_path: Path) -> None:
+def test_a_model_that_litert_rejects(reference: Session, tmp_path: Path) -> None:
     model = tflite.chain(tmp_path / "m.tflite", ["REAL"])
     answer = reference.ask(Request(model))
     assert answer.status == "refused"
@@ -208,7 +208,7 @@ class TestGpu:
         assert answer.partitions == 1
         np.testing.assert_allclose(answer.tensors()["t3"], np.tanh(-np.abs(RAMP)), rtol=1e-5, atol=1e-6)
 
-    def test_only_the_largest_piece_is_taken(self, gpu: Session, tmp_path: Path) -> None:
+    def test_only_the_largest_partition_is_supported(self, gpu: Session, tmp_path: Path) -> None:
         """``is_fully_accelerated()`` is true for this model: XNNPACK takes the rest."""
         model = tflite.chain(tmp_path / "m.tflite", ["ABS", "NEG", "LOG_SOFTMAX", "CEIL", "TANH", "SQUARE"])
         answer = gpu.ask(Request(model))
@@ -218,7 +218,7 @@ class TestGpu:
         assert "largest of 2 partitions" in answer.placement[0].reason
         assert answer.notes["counts"] == {"gpu": 3, "cpu": 3}
 
-    def test_of_many_pieces_of_one_size_the_sort_decides(
+    def test_of_many_partitions_of_one_size_the_sort_decides(
         self, gpu: Session, xnnpack: Session, tmp_path: Path
     ) -> None:
         """28 pieces: ``std::sort`` is unstable from 24 elements on. The piece on the GPU is the one whose
@@ -258,9 +258,11 @@ class TestGpu:
         given: dict,
     ) -> bool:
         """Whether a piece's result is not what XNNPACK computes from the piece's own input."""
-        piece = tflite.chain(folder / "piece.tflite", ["TANH", "EXP", "SIN"][: sizes[number]], shape=(1, 64))
+        partition = tflite.chain(
+            folder / "piece.tflite", ["TANH", "EXP", "SIN"][: sizes[number]], shape=(1, 64)
+        )
         source = given[f"t{ends[number - 1] + 1}"] if number else data
-        right = xnnpack.ask(Request(piece, feed_of(folder, t0=source), outputs=True)).tensors()[
+        right = xnnpack.ask(Request(partition, feed_of(folder, t0=source), outputs=True)).tensors()[
             f"t{sizes[number]}"
         ]
         return not np.array_equal(right, given[f"t{ends[number]}"])
@@ -302,7 +304,7 @@ class TestGpu:
         )
         assert "disagreement" not in answer.notes
 
-    def test_one_dynamic_tensor_refuses_the_whole_model_each_time_with_the_reason(
+    def test_one_dynamic_tensor_rejects_the_whole_model_each_time_with_the_reason(
         self, gpu: Session, tmp_path: Path
     ) -> None:
         """The runtime prints the reason once per process."""

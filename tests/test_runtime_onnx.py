@@ -200,14 +200,14 @@ def test_external_data_stays_where_it_is(cpu: Session, tmp_path: Path) -> None:
     np.testing.assert_array_equal(answer.tensors()["y"], weight[:2])
 
 
-def test_a_refusal_carries_the_runtimes_words(cpu: Session, tmp_path: Path) -> None:
+def test_a_rejection_carries_the_runtimes_words(cpu: Session, tmp_path: Path) -> None:
     model = save(tmp_path / "m.onnx", [node("Nonsense", ["x"], ["y"])], [2], ["y"])
     answer = cpu.ask(Request(model))
     assert answer.status == "refused"
     assert "Nonsense" in answer.reason
 
 
-def test_a_wrong_input_shape_is_a_failed_run_not_a_refusal(cpu: Session, tmp_path: Path) -> None:
+def test_a_wrong_input_shape_is_a_failed_run_not_a_rejection(cpu: Session, tmp_path: Path) -> None:
     model = save(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [2, 3], ["y"])
     answer = cpu.ask(
         Request(
@@ -316,7 +316,7 @@ class TestQnn:
         assert answer.counts == {"cpu": 2}
         assert answer.partitions == 0
 
-    def test_repeated_names_are_refused_as_the_user_would_see_it(self, qnn: Session, tmp_path: Path) -> None:
+    def test_repeated_names_are_rejected_as_the_user_would_see_it(self, qnn: Session, tmp_path: Path) -> None:
         model = save(
             tmp_path / "m.onnx",
             [node("Relu", ["x"], ["a"], name="same"), node("Abs", ["a"], ["y"], name="same")],
@@ -347,7 +347,7 @@ class TestQnn:
         assert (answer.status, answer.signal) == ("crashed", "SIGSEGV")
         assert qnn.ask(Request(save(tmp_path / "m.onnx", [node("Relu", ["x"], ["y"])], [2, 3], ["y"]))).ok
 
-    def test_a_whole_model_refusal(self, qnn: Session, tmp_path: Path) -> None:
+    def test_a_whole_model_rejection(self, qnn: Session, tmp_path: Path) -> None:
         model = save(
             tmp_path / "m.onnx",
             [node("GroupNormalization", ["x", "s", "b"], ["y"], num_groups=1)],

@@ -122,7 +122,7 @@ def test_an_answer_that_is_none(rogue, text: str) -> None:
     assert ask(session, "answer").ok
 
 
-def test_noise_on_standard_output_and_error_is_not_taken_for_an_answer(rogue) -> None:
+def test_noise_on_standard_output_and_error_is_no_answer(rogue) -> None:
     answer = ask(rogue(), "noise")
     assert answer.ok
     assert '{"status": "crashed"}' in answer.log

@@ -77,15 +77,15 @@ def test_nine_more_targets_cost_less_than_nine_checks(tmp_path: Path) -> None:
     assert sum(cpu(target, prepared) for target in TEN) < 0.8 * alone
 
 
-def test_variants_that_a_policy_cannot_tell_apart_share_its_groups(tmp_path: Path) -> None:
+def test_variants_that_a_policy_cannot_tell_apart_share_its_partitions(tmp_path: Path) -> None:
     """The chips of one architecture are asked about once; the oldest, whose arithmetic differs, again."""
     prepared = Prepared(load(chain(tmp_path / "m.onnx", 2)))
     for target in TEN[:4]:
         check(prepared, choose(target))
-    groups = [len(items) for items in prepared._grouped.values()]
-    assert groups == [1]
+    partitions = [len(items) for items in prepared._partitioned.values()]
+    assert partitions == [1]
     check(prepared, choose(TEN[4]))
-    assert [len(items) for items in prepared._grouped.values()] == [2]
+    assert [len(items) for items in prepared._partitioned.values()] == [2]
 
 
 @pytest.mark.parametrize("target", TEN)

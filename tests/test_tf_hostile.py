@@ -37,7 +37,7 @@ def node(graph: Any, name: str, op: str, *inputs: str, dtype: int = 1) -> Any:
     return made
 
 
-def refused(path: Path, match: str) -> None:
+def rejected(path: Path, match: str) -> None:
     with pytest.raises(ModelError, match=match) as caught:
         read(path)
     assert str(path) in caught.value.message
@@ -45,23 +45,23 @@ def refused(path: Path, match: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_a_file_cut_anywhere_is_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_a_file_cut_anywhere_is_read_or_rejected(name: str, tmp_path: Path) -> None:
     source = TF / name
     data = source.read_bytes()
     folder = tmp_path / "model"
     shutil.copytree(source.parent, folder) if name.endswith("saved_model.pb") else folder.mkdir()
-    rng, refusals = random.Random(1), 0
+    rng, blockers = random.Random(1), 0
     for cut in sorted(rng.sample(range(1, len(data)), 60)):
         (folder / source.name).write_bytes(data[:cut])
         try:
             read(folder / source.name)
         except ModelError:
-            refusals += 1
-    assert refusals > 30
+            blockers += 1
+    assert blockers > 30
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_flipped_bytes_are_read_or_rejected(name: str, tmp_path: Path) -> None:
     source = TF / name
     folder = tmp_path / "model"
     shutil.copytree(source.parent, folder) if name.endswith("saved_model.pb") else folder.mkdir()
@@ -80,16 +80,16 @@ def test_flipped_bytes_are_read_or_refused(name: str, tmp_path: Path) -> None:
     assert read_anyway > 0
 
 
-def test_a_checkpoint_index_cut_anywhere_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_index_cut_anywhere_is_rejected(tmp_path: Path) -> None:
     folder = copied(tmp_path, "control_flow")
     file = folder / "variables" / "variables.index"
     data = file.read_bytes()
     for cut in range(0, len(data), 9):
         file.write_bytes(data[:cut])
-        refused(folder, "checkpoint index")
+        rejected(folder, "checkpoint index")
 
 
-def test_a_checkpoint_cut_short_is_refused_when_its_values_are_read(tmp_path: Path) -> None:
+def test_a_checkpoint_cut_short_is_rejected_when_its_values_are_read(tmp_path: Path) -> None:
     folder = copied(tmp_path, "control_flow")
     file = folder / "variables" / "variables.data-00000-of-00001"
     data = file.read_bytes()
@@ -102,10 +102,10 @@ def test_a_checkpoint_cut_short_is_refused_when_its_values_are_read(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["variables.index", "variables.data-00000-of-00001"])
-def test_flipped_bytes_in_a_checkpoint_are_read_or_refused(name: str, tmp_path: Path) -> None:
+def test_flipped_bytes_in_a_checkpoint_are_read_or_rejected(name: str, tmp_path: Path) -> None:
     folder = copied(tmp_path, "control_flow")
     file = folder / "variables" / name
-    data, rng, refusals = file.read_bytes(), random.Random(3), 0
+    data, rng, blockers = file.read_bytes(), random.Random(3), 0
     for _ in range(60):
         flipped = bytearray(data)
         for _ in range(6):
@@ -115,30 +115,30 @@ def test_flipped_bytes_in_a_checkpoint_are_read_or_refused(name: str, tmp_path: 
             read(folder)
         except ModelError as error:
             assert str(folder) in error.message
-            refusals += 1
-    assert refusals > 5
+            blockers += 1
+    assert blockers > 5
 
 
 def test_missing_parts_of_the_checkpoint(tmp_path: Path) -> None:
     folder = copied(tmp_path, "control_flow")
     data = folder / "variables" / "variables.data-00000-of-00001"
     data.rename(tmp_path / "elsewhere")
-    refused(folder, r"data-00000-of-00001")
+    rejected(folder, r"data-00000-of-00001")
     shutil.rmtree(folder / "variables")
-    refused(folder, r"variables\.index: the checkpoint's index is missing")
+    rejected(folder, r"variables\.index: the checkpoint's index is missing")
 
 
 def test_empty_and_random_files(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"")
-    refused(tmp_path, "no protobuf data")
+    rejected(tmp_path, "no protobuf data")
     (tmp_path / "saved_model.pb").write_bytes(random.Random(4).randbytes(5000))
-    refused(tmp_path, "no protobuf data|damaged")
+    rejected(tmp_path, "no protobuf data|damaged")
 
 
 def test_no_graph_and_no_signature(tmp_path: Path) -> None:
     saved = message("SavedModel")(saved_model_schema_version=1)
     (tmp_path / "saved_model.pb").write_bytes(saved.SerializeToString() + b"\x12\x00")
-    refused(tmp_path, "no signature")
+    rejected(tmp_path, "no signature")
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_no_graph_and_no_signature(tmp_path: Path) -> None:
     ids=["dangling", "cycle", "self", "twice", "nameless", "no-such-output", "no-value"],
 )
 def test_broken_graphs(build: Callable[[Any], Any], match: str, tmp_path: Path) -> None:
-    refused(graph_def(tmp_path, build), match)
+    rejected(graph_def(tmp_path, build), match)
 
 
 def test_an_impossible_number_of_outputs(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_an_impossible_number_of_outputs(tmp_path: Path) -> None:
         node(graph, "x", "Placeholder")
         node(graph, "split", "Split", "x", "x").attr["num_split"].i = 1 << 40
 
-    refused(graph_def(tmp_path, build), "claims 1099511627776 outputs")
+    rejected(graph_def(tmp_path, build), "claims 1099511627776 outputs")
 
 
 def test_a_constant_whose_bytes_do_not_fit(tmp_path: Path) -> None:
@@ -177,10 +177,10 @@ def test_a_constant_whose_bytes_do_not_fit(tmp_path: Path) -> None:
         tensor.tensor_shape.dim.add(size=1 << 62)
         node(graph, "out", "Neg", "c")
 
-    refused(graph_def(tmp_path, build), "'c': a float32 constant of shape .* 2000 are stored")
+    rejected(graph_def(tmp_path, build), "'c': a float32 constant of shape .* 2000 are stored")
 
 
-def test_a_place_outside_the_file_is_refused_when_read(tmp_path: Path) -> None:
+def test_a_place_outside_the_file_is_rejected_when_read(tmp_path: Path) -> None:
     """A file may claim the fields with which the reader marks what it skipped: they only point into the same
     file.
     """
@@ -217,7 +217,7 @@ def called(graph: Any, name: str) -> None:
 
 
 def test_a_function_that_calls_itself(tmp_path: Path) -> None:
-    refused(graph_def(tmp_path, lambda g: [called(g, "f"), calls(g, "f", ["f"])]), "'f' calls itself")
+    rejected(graph_def(tmp_path, lambda g: [called(g, "f"), calls(g, "f", ["f"])]), "'f' calls itself")
 
 
 def test_functions_that_nest_too_deep(tmp_path: Path) -> None:
@@ -227,7 +227,7 @@ def test_functions_that_nest_too_deep(tmp_path: Path) -> None:
             calls(graph, f"f{depth}", [f"f{depth + 1}"])
         calls(graph, "f70", [])
 
-    refused(graph_def(tmp_path, build), "nest more than 64 deep")
+    rejected(graph_def(tmp_path, build), "nest more than 64 deep")
 
 
 def test_bodies_that_hold_themselves(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_bodies_that_hold_themselves(tmp_path: Path) -> None:
         inner.attr["Tout"].list.type.append(1)
         node(graph, "if", "StatelessIf", "x").attr["then_branch"].func.name = "f"
 
-    refused(graph_def(tmp_path, build), "'f' calls itself")
+    rejected(graph_def(tmp_path, build), "'f' calls itself")
 
 
 def test_a_library_that_doubles_with_every_call(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_library_that_doubles_with_every_call(tmp_path: Path) -> None:
         calls(graph, "f40", [])
 
     started = time.perf_counter()
-    refused(graph_def(tmp_path, build), "expand to more than")
+    rejected(graph_def(tmp_path, build), "expand to more than")
     assert time.perf_counter() - started < 5
 
 
@@ -289,7 +289,7 @@ def varint(value: int) -> bytes:
 
 def test_names_that_are_not_text(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"\x12\x0a\x12\x08\x0a\x06\x0a\x01\xff\x12\x01a")
-    refused(tmp_path, "damaged SavedModel")
+    rejected(tmp_path, "damaged SavedModel")
 
 
 def test_a_call_with_the_wrong_number_of_arguments(tmp_path: Path) -> None:
@@ -297,7 +297,7 @@ def test_a_call_with_the_wrong_number_of_arguments(tmp_path: Path) -> None:
         node(graph, "call", "PartitionedCall").attr["f"].func.name = "f"
         calls(graph, "f", [])
 
-    refused(graph_def(tmp_path, build), "gives 0 values to the function 'f', which takes 1")
+    rejected(graph_def(tmp_path, build), "gives 0 values to the function 'f', which takes 1")
 
 
 def test_unknown_enumerations_are_unknown(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ def test_strings_are_kept_as_an_attribute(tmp_path: Path) -> None:
     assert read(tmp_path / "model.pb").graph.tensor("names:0").attrs["strings"] == ("cat", b"\xff")
 
 
-def test_an_operator_nobody_defines_still_has_its_outputs(tmp_path: Path) -> None:
+def test_an_operator_no_one_defines_still_has_its_outputs(tmp_path: Path) -> None:
     graph = message("GraphDef")()
     graph.node.add(name="x", op="Placeholder").attr["dtype"].type = 1
     graph.node.add(name="mine", op="VendorThing", input=["x"])

@@ -15,7 +15,7 @@ TYPES = {"T": "float32", "Index": "int32"}
 
 
 @pytest.mark.skipif(find_spec("tensorflow") is None, reason="needs tensorflow")
-def test_only_what_tensorflow_itself_refuses_is_no_call() -> None:
+def test_only_what_tensorflow_itself_rejects_is_no_call() -> None:
     questions = [
         Question("Slice", TYPES, ["float32[4,4]", "=[0, 1]int32", "=[2, 2]int32"]),
         Question("Slice", TYPES, ["float32[4,4]", "=[0, 1]int32", "=[2, 8]int32"]),

@@ -176,7 +176,7 @@ def test_every_operator_with_a_kernel_has_a_model_that_the_interpreter_takes(tmp
             assert tuple(shape) == tensor.attrs.get("stored_shape", tensor.shape), case.name
 
 
-def test_the_interpreter_refuses_what_has_no_kernel(tmp_path: Path) -> None:
+def test_the_interpreter_rejects_what_has_no_kernel(tmp_path: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     jobs = []
     for case in (case for op in sorted(NO_KERNEL) for case in cases(ops=[op])):

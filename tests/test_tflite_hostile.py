@@ -104,8 +104,8 @@ def test_changed_bytes_give_a_model_or_one_error(
 
 def test_every_truncation_gives_a_model_or_one_error() -> None:
     data = SEEDS[0]
-    refused = sum(settle(data[:length]) is None for length in range(0, len(data), 7))
-    assert refused > len(data) // 7 * 0.9
+    rejected = sum(settle(data[:length]) is None for length in range(0, len(data), 7))
+    assert rejected > len(data) // 7 * 0.9
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_every_truncation_gives_a_model_or_one_error() -> None:
         b"\x08\0\0\0TFL3\x08\0\0\0",
     ],
 )
-def test_tiny_files_are_refused(content: bytes, tmp_path: Path) -> None:
+def test_tiny_files_are_rejected(content: bytes, tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         from_bytes(content)
     path = tmp_path / "tiny.tflite"
@@ -132,7 +132,7 @@ def codes(*types: str) -> list[Row]:
     return [{"builtin_code": name, "deprecated_builtin_code": 127} for name in types]
 
 
-def test_subgraphs_that_call_each_other_are_refused() -> None:
+def test_subgraphs_that_call_each_other_are_rejected() -> None:
     call = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 1})}
     back = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": 0})}
     data = structure(
@@ -145,7 +145,7 @@ def test_subgraphs_that_call_each_other_are_refused() -> None:
         from_bytes(data)
 
 
-def test_a_ladder_of_calls_is_refused_before_it_is_climbed() -> None:
+def test_a_ladder_of_calls_is_rejected_before_it_is_climbed() -> None:
     def rung(index: int) -> Row:
         op = {"opcode_index": 0, "builtin_options": ("CallOnceOptions", {"init_subgraph_index": index + 1})}
         return subgraph(operators=[op, op] if index < 40 else [])
@@ -178,7 +178,7 @@ def test_a_ladder_of_calls_is_refused_before_it_is_climbed() -> None:
         ({"opcode_index": 0, "intermediates": [1]}, "intermediate"),
     ],
 )
-def test_an_index_that_leads_nowhere_is_refused(operator: Row, problem: str) -> None:
+def test_an_index_that_leads_nowhere_is_rejected(operator: Row, problem: str) -> None:
     with pytest.raises(ModelError, match=problem):
         from_bytes(structure({"operator_codes": codes("ADD"), "subgraphs": [subgraph(operators=[operator])]}))
 
@@ -198,7 +198,7 @@ def test_an_index_that_leads_nowhere_is_refused(operator: Row, problem: str) -> 
         ),
     ],
 )
-def test_a_graph_that_names_what_is_not_there_is_refused(graph: Row, problem: str) -> None:
+def test_a_graph_that_names_what_is_not_there_is_rejected(graph: Row, problem: str) -> None:
     data = structure(
         {"operator_codes": codes("CALL_ONCE"), "subgraphs": [subgraph(**graph)], "buffers": [{}]}
     )
@@ -206,7 +206,7 @@ def test_a_graph_that_names_what_is_not_there_is_refused(graph: Row, problem: st
         from_bytes(data)
 
 
-def test_many_offsets_to_one_large_table_are_refused() -> None:
+def test_many_offsets_to_one_large_table_are_rejected() -> None:
     """A file of 400 KB in which 5,000 tensors are all the one whose shape has 50,000 dimensions."""
     tensors: list[Row] = [{"shape": [3] * 50_000}, *({"type": "INT8"} for _ in range(5_000))]
     data = bytearray(structure({"subgraphs": [subgraph(tensors=tensors)]}))
@@ -219,7 +219,7 @@ def test_many_offsets_to_one_large_table_are_refused() -> None:
     assert settle(bytes(data)) is None
 
 
-def test_text_that_is_not_utf8_is_refused() -> None:
+def test_text_that_is_not_utf8_is_rejected() -> None:
     data = structure(
         {"subgraphs": [subgraph(tensors=[{"name": "abcdefgh", "shape": []}])], "buffers": [{}]}
     ).replace(b"abcdefgh", b"ab\xff\xfeefgh")
@@ -227,14 +227,14 @@ def test_text_that_is_not_utf8_is_refused() -> None:
         from_bytes(data)
 
 
-def test_an_operator_of_a_newer_schema_is_refused() -> None:
+def test_an_operator_of_a_newer_schema_is_rejected() -> None:
     data = structure({"operator_codes": codes("STABLEHLO_CASE"), "subgraphs": [subgraph(operators=[{}])]})
     assert data.count(struct.pack("<i", 209)) == 1
     with pytest.raises(ModelError, match=r"the value 250 of BuiltinOperator.*newer than this accelint"):
         from_bytes(data.replace(struct.pack("<i", 209), struct.pack("<i", 250)))
 
 
-def test_a_cycle_of_operators_is_refused() -> None:
+def test_a_cycle_of_operators_is_rejected() -> None:
     tensors: list[Row] = [{"shape": [1], "name": name} for name in "ab"]
     operators = [{"inputs": [0], "outputs": [1]}, {"inputs": [1], "outputs": [0]}]
     with pytest.raises(ModelError, match="cycle"):

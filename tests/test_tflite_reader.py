@@ -257,7 +257,7 @@ def test_external_weights_stay_beside_the_model(tmp_path: Path) -> None:
         accelint.load(tmp_path / "external.tflite")
 
 
-def test_external_weights_outside_the_folder_are_refused(tmp_path: Path) -> None:
+def test_external_weights_outside_the_folder_are_rejected(tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\0" * 64)
     (tmp_path / "models").mkdir()
     net = Net()
@@ -303,7 +303,7 @@ def test_weights_are_not_read(tmp_path: Path) -> None:
     assert int(kilobytes) < 100_000
 
 
-def test_writing_large_weights_copies_them_in_pieces(tmp_path: Path) -> None:
+def test_writing_large_weights_copies_them_in_blocks(tmp_path: Path) -> None:
     path = tmp_path / "big.tflite"
     tflite_with(path, 400_000_000)
     model = accelint.load(path)

@@ -337,6 +337,6 @@ def test_what_tflite_cannot_hold_is_an_error_and_nothing_is_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_another_dialect_is_refused(tmp_path: Path) -> None:
+def test_another_dialect_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dialect 'onnx'"):
         write(Model(Path("m.onnx"), "onnx", Graph("main", "onnx")), tmp_path / "out.tflite")

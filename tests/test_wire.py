@@ -32,7 +32,7 @@ def test_a_varint_is_read_as_it_was_written(value: int) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\x80", b"\xff" * 11])
-def test_a_varint_that_does_not_end_is_refused(data: bytes) -> None:
+def test_a_varint_that_does_not_end_is_rejected(data: bytes) -> None:
     with pytest.raises(WireError, match="does not end"):
         varint(data, 0, len(data))
 
@@ -64,12 +64,12 @@ def test_fields_tell_number_kind_and_place() -> None:
         (tag(1, 0), "does not end"),
     ],
 )
-def test_damaged_fields_are_refused(data: bytes, problem: str) -> None:
+def test_damaged_fields_are_rejected(data: bytes, problem: str) -> None:
     with pytest.raises(WireError, match=problem):
         list(fields(data, 0, len(data)))
 
 
-def test_more_fields_than_a_model_can_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_fields_than_a_model_can_have_are_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     """The limit is in the millions; here it is lowered."""
     monkeypatch.setattr(wire, "MAX_FIELDS", 1000)
     data = (tag(1, 2) + encode(0)) * 1001
@@ -114,7 +114,7 @@ def test_what_is_replaced_far_below_changes_the_lengths_above(
     assert b"".join(whole) == book[1]
 
 
-def test_what_nobody_replaces_or_enters_is_left() -> None:
+def test_what_no_one_replaces_or_enters_stays() -> None:
     page = tag(4, 2) + encode(1) + b"x"
     book = tag(1, 2) + encode(len(page)) + page + tag(2, 0) + encode(7)
     every = (book, len(book), "book", ROUTES)
@@ -125,7 +125,7 @@ def test_what_nobody_replaces_or_enters_is_left() -> None:
     ]  # fmt: skip
 
 
-def test_messages_nested_deeper_than_protobuf_reads_are_refused() -> None:
+def test_messages_nested_deeper_than_protobuf_reads_are_rejected() -> None:
     page = b""
     for _ in range(wire.MAX_DEPTH + 2):
         page = tag(3, 2) + encode(len(page)) + page
@@ -200,12 +200,12 @@ def test_a_tensor_with_two_values_is_left_to_protobuf() -> None:
 
 
 @pytest.mark.parametrize("value", ["", "1", "-1", "0x0", "٣", "9" * 30, "default"])
-def test_a_forged_mark_is_refused(value: str) -> None:
+def test_a_forged_mark_is_rejected(value: str) -> None:
     with pytest.raises(WireError, match=MARK):
         span_of(value, [Span(9, 0, 1)])
 
 
-def test_nesting_without_end_is_refused_and_not_followed() -> None:
+def test_nesting_without_end_is_rejected_and_not_followed() -> None:
     data = bytes(KEEP + 1)
     for _ in range(5000):
         graph = tag(6, 2) + encode(len(data)) + data

@@ -79,14 +79,14 @@ def judge(graph: Graph, op: Operator, chosen: Chosen) -> tuple[Verdict, list[Fin
 
 
 def _concluded(op: Operator, chosen: Chosen, answered: list[Answered]) -> _Conclusion:
-    refused = any(
+    rejected = any(
         rule.scope == "model" and rule.effect == "rejected" and outcome.answer is Answer.FAILS
         for _, rule, outcome in answered
     )
-    if operator_key(op) not in chosen.known and not refused:
+    if operator_key(op) not in chosen.known and not rejected:
         failing = [item for item in answered if item[2].answer is Answer.FAILS]
         return _conclusion(op, Verdict(chosen.pack.default), failing, listed=bool(failing))
-    verdict = Verdict.REJECTED if refused else _weigh(answered)
+    verdict = Verdict.REJECTED if rejected else _weigh(answered)
     return _conclusion(op, verdict, [item for item in answered if _bears(item[1], item[2], verdict)])
 
 
@@ -110,7 +110,7 @@ def _bears(rule: Rule, failure: Outcome, verdict: Verdict) -> bool:
     """Whether a failure says something about the verdict.
 
     What is unknown explains nothing once something is known; an operator that stays on the host cannot make
-    the accelerator refuse.
+    the accelerator reject.
     """
     if verdict is Verdict.FALLBACK:
         return failure.answer is Answer.FAILS and (rule.effect != "rejected" or rule.scope == "model")
@@ -126,8 +126,8 @@ _UNDECIDED = {
 
 
 def _weigh(answered: list[Answered]) -> Verdict:
-    """Fallback comes before rejection: an operator that is never handed over cannot make the accelerator
-    refuse.
+    """Fallback comes before rejection: an operator that is never assigned cannot make the accelerator
+    reject.
     """
     effects = {(rule.effect, outcome.answer) for _, rule, outcome in answered if rule.scope != "model"}
     if ("fallback", Answer.FAILS) in effects:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ...rules.pack import Chosen
     from ..convert import Converted
     from ..ir.graph import Operator
-    from ..policies.base import Grouping, Policy
+    from ..policies.base import Partitioning, Policy
     from .coverage import OperatorVerdict
 
 Options = Mapping[str, Any]
@@ -79,18 +79,18 @@ class Optimized:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Conversion:
-    """What a converter answered, and the model that it made, prepared; None where it refuses."""
+    """What a converter answered, and the model that it made, prepared; None where it rejects."""
 
     made: Converted
     prepared: Prepared | None
 
 
 @dataclass(eq=False, slots=True)
-class _Grouped:
-    taken: frozenset[str]
+class _Partitioned:
+    supported: frozenset[str]
     watched: Watched
     tables: Tables | None
-    grouping: Grouping
+    partitioning: Partitioning
     boundaries: tuple[Boundary, ...]
 
 
@@ -116,7 +116,7 @@ class Prepared:
     repairs: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)
     verdicts: dict[str, OperatorVerdict] = field(default_factory=dict, repr=False)
     _seen: dict[tuple[int, str], list[Seen]] = field(default_factory=dict, repr=False)
-    _grouped: dict[tuple[int, str], list[_Grouped]] = field(default_factory=dict, repr=False)
+    _partitioned: dict[tuple[int, str], list[_Partitioned]] = field(default_factory=dict, repr=False)
     _boundaries: dict[int, dict[tuple[str, ...], Boundary]] = field(default_factory=dict, repr=False)
     _memo: Memo = field(default_factory=dict, repr=False)
     _kinds: dict[int, Kinds] = field(default_factory=dict, repr=False)
@@ -173,25 +173,29 @@ class Prepared:
         )
         return known[-1]
 
-    def grouping(
-        self, graph: Graph, name: str, policy: Policy, options: Options, taken: Set[str]
-    ) -> tuple[Grouping, tuple[Boundary, ...]]:
-        """The groups that a policy makes of taken operators, and the bytes that cross each boundary."""
-        known = self._grouped.setdefault((id(graph), name), [])
+    def partitioning(
+        self, graph: Graph, name: str, policy: Policy, options: Options, supported: Set[str]
+    ) -> tuple[Partitioning, tuple[Boundary, ...]]:
+        """The partitions that a policy makes of supported operators, and the bytes crossing each boundary."""
+        known = self._partitioned.setdefault((id(graph), name), [])
         for item in known:
-            if item.taken == taken and item.watched.same(options) and _same_tables(item.tables, policy):
-                return item.grouping, item.boundaries
+            if (
+                item.supported == supported
+                and item.watched.same(options)
+                and _same_tables(item.tables, policy)
+            ):
+                return item.partitioning, item.boundaries
         watched = Watched(options, self._memo)
-        grouping = policy.groups(graph, taken, watched)
-        boundaries = tuple(self._boundary(graph, group) for group in grouping.groups)
-        known.append(_Grouped(frozenset(taken), watched, _tables(policy), grouping, boundaries))
-        return grouping, boundaries
+        partitioning = policy.partition(graph, supported, watched)
+        boundaries = tuple(self._boundary(graph, partition) for partition in partitioning.partitions)
+        known.append(_Partitioned(frozenset(supported), watched, _tables(policy), partitioning, boundaries))
+        return partitioning, boundaries
 
-    def _boundary(self, graph: Graph, group: tuple[str, ...]) -> Boundary:
+    def _boundary(self, graph: Graph, partition: tuple[str, ...]) -> Boundary:
         known = self._boundaries.setdefault(id(graph), {})
-        found = known.get(group)
+        found = known.get(partition)
         if found is None:
-            found = known[group] = boundary(graph, group)
+            found = known[partition] = boundary(graph, partition)
         return found
 
     def judge(self, graph: Graph, chosen: Chosen) -> Judge:

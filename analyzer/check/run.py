@@ -1,4 +1,4 @@
-"""check: every operator against the rules of a target, then the groups that the runtime would make of
+"""check: every operator against the rules of a target, then the partitions that the runtime would make of
 them.
 """
 
@@ -89,7 +89,7 @@ class _Check:
         if first:
             self._bodies(graph, placed=placed)
         if placed:
-            self._group(graph)
+            self._partition(graph)
         if first:
             self._held(graph)
         else:
@@ -133,19 +133,19 @@ class _Check:
                 self.graph(body, placed=placed and self.policy.bodies)
 
     def _held(self, graph: Graph) -> None:
-        """Bodies go with the operator that holds them, unless a group was made in one before: that cannot be
-        compiled.
+        """Bodies go with the operator that holds them, unless a partition was made in one before: that cannot
+        be compiled.
         """
         for op in graph.ops():
             if not op.graphs or self.verdicts[op.id].verdict is not Verdict.ACCELERATED:
                 continue
             inner = {id for body in op.graphs.values() for id in _inside(body)}
-            if any(id in inner for part in self.partitions for id in part.operators):
+            if any(id in inner for partition in self.partitions for id in partition.operators):
                 words = (
                     f"operators of its subgraphs were assigned before {op.type} itself: their partition "
                     f"fails to compile, and session creation fails"
                 )
-                self._refuse(op, Dropped("ACL703", "partition-in-a-subgraph", words))
+                self._reject(op, Dropped("ACL703", "partition-in-a-subgraph", words))
             else:
                 inner -= {id for id in inner if self.verdicts[id].verdict is Verdict.FOLDED}
                 self.verdicts.update(
@@ -184,7 +184,7 @@ class _Check:
         return found
 
     def _held_up(self, op: Operator, inner: Mapping[str, Verdict]) -> list[Finding]:
-        """What in the bodies keeps an operator from being taken, or makes the runtime refuse it."""
+        """What in the bodies keeps an operator from being supported, or makes the runtime reject it."""
         found: list[Finding] = []
         for verdict, rule, words in _OF_BODIES:
             types = ", ".join(sorted(name for name, met in inner.items() if met is verdict))
@@ -222,25 +222,25 @@ class _Check:
                 self.prepared.verdicts[op.id] = shared
         self.verdicts[op.id] = shared
 
-    def _group(self, graph: Graph) -> None:
-        taken = {
+    def _partition(self, graph: Graph) -> None:
+        supported = {
             op.id
             for op in graph.ops()
             if self.verdicts[op.id].verdict in (Verdict.ACCELERATED, Verdict.REJECTED)
         }
-        grouping, boundaries = self.prepared.grouping(
-            graph, self.chosen.pack.policy, self.policy, self.options, taken
+        partitioning, boundaries = self.prepared.partitioning(
+            graph, self.chosen.pack.policy, self.policy, self.options, supported
         )
-        for id, why in grouping.dropped.items():
+        for id, why in partitioning.dropped.items():
             self._drop(graph.op(id), why)
-        self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in taken)
-        for id, why in grouping.refused.items():
-            self._refuse(graph.op(id), why)
-        for group, (entering, leaving) in zip(grouping.groups, boundaries, strict=True):
-            self.partitions.append(Partition(group, entering, leaving, self._macs(group)))
+        self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in supported)
+        for id, why in partitioning.rejected.items():
+            self._reject(graph.op(id), why)
+        for partition, (entering, leaving) in zip(partitioning.partitions, boundaries, strict=True):
+            self.partitions.append(Partition(partition, entering, leaving, self._macs(partition)))
 
-    def _refuse(self, op: Operator, why: Dropped) -> None:
-        """The runtime refuses the model because of what is handed over with an operator."""
+    def _reject(self, op: Operator, why: Dropped) -> None:
+        """The runtime rejects the model because of what is assigned with an operator."""
         self.rejected = True
         phase = why.phase or self.chosen.pack.phase
         made = replace(self._made(op, why), severity="error", effect="rejected", phase=phase)
@@ -249,10 +249,10 @@ class _Check:
         self.verdicts[op.id] = replace(old, findings=(*old.findings, len(self.findings) - 1))
 
     def _drop(self, op: Operator, why: Dropped) -> None:
-        """An operator that is taken and not handed over stays on the host; what the accelerator would refuse
+        """An operator that is supported and not assigned stays on the host; what the accelerator would reject
         in it matters no more.
 
-        A refusal of the file as such (``scope = "model"``) stands.
+        A rejection of the file as such (``scope = "model"``) stands.
         """
         old = self.verdicts[op.id]
         if any(self._of_the_file(self.findings[index]) for index in old.findings):
@@ -268,8 +268,8 @@ class _Check:
     def _of_the_file(self, finding: Finding) -> bool:
         return finding.effect == "rejected" and finding.rule in self.lasting
 
-    def _macs(self, group: Iterable[str]) -> int | None:
-        counts = [self.verdicts[id].macs for id in group]
+    def _macs(self, partition: Iterable[str]) -> int | None:
+        counts = [self.verdicts[id].macs for id in partition]
         return None if None in counts else sum(count or 0 for count in counts)
 
     def _made(self, op: Operator, why: Dropped) -> Finding:
@@ -301,15 +301,15 @@ class _Check:
                     self._ask_host(judge, op, host, left=op.id in left)
 
     def _ask_host(self, judge: Judge, op: Operator, host: Chosen, *, left: bool) -> None:
-        refusal = _refusal(judge, op, host, runs=left)
-        if refusal is None:
+        rejection = _rejection(judge, op, host, runs=left)
+        if rejection is None:
             return
-        title, phase = host.pack.title, refusal.phase or host.pack.phase
+        title, phase = host.pack.title, rejection.phase or host.pack.phase
         fails = "session creation fails" if host.pack.dialect == "onnx" else f"the model fails to {phase}"
-        words = f"it falls back to {title}, which does not support it, and {fails}: {refusal.message}"
+        words = f"it falls back to {title}, which does not support it, and {fails}: {rejection.message}"
         if not left:
-            words = f"{fails}, since {title} prepare every operator first: {refusal.message}"
-        self._refuse(op, Dropped("ACL703", "not-supported-by-the-host", words, phase))
+            words = f"{fails}, since {title} prepare every operator first: {rejection.message}"
+        self._reject(op, Dropped("ACL703", "not-supported-by-the-host", words, phase))
 
     def coverage(self) -> Coverage:
         """What was found; a rejection of any operator rejects every operator, since none of the model
@@ -358,12 +358,12 @@ _RANK = (Verdict.FALLBACK, Verdict.UNKNOWN, Verdict.REJECTED)
 
 
 def _worst(own: Verdict, inner: Mapping[str, Verdict]) -> Verdict:
-    """What an operator with bodies comes to: taken when all in them are taken."""
+    """What an operator with bodies comes to: supported when all in them are supported."""
     met = {own, *inner.values()}
     return next((verdict for verdict in _RANK if verdict in met), own)
 
 
-def _refusal(judge: Judge, op: Operator, host: Chosen, *, runs: bool = True) -> Finding | None:
+def _rejection(judge: Judge, op: Operator, host: Chosen, *, runs: bool = True) -> Finding | None:
     """Why the host stops at an operator, by the rules that are not about files; an operator of another domain
     may be registered there. What the host does not run is only prepared.
     """

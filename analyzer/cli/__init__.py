@@ -78,7 +78,7 @@ def main() -> None:
     gc.disable()
     watch_signals()
     streams.prepare()
-    sys.argv[1:] = debug.taken(sys.argv[1:])
+    sys.argv[1:] = debug.without_switch(sys.argv[1:])
     try:
         application(sys.argv[1:])()
     except AccelintError as error:

@@ -306,13 +306,13 @@ def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
     for entry in entries:
         debug.show(entry.error)
     for form, output in places:
-        pieces = render(entries, __version__, form)
+        chunks = render(entries, __version__, form)
         if output is None:
-            for piece in pieces:
-                typer.echo(piece, nl=False)
+            for chunk in chunks:
+                typer.echo(chunk, nl=False)
             continue
         with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
-            stream.writelines(pieces)
+            stream.writelines(chunks)
 
 
 NOTHING = ("none", "unknown", "rejected")

@@ -193,13 +193,13 @@ def _is_record(name: str) -> bool:
 
 
 def _recorded(chosen: "Chosen", path: Path, jobs: int) -> dict[str, Any]:
-    from ..conform.engine import hold
+    from ..conform.engine import validate
     from ..conform.figures import figures
     from ..conform.recorded import OF_RELEASES, Recorded
 
     record = Recorded(path)
     asked = chosen.without(OF_RELEASES)
-    return {**figures(hold(asked, record.items(), record, jobs)), "recorded": record.meta}
+    return {**figures(validate(asked, record.items(), record, jobs)), "recorded": record.meta}
 
 
 def _cache_folder() -> Path:

@@ -10,7 +10,7 @@ OPTION = "--debug"
 _state = {"on": False}
 
 
-def taken(arguments: Sequence[str]) -> list[str]:
+def without_switch(arguments: Sequence[str]) -> list[str]:
     """The arguments without ``--debug``, which is remembered; what follows ``--`` is left alone."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options = [item for item in arguments[:end] if item != OPTION]

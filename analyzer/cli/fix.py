@@ -94,7 +94,7 @@ def fix(
             unproved=unproved,
             optimize=asked_level(optimize, optimizer),
         )
-    if result.refusal:
+    if result.not_written:
         output = None
     if output is not None:
         deliver(result, chosen, output)
@@ -107,8 +107,8 @@ def fix(
         )
     else:
         _show(result, output, diff)
-    if result.refusal:
-        typer.echo(f"accelint: nothing was written: {clean_lines(result.refusal)}", err=True)
+    if result.not_written:
+        typer.echo(f"accelint: nothing was written: {clean_lines(result.not_written)}", err=True)
     elif result.unproved:
         hint = "" if unproved else "; --unproved keeps them"
         typer.echo(f"accelint: changes were not proved: {clean_lines(result.unproved)}{hint}", err=True)
@@ -117,7 +117,7 @@ def fix(
 
 def _exit_code(result: "FixResult") -> int:
     """5 where something could not be proved, 1 where nothing of the model is accelerated in the end."""
-    if result.refusal:
+    if result.not_written:
         return 1 if result.worse else 5
     if any(_waits(step) for step in result.steps):
         return 5
@@ -195,8 +195,8 @@ def convert(
             Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value if optimize else usual),
         )
     if made.path is None:
-        for refusal in made.refusals:
-            typer.echo(f"accelint: {clean_lines(refusal.text)}", err=True)
+        for blocker in made.blockers:
+            typer.echo(f"accelint: {clean_lines(blocker.text)}", err=True)
         raise typer.Exit(1)
     counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
     typer.echo(f"written: {output}" + (f" ({counts})" if counts else ""))

@@ -34,15 +34,15 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command("verify", cls=Reporting)(verify)
-    group = typer.Typer(
+    environments = typer.Typer(
         help="The real runtimes: which are here, what is missing.",
         invoke_without_command=True,
         rich_markup_mode=None,
     )
-    group.callback()(runtimes)
-    group.command("add")(add)
-    group.command("remove")(remove)
-    app.add_typer(group, name="runtimes")
+    environments.callback()(runtimes)
+    environments.command("add")(add)
+    environments.command("remove")(remove)
+    app.add_typer(environments, name="runtimes")
 
 
 def verify(

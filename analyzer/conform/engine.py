@@ -1,4 +1,4 @@
-"""conform: a pack held against its runtime over a corpus.
+"""conform: a pack compared with its runtime over a corpus.
 
 The runtime is slow and does not change between two edits of a pack, so its answers are kept, by
 the digest of the model and the version of the runtime, and only the predictions are made anew. An
@@ -25,7 +25,7 @@ from ..files import sha256
 from ..flows.optimized import OFF, check_at
 from ..formats import load
 from ..processes.scratch import temporary
-from ..proof.agreement import told_partitions
+from ..proof.agreement import comparable_partitions
 from ..proof.phases import phase_of
 from ..runtimes import Request, Session
 from ..runtimes.catalog import reference
@@ -35,16 +35,16 @@ from .corpora import Item
 ACTUAL = {"accelerator": "accelerated", "cpu": "fallback", "folded": "folded"}
 DROPPED = ("ACL601", "ACL602")
 """Findings about operators that the provider accepts and then leaves to the host: an answer about acceptance
-counts them as taken.
+counts them as accepted.
 """
-REFUSALS = ("refused", "crashed", "exhausted", "hung")
+FAILED = ("refused", "crashed", "exhausted", "hung")
 RETRIES: tuple[Mapping[str, Any], ...] = ({"seed": 1}, {"seed": 2, "open": 4})
 """Other random inputs, open sizes of 4: a runtime that is asked by running the model may die of the first
 ones, wherever it placed what.
 """
 NO_KERNEL = ("NOT_IMPLEMENTED", "is not set.")
-"""Words of a session that stops because an operator was taken by nobody: a refusal, although the reference
-stops as well.
+"""Words of a session that stops because an operator was assigned to no provider: a failure, although the
+reference stops as well.
 """
 
 
@@ -75,8 +75,8 @@ class Outcome:
     predicted: str = ""
     operators: list[Judged] = field(default_factory=list)
     partitions: tuple[int, int | None] = (0, None)
-    groups: bool | None = None
-    """Whether the groups hold the same operators, where the runtime tells them."""
+    same_members: bool | None = None
+    """Whether the partitions hold the same operators, where the runtime tells them."""
     reason: str = ""
     unmapped: int = 0
     phases: tuple[str, str] = ("", "")
@@ -162,14 +162,14 @@ class Asker:
             "partitions": answer.partitions,
             "placement": [[item.id, item.type, item.device, item.reason[:200]] for item in answer.placement],
         }
-        if answer.status in REFUSALS and not self._loads_at_all(path):
+        if answer.status in FAILED and not self._loads_at_all(path):
             row["status"] = "invalid"
         if answer.status not in ("missing", "failed", "garbage", "killed"):
             self.answers.put(digest, row)
         return row
 
     def _loads_at_all(self, path: Path) -> bool:
-        """Whether the reference runtime takes the model: one that it refuses says nothing about the
+        """Whether the reference runtime takes the model: one that it rejects says nothing about the
         target.
         """
         if self.reference is None or self.reference == self.target:
@@ -201,13 +201,13 @@ def run(
     optimize: str = OFF,
     progress: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
-    """Hold a pack against its runtime on every model, in the order given; ``cache`` keeps the runtime's
+    """Compare a pack with its runtime on every model, in the order given; ``cache`` keeps the runtime's
     answers. ``optimize``: the level of ONNX Runtime at which both are asked.
     """
     answers = Answers(cache)
     asked = {**(options or {}), **({} if optimize == OFF else {"optimize": optimize})}
     try:
-        return hold(
+        return validate(
             chosen,
             items,
             Asker(chosen.target, chosen.pack.dialect, answers, timeout, asked),
@@ -219,7 +219,7 @@ def run(
         answers.close()
 
 
-def hold(
+def validate(
     chosen: Chosen,
     items: Iterable[Item],
     asker: Asks,
@@ -227,7 +227,7 @@ def hold(
     progress: Callable[[Outcome], None] = lambda outcome: None,
     optimize: str = OFF,
 ) -> list[Outcome]:
-    """Hold a pack against answers, live or recorded; the answers are closed at the end."""
+    """Compare a pack with answers, live or recorded; the answers are closed at the end."""
     try:
         with (
             temporary("conform-") as folder,
@@ -289,16 +289,16 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         row["status"],
         coverage.verdict,
         reason=row["reason"],
-        partitions=(told_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
+        partitions=(comparable_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
         phases=(coverage.phase, phase_of(coverage.target, row["status"], row["reason"])),
     )
     if row["status"] == "ok" and row.get("accepted") and coverage.phase in ("compile", "run"):
         outcome.status = "not compiled"  # what was recorded ends with the provider's acceptance
-    if outcome.status not in ("ok", *REFUSALS):
+    if outcome.status not in ("ok", *FAILED):
         return outcome
     if "groups" in row:
-        outcome.groups = {frozenset(group) for group in row["groups"]} == {
-            frozenset(part.operators) for part in coverage.partitions
+        outcome.same_members = {frozenset(partition) for partition in row["groups"]} == {
+            frozenset(partition.operators) for partition in coverage.partitions
         }
     placed = {id: (device, said) for id, _, device, said in row["placement"]}
     for op in coverage.operators:
@@ -313,8 +313,8 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
             continue
         findings = [coverage.findings[index] for index in op.findings]
         counted = [item for item in findings if item.effect != "note"]
-        taken = row.get("accepted") and counted and all(item.code in DROPPED for item in counted)
-        predicted = Verdict.ACCELERATED if taken else op.verdict
+        accepted = row.get("accepted") and counted and all(item.code in DROPPED for item in counted)
+        predicted = Verdict.ACCELERATED if accepted else op.verdict
         rules = ", ".join(dict.fromkeys(item.rule for item in findings))
         outcome.operators.append(
             Judged(name, op.id, op.type, predicted.value, actual, rules, said or row["reason"])

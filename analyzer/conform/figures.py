@@ -1,4 +1,4 @@
-"""The figures of a conform run: confusion tables, disagreements, refusals, partitions; as JSON and as a
+"""The figures of a conform run: confusion tables, disagreements, failures, partitions; as JSON and as a
 page.
 """
 
@@ -32,7 +32,7 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
             kind: {**_shares(rows), "operators": len(rows), "confusion": confusion(rows)}
             for kind, rows in sorted(by_type.items())
         },
-        "refusals": _refusals(outcomes),
+        "refusals": _failures(outcomes),
         "partitions": _partitions(outcomes),
         "disagreements": [vars(item) for item in judged if not item.right],
         **{
@@ -67,31 +67,35 @@ def confusion(judged: Iterable[Judged]) -> dict[str, dict[str, int]]:
     return table
 
 
-def _refusals(outcomes: list[Outcome]) -> dict[str, int]:
-    """Whole models that the runtime refuses or crashes on, against what was predicted."""
-    told = [
+def _failures(outcomes: list[Outcome]) -> dict[str, int]:
+    """Whole models that the runtime rejects or crashes on, against what was predicted."""
+    answered = [
         outcome for outcome in outcomes if outcome.status in ("ok", "refused", "crashed", "exhausted", "hung")
     ]
-    refused = [outcome for outcome in told if outcome.status != "ok"]
-    phases = [outcome.phases for outcome in refused if outcome.predicted == "rejected" and outcome.phases[1]]
+    failed = [outcome for outcome in answered if outcome.status != "ok"]
+    phases = [outcome.phases for outcome in failed if outcome.predicted == "rejected" and outcome.phases[1]]
     return {
-        "refused": len(refused),
-        "refused_predicted": sum(outcome.predicted == "rejected" for outcome in refused),
-        "loaded": len(told) - len(refused),
-        "false_alarms": sum(outcome.predicted == "rejected" for outcome in told if outcome.status == "ok"),
+        "refused": len(failed),
+        "refused_predicted": sum(outcome.predicted == "rejected" for outcome in failed),
+        "loaded": len(answered) - len(failed),
+        "false_alarms": sum(
+            outcome.predicted == "rejected" for outcome in answered if outcome.status == "ok"
+        ),
         "phases_told": len(phases),
         "phases_right": sum(predicted == actual for predicted, actual in phases),
     }
 
 
 def _partitions(outcomes: list[Outcome]) -> dict[str, int]:
-    told = [outcome for outcome in outcomes if outcome.status == "ok" and outcome.partitions[1] is not None]
-    grouped = [outcome.groups for outcome in told if outcome.groups is not None]
+    answered = [
+        outcome for outcome in outcomes if outcome.status == "ok" and outcome.partitions[1] is not None
+    ]
+    compared = [outcome.same_members for outcome in answered if outcome.same_members is not None]
     counts = {
-        "told": len(told),
-        "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in told),
+        "told": len(answered),
+        "right": sum(outcome.partitions[0] == outcome.partitions[1] for outcome in answered),
     }
-    return counts | ({"groups_told": len(grouped), "groups_right": sum(grouped)} if grouped else {})
+    return counts | ({"groups_told": len(compared), "groups_right": sum(compared)} if compared else {})
 
 
 def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> str:
@@ -105,21 +109,21 @@ def page(title: str, runs: dict[str, dict[str, Any]], facts: dict[str, str]) -> 
     ]
     lines += ["|---|---|---|---|---|---|---|---|---|---|---|"]
     for name, run in runs.items():
-        refusals, parts = run["refusals"], run["partitions"]
+        failures, cut = run["refusals"], run["partitions"]
         lines.append(
             f"| {name} | {sum(run['models'].values())} | {run['operators']} | "
             f"{percent(run['agreement'], 2)} | {percent(run['false_accelerated'], 2)} "
-            f"| {percent(run['unknown'], 2)} | {run['unmapped']} | {refusals['refused_predicted']} of "
-            f"{refusals['refused']} | {_of(refusals, 'phases_right', 'phases_told')} "
-            f"| {refusals['false_alarms']} of {refusals['loaded']} | {parts['right']} of {parts['told']} |"
+            f"| {percent(run['unknown'], 2)} | {run['unmapped']} | {failures['refused_predicted']} of "
+            f"{failures['refused']} | {_of(failures, 'phases_right', 'phases_told')} "
+            f"| {failures['false_alarms']} of {failures['loaded']} | {cut['right']} of {cut['told']} |"
         )
     for name, run in runs.items():
         lines += _section(name, run)
     return "\n".join(lines) + "\n"
 
 
-def _of(counts: dict[str, int], right: str, told: str) -> str:
-    return f"{counts[right]} of {counts[told]}"
+def _of(counts: dict[str, int], right: str, answered: str) -> str:
+    return f"{counts[right]} of {counts[answered]}"
 
 
 def _section(name: str, run: dict[str, Any]) -> list[str]:

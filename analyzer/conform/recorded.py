@@ -1,10 +1,10 @@
 """Answers that a provider gave elsewhere, read as if the runtime were here.
 
 A record is JSON, gzipped or not: a ``_meta`` table and, by model name, ``nodes``, ``opset`` (as which it was
-loaded), ``supported`` (rows ``[node index, name, type, accepted, reason]``), ``partitions`` (groups of node
-indexes) or ``error``. Model names are those of the ONNX backend node tests; ``NAME.const.onnx`` is the test
-with every input but the first turned into an initializer. An ``error`` with rows comes from the provider (no
-session); without rows, or with the prefix ``model:``, the model does not load at all.
+loaded), ``supported`` (rows ``[node index, name, type, accepted, reason]``), ``partitions`` (partitions of
+node indexes) or ``error``. Model names are those of the ONNX backend node tests; ``NAME.const.onnx`` is the
+test with every input but the first turned into an initializer. An ``error`` with rows comes from the provider
+(no session); without rows, or with the prefix ``model:``, the model does not load at all.
 """
 
 from __future__ import annotations
@@ -71,16 +71,16 @@ class Recorded:
                 "partitions": None,
                 "placement": [],
             }
-        groups = [[f"main/{index}" for index in group] for group in row["partitions"]]
+        partitions = [[f"main/{index}" for index in partition] for partition in row["partitions"]]
         placement = [
-            [f"main/{index}", type, "accelerator" if taken else "cpu", said]
-            for index, _, type, taken, said in row["supported"]
+            [f"main/{index}", type, "accelerator" if accepted else "cpu", said]
+            for index, _, type, accepted, said in row["supported"]
         ]
         return {
             "status": "ok",
             "reason": "",
-            "partitions": len(groups),
-            "groups": groups,
+            "partitions": len(partitions),
+            "groups": partitions,
             "placement": placement,
             "accepted": True,
         }

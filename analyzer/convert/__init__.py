@@ -19,7 +19,7 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     """Convert the model at ``path`` to the format ``to`` and write it to ``output``, atomically and never
     over the input.
 
-    Nothing is written when the converter refuses; its reasons are in the answer's ``refusals``. Raises
+    Nothing is written when the model is not convertible; its reasons are in the answer's ``blockers``. Raises
     UsageError, ModelError, MissingExtraError or RuntimeFailure.
     """
     path, output = Path(path), Path(output)
@@ -38,9 +38,9 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
         with atomic(output, source=path, folder=road.FOLDER) as draft:
             made = road.convert(path, options)
             if made.path is None:
-                raise _Refused
+                raise _NotConvertible
             _copy(made.path, draft)
-    except _Refused:
+    except _NotConvertible:
         assert made is not None
         return made
     return replace(made, path=output)
@@ -53,5 +53,5 @@ def _copy(made: Path, draft: Path) -> None:
         shutil.copyfile(made, draft)
 
 
-class _Refused(Exception):
+class _NotConvertible(Exception):
     """Leaves the atomic block without writing."""

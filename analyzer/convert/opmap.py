@@ -1,9 +1,9 @@
 """Which TensorFlow nodes a TFLite operator came from, told by the names the converter leaves.
 
 The converter names a tensor after the nodes that it was made from, joined by ``;`` when it fused them, and
-appends a number without a separator when a name is taken (``probs/MatMul2``). A model's outputs are renamed
-to the exported signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by the names of
-what it writes:
+appends a number without a separator when a name is supported (``probs/MatMul2``). A model's outputs are
+renamed to the exported signature's tensors (``StatefulPartitionedCall:0``). So an operator is mapped by the
+names of what it writes:
 
 - ``name``: a written tensor carries names of nodes of the source model;
 - ``output``: it writes a model output, whose node the source model's signature tells;

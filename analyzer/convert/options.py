@@ -54,7 +54,7 @@ class Options:
         return bool(self.shapes) or self.batch is not None
 
 
-def fixed_shapes(graph: Graph, options: Options) -> dict[str, Shape]:
+def static_shapes(graph: Graph, options: Options) -> dict[str, Shape]:
     """The shape of every input by its signature name, with what the options fix.
 
     Raises UsageError for an unknown input and for a shape that contradicts the model's.

@@ -5,14 +5,14 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from ..errors import JobRefused, MissingExtraError
+from ..errors import JobFailed, MissingExtraError
 from ..formats import load
 from ..ir.graph import Operator
 from ..ir.model import Model
 from ..processes import job as jobs
+from .blockers import Blocker
 from .opmap import spelled_map
 from .options import Options
-from .refusals import Refusal
 from .tf_to_tflite import Converted, prepared
 
 SOURCE, TARGET, FORMAT, FOLDER = "tf", "mil", "mlpackage", True
@@ -25,7 +25,7 @@ WORKER = "accelint.analyzer.convert.workers.tf_to_coreml"
 def to_coreml(source: Path | Model, options: Options | None = None, output: Path | None = None) -> Converted:
     """Convert a SavedModel, a GraphDef or a Keras file to an ML Program package with coremltools.
 
-    Every node without a conversion is in the answer's ``refusals``; ``op_map`` tells the nodes of the
+    Every node without a conversion is in the answer's ``blockers``; ``op_map`` tells the nodes of the
     operators whose names coremltools keeps. Raises what ``to_tflite`` raises.
     """
     for package, extra in (("tensorflow", "tensorflow"), ("coremltools", "coreml")):
@@ -40,22 +40,22 @@ def to_coreml(source: Path | Model, options: Options | None = None, output: Path
     }
     try:
         answer = jobs.run(WORKER, request, seconds=options.seconds, memory=options.memory)
-    except JobRefused as error:
+    except JobFailed as error:
         answer = {"refused": [{"type": "", "node": "", "message": error.message}]}
     versions: dict[str, str] = {
         name: str(answer[name]) for name in ("coremltools", "tensorflow") if name in answer
     }
     if "done" not in answer:
         operators = {op.name: op for _, op in job.graph.walk()}
-        refusals = tuple(_refusal(item, operators) for item in answer["refused"])
-        return Converted(None, None, refusals, None, job.signature, job.others, versions)
+        blockers = tuple(_blocker(item, operators) for item in answer["refused"])
+        return Converted(None, None, blockers, None, job.signature, job.others, versions)
     model = load(job.target)
     return Converted(
         job.target, model, (), spelled_map(job.graph, model), job.signature, job.others, versions, job.folder
     )
 
 
-def _refusal(item: dict[str, str], operators: dict[str, Operator]) -> Refusal:
+def _blocker(item: dict[str, str], operators: dict[str, Operator]) -> Blocker:
     """The record of a node, found in the source model under the end of its name: freezing puts the calls
     before it.
     """
@@ -65,7 +65,7 @@ def _refusal(item: dict[str, str], operators: dict[str, Operator]) -> Refusal:
     op = operators.get(name)
     first = item["message"].strip().splitlines()[0] if item["message"].strip() else "no reason given"
     needs = "unsupported" if item["type"] else "other"
-    return Refusal(
+    return Blocker(
         item["type"],
         op.name if op else item["node"],
         "",

@@ -14,9 +14,9 @@ from ..formats import load
 from ..ir.graph import Graph, Operator, Shape
 from ..ir.model import Model
 from ..processes import job as jobs
+from .blockers import Blocker, from_errors, from_text
 from .opmap import OpMap, op_map
-from .options import OPTIMIZATIONS, Options, fixed_shapes, input_names
-from .refusals import Refusal, from_errors, from_text
+from .options import OPTIMIZATIONS, Options, input_names, static_shapes
 
 SOURCE, TARGET, FORMAT, FOLDER = "tf", "tflite", "tflite", False
 TITLE = "TensorFlow"
@@ -29,19 +29,16 @@ class Converted:
     """The outcome of a conversion.
 
     Attributes:
-        path: the converted model, None when the converter refused. Without an output path it lies in a
-            temporary
-            folder that lives as long as this object.
-        model: the converted model, loaded; None with ``path``.
-        refusals: why the converter refused; empty when it did not.
-        op_map: the converted operators' origins, None with ``path``.
-        signature: the entry graph that was converted; ``others`` are those that were not.
-        versions: of the converter.
+        path: the converted model, None where the model is not convertible. Without an output path it lies in
+        a temporary folder that lives as long as this object. model: the converted model, loaded; None with
+        ``path``. blockers: what is not convertible; empty where the model is. op_map: the converted
+        operators' origins, None with ``path``. signature: the entry graph that was converted; ``others`` are
+        those that were not. versions: of the converter.
     """
 
     path: Path | None
     model: Model | None
-    refusals: tuple[Refusal, ...]
+    blockers: tuple[Blocker, ...]
     op_map: OpMap | None
     signature: str
     others: tuple[str, ...] = ()
@@ -52,9 +49,9 @@ class Converted:
 def to_tflite(source: Path | Model, options: Options | None = None, output: Path | None = None) -> Converted:
     """Convert a SavedModel, a GraphDef or a Keras file to TFLite with TensorFlow's converter.
 
-    What the converter refuses is in the answer's ``refusals``. Raises UsageError for options that the model
-    contradicts, ModelError when it cannot be read, MissingExtraError without TensorFlow, RuntimeFailure when
-    the converter crashed or hung without a word about an operator.
+    What the model is not convertible is in the answer's ``blockers``. Raises UsageError for options that the
+    model contradicts, ModelError when it cannot be read, MissingExtraError without TensorFlow, RuntimeFailure
+    when the converter crashed or hung without a word about an operator.
     """
     job = _prepared(source, options or Options(), output)
     return _alone(job)
@@ -125,9 +122,9 @@ def prepared(source: Path | Model, options: Options, output: Path | None, ending
     model = source if isinstance(source, Model) else load(source)
     request, signature, graph = _request(model, options)
     if model.format == "keras" and options.fixes_shapes:
-        from ..formats.keras.reader import read_fixed
+        from ..formats.keras.reader import read_static
 
-        model = read_fixed(model.path, fixed_shapes(graph, options))
+        model = read_static(model.path, static_shapes(graph, options))
         request, signature, graph = _request(model, options)
     folder = None if output else jobs.Scratch("accelint-convert-")
     target = output or (folder.path if folder else Path()) / f"{model.path.stem}{ending}"
@@ -158,7 +155,7 @@ def _most(limits: Iterable[int | None]) -> int | None:
 def _finished(job: _Job, answer: dict[str, Any]) -> Converted:
     versions = {"tensorflow": str(answer.get("tensorflow", ""))}
     if "size" not in answer:
-        return Converted(None, None, _refusals(job.graph, answer), None, job.signature, job.others, versions)
+        return Converted(None, None, _blockers(job.graph, answer), None, job.signature, job.others, versions)
     made = load(job.target)
     return Converted(
         job.target, made, (), op_map(job.graph, made), job.signature, job.others, versions, job.folder
@@ -179,7 +176,7 @@ def _request(model: Model, options: Options) -> tuple[dict[str, Any], str, Graph
             f"{model.path} has no signature {signature!r}: choose one of {', '.join(sorted(model.graphs))}"
         )
     graph = model.graphs[signature]
-    shapes = fixed_shapes(graph, options)
+    shapes = static_shapes(graph, options)
     names = input_names(graph)
     folder = _folder(model)
     stored = model.metadata.get("signatures", {}).get(signature, {})
@@ -219,15 +216,15 @@ def _plain(shape: Shape) -> list[int | None] | None:
     return None if shape is None else [dim if isinstance(dim, int) else None for dim in shape]
 
 
-def _refusals(graph: Graph, answer: dict[str, Any]) -> tuple[Refusal, ...]:
-    """What the converter told, each refusal with the operator of the source model that it means."""
+def _blockers(graph: Graph, answer: dict[str, Any]) -> tuple[Blocker, ...]:
+    """What the converter told, each blocker with the operator of the source model that it means."""
     message = str(answer.get("message", ""))
     found = from_errors(answer.get("refused", ())) or from_text(message)
-    if not any(refusal.type for refusal in found):
+    if not any(blocker.type for blocker in found):
         found = from_text(message) or found
     if not found:
         found = [
-            Refusal(
+            Blocker(
                 "",
                 "",
                 "",
@@ -236,20 +233,20 @@ def _refusals(graph: Graph, answer: dict[str, Any]) -> tuple[Refusal, ...]:
             )
         ]
     operators = {op.name: op for _, op in graph.walk()}
-    return tuple(refusal for item in found for refusal in _placed(item, operators))
+    return tuple(blocker for item in found for blocker in _placed(item, operators))
 
 
-def _placed(refusal: Refusal, operators: dict[str, Operator]) -> Iterable[Refusal]:
-    """The refusal at its operator; at every operator of its type when the converter named only that."""
-    op = operators.get(refusal.node)
+def _placed(blocker: Blocker, operators: dict[str, Operator]) -> Iterable[Blocker]:
+    """The blocker at its operator; at every operator of its type when the converter named only that."""
+    op = operators.get(blocker.node)
     if op is not None:
-        return [replace(refusal, operator=op.id, code=op.source.code or refusal.code)]
+        return [replace(blocker, operator=op.id, code=op.source.code or blocker.code)]
     alike = (
-        [op for op in operators.values() if refusal.type and op.type == refusal.type]
-        if not refusal.node
+        [op for op in operators.values() if blocker.type and op.type == blocker.type]
+        if not blocker.node
         else []
     )
-    return [replace(refusal, node=op.name, operator=op.id, code=op.source.code) for op in alike] or [refusal]
+    return [replace(blocker, node=op.name, operator=op.id, code=op.source.code) for op in alike] or [blocker]
 
 
 convert = to_tflite

@@ -22,7 +22,7 @@ from .targets import fitting
 
 if TYPE_CHECKING:
     from ..convert import Converted
-    from ..convert.refusals import Refusal
+    from ..convert.blockers import Blocker
 
 
 def check_file(path: Path, packs: Iterable[Chosen], *, optimize: str | None = None) -> Entry:
@@ -113,7 +113,7 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
     """The coverage of a converted model, told in the words of the model that it was converted from."""
     made, prepared = conversion.made, conversion.prepared
     if prepared is None or made.op_map is None:
-        return _refused(model, made, chosen)
+        return _not_convertible(model, made, chosen)
     coverage = _with_fixes(check(prepared, chosen), prepared, chosen)
     sources = {op.id: made.op_map.source(op.id) for op in coverage.operators}
     names = {
@@ -181,8 +181,8 @@ def _told(finding: Finding, name: str, source: Operator | None) -> Finding:
     return replace(finding, message=message)
 
 
-def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
-    """Nothing runs: the converter refuses, and each of its reasons is a finding about a TensorFlow
+def _not_convertible(model: Model, made: Converted, chosen: Chosen) -> Coverage:
+    """Nothing runs: the model is not convertible, and each of its reasons is a finding about a TensorFlow
     operator.
     """
     graph = model.graphs.get(made.signature, model.graph)
@@ -190,11 +190,11 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     findings: list[Finding] = []
     places: list[Place] = []
     rows: dict[str, list[int]] = {}
-    for refusal in made.refusals:
-        op = by_id.get(refusal.operator or "")
+    for blocker in made.blockers:
+        op = by_id.get(blocker.operator or "")
         rows.setdefault(op.id if op else "", []).append(len(findings))
-        findings.append(_refusal(refusal, op, made, chosen))
-        places.append((None, op or Operator("", refusal.type, name=refusal.node)))
+        findings.append(_blocker(blocker, op, made, chosen))
+        places.append((None, op or Operator("", blocker.type, name=blocker.node)))
     operators = tuple(
         OperatorVerdict(
             op.id, op.label, op.type, Verdict.REJECTED, tuple(rows.get(op.id, ())), code=op.source.code
@@ -213,14 +213,14 @@ def _refused(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     )
 
 
-def _refusal(refusal: Refusal, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
+def _blocker(blocker: Blocker, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
     return Finding(
         code="ACL801",
-        rule=f"not-convertible-{refusal.needs}",
+        rule=f"not-convertible-{blocker.needs}",
         severity="error",
         operator=op.id if op else made.signature,
-        message=refusal.text,
-        seen=refusal.type,
+        message=blocker.text,
+        seen=blocker.type,
         limit=f"operators that {_title('tf', chosen)}'s converter knows",
         evidence="measured",
         source=" ".join(f"{name} {version}" for name, version in made.versions.items()),

@@ -44,7 +44,7 @@ class FixResult:
     frozen: Frozen | None
     diff: str
     digest: str = ""
-    refusal: str = ""
+    not_written: str = ""
     """Why there is nothing to write although something was asked for; empty when there is no reason."""
     worse: bool = False
     """Whether what was asked for is refused because the target would run less of the model."""
@@ -72,7 +72,7 @@ class FixResult:
         """For the report."""
         return {
             "changed": self.changed,
-            "refusal": self.refusal or None,
+            "not_written": self.not_written or None,
             "unproved": self.unproved or None,
             **({} if self.before.optimize is None else {"optimize": self.before.optimize}),
             "verdict": {"before": self.before.verdict, "after": self.after.verdict},
@@ -184,18 +184,18 @@ class _Fixing:
         """Freeze, plan, and take the word of the file that comes out."""
         passed: list[Passed] = []
         with self.prover:
-            refusal = self.freeze() if self.sizes or _derivable(self.model) else ""
-            if not refusal:
+            not_written = self.freeze() if self.sizes or _derivable(self.model) else ""
+            if not not_written:
                 done = plan(self.model.graph, rewrites, lambda: self.check(self.model), self.prove)
                 self.steps += done.steps
                 passed = list(done.passed)
             after, digest = self.before, ""
             if any(step.kept for step in self.steps):
                 with temporary("fix-") as folder:
-                    after, digest, refusal = self.settle(folder)
+                    after, digest, not_written = self.settle(folder)
         return FixResult(
             self.model, self.before, after, tuple(self.steps), tuple(passed), self.frozen,
-            difference(self.lines, listing(self.model.graph)), digest, refusal, self.worse,
+            difference(self.lines, listing(self.model.graph)), digest, not_written, self.worse,
             self.optimize, self.prover.problem,
         )  # fmt: skip
 

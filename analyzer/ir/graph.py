@@ -365,7 +365,7 @@ class Graph:
     def fresh(self, stem: str) -> str:
         """A tensor name that nobody in this graph, an outer one or a body uses, given only once."""
         name, count = stem, 0
-        while name in self._given or self._taken(name):
+        while name in self._given or self._used(name):
             count += 1
             name = f"{stem}_{count}"
         self._given.add(name)
@@ -747,12 +747,12 @@ class Graph:
             names.update(value for value in details.values() if isinstance(value, str))
         return names
 
-    def _taken(self, name: str) -> bool:
-        return self.find(name) is not None or self._taken_below(name)
+    def _used(self, name: str) -> bool:
+        return self.find(name) is not None or self._used_below(name)
 
-    def _taken_below(self, name: str) -> bool:
+    def _used_below(self, name: str) -> bool:
         bodies = [body for op in self._ops.values() for body in op.graphs.values()]
-        return any(name in body._tensors or body._taken_below(name) for body in bodies)
+        return any(name in body._tensors or body._used_below(name) for body in bodies)
 
     # ---- order ---------------------------------------------------------------------------
 

@@ -53,15 +53,15 @@ class _Node(Protocol):
     def effects(self) -> bool: ...
 
 
-def partitions(plan: Sequence[_Node], taken: Collection[Id]) -> list[list[Id]]:
-    """The partitions of taken operators, which become one delegate kernel each, in the order in which they
-    can run.
+def partitions(plan: Sequence[_Node], supported: Collection[Id]) -> list[list[Id]]:
+    """The partitions of supported operators, which become one delegate kernel each, in the order in which
+    they can run.
 
     Epochs of one kind each: the first ready operator in the plan sets the kind, and an epoch takes every
     operator of its kind that is ready or becomes so. Linear in operators and what they read. Raises
     ValueError when the operators form a cycle.
     """
-    kinds = [node.index in taken for node in plan]
+    kinds = [node.index in supported for node in plan]
     waiting = _waiting(plan)
     readers: dict[int, list[int]] = {}
     for place, writers in enumerate(waiting):

@@ -1,9 +1,9 @@
-"""Partition policies: how each runtime groups the operators that its accelerator takes.
+"""Partition policies: how each runtime partitions the operators that its accelerator takes.
 
 A policy is one class in a module here. ``check`` asks it three things of a graph: which operators
 never run because the runtime folds them, whether the operators of bodies are placed at all, and which
-groups the accelerator runs as one piece. It is told which operators the rules take and answers with
-groups and with the operators that it takes but does not place, each with a reason.
+partitions the accelerator runs as one piece. It is told which operators the rules take and answers with
+partitions and with the operators that it takes but does not place, each with a reason.
 """
 
 from __future__ import annotations

@@ -11,8 +11,8 @@ from ..ir.graph import Graph
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """Why an operator that the rules take is not placed: a finding code, a rule name and a message; and the
-    phase in which the runtime rejects the model for it, where that is not the pack's.
+    """Why an operator that the rules support is not placed: a finding code, a rule name and a message; and
+    the phase in which the runtime rejects the model for it, where that is not the pack's.
     """
 
     code: str
@@ -21,21 +21,22 @@ class Dropped:
     phase: str = ""
 
 
-def operators(group: Collection[object]) -> str:
+def operators(partition: Collection[object]) -> str:
     """How many operators there are, in words: ``1 operator``."""
-    return f"{len(group)} operator{'' if len(group) == 1 else 's'}"
+    return f"{len(partition)} operator{'' if len(partition) == 1 else 's'}"
 
 
 @dataclass(frozen=True, slots=True)
-class Grouping:
-    """Groups of operator ids, each run by the accelerator as one piece, and the operators left out of any.
+class Partitioning:
+    """Partitions of operator ids, each run by the accelerator as one piece, and the operators left out of
+    any.
 
-    ``refused`` has operators of groups that make the runtime refuse the whole model.
+    ``rejected`` has operators of partitions that make the runtime reject the whole model.
     """
 
-    groups: tuple[tuple[str, ...], ...] = ()
+    partitions: tuple[tuple[str, ...], ...] = ()
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
-    refused: Mapping[str, Dropped] = field(default_factory=dict)
+    rejected: Mapping[str, Dropped] = field(default_factory=dict)
 
 
 class Policy(Protocol):
@@ -47,8 +48,8 @@ class Policy(Protocol):
     def folded(self, graph: Graph, options: Mapping[str, Any]) -> Set[str]:
         """Ids of operators that the runtime computes ahead of time or drops: they never run."""
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """Group the operators that the rules take (``taken``, none of them folded)."""
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
+        """Partition the operators that the rules support (``supported``, none of them folded)."""
 
 
 @runtime_checkable
@@ -59,14 +60,15 @@ class Viewing(Protocol):
         """The graph that the rules are asked about: the same operators by id, with the tensors as the runtime
         has them.
 
-        An operator that the view leaves out counts as taken; ``groups`` drops it when its neighbours are not.
+        An operator that the view leaves out counts as supported; ``partitions`` drops it when its neighbours
+        are not.
         """
 
 
 @runtime_checkable
 class BottomUp(Protocol):
     """A policy whose runtime offers bodies to its accelerator before the graph that holds them; an operator
-    taken has its bodies.
+    supported has its bodies.
     """
 
     bodies_first: bool

@@ -2,8 +2,8 @@
 
 Espresso's segmenter takes the cheapest path through the devices that support each operator (0.125 ms for a
 launch on the Neural Engine, 0.125 ms for a change of device, 0.125 ms when an output of the graph is there).
-The times of the operators themselves are not public, so groups here are the longest ones that support allows:
-an upper bound of what runs there.
+The times of the operators themselves are not public, so partitions here are the longest ones that support
+allows: an upper bound of what runs there.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from collections.abc import Mapping, Set
 from typing import Any
 
 from ..ir.graph import Graph, Operator
-from .base import Grouping
+from .alternating import alternating
+from .base import Partitioning
 from .mil_shapes import at_default
 from .tables import Book, WithTables
-from .waves import waves
 
 
 class CoreML(WithTables):
@@ -31,9 +31,9 @@ class CoreML(WithTables):
         """A flexible model at its default shapes, which is what the Neural Engine is compiled for."""
         return at_default(graph)
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
         """Waves of supported operators."""
-        return Grouping(tuple(waves(graph, taken)))
+        return Partitioning(tuple(alternating(graph, supported)))
 
 
 class CoreMLHost(CoreML):

@@ -46,8 +46,8 @@ class Example:
             return "; ".join(_shown(graph, policy.view(graph, options)))
         folded = policy.folded(graph, options)
         left = {name.replace(_MEMBER, self.name) for name in self.table.get("left", ())}
-        taken = {op.id for op in graph.ops()} - folded - left
-        return "; ".join(_grouped(graph, folded, policy.groups(graph, taken, options)))
+        supported = {op.id for op in graph.ops()} - folded - left
+        return "; ".join(_partitioned(graph, folded, policy.partition(graph, supported, options)))
 
     def graph(self) -> Graph:
         """The graph of the example. Raises ValueError on a line that is none."""
@@ -163,14 +163,14 @@ def _value_of(text: str) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def _grouped(graph: Graph, folded: Any, found: Any) -> Iterator[str]:
+def _partitioned(graph: Graph, folded: Any, found: Any) -> Iterator[str]:
     """Partitions, then what falls back or is rejected with the rule's name, in the order of the graph."""
     order = {op.id: place for place, op in enumerate(graph.ops())}
     if folded:
         yield f"folded {' '.join(sorted(folded, key=order.__getitem__))}"
-    for group in sorted(found.groups, key=lambda group: order[group[0]]):
-        yield f"partition {' '.join(group)}"
-    for word, items in (("fallback", found.dropped), ("rejected", found.refused)):
+    for partition in sorted(found.partitions, key=lambda partition: order[partition[0]]):
+        yield f"partition {' '.join(partition)}"
+    for word, items in (("fallback", found.dropped), ("rejected", found.rejected)):
         rules: dict[str, list[str]] = {}
         for id in sorted(items, key=order.__getitem__):
             rules.setdefault(items[id].rule, []).append(id)

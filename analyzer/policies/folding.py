@@ -10,13 +10,13 @@ from typing import Any
 
 from ..ir.graph import Constant, Graph, Operator
 from ..ir.view import edited
+from .alternating import Alternating
 from .tables import WithTables
-from .waves import Waves
 
 
-class Folding(WithTables, Waves):
+class Folding(WithTables, Alternating):
     """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
-    taken.
+    supported.
     """
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
@@ -37,14 +37,14 @@ def _ahead(graph: Graph, random: Set[str]) -> list[Operator]:
     known: set[str] = set()
     found = []
     for op in graph.ops():
-        fixed = bool(op.inputs) and op.type != "Constant" and op.type not in random and not op.graphs
-        if fixed and (_fixed_shape(graph, op) or _reads_known(graph, op, known)):
+        constant = bool(op.inputs) and op.type != "Constant" and op.type not in random and not op.graphs
+        if constant and (_static_shape(graph, op) or _reads_known(graph, op, known)):
             known.update(name for name in op.outputs if name)
             found.append(op)
     return found
 
 
-def _fixed_shape(graph: Graph, op: Operator) -> bool:
+def _static_shape(graph: Graph, op: Operator) -> bool:
     if op.type not in ("Shape", "Size") or not op.inputs or not op.inputs[0]:
         return False
     tensor = graph.find(op.inputs[0])

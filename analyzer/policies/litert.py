@@ -2,7 +2,7 @@
 
 Read from google-ai-edge/LiteRT, commit f67457790c9c: ``FP16GraphPartitionHelper`` in
 ``tflite/delegates/utils.cc`` (the GPU delegate), ``Delegate::PrepareOpsToDelegate`` in
-``tflite/delegates/xnnpack/xnnpack_delegate.cc``. How partitions are made of what is taken is in
+``tflite/delegates/xnnpack/xnnpack_delegate.cc``. How partitions are made of what is supported is in
 ``partitioners.litert``.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
 from ..partitioners import litert
-from .base import Dropped, Grouping, operators
+from .base import Dropped, Partitioning, operators
 from .tables import STANDARD, Tables, WithTables
 
 _BOOK = "litert"
@@ -25,8 +25,8 @@ class LiteRTDelegate(WithTables):
     """Partitions of a LiteRT delegate.
 
     Options, the numbers also as names of tables:
-        max_groups: the largest partitions that are handed over, 0 for all.
-        min_nodes: smaller partitions stay on the host, unless the whole graph is taken.
+        max_partitions: the largest partitions that are assigned, 0 for all.
+        min_nodes: smaller partitions stay on the host, unless the whole graph is supported.
         fp16: ``remap`` where the GPU delegate reads float16 constants through their DEQUANTIZE, ``unpack``
             where XNNPACK unpacks constants when it is applied, ``keep`` where the delegate does neither.
     """
@@ -52,21 +52,21 @@ class LiteRTDelegate(WithTables):
         ops = {op.id: _remapped(op, remapped) for op in graph.ops()} if remapped else {}
         return edited(graph, ops, map(_stored, graph.tensors.values()))
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
         """The delegate's partitions, with what it leaves out and why."""
         if options.get("fp16") == "unpack":
-            kept, dropped = _with_unpacked(graph, taken, self.tables)
-            return Grouping(tuple(partitions(graph, kept)), dropped)
-        most, least = self._limit(options.get("max_groups", 0)), self._limit(options.get("min_nodes", 1))
+            kept, dropped = _with_unpacked(graph, supported, self.tables)
+            return Partitioning(tuple(partitions(graph, kept)), dropped)
+        most, least = self._limit(options.get("max_partitions", 0)), self._limit(options.get("min_nodes", 1))
         if options.get("fp16") == "keep":
-            return self._kept_largest(partitions(graph, taken), most, least)
-        return self._largest(graph, taken, most, least)
+            return self._kept_largest(partitions(graph, supported), most, least)
+        return self._largest(graph, supported, most, least)
 
     def _limit(self, option: int | str) -> int:
         """The number of an option, or of the table that it names. Raises PackError when there is none."""
         return self.tables[_BOOK].named(option).limit or 0 if isinstance(option, str) else option
 
-    def _largest(self, graph: Graph, taken: Set[str], most: int, least: int) -> Grouping:
+    def _largest(self, graph: Graph, supported: Set[str], most: int, least: int) -> Partitioning:
         """``FP16GraphPartitionHelper``: the whole graph, or the largest partitions without the DEQUANTIZE of
         float16 constants.
         """
@@ -74,24 +74,24 @@ class LiteRTDelegate(WithTables):
         constants = {
             op.id for op in graph.ops() if op.type == "DEQUANTIZE" and op.outputs and op.outputs[0] in halves
         }
-        if all(op.id in taken or op.id in constants for op in graph.ops()):
+        if all(op.id in supported or op.id in constants for op in graph.ops()):
             everything = tuple(op.id for op in graph.ops())
-            return Grouping((everything,) if everything else ())
-        return self._kept_largest(partitions(graph, taken - constants), most, least)
+            return Partitioning((everything,) if everything else ())
+        return self._kept_largest(partitions(graph, supported - constants), most, least)
 
-    def _kept_largest(self, found: list[tuple[str, ...]], most: int, least: int) -> Grouping:
+    def _kept_largest(self, found: list[tuple[str, ...]], most: int, least: int) -> Partitioning:
         """The ``most`` largest partitions (0 for all) of at least ``least`` operators."""
         book, kept = self.tables[_BOOK], litert.largest(found, most, least)
         dropped: dict[str, Dropped] = {}
-        for group in litert.ranked(found)[len(kept) :]:
-            if len(group) < least:
-                why = book.dropped("partition-too-small", operators=operators(group), least=least)
+        for partition in litert.ranked(found)[len(kept) :]:
+            if len(partition) < least:
+                why = book.dropped("partition-too-small", operators=operators(partition), least=least)
             else:
-                words = {"operators": operators(group), "most": most, "count": len(found)}
+                words = {"operators": operators(partition), "most": most, "count": len(found)}
                 why = book.dropped("too-many-partitions", **words)
-            dropped.update((id, why) for id in group)
-        inside = {id for group in kept for id in group}
-        return Grouping(tuple(group for group in found if inside.issuperset(group)), dropped)
+            dropped.update((id, why) for id in partition)
+        inside = {id for partition in kept for id in partition}
+        return Partitioning(tuple(partition for partition in found if inside.issuperset(partition)), dropped)
 
 
 def _stored(tensor: Tensor) -> Tensor:
@@ -130,15 +130,15 @@ def _remapped(op: Operator, constants: Mapping[str, str]) -> Operator:
 # ---- partitions ------------------------------------------------------------------------------
 
 
-def partitions(graph: Graph, taken: Set[str]) -> list[tuple[str, ...]]:
-    """Groups of operators that become one delegate kernel each, in execution order."""
+def partitions(graph: Graph, supported: Set[str]) -> list[tuple[str, ...]]:
+    """Partitions of operators that become one delegate kernel each, in execution order."""
     plan = [
         litert.Node(
             op.id, op.inputs, op.outputs, op.type in litert.SIDE_EFFECTS or _touches_resource(graph, op)
         )
         for op in graph.ops()
     ]
-    return [tuple(ids) for ids in litert.partitions(plan, taken)]
+    return [tuple(ids) for ids in litert.partitions(plan, supported)]
 
 
 def _touches_resource(graph: Graph, op: Operator) -> bool:
@@ -176,24 +176,24 @@ def _first(graph: Graph, names: tuple[str | None, ...]) -> Tensor | None:
     return graph.find(names[0]) if names and names[0] else None
 
 
-def _with_unpacked(graph: Graph, taken: Set[str], tables: Tables) -> tuple[Set[str], dict[str, Dropped]]:
+def _with_unpacked(graph: Graph, supported: Set[str], tables: Tables) -> tuple[Set[str], dict[str, Dropped]]:
     """XNNPACK: constants unpacked for operators that it takes belong to it, a variable's handle only with a
     reader or writer.
     """
     dropped: dict[str, Dropped] = {}
-    kept = set(taken)
+    kept = set(supported)
     for op in graph.ops():
         if (
-            op.id in taken
+            op.id in supported
             and op.type == "VAR_HANDLE"
-            and not any(reader.id in taken for reader in graph.consumers(op.outputs[0]))
+            and not any(reader.id in supported for reader in graph.consumers(op.outputs[0]))
         ):
             dropped[op.id] = tables[_BOOK].dropped("handle-of-a-host-variable")
             kept.discard(op.id)
     free = unpacked(graph, tables)
     for op in graph.ops():
         if op.id in free and all(
-            reader.id in taken or reader.id in free for reader in graph.consumers(op.outputs[0])
+            reader.id in supported or reader.id in free for reader in graph.consumers(op.outputs[0])
         ):
             kept.add(op.id)
     return kept, dropped

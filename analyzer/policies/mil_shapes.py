@@ -22,8 +22,8 @@ _FEW = 64
 def at_default(graph: Graph) -> Graph:
     """The graph with its flexible inputs at their default shapes; the graph itself where none is flexible."""
     starts = {name: _default(graph.tensor(name)) for name in graph.inputs}
-    told = {name: shape for name, shape in starts.items() if shape is not None}
-    return edited(graph, tensors=_Walk(graph, told).tensors()) if told else graph
+    known = {name: shape for name, shape in starts.items() if shape is not None}
+    return edited(graph, tensors=_Walk(graph, known).tensors()) if known else graph
 
 
 def _default(tensor: Tensor) -> Shape:
@@ -52,9 +52,9 @@ def _merged(stored: Shape, found: Sequence[int | None]) -> Shape:
 class _Walk:
     """Shapes and small integer values, operator by operator."""
 
-    def __init__(self, graph: Graph, told: Mapping[str, Shape]) -> None:
+    def __init__(self, graph: Graph, known: Mapping[str, Shape]) -> None:
         self.graph = graph
-        self.shapes: dict[str, Shape] = dict(told)
+        self.shapes: dict[str, Shape] = dict(known)
         self.values: dict[str, Dims] = {}
         for op in graph.ops():
             self._step(op)
@@ -66,11 +66,11 @@ class _Walk:
 
     def _step(self, op: Operator) -> None:
         seen = _Operands(self, op)
-        value = _told(_VALUES.get(op.type), seen)
+        value = _known(_VALUES.get(op.type), seen)
         written = [name for name in op.outputs if name is not None]
         if value is not None and len(value) <= _FEW and written:
             self.values[written[0]] = value
-        for name, dims in zip(written, _told(_results, seen) or [], strict=False):
+        for name, dims in zip(written, _known(_results, seen) or [], strict=False):
             merged = None if dims is None else _merged(self.graph.tensor(name).shape, dims)
             if merged is not None and all(
                 dim is None or (isinstance(dim, int) and dim >= 0) for dim in merged
@@ -78,7 +78,7 @@ class _Walk:
                 self.shapes[name] = merged
 
 
-def _told(ask: Callable[[_Operands], Any] | None, seen: _Operands) -> Any:
+def _known(ask: Callable[[_Operands], Any] | None, seen: _Operands) -> Any:
     """An answer about an operator, None where there is none."""
     try:
         return None if ask is None else ask(seen)
@@ -317,7 +317,7 @@ def _sliced(seen: _Operands) -> list[tuple[range, bool]]:
 
 
 def _slice_by_index(seen: _Operands) -> Results:
-    return [tuple(len(taken) for taken, gone in _sliced(seen) if not gone)]
+    return [tuple(len(sizes) for sizes, gone in _sliced(seen) if not gone)]
 
 
 def _slice_by_size(seen: _Operands) -> Results:
@@ -411,8 +411,8 @@ def _value_of_gather(seen: _Operands) -> Dims:
 
 
 def _value_of_slice(seen: _Operands) -> Dims:
-    held, (taken, _) = seen.value_of(seen.tensor("x")), _sliced(seen)[0]
-    return tuple(held[at] for at in taken)
+    held, (sizes, _) = seen.value_of(seen.tensor("x")), _sliced(seen)[0]
+    return tuple(held[at] for at in sizes)
 
 
 def _paired(compute: Callable[[int, int], int]) -> Callable[[_Operands], Dims]:

@@ -42,7 +42,7 @@ _EXAMPLE = {
     **dict.fromkeys(("policy", "of", "gives", "otherwise"), str),
     "opset": int,
 }
-_OF = ("groups", "view")
+_OF = ("partitions", "view")
 F = TypeVar("F", bound="Fact")
 
 
@@ -90,8 +90,8 @@ class Table(Fact):
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reason(Fact):
-    """Why operators that the rules take are not placed: a finding code, a rule's name and a message, and the
-    phase in which the runtime rejects the model for it, where that is not the pack's.
+    """Why operators that the rules support are not placed: a finding code, a rule's name and a message, and
+    the phase in which the runtime rejects the model for it, where that is not the pack's.
     """
 
     code: str = ""
@@ -209,7 +209,7 @@ class _Reader:
             self.needs(place, example, ("graph",))
             if isinstance(example, dict) and "gives" not in example:
                 self.add(place, "gives missing")
-            if isinstance(example, dict) and example.get("of", "groups") not in _OF:
+            if isinstance(example, dict) and example.get("of", "partitions") not in _OF:
                 self.add(place, f"of is one of {', '.join(_OF)}")
         return {
             "name": str(table.get("name", "")),

@@ -14,7 +14,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..errors import JobRefused, RuntimeFailure, WorkerKilled
+from ..errors import JobFailed, RuntimeFailure, WorkerKilled
 from .memory import shown
 from .process import Process
 from .scratch import Scratch, temporary
@@ -47,7 +47,7 @@ def run(
     with temporary("job-") as folder:
         answer = _asked(module, request, folder, seconds, memory)
     if "error" in answer:
-        raise JobRefused(str(answer["error"].get("message", "no reason given")), answer["error"])
+        raise JobFailed(str(answer["error"].get("message", "no reason given")), answer["error"])
     return answer
 
 

@@ -18,7 +18,7 @@ MOVES = {
 def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
     """Counts of predicted against actual, and each contradiction in words."""
     if answer.status != "ok":
-        return _compare_refusal(coverage, answer)
+        return _compare_failure(coverage, answer)
     placed = {item.id: item for item in answer.placement}
     agreement: dict[str, int] = {}
     wrong: list[str] = []
@@ -28,22 +28,26 @@ def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int
         agreement[key] = agreement.get(key, 0) + 1
         if actual is not None and contradicts(op.verdict, actual.device):
             wrong.append(_contradiction(op, actual))
-    told = told_partitions(coverage, placed)
-    if answer.partitions is not None and answer.partitions != told:
-        agreement["partitions_predicted"], agreement["partitions_actual"] = told, answer.partitions
-        wrong.append(f"{_pieces(told)} predicted and the runtime made {answer.partitions}")
+    predicted = comparable_partitions(coverage, placed)
+    if answer.partitions is not None and answer.partitions != predicted:
+        agreement["partitions_predicted"], agreement["partitions_actual"] = predicted, answer.partitions
+        wrong.append(f"{_partitions(predicted)} predicted and the runtime made {answer.partitions}")
     return agreement, tuple(wrong)
 
 
-def told_partitions(coverage: Coverage, ids: Iterable[str]) -> int:
+def comparable_partitions(coverage: Coverage, ids: Iterable[str]) -> int:
     """Predicted partitions of the graphs whose placement the runtime told; some runtimes are silent about
     bodies.
     """
-    told = {id.rpartition("/")[0] for id in ids}
-    return sum(1 for part in coverage.partitions if not told or part.operators[0].rpartition("/")[0] in told)
+    predicted = {id.rpartition("/")[0] for id in ids}
+    return sum(
+        1
+        for partition in coverage.partitions
+        if not predicted or partition.operators[0].rpartition("/")[0] in predicted
+    )
 
 
-def _pieces(count: int) -> str:
+def _partitions(count: int) -> str:
     return f"{count} partition{' was' if count == 1 else 's were'}"
 
 
@@ -70,7 +74,7 @@ def _contradiction(op: OperatorVerdict, actual: Placed) -> str:
     return f"{op.id} {op.type} {op.name!r} was predicted {op.verdict} and {where}{reason}"
 
 
-def _compare_refusal(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
+def _compare_failure(coverage: Coverage, answer: Answer) -> tuple[dict[str, int], tuple[str, ...]]:
     agreement: dict[str, int] = {}
     if answer.status == "killed":  # somebody ended the worker: the runtime has said nothing
         return agreement, ()

@@ -55,7 +55,7 @@ def feeds(
 
     _known(model, sizes or {})
     made = (item for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
-    open_ = tuple(open_sizes(model))
+    open_ = tuple(dynamic_sizes(model))
     return [
         Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays), golden or None, open_)
         for index, (label, arrays, golden) in enumerate(made)
@@ -95,12 +95,12 @@ def _sets(folder: Path, model: Model) -> list[list[Path]]:
         return [single, *([item] for item in files if item not in single)]
     names = {item.name: item for item in files}
     beside = {item: names.get(item.name.replace("input", "output")) for item in files if "input" in item.name}
-    taken = {item for item in beside.values() if item is not None}
-    return [[item, *([other] if (other := beside.get(item)) else [])] for item in files if item not in taken]
+    used = {item for item in beside.values() if item is not None}
+    return [[item, *([other] if (other := beside.get(item)) else [])] for item in files if item not in used]
 
 
 def _known(model: Model, sizes: Mapping[str, int]) -> None:
-    known = open_sizes(model)
+    known = dynamic_sizes(model)
     strange = [name for name in sizes if name not in known]
     if strange:
         raise UsageError(
@@ -109,7 +109,7 @@ def _known(model: Model, sizes: Mapping[str, int]) -> None:
         )
 
 
-def open_sizes(model: Model) -> list[str]:
+def dynamic_sizes(model: Model) -> list[str]:
     """Names of the open dimensions of the inputs: symbols, and ``input[axis]`` for those without a name."""
     graph = model.graph
     dims = (

@@ -194,7 +194,7 @@ class Prover:
         graph = self.model.graph
         self._expected = []
         if not sizes and any(not graph.tensor(name).static for name in graph.inputs):
-            return "sizes are open"
+            return "the shapes are dynamic"
         for number, (kind, seed) in enumerate(SETS):
             arrays = inputs.for_graph(graph, seed=seed, boundary=kind == "boundary", sizes=sizes)
             feeds = tensors.write(place / f"inputs-{number}.npz", arrays)

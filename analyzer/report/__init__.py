@@ -36,12 +36,12 @@ def names() -> tuple[str, ...]:
 def render(entries: Sequence[Entry], version: str, form: str) -> Iterator[str]:
     """The report in one form, in pieces. Raises UsageError on an unknown one, before anything is made."""
     home = known(form)
-    return _pieces(home, entries, version, exact=form in EXACT)
+    return _chunks(home, entries, version, exact=form in EXACT)
 
 
-def _pieces(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -> Iterator[str]:
+def _chunks(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -> Iterator[str]:
     if exact:
-        return map(inert.json_text, home.pieces(document(entries, version, _rows(entries))))
+        return map(inert.json_text, home.chunks(document(entries, version, _rows(entries))))
     text: str = home.render(inert.tree(document(entries, version)))
     return iter((text,))
 

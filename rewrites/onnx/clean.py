@@ -9,7 +9,7 @@ from ...analyzer.ir.graph import Graph, Operator, Tensor
 from ..bypass import Bypass, bypass, bypassable
 from ..engine import Miss, Promise, Rewrite
 
-Idle = Callable[[Graph, Operator], "str | None"]
+NoOp = Callable[[Graph, Operator], "str | None"]
 """Why the operator does something, None when it changes nothing."""
 
 
@@ -77,7 +77,7 @@ def _slice(graph: Graph, op: Operator) -> str | None:
     return _same_shape(graph, op)
 
 
-IDLE: Mapping[str, Idle] = {
+NO_OPS: Mapping[str, NoOp] = {
     "Identity": lambda graph, op: None,
     "Dropout": _dropout,
     "Cast": _cast,
@@ -98,7 +98,7 @@ IDLE: Mapping[str, Idle] = {
 }
 
 
-class RemoveIdle(Rewrite[Bypass]):
+class RemoveNoOp(Rewrite[Bypass]):
     """An operator that gives back its first input is removed, and its readers read that input."""
 
     id: ClassVar[str] = "remove-idle"
@@ -106,7 +106,7 @@ class RemoveIdle(Rewrite[Bypass]):
         "Identity, inference Dropout, and casts, reshapes, pads or slices that change nothing are removed"
     )
     dialect: ClassVar[str] = "onnx"
-    root: ClassVar[tuple[str, ...]] = tuple(IDLE)
+    root: ClassVar[tuple[str, ...]] = tuple(NO_OPS)
     parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants",)
 
@@ -114,7 +114,7 @@ class RemoveIdle(Rewrite[Bypass]):
         """The operator is idle and can be walked around."""
         if not op.inputs or op.inputs[0] is None or not op.outputs or op.outputs[0] is None:
             return Miss("it has no data input")
-        busy = IDLE[op.type](graph, op)
+        busy = NO_OPS[op.type](graph, op)
         return Miss(busy) if busy else bypassable(graph, op, op.inputs[0], op.outputs[0])
 
     def apply(self, graph: Graph, found: Bypass) -> None:
@@ -122,4 +122,4 @@ class RemoveIdle(Rewrite[Bypass]):
         bypass(graph, found)
 
 
-REWRITES = (RemoveIdle(),)
+REWRITES = (RemoveNoOp(),)

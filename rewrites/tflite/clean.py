@@ -10,7 +10,7 @@ from ..bypass import Bypass, bypass, bypassable
 from ..engine import Miss, Promise, Rewrite
 from .operands import told
 
-Idle = Callable[[Graph, Operator], "str | None"]
+NoOp = Callable[[Graph, Operator], "str | None"]
 
 
 def _ends(graph: Graph, op: Operator) -> tuple[Tensor, Tensor]:
@@ -59,7 +59,7 @@ def _strided(graph: Graph, op: Operator) -> str | None:
     return _same_shape(graph, op)
 
 
-IDLE: Mapping[str, Idle] = {
+NO_OPS: Mapping[str, NoOp] = {
     "RESHAPE": _same_shape,
     "EXPAND_DIMS": _same_shape,
     "SQUEEZE": _same_shape,
@@ -75,19 +75,19 @@ IDLE: Mapping[str, Idle] = {
 }
 
 
-class RemoveIdleTflite(Rewrite[Bypass]):
+class RemoveNoOpTflite(Rewrite[Bypass]):
     """An operator that gives back its first input is removed, and its readers read that input."""
 
     id: ClassVar[str] = "remove-idle-tflite"
     title: ClassVar[str] = "Reshapes, slices, casts, pads and transposes that change nothing are removed"
     dialect: ClassVar[str] = "tflite"
-    root: ClassVar[tuple[str, ...]] = tuple(IDLE)
+    root: ClassVar[tuple[str, ...]] = tuple(NO_OPS)
     parity: ClassVar[Promise] = Promise.BIT_EXACT
     after: ClassVar[tuple[str, ...]] = ("fold-constants-tflite",)
 
     def match(self, graph: Graph, op: Operator) -> Bypass | Miss:
         """The operator is idle, keeps the quantization, and can be walked around."""
-        busy = IDLE[op.type](graph, op)
+        busy = NO_OPS[op.type](graph, op)
         if busy:
             return Miss(busy)
         source, result = _ends(graph, op)
@@ -107,4 +107,4 @@ def _quant(tensor: Tensor) -> object:
     return None if quant is None else (quant.scale, quant.zero_point, quant.axis, quant.block)
 
 
-REWRITES = (RemoveIdleTflite(),)
+REWRITES = (RemoveNoOpTflite(),)

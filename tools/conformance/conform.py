@@ -1,4 +1,4 @@
-"""`make conform`: every pack whose runtime is here, or whose answers are recorded, held against it.
+"""`make conform`: every pack whose runtime is here, or whose answers are recorded, compared with it.
 
     python tools/conformance/conform.py [TARGET ...] [--limit N] [--models DIR] [--jobs N] [--summary]
 
@@ -51,7 +51,7 @@ ASKED = {"agreement": 0.995, "false_accelerated": 0.002, "unknown": 0.01}
 partition counts.
 """
 WHOLE = {"agreement": 0.99, "partitions": 0.9}
-REFUSALS = {"predicted": 0.95, "false_alarms": 0.01}
+FAILED = {"predicted": 0.95, "false_alarms": 0.01}
 
 
 def main() -> int:
@@ -138,8 +138,8 @@ def summary() -> str:
         f"unknown (which is never right); of whole",
         f"models {WHOLE['agreement']:.0%} of the operators and the count of partitions of "
         f"{WHOLE['partitions']:.0%} of the models; of",
-        f"rejections and crashes {REFUSALS['predicted']:.0%} predicted, with at most "
-        f"{REFUSALS['false_alarms']:.0%} false alarms.",
+        f"rejections and crashes {FAILED['predicted']:.0%} predicted, with at most "
+        f"{FAILED['false_alarms']:.0%} false alarms.",
         "",
         "| target | runtime | date | corpus | models | operators | right | falsely accelerated "
         "| unknown | not reported "
@@ -156,7 +156,7 @@ def summary() -> str:
 
 def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str:
     missed = short(name, run)
-    refused, parts = run["refusals"], run["partitions"]
+    failures, partitions = run["refusals"], run["partitions"]
     cells = [
         f"[{told['target']}]({file.stem}.md)",
         told["runtime"],
@@ -168,10 +168,10 @@ def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str
         percent(run["false_accelerated"], 2),
         percent(run["unknown"], 2),
         run["unmapped"],
-        f"{refused['refused_predicted']} of {refused['refused']}",
-        f"{refused['phases_right']} of {refused['phases_told']}" if refused.get("phases_told") else "-",
-        f"{refused['false_alarms']} of {refused['loaded']}",
-        f"{parts['right']} of {parts['told']}" if parts["told"] else "-",
+        f"{failures['refused_predicted']} of {failures['refused']}",
+        f"{failures['phases_right']} of {failures['phases_told']}" if failures.get("phases_told") else "-",
+        f"{failures['false_alarms']} of {failures['loaded']}",
+        f"{partitions['right']} of {partitions['told']}" if partitions["told"] else "-",
         "short of: " + ", ".join(missed) if missed else "met",
     ]
     return "| " + " | ".join(map(str, cells)) + " |"
@@ -179,7 +179,7 @@ def row(file: Path, told: dict[str, Any], name: str, run: dict[str, Any]) -> str
 
 def short(corpus: str, run: dict[str, Any]) -> list[str]:
     """The figures that are not what is asked."""
-    refused, parts = run["refusals"], run["partitions"]
+    failures, partitions = run["refusals"], run["partitions"]
     whole = corpus in ("onnx", "tflite", "models")
     wanted = WHOLE["agreement"] if whole else ASKED["agreement"]
     found = ["right"] if run["agreement"] < wanted else []
@@ -187,11 +187,13 @@ def short(corpus: str, run: dict[str, Any]) -> list[str]:
         ["falsely accelerated"] if not whole and run["false_accelerated"] > ASKED["false_accelerated"] else []
     )
     found += ["unknown"] if run["unknown"] > ASKED["unknown"] else []
-    found += ["refusals"] if refused["refused_predicted"] < REFUSALS["predicted"] * refused["refused"] else []
+    found += ["refusals"] if failures["refused_predicted"] < FAILED["predicted"] * failures["refused"] else []
     found += (
-        ["false alarms"] if refused["false_alarms"] > REFUSALS["false_alarms"] * refused["loaded"] else []
+        ["false alarms"] if failures["false_alarms"] > FAILED["false_alarms"] * failures["loaded"] else []
     )
-    found += ["partitions"] if whole and parts["right"] < WHOLE["partitions"] * parts["told"] else []
+    found += (
+        ["partitions"] if whole and partitions["right"] < WHOLE["partitions"] * partitions["told"] else []
+    )
     return found
 
 

@@ -23,7 +23,7 @@ from accelint.analyzer.partitioners.litert import largest, partitions
 from accelint.analyzer.runtimes import Request, Session, tensors
 from accelint.analyzer.runtimes.workers.tflite_file import TfliteFile
 
-REFUSED = "LOG_SOFTMAX"
+NOT_SUPPORTED = "LOG_SOFTMAX"
 """An operator that neither delegate takes."""
 SIZES = (24, 25, 28, 33, 40, 64, 100, 129, 140, 200)
 
@@ -34,7 +34,10 @@ def graph(path: Path, seed: int) -> Path:
     count = draw.randint(3, 40)
     names, ops = ["x0", "x1"], []
     for index in range(count):
-        kind, recent = draw.choice(["ABS", "NEG", "EXP", "ADD", "ADD", REFUSED, REFUSED]), names[-6:]
+        kind, recent = (
+            draw.choice(["ABS", "NEG", "EXP", "ADD", "ADD", NOT_SUPPORTED, NOT_SUPPORTED]),
+            names[-6:],
+        )
         reads = [draw.choice(recent) for _ in range(2 if kind == "ADD" else 1)]
         ops.append(
             (kind, reads, [f"t{index}"], "AddOptions", {}) if kind == "ADD" else (kind, reads, [f"t{index}"])
@@ -45,10 +48,10 @@ def graph(path: Path, seed: int) -> Path:
     return tflite.write(path, dict.fromkeys(names, (tflite.F32, (1, 4))), ops, ["x0", "x1"], outputs)
 
 
-def pieces_agree(xnnpack: Session, gpu: Session, model: Path) -> bool:
+def partitions_agree(xnnpack: Session, gpu: Session, model: Path) -> bool:
     """Whether the replay gives XNNPACK's pieces and the GPU's count."""
     file = TfliteFile(model)
-    replayed = partitions(file.ops, {op.index for op in file.ops if op.type != REFUSED})
+    replayed = partitions(file.ops, {op.index for op in file.ops if op.type != NOT_SUPPORTED})
     found: dict[int, list[int]] = {}
     for item in xnnpack.ask(Request(model)).placement:
         if item.partition is not None:
@@ -67,11 +70,11 @@ def tie_agrees(xnnpack: Session, gpu: Session, folder: Path, count: int, seed: i
     sizes = [draw.choice([1, 2, 3]) for _ in range(count)]
     kinds, ends = [], []
     for size in sizes:
-        kinds += [*("TANH", "EXP", "SIN")[:size], REFUSED]
+        kinds += [*("TANH", "EXP", "SIN")[:size], NOT_SUPPORTED]
         ends.append(len(kinds) - 1)
     model = tflite.chain(folder / "tie.tflite", kinds[:-1], shape=(1, 64))
     file = TfliteFile(model)
-    (first,) = largest(partitions(file.ops, {op.index for op in file.ops if op.type != REFUSED}), 1)
+    (first,) = largest(partitions(file.ops, {op.index for op in file.ops if op.type != NOT_SUPPORTED}), 1)
     data = np.random.default_rng(count).normal(size=(1, 64)).astype(np.float32)
     keep = [f"t{index}" for index in range(1, len(kinds))]
     feed = tensors.write(folder / "tie.npz", {"t0": data})
@@ -84,9 +87,9 @@ def tie_agrees(xnnpack: Session, gpu: Session, folder: Path, count: int, seed: i
 
 def differs(xnnpack: Session, folder: Path, size: int, end: int, given: dict[str, np.ndarray]) -> bool:
     """Whether a piece's result is not what XNNPACK computes from the piece's own input."""
-    piece = tflite.chain(folder / "piece.tflite", ["TANH", "EXP", "SIN"][:size], shape=(1, 64))
+    partition = tflite.chain(folder / "piece.tflite", ["TANH", "EXP", "SIN"][:size], shape=(1, 64))
     feed = tensors.write(folder / "piece.npz", {"t0": given[f"t{end - size}"]})
-    right = xnnpack.ask(Request(piece, feed, outputs=True)).tensors()[f"t{size}"]
+    right = xnnpack.ask(Request(partition, feed, outputs=True)).tensors()[f"t{size}"]
     return not np.array_equal(right, given[f"t{end}"])
 
 
@@ -98,7 +101,9 @@ def main(graphs: int = 300, ties: int = 5) -> int:
         Session("litert/gpu") as gpu,
     ):
         folder = Path(scratch)
-        same = sum(pieces_agree(xnnpack, gpu, graph(folder / "graph.tflite", seed)) for seed in range(graphs))
+        same = sum(
+            partitions_agree(xnnpack, gpu, graph(folder / "graph.tflite", seed)) for seed in range(graphs)
+        )
         print(f"random graphs whose partitions and counts are as replayed: {same} of {graphs}")
         cases = [(count, seed) for count in SIZES for seed in range(ties)]
         right = sum(tie_agrees(xnnpack, gpu, folder, count, seed) for count, seed in cases)

@@ -270,7 +270,7 @@ class Held:
     predicted: str
     predicted_types: tuple[str, ...]
     converts: bool | None
-    refused_types: tuple[str, ...]
+    blocking_types: tuple[str, ...]
     operators: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """Counts of the model's operators by type and predicted verdict."""
 
@@ -321,7 +321,7 @@ def _to_coreml(model: Any, target: str) -> tuple[bool | None, tuple[str, ...]]:
     except AccelintError as error:
         return None, (str(error)[:80],)
     return item.path is not None, tuple(
-        sorted({refusal.type or refusal.message[:100] for refusal in item.refusals})
+        sorted({blocker.type or blocker.message[:100] for blocker in item.blockers})
     )
 
 
@@ -334,7 +334,7 @@ def _converted(models: list[Any], select: bool) -> list[tuple[bool | None, tuple
     return [
         (
             item.path is not None,
-            tuple(sorted({refusal.type or refusal.message[:60] for refusal in item.refusals})),
+            tuple(sorted({blocker.type or blocker.message[:60] for blocker in item.blockers})),
         )
         if isinstance(item, Converted)
         else (None, (str(item)[:80],))
@@ -384,7 +384,7 @@ def counted(rows: Sequence[Held], every: bool) -> dict[str, Any]:
         named = {
             kind
             for kind, _ in row.operators
-            if kind in row.refused_types or kind.removeprefix("Stateless") in row.refused_types
+            if kind in row.blocking_types or kind.removeprefix("Stateless") in row.blocking_types
         }
         for (kind, verdict), count in row.operators.items():
             if row.converts is None or (not row.converts and kind not in named and not (every and named)):
@@ -392,20 +392,20 @@ def counted(rows: Sequence[Held], every: bool) -> dict[str, Any]:
                 continue
             did = "accelerated" if row.converts or kind not in named else "rejected"
             confusion.setdefault(verdict, Counter())[did] += count
-    refused, loaded = ([row for row in rows if row.converts is did] for did in (False, True))
-    told = {"refused": len(refused), "refused_predicted": sum(row.predicted == "refused" for row in refused)}
+    failed, loaded = ([row for row in rows if row.converts is did] for did in (False, True))
+    told = {"refused": len(failed), "refused_predicted": sum(row.predicted == "refused" for row in failed)}
     alarms = {"loaded": len(loaded), "false_alarms": sum(row.predicted == "refused" for row in loaded)}
     return figures(
         confusion,
         unmapped=unmapped,
         models={
             "ok": len(loaded),
-            "refused": len(refused),
-            "no answer": len(rows) - len(loaded) - len(refused),
+            "refused": len(failed),
+            "no answer": len(rows) - len(loaded) - len(failed),
         },
-        refusals={**told, **alarms},
+        blockers={**told, **alarms},
         partitions={
-            "told": len(loaded) + len(refused),
+            "told": len(loaded) + len(failed),
             "right": sum(row.outcome == "agrees" for row in rows),
         },
     )

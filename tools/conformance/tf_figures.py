@@ -28,7 +28,7 @@ def figures(
         for kind in ("accelerated", "rejected")
     }
     right = sum(confusion.get(kind, {}).get(kind, 0) for kind in did)
-    refused = confusion.get("rejected", {})
+    rejected = confusion.get("rejected", {})
     return {
         "models": {"ok": did["accelerated"], "refused": did["rejected"], "invalid": invalid},
         "operators": total,
@@ -39,9 +39,9 @@ def figures(
         "confusion": {verdict: dict(counts) for verdict, counts in confusion.items()},
         "refusals": {
             "refused": did["rejected"],
-            "refused_predicted": refused.get("rejected", 0),
+            "refused_predicted": rejected.get("rejected", 0),
             "loaded": did["accelerated"],
-            "false_alarms": refused.get("accelerated", 0),
+            "false_alarms": rejected.get("accelerated", 0),
         },
         "partitions": {"told": 0, "right": 0},
         **parts,

@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _types(told: dict[str, Told]) -> list[str]:
-    refused: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    not_convertible: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
             words = all(map(_is_type, values)) or all(
@@ -67,9 +67,9 @@ def _types(told: dict[str, Told]) -> list[str]:
             ):
                 bad = item.bad(what, TAKES)
                 if bad and item.good(what, TAKES):
-                    refused[what, bad].append(op)
+                    not_convertible[what, bad].append(op)
     lines: list[str] = []
-    for (attr, bad), ops in sorted(refused.items()):
+    for (attr, bad), ops in sorted(not_convertible.items()):
         good = told[ops[0]].good(attr, TAKES)[0]
         kind = _is_type(bad[0])
         shown = [f'"{value}"' if kind else value for value in (*bad, good)]

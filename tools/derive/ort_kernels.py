@@ -210,7 +210,7 @@ def _document(
     ]
     plain = [listed[key] for key in segments if listed[key] not in bodies]
     lines += _support(plain, "kernels") + _support(sorted(bodies), "bodies")
-    groups: dict[Any, list[tuple[str, int]]] = defaultdict(list)
+    rules: dict[Any, list[tuple[str, int]]] = defaultdict(list)
     strangers: dict[Any, Any] = {}
     for key, found in segments.items():
         if listed[key] in bodies:
@@ -224,20 +224,20 @@ def _document(
                 for place, types in sorted(combinations[0].items()):
                     whole = _allowed(schemas[key][_since(schemas[key], first)]).get(place, frozenset())
                     follows = place[0] == "output" and listed[key] in FOLLOWS
-                    group = (bounds, ("follows" if follows else "one", place, tuple(_sorted(types))))
-                    groups[group].append((listed[key], first))
-                    strangers.setdefault(group, _first(whole - types))
+                    rule = (bounds, ("follows" if follows else "one", place, tuple(_sorted(types))))
+                    rules[rule].append((listed[key], first))
+                    strangers.setdefault(rule, _first(whole - types))
             else:
                 shape = tuple(
                     tuple((place, tuple(_sorted(types))) for place, types in sorted(item.items()))
                     for item in combinations
                 )
-                groups[bounds, ("any", *shape)].append((listed[key], first))
+                rules[bounds, ("any", *shape)].append((listed[key], first))
                 whole_set = _allowed(schemas[key][_since(schemas[key], first)])
                 strangers.setdefault((bounds, ("any", *shape)), _stranger(combinations, whole_set))
         lines += _versions(listed[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
-    for group, ops in groups.items():
-        lines += _rule(*group, strangers[group], ops)
+    for rule, ops in rules.items():
+        lines += _rule(*rule, strangers[rule], ops)
     return "\n".join(lines).rstrip() + "\n"
 
 

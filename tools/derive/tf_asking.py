@@ -86,9 +86,9 @@ class Worker:
             else {dtype: [Question.read(text) for text in texts] for dtype, texts in found.items()}
         )
 
-    def taken(self, questions: Sequence[Question]) -> list[bool]:
+    def accepted(self, questions: Sequence[Question]) -> list[bool]:
         """Whether TensorFlow's shape functions take the calls; a call that kills the worker is not taken."""
-        return [answer == "1" for answer in self._one_by_one("taken", questions)]
+        return [answer == "1" for answer in self._one_by_one("accepted", questions)]
 
     def runs(self, questions: Sequence[Question]) -> list[str]:
         """Whether TensorFlow's kernels run the calls (``tf_running.runs``); empty for a call that kills the
@@ -191,7 +191,7 @@ def _pump(process: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
 
 def _work() -> None:
     warnings.simplefilter("ignore")
-    from tf_questions import taken
+    from tf_questions import accepted
 
     for line in sys.stdin:
         request = json.loads(line)
@@ -200,9 +200,9 @@ def _work() -> None:
             found: Any = {
                 dtype: [question.text() for question in questions] for dtype, questions in every.items()
             }
-        elif "taken" in request:
-            for text in request["taken"]:
-                print(f"@part {int(bool(text) and taken(Question.read(text)))}", flush=True)
+        elif "accepted" in request:
+            for text in request["accepted"]:
+                print(f"@part {int(bool(text) and accepted(Question.read(text)))}", flush=True)
             found = []
         elif "runs" in request:
             from tf_running import runs
@@ -221,12 +221,12 @@ def function_of(questions: Sequence[Question], scalars: bool = True) -> Any:
     """
     import tensorflow as tf
 
-    taken: list[Any] = [tf.TensorSpec([4], "float32", name="x")]
+    specs: list[Any] = [tf.TensorSpec([4], "float32", name="x")]
     places = []
     for number, question in enumerate(questions):
         found = specs(question, f"i{number}_", scalars)
-        places.append({place: len(taken) + order for order, place in enumerate(found)})
-        taken += found.values()
+        places.append({place: len(specs) + order for order, place in enumerate(found)})
+        specs += found.values()
 
     def function(*values: Any) -> Any:
         results = [tf.identity(values[0])]
@@ -235,7 +235,7 @@ def function_of(questions: Sequence[Question], scalars: bool = True) -> Any:
             results += shown(build(question, fed, f"q{number}"), f"q{number}", question.first)
         return results
 
-    return tf.function(function, autograph=False).get_concrete_function(*taken)
+    return tf.function(function, autograph=False).get_concrete_function(*specs)
 
 
 def convert(questions: list[Question], select: bool = False) -> list[Answer]:
@@ -244,7 +244,7 @@ def convert(questions: list[Question], select: bool = False) -> list[Answer]:
     try:
         _converter(questions, select).convert()
     except Exception as error:
-        answers = _refusals(error, questions)
+        answers = _blockers(error, questions)
         if answers is not None:
             return [item if item[0] else ("builtin", "") for item in answers]
         if len(questions) == 1:
@@ -285,7 +285,7 @@ def _again(question: Question, first: Exception, select: bool) -> Answer:
             converter._experimental_lower_tensor_list_ops = lists
             converter.convert()
         except Exception as error:
-            answers = _refusals(error, [question])
+            answers = _blockers(error, [question])
             if answers is not None and answers[0][0]:
                 return answers[0][0], ", ".join(
                     [answers[0][1], *(["frozen"] if frozen else []), *([] if lists else ["lists kept"])]
@@ -319,7 +319,7 @@ _NODE = re.compile(r"^q(\d+)\b")
 _AROUND = re.compile(r"^[ps]q?\d+|^[ps]asked")
 
 
-def _refusals(error: Exception, questions: Sequence[Question]) -> list[Answer] | None:
+def _blockers(error: Exception, questions: Sequence[Question]) -> list[Answer] | None:
     """By node: flex or custom, with the refused operator's type; None when a refusal is of another kind or of
     no node.
     """

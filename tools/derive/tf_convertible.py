@@ -130,8 +130,8 @@ def told(
                 if what != primary
             ]
     varied = [item for item in varied if passed is None or not passed(*item[:2])]
-    takes = worker.taken([item for _, _, item in varied])
-    varied = [item for item, taken in zip(varied, takes, strict=True) if taken]
+    takes = worker.accepted([item for _, _, item in varied])
+    varied = [item for item, accepted in zip(varied, takes, strict=True) if accepted]
     answers = ask([item for _, _, item in varied])
     return rows + [
         (item.op, what, value, *answer) for (what, value, item), answer in zip(varied, answers, strict=True)

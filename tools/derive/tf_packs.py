@@ -50,10 +50,10 @@ class Told:
         """Every answer that any of its calls got."""
         return {self.base, *(answer for values in self.varied.values() for answer in values.values())}
 
-    def bad(self, what: str, takes: tuple[str, ...]) -> tuple[str, ...]:
+    def bad(self, what: str, accepted: tuple[str, ...]) -> tuple[str, ...]:
         """The values of what was varied that the pack does not take."""
         return tuple(
-            sorted(value for value, answer in self.varied.get(what, {}).items() if answer not in takes)
+            sorted(value for value, answer in self.varied.get(what, {}).items() if answer not in accepted)
         )
 
     @property
@@ -72,17 +72,19 @@ class Told:
             return 'input = "all", only = "computed"'
         return f"input = {places[0]}" if len(places) == 1 else f'input = {places}, only = "computed"'
 
-    def good(self, what: str, takes: tuple[str, ...]) -> tuple[str, ...]:
+    def good(self, what: str, accepted: tuple[str, ...]) -> tuple[str, ...]:
         """The values that it takes."""
-        return tuple(sorted(value for value, answer in self.varied.get(what, {}).items() if answer in takes))
+        return tuple(
+            sorted(value for value, answer in self.varied.get(what, {}).items() if answer in accepted)
+        )
 
 
 def main() -> None:
     """Read the table and the rules written by hand, write both packs' files."""
     told = _told(Path(sys.argv[1]))
     limits = tomllib.loads(Path(sys.argv[2]).read_text())
-    for target, takes in TAKES.items():
-        for name, lines in _files(told, limits, takes).items():
+    for target, accepted in TAKES.items():
+        for name, lines in _files(told, limits, accepted).items():
             (PACKS / target / f"{name}.toml").write_text("\n".join([TITLE, "", *lines]).rstrip() + "\n")
 
 
@@ -101,31 +103,33 @@ def _told(path: Path) -> dict[str, Told]:
     return found
 
 
-def _files(told: dict[str, Told], limits: dict[str, Any], takes: tuple[str, ...]) -> dict[str, list[str]]:
+def _files(told: dict[str, Told], limits: dict[str, Any], accepted: tuple[str, ...]) -> dict[str, list[str]]:
     """The support entries and rules of one pack, as the lines of its files."""
     by_kind: dict[str, list[str]] = defaultdict(list)
     written = set(limits["written"])
     for op, item in sorted(told.items()):
         if op not in written:
             by_kind[_kind(op, item, limits)].append(op)
-    taken = sorted(op for kind in takes for op in by_kind[kind])
-    known = {op: told[op] for op in taken if told[op].base == "builtin"}
+    convertible = sorted(op for kind in accepted for op in by_kind[kind])
+    known = {op: told[op] for op in convertible if told[op].base == "builtin"}
     by_hand = {tuple(item) for item in limits["by_hand"]}
     files = {
-        "operators": _support(taken, "measured", "measured with small inputs"),
+        "operators": _support(convertible, "measured", "measured with small inputs"),
         "unknown": _support(by_kind["unknown"], "measured", "unknown: see the rule")
         + _unknown(by_kind["unknown"]),
-        "types": _types({op: told[op] for op in taken}, takes, set(limits["stateful"])),
-        "attributes": _attributes(known, takes, by_hand),
-        "shapes": _shapes(known, takes, by_hand) + _stored(known, takes, by_hand) + _outputs(known, takes),
-        "limits": _limits(limits, told, takes),
+        "types": _types({op: told[op] for op in convertible}, accepted, set(limits["stateful"])),
+        "attributes": _attributes(known, accepted, by_hand),
+        "shapes": _shapes(known, accepted, by_hand)
+        + _stored(known, accepted, by_hand)
+        + _outputs(known, accepted),
+        "limits": _limits(limits, told, accepted),
     }
     for kind in ("flex", "custom", "illegal", "removed"):
-        if kind not in takes and by_kind[kind]:
+        if kind not in accepted and by_kind[kind]:
             files["operators"] += _support(
                 by_kind[kind], _EVIDENCE.get(kind, "measured"), "not convertible: see the rule"
             )
-            files["operators"] += _refusal(kind, by_kind[kind])
+            files["operators"] += _not_convertible(kind, by_kind[kind])
     return files
 
 
@@ -184,7 +188,7 @@ _WORDS = {
 }
 
 
-def _refusal(kind: str, ops: list[str]) -> list[str]:
+def _not_convertible(kind: str, ops: list[str]) -> list[str]:
     code, name, message, reason, advice = _WORDS[kind]
     return [
         "[[rule]]",
@@ -267,18 +271,20 @@ COMPUTED = '{ op = "computed_inputs", at_least = 1 }'
 """The converter folds what depends on constants alone."""
 
 
-def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) -> list[str]:
+def _types(told: dict[str, Told], accepted: tuple[str, ...], stateful: set[str]) -> list[str]:
     """Element types that are refused; the operators behind one rule are refused the same ones.
 
     Constants alone do not reach the converter where TensorFlow folds them: not those of stateful operators,
     nor those of types that its CPU has no kernel for, nor what stops the converter before it folds
     (``other``).
     """
-    refused: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
+    not_convertible: dict[tuple[str, tuple[str, ...], bool], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
-            bad = [value for value in item.bad(what, takes) if value not in HANDLES or values[value] in NAMED]
-            if bad and all(map(_is_type, values)) and item.good(what, takes):
+            bad = [
+                value for value in item.bad(what, accepted) if value not in HANDLES or values[value] in NAMED
+            ]
+            if bad and all(map(_is_type, values)) and item.good(what, accepted):
                 folded = (
                     []
                     if op in stateful
@@ -286,10 +292,10 @@ def _types(told: dict[str, Told], takes: tuple[str, ...], stateful: set[str]) ->
                 )
                 for kinds, never in ((folded, False), ([kind for kind in bad if kind not in folded], True)):
                     if kinds:
-                        refused[what, tuple(kinds), never].append(op)
+                        not_convertible[what, tuple(kinds), never].append(op)
     lines: list[str] = []
-    for (attr, bad, never), ops in sorted(refused.items()):
-        good = told[ops[0]].good(attr, takes)[0]
+    for (attr, bad, never), ops in sorted(not_convertible.items()):
+        good = told[ops[0]].good(attr, accepted)[0]
         folded = "" if never else f', {{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["const float32[2]"] }}'
         holds = f'{{ attrs = {{ {attr} = "{good}" }}, in = ["{good}[4,4]"] }}{folded}'
         fails = f'{{ attrs = {{ {attr} = "{bad[0]}" }}, in = ["float32[4,4]"] }}'
@@ -312,18 +318,18 @@ def _has_kernel(op: str, attr: str, kind: str) -> bool:
     return False
 
 
-def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+def _attributes(told: dict[str, Told], accepted: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
     """Boolean and enumerated attributes."""
-    refused: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
+    not_convertible: dict[tuple[str, tuple[str, ...]], list[str]] = defaultdict(list)
     for op, item in told.items():
         for what, values in item.varied.items():
             words = [value for value in values if value in ("true", "false") or value.startswith('"')]
-            bad = item.bad(what, takes)
+            bad = item.bad(what, accepted)
             if bad and len(words) == len(values) and len(bad) < len(values) and (op, what) not in by_hand:
-                refused[what, bad].append(op)
+                not_convertible[what, bad].append(op)
     lines: list[str] = []
-    for (attr, bad), ops in sorted(refused.items()):
-        good = told[ops[0]].good(attr, takes)[0]
+    for (attr, bad), ops in sorted(not_convertible.items()):
+        good = told[ops[0]].good(attr, accepted)[0]
         require = f'{{ attr = "{attr}", none_of = [{", ".join(bad)}] }}'
         name = (names.attribute(attr, bad), names.slug(attr))
         holds = f'{{ attrs = {{ {attr} = {good} }}, in = ["float32[4,4]"] }}'
@@ -332,16 +338,16 @@ def _attributes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tupl
     return lines
 
 
-def _shapes(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+def _shapes(told: dict[str, Told], accepted: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
     """Ranks of the computed inputs, and shapes that must be known."""
     ranks: dict[tuple[str, str, int, int], list[str]] = defaultdict(list)
     known: dict[tuple[str, str], list[str]] = defaultdict(list)
     for op, item in told.items():
-        low, high = _range(item, takes)
+        low, high = _range(item, accepted)
         if (low, high) != (0, 9) and (op, "rank") not in by_hand:
-            fact = "known_rank" if "rank" in item.good("open", takes) else "rank"
+            fact = "known_rank" if "rank" in item.good("open", accepted) else "rank"
             ranks[item.computed, fact, low, high].append(op)
-        bad = item.bad("open", takes)
+        bad = item.bad("open", accepted)
         if bad and (op, "open") not in by_hand:
             known[item.computed, "static" if {"all", "batch"} & set(bad) else "rank"].append(op)
     lines: list[str] = []
@@ -396,10 +402,11 @@ def _case(which: str, tensor: str) -> str:
     return "{ in = [" + ", ".join(['"const int32[2]"'] * place + [f'"{tensor}"']) + "] }"
 
 
-def _range(item: Told, takes: tuple[str, ...]) -> tuple[int, int]:
+def _range(item: Told, accepted: tuple[str, ...]) -> tuple[int, int]:
     """The ranks that convert when all computed inputs have one, 0 and 9 where no limit was met."""
     good, bad = [
-        [int(value) for value in values] for values in (item.good("rank", takes), item.bad("rank", takes))
+        [int(value) for value in values]
+        for values in (item.good("rank", accepted), item.bad("rank", accepted))
     ]
     if not bad or not good:
         return 0, 9
@@ -407,7 +414,7 @@ def _range(item: Told, takes: tuple[str, ...]) -> tuple[int, int]:
     return low, max(good) if any(rank > max(good) for rank in bad) else 9
 
 
-def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
+def _stored(told: dict[str, Told], accepted: tuple[str, ...], by_hand: set[tuple[str, ...]]) -> list[str]:
     """Inputs whose value the converter needs."""
     needed: dict[tuple[int, ...], list[str]] = defaultdict(list)
     for op, item in told.items():
@@ -420,7 +427,7 @@ def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
             sorted(
                 place
                 for place in places
-                if item.varied[f"input {place}"].get("computed") not in (None, *takes)
+                if item.varied[f"input {place}"].get("computed") not in (None, *accepted)
             )
         )
         if found and (op, "stored") not in by_hand:
@@ -448,9 +455,9 @@ def _stored(told: dict[str, Told], takes: tuple[str, ...], by_hand: set[tuple[st
     return lines
 
 
-def _outputs(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+def _outputs(told: dict[str, Told], accepted: tuple[str, ...]) -> list[str]:
     """Operators that convert only with the first output used."""
-    first = sorted(op for op, item in told.items() if item.bad("outputs", takes) == ("all",))
+    first = sorted(op for op, item in told.items() if item.bad("outputs", accepted) == ("all",))
     if not first:
         return []
     return _rule(
@@ -464,16 +471,16 @@ def _outputs(told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
     )
 
 
-def _limits(limits: dict[str, Any], told: dict[str, Told], takes: tuple[str, ...]) -> list[str]:
+def _limits(limits: dict[str, Any], told: dict[str, Told], accepted: tuple[str, ...]) -> list[str]:
     """The rules written by hand, for the operators that the pack does not take all the same."""
     lines: list[str] = []
     for rule in limits.get("rule", []):
         ops = [
             op
             for op in rule["ops"]
-            if rule.get("both") or not ("flex" in takes and told[op].answers() & set(SELECT))
+            if rule.get("both") or not ("flex" in accepted and told[op].answers() & set(SELECT))
         ]
-        if not ops or ("flex" in takes and rule.get("both") is False):
+        if not ops or ("flex" in accepted and rule.get("both") is False):
             continue
         table = {
             key: value

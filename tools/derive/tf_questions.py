@@ -230,7 +230,7 @@ class Calls:
         models: list[Question] = []
         for dtype in dtypes:
             same = [self.retyped(model, self.primary, dtype) for model in models]
-            found[dtype] = [question for question in same if taken(question)]
+            found[dtype] = [question for question in same if accepted(question)]
             if not found[dtype] and searches:
                 searches -= 1
                 found[dtype] = list(self.questions(dtype))
@@ -265,7 +265,7 @@ class Calls:
             if number > tries or len(kinds) > 3:
                 break
             question = Question(self.op, types, inputs, attrs)
-            if tuple(map(_kind, inputs[:1])) in kinds or not taken(question):
+            if tuple(map(_kind, inputs[:1])) in kinds or not accepted(question):
                 continue
             kinds.add(tuple(map(_kind, inputs[:1])))
             stored = self.stored(question) if len(inputs) > 1 else None
@@ -276,7 +276,7 @@ class Calls:
         if not kinds:
             inputs = [self._many(arg, types, self._unranked) for arg in self.args]
             question = Question(self.op, types, inputs, self._attributes(types, LISTS[0], 2))
-            if taken(question):
+            if accepted(question):
                 yield question
 
     def stored(self, question: Question) -> Question | None:
@@ -296,7 +296,7 @@ class Calls:
             for position, item in enumerate(question.inputs)
         ]
         changed = question.changed(inputs=inputs)
-        return changed if changed != question and taken(changed) else None
+        return changed if changed != question and accepted(changed) else None
 
     def _combinations(self, types: dict[str, Any]) -> Iterator[tuple[list[Any], dict[str, Any]]]:
         if self.op in PLANS:
@@ -483,7 +483,7 @@ def _stored_text(item: str) -> str:
 # ---- building ------------------------------------------------------------------------------
 
 
-def taken(question: Question) -> bool:
+def accepted(question: Question) -> bool:
     """Whether TensorFlow takes the call."""
     import tensorflow as tf
 

@@ -89,10 +89,11 @@ def matrix(dialect: str, packs: list[Outline]) -> str:
     lines.append("|---" * (len(packs) + 1) + "|")
     names = sorted({name for pack in packs for name in known(pack)})
     limits = {pack.target: limits_of(pack) for pack in packs}
-    taken = {pack.target: set(known(pack)) for pack in packs}
+    supported = {pack.target: set(known(pack)) for pack in packs}
     for name in names:
         cells = [
-            str(limits[pack.target].get(name, "any")) if name in taken[pack.target] else "" for pack in packs
+            str(limits[pack.target].get(name, "any")) if name in supported[pack.target] else ""
+            for pack in packs
         ]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -286,7 +286,7 @@ def sound(torch: Any) -> dict[str, Any]:
     """Speech."""
     import transformers as hf
 
-    wave = torch.rand(1, 4000)
+    sound = torch.rand(1, 4000)
     conv = {"conv_dim": (16,) * 7, "num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
     whisper = {
         "d_model": 64,
@@ -319,7 +319,7 @@ def sound(torch: Any) -> dict[str, Any]:
 
     return {
         "whisper": transcriber,
-        "hubert": lambda: (hf.HubertModel(hf.HubertConfig(**TINY, **conv)), (wave,)),
+        "hubert": lambda: (hf.HubertModel(hf.HubertConfig(**TINY, **conv)), (sound,)),
         "ast": lambda: (
             hf.ASTModel(hf.ASTConfig(**TINY, max_length=64, num_mel_bins=32)),
             (torch.rand(1, 64, 32),),

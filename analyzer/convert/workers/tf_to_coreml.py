@@ -23,9 +23,9 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     versions = {"tensorflow": tf.__version__, "coremltools": ct.__version__}
     owner, frozen, outputs = _frozen(tf, request)
-    refused = _unknown(frozen)
-    if refused:
-        return {"refused": refused, **versions}
+    unknown = _unknown(frozen)
+    if unknown:
+        return {"refused": unknown, **versions}
     try:
         model = ct.convert(
             [frozen],

@@ -22,7 +22,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answered(request: dict[str, Any]) -> dict[str, Any]:
-    """``size`` of what was written, or ``refused`` (records for ``refusals.from_errors``) and ``message``.
+    """``size`` of what was written, or ``refused`` (records for ``blockers.from_errors``) and ``message``.
 
     Request: ``model`` (folder or GraphDef file), ``kind`` (``savedmodel`` or ``graphdef``), ``tags``,
     ``signature``, ``inputs`` (name to shape), ``feeds`` and ``fetches`` (tensor names of a GraphDef),

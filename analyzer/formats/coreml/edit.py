@@ -198,7 +198,7 @@ def _changed(edit: _Edit, op: Operator, stored: Any) -> Any:
     return stored
 
 
-def _groups(op: Operator) -> dict[str, tuple[str, ...]]:
+def _arguments(op: Operator) -> dict[str, tuple[str, ...]]:
     """Inputs by parameter."""
     found: dict[str, tuple[str, ...]] = {}
     for key, name in zip(_input_names(op), op.inputs, strict=True):
@@ -218,7 +218,7 @@ def _input_names(op: Operator) -> tuple[str, ...]:
 
 
 def _bind_inputs(op: Operator, original: Operator, stored: Any) -> None:
-    now, before = _groups(op), _groups(original)
+    now, before = _arguments(op), _arguments(original)
     for key in before.keys() - now.keys():
         stored.inputs.pop(key, None)
         stored.attributes.pop(key, None)
@@ -267,7 +267,7 @@ def _built(edit: _Edit, op: Operator) -> Any:
         )
     operation = message("MILSpec.Operation")(type=op.type)
     _text(operation.attributes["name"], op.label)
-    for key, names in _groups(op).items():
+    for key, names in _arguments(op).items():
         _bind(operation, key, names)
     for key in op.attrs:
         if key != "input_names":

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...errors import JobRefused, MissingExtraError, ModelError, RuntimeFailure, WorkerKilled
+from ...errors import JobFailed, MissingExtraError, ModelError, RuntimeFailure, WorkerKilled
 from ...ir.graph import Dim, Shape
 from ...ir.model import Model
 from ...processes import job as jobs
@@ -60,7 +60,7 @@ def vetted(path: Path) -> dict[str, Any]:
     return about
 
 
-def read_fixed(path: Path, shapes: Mapping[str, Shape]) -> Model:
+def read_static(path: Path, shapes: Mapping[str, Shape]) -> Model:
     """The same model traced with other shapes by input name, for converters that need them known while
     tracing.
 
@@ -82,7 +82,7 @@ def export(path: Path, output: Path, shapes: Mapping[str, Sequence[Dim]] | None 
     request = {"model": str(path.absolute()), "output": str(output), "shapes": dict(shapes or {})}
     try:
         return jobs.run("accelint.analyzer.formats.keras.worker", request)
-    except JobRefused as error:
+    except JobFailed as error:
         first = error.message.strip().splitlines()[0]
         raise ModelError(
             path, f"Keras cannot build it: {first}", "open it with keras.saving.load_model to see more"

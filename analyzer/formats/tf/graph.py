@@ -62,7 +62,7 @@ class Draft:
     """NodeDef of every variable by the tensor it writes."""
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
-    taken: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
 
     def graph(self) -> Graph:
         """The checked graph; raises GraphError on what is wrong with it."""
@@ -226,7 +226,7 @@ class Builder:
             self._add(draft, tensor)
             draft.inputs.append(tensor.name)
             arguments[argument.name] = tensor.name
-        draft.taken.update(arguments)
+        draft.used.update(arguments)
         draft.outputs = self._run(draft, definition, arguments, path, "", depth, inline=False)
         return draft
 
@@ -281,7 +281,7 @@ class Builder:
             self._add(draft, tensor)
             draft.inputs.append(tensor.name)
             scope.values[tensor.name] = tensor.name
-            draft.taken.add(data_node(tensor.name))
+            draft.used.add(data_node(tensor.name))
         order = ordered(nodes, [*map(data_node, outputs), *roots], fed)
         self.context.library.check(order)
         self._emit_all(draft, scope, order)
@@ -420,12 +420,12 @@ class Builder:
     def _fresh(self, draft: Draft, scope: Scope, node: str) -> str:
         """The node's own name, ``call/name`` when it is taken, then numbered."""
         name, count = node, 1
-        if name in draft.taken and scope.caller:
+        if name in draft.used and scope.caller:
             name = f"{scope.caller}/{node}"
         stem = name
-        while name in draft.taken:
+        while name in draft.used:
             name, count = f"{stem}_{count}", count + 1
-        draft.taken.add(name)
+        draft.used.add(name)
         return name
 
     def _add(self, draft: Draft, tensor: Tensor) -> None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from ...errors import JobRefused, MissingExtraError, ModelError
+from ...errors import JobFailed, MissingExtraError, ModelError
 from ...ir.graph import Shape
 from ...ir.model import Model
 from ...processes import job as jobs
@@ -28,7 +28,7 @@ def infer(model: Model) -> int:
         raise MissingExtraError("tensorflow", "tensorflow", "inferring the shapes of a GraphDef")
     try:
         shapes = jobs.run(__name__, {"model": str(model.path.absolute())})["shapes"]
-    except JobRefused as error:
+    except JobFailed as error:
         raise ModelError(
             model.path,
             f"TensorFlow cannot import the graph: {error.message.splitlines()[0]}",

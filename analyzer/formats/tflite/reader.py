@@ -489,16 +489,16 @@ def _code(row: Row) -> tuple[str, str, int]:
 
 def _unique_names(rows: tuple[Row, ...]) -> list[str]:
     """One name for each tensor: stored names where they are unique, ``name#12`` or ``t12`` where not."""
-    taken: set[str] = {row["name"] for row in rows if row["name"]}
+    used: set[str] = {row["name"] for row in rows if row["name"]}
     seen: set[str] = set()
     names = []
     for index, row in enumerate(rows):
         name = row["name"]
         if not name or name in seen:
             name = f"{name}#{index}" if name else f"t{index}"
-            while name in taken:
+            while name in used:
                 name += "'"
-            taken.add(name)
+            used.add(name)
         seen.add(name)
         names.append(name)
     return names

@@ -18,10 +18,10 @@ _LARGEST = (1 << 63) - 1
 def eliminate(board: Board) -> None:
     """One walk over a graph."""
     for op in board.ops():
-        idle = _IDLE.get(op.type) if op.domain == "" else None
-        if idle is None or board.get(op.id) is not op or not op.inputs or not op.inputs[0]:
+        no_op = _NO_OPS.get(op.type) if op.domain == "" else None
+        if no_op is None or board.get(op.id) is not op or not op.inputs or not op.inputs[0]:
             continue
-        name, test = idle
+        name, test = no_op
         if removable(board, op) and test(board, op):
             bypass(board, op, name)
         elif op.type == "Identity":
@@ -125,7 +125,7 @@ def _neutral(board: Board, op: Operator) -> bool:
     return number is not None and number == (0 if op.type in ("Add", "Sub") else 1)
 
 
-_IDLE: Mapping[str, tuple[str, Callable[[Board, Operator], bool]]] = {
+_NO_OPS: Mapping[str, tuple[str, Callable[[Board, Operator], bool]]] = {
     "Identity": ("EliminateIdentity", _always),
     "Slice": ("EliminateSlice", _whole_slice),
     "Dropout": ("EliminateDropout", _inference),

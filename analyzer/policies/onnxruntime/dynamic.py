@@ -16,7 +16,7 @@ from ...ir.match import Match, Scope, alone, any_order, constant, find, maybe, o
 from ...ir.view import edited
 
 _PRODUCTS = {"ConvInteger": ("Conv", 4, 0), "MatMulInteger": ("Identity", 2, 1)}
-"""What a product is shown as (five dimensions are taken, of which a MatMul of floats takes four), the
+"""What a product is shown as (five dimensions are supported, of which a MatMul of floats takes four), the
 dimensions that its weights have, and the one of these that counts its results.
 """
 _QUANTIZE = "DynamicQuantizeLinear"
@@ -61,42 +61,42 @@ def seen_dynamic(graph: Graph) -> Graph:
     """
     shown: dict[str, Operator | None] = {}
     tensors: dict[str, Tensor] = {}
-    for match in filter(_taken, find(graph, DYNAMIC)):
+    for match in filter(_fits, find(graph, DYNAMIC)):
         item, quantize = match.op("product"), match.op("quantize")
         shown[quantize.id] = replace(quantize, type="Identity")
         shown[item.id] = replace(
             item, type=_PRODUCTS[item.type][0], inputs=(item.inputs[0], f"{item.id}::weights")
         )
         floats = (graph.tensor(name) for name in (quantize.outputs[0], item.outputs[0]) if name)
-        told = (_weights(match), *(replace(tensor, dtype="float32") for tensor in floats))
-        tensors.update((tensor.name, tensor) for tensor in told)
+        known = (_weights(match), *(replace(tensor, dtype="float32") for tensor in floats))
+        tensors.update((tensor.name, tensor) for tensor in known)
     return edited(graph, shown, tensors.values())
 
 
 def quantized_for_others(graph: Graph, op: Operator) -> bool:
-    """Whether a DynamicQuantizeLinear has readers that are taken with it and others: the graph is then not
-    built.
+    """Whether a DynamicQuantizeLinear has readers that are supported with it and others: the graph is then
+    not built.
     """
     return op.type == _QUANTIZE and 0 < sum(_readers(graph, op)) < len(graph.consumers(op.outputs[0]))
 
 
 def quantizes_a_constant(graph: Graph, op: Operator) -> bool:
-    """Whether a DynamicQuantizeLinear that is taken with what reads it reads a constant: the graph is then
-    not composed.
+    """Whether a DynamicQuantizeLinear that is supported with what reads it reads a constant: the graph is
+    then not composed.
     """
     return op.type == _QUANTIZE and graph.constant(op.inputs[0]) is not None and any(_readers(graph, op))
 
 
 def _readers(graph: Graph, quantize: Operator) -> Iterator[bool]:
-    """For each reader of the integers, whether it is a product that is taken with what quantizes."""
+    """For each reader of the integers, whether it is a product that is supported with what quantizes."""
     for reader in graph.consumers(quantize.outputs[0]):
         cast = sole_reader(graph, reader, "Cast") if reader.type in _PRODUCTS else None
         scaled = sole_reader(graph, cast, "Mul")
         match = None if scaled is None else DYNAMIC.match(graph, scaled)
-        yield match is not None and match.op("product") is reader and _taken(match)
+        yield match is not None and match.op("product") is reader and _fits(match)
 
 
-def _taken(match: Match) -> bool:
+def _fits(match: Match) -> bool:
     """Whether the stored scales are one number, or one for each channel, and so is a bias that follows."""
     rows, scales = _rows(match), match.constant("scales")
     if scales is None or not (scales.shape in ((), (1,)) or scales.shape in rows):

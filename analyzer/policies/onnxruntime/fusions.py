@@ -1,4 +1,4 @@
-"""Patterns that ONNX Runtime's compiling providers take as one operator though a part alone is not taken."""
+"""Patterns that ONNX Runtime's compiling providers run as one operator; parts alone are not supported."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ the numbers, and the quotient may be a product whose first operand is x. Measure
 def seen_fused(graph: Graph) -> Graph:
     """The graph with each Erf that the QNN provider sees as part of a Gelu shown as that Gelu.
 
-    The other operators of the pattern are taken on their own as well and stay as they are. The numbers of the
-    pattern become attributes of the Gelu: ``divisor``, ``addend`` and ``factor``.
+    The other operators of the pattern are supported on their own as well and stay as they are. The numbers of
+    the pattern become attributes of the Gelu: ``divisor``, ``addend`` and ``factor``.
     """
     fused: dict[str, Operator | None] = {}
     for match in find(graph, GELU):

@@ -1,5 +1,5 @@
-"""ONNX Runtime: compiling providers take convex groups of node units, kernel providers take operators one by
-one.
+"""ONNX Runtime: compiling providers take convex partitions of node units, kernel providers take operators one
+by one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from ...ir.graph import Graph, Operator, Quantization, Tensor
 from ...ir.match import reads
 from ...ir.view import edited
-from ..base import Dropped, Grouping, operators
+from ..base import Dropped, Partitioning, operators
 from ..options import shared, whole
 from ..tables import STANDARD, Tables, WithTables
 from .dynamic import seen_dynamic
@@ -33,7 +33,7 @@ _FUSIONS: Mapping[str, Callable[[Graph, Tables], Graph]] = {
 
 
 class OrtCompile(WithTables):
-    """A provider that compiles groups: QNN, Core ML, NNAPI, OpenVINO, XNNPACK.
+    """A provider that compiles partitions: QNN, Core ML, NNAPI, OpenVINO, XNNPACK.
 
     Options:
         units: ``"qdq"`` when the provider sees quantize and dequantize operators as part of the operator
@@ -43,13 +43,13 @@ class OrtCompile(WithTables):
         edges: ``"host"`` when lone quantize operators that read an input of the
         model, and dequantize operators that write
             an output, are left to the host.
-        lone: types that are not handed over when they are a group of their own: a list, or the name of a
+        lone: types that are not assigned when they are a partition of their own: a list, or the name of a
         table.
-        trivial: types that do not make a group: one that has only these is not handed
+        trivial: types that do not make a partition: one that has only these is not handed
         over.
-        min_nodes: smaller groups are not handed over.
-        constants: ``"host"`` when a group that reads nothing but constants is not handed over.
-        results: ``"known-rank"`` when a group fails to compile that gives a tensor of unknown rank.
+        min_nodes: smaller partitions are not assigned.
+        constants: ``"host"`` when a partition that reads nothing but constants is not assigned.
+        results: ``"known-rank"`` when a partition fails to compile that gives a tensor of unknown rank.
     """
 
     bodies = False
@@ -77,9 +77,9 @@ class OrtCompile(WithTables):
             else plain
         )
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """``CreateSupportedPartitions``: a topological walk that closes a group when only refused units are
-        left to process.
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
+        """``CreateSupportedPartitions``: a topological walk that closes a partition when only rejected units
+        are left to process.
         """
         found = (
             units(graph, self.tables, shared=options.get("selectors") == "shared")
@@ -87,13 +87,13 @@ class OrtCompile(WithTables):
             else {}
         )
         edge = (
-            {id for id in taken if id not in found and at_the_edge(graph, graph.op(id), self.tables)}
+            {id for id in supported if id not in found and at_the_edge(graph, graph.op(id), self.tables)}
             if options.get("edges") == "host"
             else set()
         )
-        taken, book = taken - edge, self.tables[_BOOK]
+        supported, book = supported - edge, self.tables[_BOOK]
         dropped: dict[str, Dropped] = {}
-        for unit in {id(unit): unit for unit in found.values() if unit.target.id not in taken}.values():
+        for unit in {id(unit): unit for unit in found.values() if unit.target.id not in supported}.values():
             left = {
                 member.id
                 for member in unit.before
@@ -103,34 +103,34 @@ class OrtCompile(WithTables):
             dropped.update(
                 (member.id, book.dropped("node-unit-not-supported", **target))
                 for member in unit.members
-                if member.id in taken - left
+                if member.id in supported - left
             )
         dropped.update((id, book.dropped("quantization-at-the-edge")) for id in edge)
         folded = self.folded(graph, options)
         kept: list[tuple[str, ...]] = []
-        for offered in self.rounds(graph, taken, options):
-            for group in _Walk(
+        for offered in self.rounds(graph, supported, options):
+            for partition in _Walk(
                 graph, offered, found, folded, options, tuple(kept), captures_wait=self.captures_wait
             ).run():
-                why = self._too_little([graph.op(id) for id in group], options)
-                if why is None and options.get("constants") == "host" and _only_constants(graph, group):
+                why = self._too_little([graph.op(id) for id in partition], options)
+                if why is None and options.get("constants") == "host" and _only_constants(graph, partition):
                     why = book.dropped("constant-partition")
                 if why is None:
-                    kept.append(group)
+                    kept.append(partition)
                 else:
-                    dropped.update((id, why) for id in group)
-        return Grouping(_in_order(graph, kept), dropped, self.stops(graph, kept, options))
+                    dropped.update((id, why) for id in partition)
+        return Partitioning(_in_order(graph, kept), dropped, self.stops(graph, kept, options))
 
-    def _too_little(self, group: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
-        """Why a group is not worth handing over."""
-        book, types = self.tables[_BOOK], [op.type for op in group]
-        if len(group) == 1 and types[0] in self._listed(options.get("lone", ())):
+    def _too_little(self, partition: Sequence[Operator], options: Mapping[str, Any]) -> Dropped | None:
+        """Why a partition is not worth handing over."""
+        book, types = self.tables[_BOOK], [op.type for op in partition]
+        if len(partition) == 1 and types[0] in self._listed(options.get("lone", ())):
             return book.dropped("lone-operator", type=types[0])
         if set(types) <= self._listed(options.get("trivial", ())):
             return book.dropped("trivial-partition", types=", ".join(sorted(set(types))))
         least = whole(options, "min_nodes", 1)
-        if len(group) < least:
-            return book.dropped("partition-too-small", operators=operators(group), least=least)
+        if len(partition) < least:
+            return book.dropped("partition-too-small", operators=operators(partition), least=least)
         return None
 
     def _listed(self, option: str | Sequence[str]) -> Set[str]:
@@ -139,30 +139,30 @@ class OrtCompile(WithTables):
             return frozenset(option)
         return self.tables[_BOOK].types(self.tables[_BOOK].named(option).name)
 
-    def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
-        """What the provider is offered, at once or in rounds; the groups of a round are one operator each in
-        the next.
+    def rounds(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
+        """What the provider is offered, at once or in rounds; the partitions of a round are one operator each
+        in the next.
         """
-        return [taken]
+        return [supported]
 
     def stops(
-        self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]
+        self, graph: Graph, partitions: Sequence[Sequence[str]], options: Mapping[str, Any]
     ) -> dict[str, Dropped]:
-        """The operators of groups that the provider takes and cannot compile; groups are in the order in
-        which it meets them.
+        """The operators of partitions that the provider takes and cannot compile; partitions are in the order
+        in which it meets them.
         """
         if options.get("results") != "known-rank":
             return {}
         why = self.tables[_BOOK].dropped("result-of-unknown-rank")
-        return {id: why for group in groups for id in _of_unknown_rank(graph, group)}
+        return {id: why for partition in partitions for id in _of_unknown_rank(graph, partition)}
 
 
-def _of_unknown_rank(graph: Graph, group: Sequence[str]) -> list[str]:
-    """The operators of a group that write a tensor of unknown rank for somebody outside."""
-    inside, plain = set(group), graph.facts.plain_shapes
+def _of_unknown_rank(graph: Graph, partition: Sequence[str]) -> list[str]:
+    """The operators of a partition that write a tensor of unknown rank for somebody outside."""
+    inside, plain = set(partition), graph.facts.plain_shapes
     shapes = {
         name: plain.get(name, (None, tensor.shape))[1]
-        for id in group
+        for id in partition
         for name in graph.op(id).outputs
         if name and (tensor := graph.find(name)) is not None
     }
@@ -171,13 +171,13 @@ def _of_unknown_rank(graph: Graph, group: Sequence[str]) -> list[str]:
         for name, shape in shapes.items()
         if shape is None and (name in graph.outputs or graph.leaves(name, inside))
     }
-    return [id for id in group if leaving & set(graph.op(id).outputs)]
+    return [id for id in partition if leaving & set(graph.op(id).outputs)]
 
 
-def _only_constants(graph: Graph, group: Sequence[str]) -> bool:
-    """Whether no operator of the group reads anything that changes from run to run."""
-    written = {name for id in group for name in graph.op(id).outputs if name}
-    read = {name for id in group for name in graph.op(id).inputs if name}
+def _only_constants(graph: Graph, partition: Sequence[str]) -> bool:
+    """Whether no operator of the partition reads anything that changes from run to run."""
+    written = {name for id in partition for name in graph.op(id).outputs if name}
+    read = {name for id in partition for name in graph.op(id).inputs if name}
     return all(name in written or graph.constant(name) is not None for name in read)
 
 
@@ -192,15 +192,15 @@ class OrtKernel:
         """Constant operators: they become initializers when the model is loaded."""
         return {op.id for op in graph.ops() if op.type in _FOLDED and op.domain in ("", "ai.onnx")}
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
         """Runs of placed operators between which nothing crosses to another provider."""
-        walk = _Walk(graph, taken, {}, self.folded(graph, options), options)
-        return Grouping(_in_order(graph, walk.run()))
+        walk = _Walk(graph, supported, {}, self.folded(graph, options), options)
+        return Partitioning(_in_order(graph, walk.run()))
 
 
-def _in_order(graph: Graph, groups: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
+def _in_order(graph: Graph, partitions: Sequence[Sequence[str]]) -> tuple[tuple[str, ...], ...]:
     position = {op.id: index for index, op in enumerate(graph.ops())}
-    return tuple(tuple(sorted(group, key=position.__getitem__)) for group in groups)
+    return tuple(tuple(sorted(partition, key=position.__getitem__)) for partition in partitions)
 
 
 Edges = tuple[list[str], dict[str, list[str]], dict[str, int]]
@@ -225,14 +225,14 @@ def _plain_edges(graph: Graph, *, order: Sequence[str], gone: Set[str], captures
 
 
 class _Walk:
-    """``CreateSupportedPartitionNodeGroups`` over units: breadth first, refused units on the border wait for
-    the next group.
+    """``CreateSupportedPartitionNodeGroups`` over units: breadth first, rejected units on the border wait for
+    the next partition.
     """
 
     def __init__(
         self,
         graph: Graph,
-        taken: Set[str],
+        supported: Set[str],
         found: Mapping[str, Unit],
         gone: Set[str],
         options: Mapping[str, Any],
@@ -240,10 +240,10 @@ class _Walk:
         *,
         captures_wait: bool = True,
     ) -> None:
-        self.taken = taken
+        self.supported = supported
         self.found = found
-        self.home = {id: group[0] for group in made for id in group}
-        """The groups of earlier rounds: each is one operator by now."""
+        self.home = {id: partition[0] for partition in made for id in partition}
+        """The partitions of earlier rounds: each is one operator by now."""
         self.captures_wait = captures_wait
         order = shared(options, "topological", graph, topological)
         if not found and not self.home:
@@ -292,26 +292,26 @@ class _Walk:
         return [self._head(writer.id)]
 
     def run(self) -> list[tuple[str, ...]]:
-        """The groups, each in the order in which the provider meets its operators."""
+        """The partitions, each in the order in which the provider meets its operators."""
         ready = deque(id for id in self.heads if not self.waiting[id])
         later: deque[str] = deque()
-        groups: list[tuple[str, ...]] = []
-        group: list[str] = []
+        partitions: list[tuple[str, ...]] = []
+        partition: list[str] = []
         border: set[str] = set()
         while ready or later:
             if not ready:
-                if group:
-                    groups.append(tuple(group))
-                group, border = [], set()
+                if partition:
+                    partitions.append(tuple(partition))
+                partition, border = [], set()
                 ready, later = later, deque()
                 continue
             id = ready.popleft()
-            takes = id in self.taken
+            takes = id in self.supported
             if not takes and id in border:
                 later.append(id)
                 continue
             if takes:
-                group += self._members(id)
+                partition += self._members(id)
                 border.discard(id)
             for reader in self.readers[id]:
                 if takes:
@@ -319,9 +319,9 @@ class _Walk:
                 self.waiting[reader] -= 1
                 if not self.waiting[reader]:
                     ready.append(reader)
-        if group:
-            groups.append(tuple(group))
-        return groups
+        if partition:
+            partitions.append(tuple(partition))
+        return partitions
 
     def _members(self, id: str) -> list[str]:
         unit = self.found.get(id)

@@ -70,7 +70,7 @@ class _Around:
         """All dtypes on both sides agree."""
         return len({*self.entering, *self.leaving}) == 1
 
-    def handed_on(self) -> bool:
+    def same_scale(self) -> bool:
         """Both sides have the same scale, constant (``IsQDQPairSupported``: zero points are not compared, nor
         scales but the first).
         """
@@ -203,7 +203,7 @@ def _scale(graph: Graph, name: str | None) -> tuple[str, float] | None:
 
 
 def _drop(around: _Around) -> bool:
-    return around.clip is None and around.complete(1) and around.same() and around.handed_on()
+    return around.clip is None and around.complete(1) and around.same() and around.same_scale()
 
 
 def _drop_before(around: _Around) -> bool:
@@ -291,7 +291,7 @@ def _compare(around: _Around) -> bool:
 def _top(around: _Around) -> bool:
     if around.clip is not None or len(around.before) != 1 or len(around.after) != 1:
         return False
-    return around.complete(1) and around.same() and around.handed_on()
+    return around.complete(1) and around.same() and around.same_scale()
 
 
 def _first(around: _Around) -> bool:

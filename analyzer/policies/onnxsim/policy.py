@@ -12,15 +12,15 @@ from ...formats.onnx.node import infer_outputs
 from ...ir.facts import Facts
 from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
 from ...ir.view import edited
+from ..alternating import Alternating
 from ..folded_values import MOST, value_of
 from ..tables import Book, WithTables
-from ..waves import Waves
 from .fusions import seen_fused
 
 
-class OnnxSim(WithTables, Waves):
+class OnnxSim(WithTables, Alternating):
     """``Waves`` of a converter that simplifies the model first: what it computes ahead of time counts as
-    taken.
+    supported.
     """
 
     def view(self, graph: Graph, options: Mapping[str, Any]) -> Graph:
@@ -101,11 +101,11 @@ class Ahead:
             or op.type in self.kept_types
         ):
             return False
-        return self._fixed(op) is not None or all(
+        return self._static(op) is not None or all(
             self._constant(name) is not None for name in op.inputs if name
         )
 
-    def _fixed(self, op: Operator) -> Shape:
+    def _static(self, op: Operator) -> Shape:
         """The shape of what a Shape or a Size reads, when it is fixed."""
         if op.type not in ("Shape", "Size") or not op.inputs[0]:
             return None
@@ -114,12 +114,12 @@ class Ahead:
 
     def _fold(self, op: Operator) -> None:
         self.done.add(op.id)
-        self.measured.update(name for name in op.inputs if name and self._fixed(op) is not None)
+        self.measured.update(name for name in op.inputs if name and self._static(op) is not None)
         values = [self._constant(name) for name in op.inputs]
         for name in op.outputs:
             tensor = self.graph.find(name) if name else None
             if name and tensor is not None:
-                shape = self._fixed(op)
+                shape = self._static(op)
                 value = value_of(op, [] if shape is not None else values, shape, tensor.dtype)
                 self.known[name] = value or Constant("unknown", ())
                 if value is not None:

@@ -14,92 +14,102 @@ from typing import Any
 
 from ...ir.graph import Graph, Operator
 from ...ir.match import writers
-from ..base import Dropped, Grouping
+from ..base import Dropped, Partitioning
 from ..onnxruntime.order import topological
 from ..onnxruntime.policy import OrtCompile
 from ..options import shared
 from ..tables import Book
-from .stops import in_circles, reads_stored, stops
+from .stops import in_cycles, reads_stored, stops
 
 _BOOK = "openvino/policy"
 
 
 class OpenVino(OrtCompile):
-    """Stretches of taken operators in topological order, each divided into its connected parts."""
+    """Stretches of supported operators in topological order, each divided into its connected parts."""
 
     bodies = True
     bodies_first = True
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
         """What the provider is handed: in a first round, and in a second the parts of the functions that
         nobody took in the first.
         """
         folded = self.folded(graph, options)
         order = [id for id in shared(options, "topological", graph, topological) if id not in folded]
         if not order:
-            return Grouping()
+            return Partitioning()
         book = self.tables[_BOOK]
         functions = book.types("unfolds")
-        named = {id for id in order if id in taken and _named_axes(graph.op(id))}
-        late = {id for id in order if id in taken and _only_unfolded(graph, graph.op(id), functions)}
-        first = self._round(graph, order, taken - named - late, folded)
+        named = {id for id in order if id in supported and _named_axes(graph.op(id))}
+        late = {id for id in order if id in supported and _only_unfolded(graph, graph.op(id), functions)}
+        first = self._round(graph, order, supported - named - late, folded)
         left = {id for id, why in first.dropped.items() if graph.op(id).type in functions}
         if late | left:
-            again = taken - named - {id for group in first.groups for id in group}
+            again = supported - named - {id for partition in first.partitions for id in partition}
             second = self._round(graph, order, again, folded)
             first = _both(first, second, late | left, book.dropped("parts-beside-the-host"))
-        refused = {**first.refused, **in_circles(graph, first.groups, self.tables)}
+        rejected = {**first.rejected, **in_cycles(graph, first.partitions, self.tables)}
         axes = dict.fromkeys(named, book.dropped("input-named-axes"))
-        return Grouping(first.groups, {**first.dropped, **axes}, refused)
+        return Partitioning(first.partitions, {**first.dropped, **axes}, rejected)
 
-    def _round(self, graph: Graph, order: Sequence[str], taken: Set[str], folded: Set[str]) -> Grouping:
+    def _round(
+        self, graph: Graph, order: Sequence[str], supported: Set[str], folded: Set[str]
+    ) -> Partitioning:
         """One answer of the provider: the whole graph, or the connected parts of the stretches between what
         it does not take.
         """
         book = self.tables[_BOOK]
-        if all(id in taken for id in order):
+        if all(id in supported for id in order):
             return self._whole(graph, order, folded)
         splits = book.types("splits")
-        stretches = _stretches(order, [id for id in order if id not in taken or graph.op(id).type in splits])
+        segments = _segments(
+            order, [id for id in order if id not in supported or graph.op(id).type in splits]
+        )
         near = _neighbours(graph, folded)
-        parts = [part for stretch in stretches for part in _connected(stretch, near)]
-        kept, dropped = _handed(graph, parts, near, book)
-        refused = {id: why for part in kept for id, why in stops(graph, part, folded, self.tables).items()}
+        partitions = [partition for segment in segments for partition in _connected(segment, near)]
+        kept, dropped = _assigned(graph, partitions, near, book)
+        rejected = {
+            id: why for partition in kept for id, why in stops(graph, partition, folded, self.tables).items()
+        }
         alone = {
-            id: book.dropped("lone-operator") for id in order if id in taken and graph.op(id).type in splits
+            id: book.dropped("lone-operator")
+            for id in order
+            if id in supported and graph.op(id).type in splits
         }
         position = {id: index for index, id in enumerate(op.id for op in graph.ops())}
-        return Grouping(
-            tuple(tuple(sorted(part, key=position.__getitem__)) for part in kept), alone | dropped, refused
+        return Partitioning(
+            tuple(tuple(sorted(partition, key=position.__getitem__)) for partition in kept),
+            alone | dropped,
+            rejected,
         )
 
-    def _whole(self, graph: Graph, order: Sequence[str], folded: Set[str]) -> Grouping:
+    def _whole(self, graph: Graph, order: Sequence[str], folded: Set[str]) -> Partitioning:
         why = _left_whole(graph, order, self.tables[_BOOK])
         if why is not None:
-            return Grouping((), dict.fromkeys(order, why))
-        taken = set(order)
-        refused = stops(graph, order, folded, self.tables)
-        return Grouping((tuple(op.id for op in graph.ops() if op.id in taken),), {}, refused)
+            return Partitioning((), dict.fromkeys(order, why))
+        supported = set(order)
+        rejected = stops(graph, order, folded, self.tables)
+        return Partitioning((tuple(op.id for op in graph.ops() if op.id in supported),), {}, rejected)
 
 
-def _both(first: Grouping, second: Grouping, unfolded: Set[str], with_host: Dropped) -> Grouping:
-    """What the first round dropped has kernels of the host by then: a group of the second that holds some of
-    it is not made.
+def _both(first: Partitioning, second: Partitioning, unfolded: Set[str], with_host: Dropped) -> Partitioning:
+    """What the first round dropped has kernels of the host by then: a partition of the second that holds some
+    of it is not made.
     """
-    groups = [group for group in second.groups if all(id in unfolded for id in group)]
-    made = {id for group in groups for id in group}
+    partitions = [partition for partition in second.partitions if all(id in unfolded for id in partition)]
+    made = {id for partition in partitions for id in partition}
     dropped = dict.fromkeys(unfolded - made, with_host) | {
         id: why for id, why in first.dropped.items() if id not in made
     }
-    return Grouping(
-        (*first.groups, *groups),
+    return Partitioning(
+        (*first.partitions, *partitions),
         dropped,
-        dict(first.refused) | {id: why for id, why in second.refused.items() if id in made},
+        dict(first.rejected) | {id: why for id, why in second.rejected.items() if id in made},
     )
 
 
 def _only_unfolded(graph: Graph, op: Operator, functions: Set[str]) -> bool:
-    """A function that is taken as the operators that the standard gives for it, and not as it stands."""
+    """A function that is supported as the operators that the standard gives for it, and not as it stands."""
     if op.type not in functions:
         return False
     tensors = [graph.find(name or "") for name in (*op.inputs, *op.outputs)]
@@ -115,7 +125,7 @@ def _named_axes(op: Operator) -> bool:
 
 
 def _left_whole(graph: Graph, order: Sequence[str], book: Book) -> Dropped | None:
-    """Why a graph of which every operator is taken is not handed over."""
+    """Why a graph of which every operator is supported is not assigned."""
     first = graph.op(order[0])
     fed = [name for name in graph.inputs if graph.constant(name) is None]
     if not fed:
@@ -131,8 +141,8 @@ def _left_whole(graph: Graph, order: Sequence[str], book: Book) -> Dropped | Non
 
 
 def _asked_as(op: Operator, unfolded: int) -> str:
-    """CastLike is decomposed before the provider takes it from an operator set on, older ones are taken as
-    they stand.
+    """CastLike is decomposed before the provider is offered it from an operator set on, older ones are
+    supported as they stand.
     """
     return "Cast" if op.type == "CastLike" and op.version >= unfolded else op.type
 
@@ -165,7 +175,7 @@ def _neighbours(graph: Graph, folded: Set[str]) -> dict[str, list[str]]:
     return near
 
 
-def _stretches(order: Sequence[str], ends: Sequence[str]) -> list[list[str]]:
+def _segments(order: Sequence[str], ends: Sequence[str]) -> list[list[str]]:
     """``GetPartitionedClusters``: what lies between the operators that end a stretch."""
     found: list[list[str]] = [[]]
     last = set(ends)
@@ -174,41 +184,45 @@ def _stretches(order: Sequence[str], ends: Sequence[str]) -> list[list[str]]:
             found.append([])
         else:
             found[-1].append(id)
-    return [stretch for stretch in found if stretch]
+    return [segment for segment in found if segment]
 
 
-def _connected(stretch: Sequence[str], near: Mapping[str, Sequence[str]]) -> list[list[str]]:
+def _connected(segment: Sequence[str], near: Mapping[str, Sequence[str]]) -> list[list[str]]:
     """``GetConnectedClusters``: the connected parts, in the order of their first operator."""
-    left = dict.fromkeys(stretch)
-    parts: list[list[str]] = []
+    left = dict.fromkeys(segment)
+    partitions: list[list[str]] = []
     while left:
         todo = [next(iter(left))]
-        part: list[str] = []
+        partition: list[str] = []
         while todo:
             id = todo.pop()
             if id in left:
                 del left[id]
-                part.append(id)
+                partition.append(id)
                 todo += near[id]
-        parts.append(part)
-    return parts
+        partitions.append(partition)
+    return partitions
 
 
-def _handed(
-    graph: Graph, parts: list[list[str]], near: Mapping[str, Sequence[str]], book: Book
+def _assigned(
+    graph: Graph, partitions: list[list[str]], near: Mapping[str, Sequence[str]], book: Book
 ) -> tuple[list[list[str]], dict[str, Dropped]]:
-    """The parts that are handed over, and why the others are not. A lone operator joins a later part that it
+    """The parts that are assigned, and why the others are not. A lone operator joins a later part that it
     touches.
     """
     kept: list[list[str]] = []
     dropped: dict[str, Dropped] = {}
-    for place, part in enumerate(parts):
-        several = graph.op(part[0]).type in book.types("unfolds") and graph.op(part[0]).type != "CastLike"
-        why = (None if several else _lone(part, place, parts, near, book)) or _refused(graph, part, book)
+    for place, partition in enumerate(partitions):
+        several = (
+            graph.op(partition[0]).type in book.types("unfolds") and graph.op(partition[0]).type != "CastLike"
+        )
+        why = (None if several else _lone(partition, place, partitions, near, book)) or _no_partition(
+            graph, partition, book
+        )
         if why is None:
-            kept.append(part)
+            kept.append(partition)
         elif why is not _JOINED:
-            dropped.update((id, why) for id in part)
+            dropped.update((id, why) for id in partition)
     return kept, dropped
 
 
@@ -216,29 +230,33 @@ _JOINED = Dropped("", "", "")
 
 
 def _lone(
-    part: list[str], place: int, parts: list[list[str]], near: Mapping[str, Sequence[str]], book: Book
+    partition: list[str],
+    place: int,
+    partitions: list[list[str]],
+    near: Mapping[str, Sequence[str]],
+    book: Book,
 ) -> Dropped | None:
-    if len(part) != 1 or place == len(parts) - 1:
+    if len(partition) != 1 or place == len(partitions) - 1:
         return None
-    later = next((other for other in parts[place + 1 :] if set(near[part[0]]) & set(other)), None)
+    later = next((other for other in partitions[place + 1 :] if set(near[partition[0]]) & set(other)), None)
     if later is None:
         return book.dropped("lone-operator")
-    later.append(part[0])
+    later.append(partition[0])
     return _JOINED
 
 
-def _refused(graph: Graph, part: Sequence[str], book: Book) -> Dropped | None:
-    inside = set(part)
-    for id in part:
+def _no_partition(graph: Graph, partition: Sequence[str], book: Book) -> Dropped | None:
+    inside = set(partition)
+    for id in partition:
         op = graph.op(id)
         readers = graph.consumers(op.outputs[0] or "") if op.outputs else ()
         outside = op.outputs[0] in graph.outputs or any(reader.id not in inside for reader in readers)
         if op.type in book.types("whole-results") and readers and outside:
             return book.dropped("result-also-used-outside")
-    written = {name for id in part for name in graph.op(id).outputs}
+    written = {name for id in partition for name in graph.op(id).outputs}
     return (
         None
-        if any(name and name not in written for id in part for name in graph.op(id).inputs)
+        if any(name and name not in written for id in partition for name in graph.op(id).inputs)
         else book.dropped("graph-without-inputs")
     )
 

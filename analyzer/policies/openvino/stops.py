@@ -1,7 +1,7 @@
-"""What in a group keeps OpenVINO from compiling it, where that depends on the group and not on the operator
-alone.
+"""What in a partition keeps OpenVINO from compiling it, where that depends on the partition and not on the
+operator alone.
 
-The provider has taken the group by then, so that session creation fails. Read from OpenVINO 2025.4:
+The provider has accepted the partition by then, so that session creation fails. Read from OpenVINO 2025.4:
 ``shuffle_channels_fusion.cpp``, ``pad_shape_inference.hpp``, ``low_precision_transformations/src/pad.cpp``,
 ``intel_cpu/src/node.cpp``; held against onnxruntime-openvino 1.24.1.
 """
@@ -20,18 +20,18 @@ from ..tables import Book, Tables
 _BOOK = "openvino/stops"
 
 
-def stops(graph: Graph, part: Sequence[str], folded: Set[str], tables: Tables) -> dict[str, Dropped]:
-    """The operators of a group that OpenVINO cannot compile for what is, or is not, in the group with
+def stops(graph: Graph, partition: Sequence[str], folded: Set[str], tables: Tables) -> dict[str, Dropped]:
+    """The operators of a partition that OpenVINO cannot compile for what is, or is not, in the partition with
     them.
     """
-    inside, book = {*part, *folded}, tables[_BOOK]
+    inside, book = {*partition, *folded}, tables[_BOOK]
     found: dict[str, Dropped] = {}
     for rule, met in _MET.items():
-        found |= {id: book.dropped(rule) for id in part if met(graph, graph.op(id), inside, book)}
+        found |= {id: book.dropped(rule) for id in partition if met(graph, graph.op(id), inside, book)}
     return found
 
 
-def _open_input(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
+def _dynamic_input(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``CPU plug-in doesn't support Parameter operation with dynamic rank``."""
     for name in op.inputs:
         tensor, writer = graph.find(name or ""), graph.producer(name)
@@ -58,7 +58,7 @@ def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str], book: Book) ->
 
 
 def _evaluated(graph: Graph, name: str | None, inside: Set[str], book: Book) -> bool:
-    """Whether the values follow from constants and the shapes of tensors of the group."""
+    """Whether the values follow from constants and the shapes of tensors of the partition."""
     writer = graph.producer(name)
     if writer is None or writer.id not in inside:
         return graph.constant(name) is not None
@@ -75,11 +75,11 @@ def reads_stored(graph: Graph, op: Operator) -> bool:
     return op.type == "DequantizeLinear" and graph.constant(op.inputs[0]) is not None
 
 
-def in_circles(graph: Graph, groups: Sequence[Sequence[str]], tables: Tables) -> dict[str, Dropped]:
-    """The operators of groups that depend on themselves through operators outside ("the graph is not
+def in_cycles(graph: Graph, partitions: Sequence[Sequence[str]], tables: Tables) -> dict[str, Dropped]:
+    """The operators of partitions that depend on themselves through operators outside ("the graph is not
     acyclic").
     """
-    home = {id: f"group {number}" for number, group in enumerate(groups) for id in group}
+    home = {id: f"partition {number}" for number, partition in enumerate(partitions) for id in partition}
     reads: dict[str, set[str]] = {}
     for reader in graph.ops():
         writers = {
@@ -92,8 +92,8 @@ def in_circles(graph: Graph, groups: Sequence[Sequence[str]], tables: Tables) ->
     try:
         TopologicalSorter(reads).prepare()
     except CycleError as error:
-        circle = tables[_BOOK].dropped("cyclic-partitions")
-        return {id: circle for id, node in home.items() if node in error.args[1]}
+        cycle = tables[_BOOK].dropped("cyclic-partitions")
+        return {id: cycle for id, node in home.items() if node in error.args[1]}
     return {}
 
 
@@ -183,11 +183,11 @@ def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
     return bool(op.attrs.get("value", 0.0)) or (value is not None and any(value.numbers()))
 
 
-def _open_rank(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
+def _unknown_rank(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """Whether OpenVINO cannot tell how many dimensions a result has.
 
-    It follows values through the operators of a group as the reader does ("CPU plug-in doesn't support
-    Reshape operation with dynamic rank"); what another group or the host computes has no value for it.
+    It follows values through the operators of a partition as the reader does ("CPU plug-in doesn't support
+    Reshape operation with dynamic rank"); what another partition or the host computes has no value for it.
     """
     if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
         data = graph.find(op.inputs[0] or "")
@@ -213,8 +213,8 @@ _PLACES = {"first": 0, "second": 1}
 
 
 def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
-    """Whether everything that a tensor of sizes is computed from is in the group, back to the shapes of its
-    tensors.
+    """Whether everything that a tensor of sizes is computed from is in the partition, back to the shapes of
+    its tensors.
     """
     todo, seen = [sizes], {sizes}
     while todo:
@@ -235,7 +235,7 @@ def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
     return True
 
 
-def _open_boxes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
+def _dynamic_boxes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     """``Check 'boxes_dims[2] == m_coord_num'`` of ``non_max_suppression.cpp``."""
     boxes = graph.find(op.inputs[0] or "") if op.type == "NonMaxSuppression" else None
     return bool(
@@ -390,12 +390,12 @@ def _unsliced(graph: Graph, name: str | None, inside: Set[str]) -> str | None:
 
 @dataclass(frozen=True)
 class _Inside(Scope):
-    """A graph of which the compiler sees a group."""
+    """A graph of which the compiler sees a partition."""
 
     inside: Set[str]
 
     def producer(self, name: str | None) -> Operator | None:
-        """The operator of the group that computes a value."""
+        """The operator of the partition that computes a value."""
         return _writer(self.graph, name, self.inside)
 
 
@@ -411,11 +411,11 @@ def _shuffles(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
     match = SHUFFLE.match(_Inside(graph, inside), op)
     if match is None:
         return False
-    data, parts = graph.find(match.value("data")), graph.find(match.op("split").outputs[0] or "")
-    if data is None or parts is None or data.shape is None or parts.shape is None:
+    data, partitions = graph.find(match.value("data")), graph.find(match.op("split").outputs[0] or "")
+    if data is None or partitions is None or data.shape is None or partitions.shape is None:
         return False
     known = len(data.shape) == 4 and all(isinstance(dim, int) for dim in data.shape[1:])
-    return known and len(parts.shape) in (4, 5) and not isinstance(parts.shape[1], int)
+    return known and len(partitions.shape) in (4, 5) and not isinstance(partitions.shape[1], int)
 
 
 def _branches_of_other_ranks(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
@@ -467,14 +467,14 @@ def _blocks_of_a_factor(graph: Graph, op: Operator, inside: Set[str], book: Book
 _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "quantize-to-four-bits": _to_four_bits,
     "pad-of-some-axes": _pads_some_axes,
-    "partition-input-of-unknown-rank": _open_input,
-    "boxes-without-corners": _open_boxes,
+    "partition-input-of-unknown-rank": _dynamic_input,
+    "boxes-without-corners": _dynamic_boxes,
     "concat-quantized-twice": _quantized_twice,
     "pad-of-a-dequantized-tensor-with-other-readers": _pads_shared,
     "gather-elements-part": _gathers_part,
     "reshape-transpose-reshape": _shuffles,
-    "unknown-rank-of-the-result": _open_rank,
+    "unknown-rank-of-the-result": _unknown_rank,
     "if-of-unknown-rank": _branches_of_other_ranks,
     "product-with-blocks-along-the-second-axis": _blocks_of_a_factor,
 }
-"""What an operator of a group meets, by the reason's name; the last that is met is told."""
+"""What an operator of a partition meets, by the reason's name; the last that is met is told."""

@@ -1,8 +1,8 @@
-"""Groups of float32 that the compiler of the HTP cannot finish for Hexagon v68 (1002): halves and full floats
-that meet.
+"""Partitions of float32 that the compiler of the HTP cannot finish for Hexagon v68 (1002): halves and full
+floats that meet.
 
 v68 computes some types in float16 only, some in whichever of the two widths their input has, and converts at
-the edge of a group but not within. What is known of a tensor inside of a group: it is ``HALF``, it is
+the edge of a partition but not within. What is known of a tensor inside of a partition: it is ``HALF``, it is
 ``FULL``, it is ``FREE``, which comes from the edge through operators that compute in both, or it is ``SOFT``,
 which is computed from halves and becomes full where an operator that keeps halves from being handed on
 (``Softmax``) reads it. How each type treats the width of its operands is in ``half.toml``.
@@ -22,16 +22,16 @@ _NEEDS = ("needs", "needs-only")
 """Kinds that do not compile where what they read is full."""
 
 
-def meeting(graph: Graph, group: Sequence[str], tables: Tables = STANDARD) -> Dropped | None:
-    """Whether an operator of the group needs halves where full floats are computed."""
-    integers = {id for id, unit in units(graph, tables).items() if unit.target.id in group}
+def meeting(graph: Graph, partition: Sequence[str], tables: Tables = STANDARD) -> Dropped | None:
+    """Whether an operator of the partition needs halves where full floats are computed."""
+    integers = {id for id, unit in units(graph, tables).items() if unit.target.id in partition}
     book = tables["qnn/half"]
-    first = _Widths(graph, book, frozenset(group)).first(group, integers)
+    first = _Widths(graph, book, frozenset(partition)).first(partition, integers)
     return None if first is None else book.dropped("full-floats-meet-halves")
 
 
 class _Widths:
-    """The widths of the tensors of one group."""
+    """The widths of the tensors of one partition."""
 
     def __init__(self, graph: Graph, book: Book, inside: Set[str]) -> None:
         self.graph = graph
@@ -44,13 +44,13 @@ class _Widths:
         self.conjunction = book.types("no-full-bool")
         self.square = book.limit("half-exponent")
 
-    def first(self, group: Sequence[str], integers: Set[str]) -> str | None:
+    def first(self, partition: Sequence[str], integers: Set[str]) -> str | None:
         """The first operator whose operands cannot be had in the width that it needs."""
         kinds: dict[str, str] = {}
         roots: dict[str, frozenset[str]] = {}
         needed: dict[str, str] = {}
         kept: set[str] = set()
-        for id in group:
+        for id in partition:
             op = self.graph.op(id)
             if id in integers:
                 continue

@@ -1,4 +1,4 @@
-"""ONNX Runtime's QNN provider: two rounds of groups, and what its compiled graphs cannot read or write.
+"""ONNX Runtime's QNN provider: two rounds of partitions, and what its compiled graphs cannot read or write.
 
 Read from ``graph_partitioner.cc`` of ONNX Runtime (``PartitionOnnxFormatModel``, ``InlineNodes``) and
 ``qnn_model.cc``, ``qnn_model_wrapper.cc`` of the provider; held against onnxruntime 1.31.1 with
@@ -14,7 +14,7 @@ from typing import Any
 from ...ir.graph import Constant, Graph, Operator, Tensor
 from ...ir.match import reads, writers
 from ...ir.view import edited
-from ..base import Dropped, Grouping
+from ..base import Dropped, Partitioning
 from ..onnxruntime.dynamic import quantized_for_others, quantizes_a_constant
 from ..onnxruntime.fusions import weight_before_rms
 from ..onnxruntime.policy import OrtCompile, with_plain_shapes
@@ -63,7 +63,7 @@ class Qnn(OrtCompile):
         """
         return super().view(_as_built(graph, self.tables[_BOOK]), options)
 
-    def rounds(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
+    def rounds(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> list[Set[str]]:
         """CPU kernels come between the rounds, so that nothing but the parts of functions is offered in the
         second.
 
@@ -71,47 +71,52 @@ class Qnn(OrtCompile):
         (``InlineFunctionsAOT``).
         """
         if graph.facts.inlined:
-            return [taken]
+            return [supported]
         unfolds = self.tables[_BOOK].types("unfolds")
-        late = {id for id in taken if graph.op(id).type in unfolds or id in graph.facts.unfolded}
-        return [taken - late, late] if late else [taken]
+        late = {id for id in supported if graph.op(id).type in unfolds or id in graph.facts.unfolded}
+        return [supported - late, late] if late else [supported]
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
-        """A CastLike that is unfolded waits for the first of its inputs only; one group with a cycle undoes
-        all.
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
+        """A CastLike that is unfolded waits for the first of its inputs only; one partition with a cycle
+        undoes all.
         """
         book = self.tables[_BOOK]
         first = book.limit("first-operator-set")
         if graph.opsets.get("", first) < first:
-            return Grouping((), dict.fromkeys(taken, book.dropped("operator-set-before-7")))
+            return Partitioning((), dict.fromkeys(supported, book.dropped("operator-set-before-7")))
         built = with_plain_shapes(graph)
         casts = {op.id: cast for op in built.ops() if (cast := _cast_alone(built, op)) is not None}
         if casts:
             built = edited(built, casts)
             built.facts = replace(built.facts, unfolded=frozenset(casts))
-        apart = {**_captures_from_the_host(built, taken, book), **_plain_before(built, taken, self.tables)}
-        found = super().groups(built, taken - apart.keys(), options)
-        if any(op.graphs for op in built.ops()) and any(_comes_back(built, group) for group in found.groups):
-            circle = book.dropped("cyclic-partitions")
-            inside = dict.fromkeys((id for group in found.groups for id in group), circle)
-            return Grouping((), {**inside, **found.dropped, **apart})
-        return Grouping(found.groups, {**found.dropped, **apart}, found.refused)
+        apart = {
+            **_captures_from_the_host(built, supported, book),
+            **_plain_before(built, supported, self.tables),
+        }
+        found = super().partition(built, supported - apart.keys(), options)
+        if any(op.graphs for op in built.ops()) and any(
+            _comes_back(built, partition) for partition in found.partitions
+        ):
+            cycle = book.dropped("cyclic-partitions")
+            inside = dict.fromkeys((id for partition in found.partitions for id in partition), cycle)
+            return Partitioning((), {**inside, **found.dropped, **apart})
+        return Partitioning(found.partitions, {**found.dropped, **apart}, found.rejected)
 
     def stops(
-        self, graph: Graph, groups: Sequence[Sequence[str]], options: Mapping[str, Any]
+        self, graph: Graph, partitions: Sequence[Sequence[str]], options: Mapping[str, Any]
     ) -> dict[str, Dropped]:
-        """Groups that the provider composes and cannot set up; the session is then not created."""
+        """Partitions that the provider composes and cannot set up; the session is then not created."""
         book = self.tables[_BOOK]
         found: dict[str, Dropped] = {}
-        for group in groups:
-            edge = _Edge(graph, group, book)
+        for partition in partitions:
+            edge = _Edge(graph, partition, book)
             why = _no_input(edge, book) or _at_the_edge(edge, book)
             if why is None and is_set(options, "htp_arch", book.limit("half-float-arch")):
-                why = meeting(graph, group, self.tables)
+                why = meeting(graph, partition, self.tables)
             if why is not None:
-                found.update(dict.fromkeys(group, why))
+                found.update(dict.fromkeys(partition, why))
             for rule, matches in _UNBUILT.items():
-                found.update((id, book.dropped(rule)) for id in group if matches(graph, graph.op(id)))
+                found.update((id, book.dropped(rule)) for id in partition if matches(graph, graph.op(id)))
         return found
 
 
@@ -120,7 +125,7 @@ _UNBUILT: Mapping[str, Callable[[Graph, Operator], bool]] = {
     "dynamic-quantization-shared": quantized_for_others,
     "rms-weight-first": weight_before_rms,
 }
-"""Patterns that are taken and not built, by the reason's name."""
+"""Patterns that are supported and not built, by the reason's name."""
 
 
 def _as_built(graph: Graph, book: Book) -> Graph:
@@ -182,7 +187,7 @@ def _as_cast(graph: Graph, op: Operator) -> Operator | None:
 
 
 def _cast_alone(graph: Graph, op: Operator) -> Operator | None:
-    """The Cast that a CastLike becomes before the second round, where the provider refuses it in the first
+    """The Cast that a CastLike becomes before the second round, where the provider rejects it in the first
     ("Cannot get shape"); None for other operators.
     """
     if op.type != "CastLike":
@@ -191,35 +196,37 @@ def _cast_alone(graph: Graph, op: Operator) -> Operator | None:
     return None if all(tensor is not None and tensor.static for tensor in tensors) else _as_cast(graph, op)
 
 
-def _captures_from_the_host(graph: Graph, taken: Set[str], book: Book) -> dict[str, Dropped]:
+def _captures_from_the_host(graph: Graph, supported: Set[str], book: Book) -> dict[str, Dropped]:
     """Operators with bodies that read what the provider does not compute ("produced outside the QNN
     partition"), in file order.
     """
     apart: dict[str, Dropped] = {}
     for op in graph.ops():
-        if op.id not in taken or not op.graphs:
+        if op.id not in supported or not op.graphs:
             continue
         names = [name for body in op.graphs.values() for name in body.captures()]
         sources = [graph.producer(name) for name in names if graph.constant(name) is None]
         if any(graph.constant(name) is not None for name in names):
             apart[op.id] = book.dropped("captured-constant")
-        elif any(source is not None and (source.id not in taken or source.id in apart) for source in sources):
+        elif any(
+            source is not None and (source.id not in supported or source.id in apart) for source in sources
+        ):
             apart[op.id] = book.dropped("captured-from-the-host")
     return apart
 
 
-def _plain_before(graph: Graph, taken: Set[str], tables: Tables) -> dict[str, Dropped]:
+def _plain_before(graph: Graph, supported: Set[str], tables: Tables) -> dict[str, Dropped]:
     """What dequantizes a tensor that the validation of its writer has added as plain integers: its
     quantization is then not seen.
 
     One table of tensors is filled in the validation of all operators (``QnnModelWrapper::AddTensorWrapper``),
-    and what is in it under a name stays. The writer need not be taken for that.
+    and what is in it under a name stays. The writer need not be supported for that.
     """
     found, book = units(graph, tables), tables[_BOOK]
     plain = book.types("built-plain")
     apart: dict[str, Dropped] = {}
     for op in graph.ops():
-        if op.type != "DequantizeLinear" or op.id not in taken:
+        if op.type != "DequantizeLinear" or op.id not in supported:
             continue
         writer = graph.producer(op.inputs[0] or "")
         if writer is None or writer.type not in plain or writer.id in found or not _known(graph, writer):
@@ -240,14 +247,14 @@ def _known(graph: Graph, op: Operator) -> bool:
     )
 
 
-def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
-    """Whether an operator outside of a group reads from it and is, at last, read by it."""
-    inside = set(group)
+def _comes_back(graph: Graph, partition: Sequence[str]) -> bool:
+    """Whether an operator outside of a partition reads from it and is, at last, read by it."""
+    inside = set(partition)
     readers: dict[str, list[str]] = {op.id: [] for op in graph.ops()}
     for op in graph.ops():
         for writer in writers(graph, op):
             readers[writer].append(op.id)
-    todo = [id for member in group for id in readers[member] if id not in inside]
+    todo = [id for member in partition for id in readers[member] if id not in inside]
     seen = set(todo)
     while todo:
         for id in readers[todo.pop()]:
@@ -260,40 +267,40 @@ def _comes_back(graph: Graph, group: Sequence[str]) -> bool:
 
 
 class _Edge:
-    """What a group reads from outside of it (``entering``), and what becomes an input of a compiled operator
-    in it.
+    """What a partition reads from outside of it (``entering``), and what becomes an input of a compiled
+    operator in it.
     """
 
-    def __init__(self, graph: Graph, group: Sequence[str], book: Book) -> None:
+    def __init__(self, graph: Graph, partition: Sequence[str], book: Book) -> None:
         self.graph = graph
-        self.ops = [graph.op(id) for id in group]
-        self.inside = set(group)
-        self.entering = entering(graph, group)
+        self.ops = [graph.op(id) for id in partition]
+        self.inside = set(partition)
+        self.entering = entering(graph, partition)
         self.used = {name for op in self.ops for name in _used(graph, op, book)}
 
 
 def _no_input(edge: _Edge, book: Book) -> Dropped | None:
-    """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the group and stops at the first that
-    no builder has added.
+    """``GetGraphInputOutputTensorWrapper`` goes through the inputs of the partition and stops at the first
+    that no builder has added.
     """
     names = edge.entering
     if not names:
-        return book.dropped("group-without-inputs")
+        return book.dropped("partition-without-inputs")
     if names[0] in edge.used:
         return None
     return book.dropped("first-input-unused", name=repr(names[0]))
 
 
-def entering(graph: Graph, group: Sequence[str]) -> list[str]:
-    """What a group reads from outside of it, constants left out, in the order of
+def entering(graph: Graph, partition: Sequence[str]) -> list[str]:
+    """What a partition reads from outside of it, constants left out, in the order of
     ``ResolveGraphInputOutputOrder``.
 
-    That is the order of the model's inputs where the group reads all of these, else the order in which its
-    operators read.
+    That is the order of the model's inputs where the partition reads all of these, else the order in which
+    its operators read.
     """
     written: set[str] = set()
     found: dict[str, None] = {}
-    for id in group:
+    for id in partition:
         op = graph.op(id)
         for name in reads(op):
             if name not in written and name not in found and graph.constant(name) is None:
@@ -333,7 +340,7 @@ def _at_the_edge(edge: _Edge, book: Book) -> Dropped | None:
     tensors = [graph.tensor(name) for name in crossing]
     kinds = book.kinds("edge-dtypes")
     if any(kinds.get(tensor.dtype) == "none" for tensor in tensors):
-        return book.dropped("float64-between-groups")
+        return book.dropped("float64-between-partitions")
     most = book.limit("cast-rank")
     wide = any(kinds.get(tensor.dtype) == "cast" and len(tensor.shape or ()) > most for tensor in tensors)
     return book.dropped("int64-of-five-dimensions") if wide else None

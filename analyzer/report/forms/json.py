@@ -9,7 +9,7 @@ from typing import Any
 from ..rows import Rows
 
 
-def pieces(document: dict[str, Any]) -> Iterator[str]:
+def chunks(document: dict[str, Any]) -> Iterator[str]:
     """One line, in pieces: what has a row for each operator is never whole in memory."""
     yield from encoded(document)
     yield "\n"

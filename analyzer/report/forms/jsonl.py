@@ -8,7 +8,7 @@ from typing import Any
 from .json import encoded
 
 
-def pieces(document: dict[str, Any]) -> Iterator[str]:
+def chunks(document: dict[str, Any]) -> Iterator[str]:
     """As many lines as there are models."""
     head = {"schema": document["schema"], "tool": document["tool"]}
     for model in document["models"]:

@@ -1,8 +1,8 @@
-"""Intel's NPU through LiteRT's compiler plug-in: which operators it takes and in how many pieces, without the
-NPU itself.
+"""Intel's NPU through LiteRT's compiler plug-in: which operators it takes and in how many partitions, without
+the NPU itself.
 
-``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each piece is
-one ``DISPATCH_OP``; the operators left beside it are the CPU's. Operators are followed by the names of the
+``apply_plugin_main --cmd=partition`` (in the ``ai-edge-litert`` wheel) writes a model in which each partition
+is one ``DISPATCH_OP``; the operators left beside it are the CPU's. Operators are followed by the names of the
 tensors that they write.
 """
 
@@ -119,7 +119,7 @@ def _placements(
     file: TfliteFile, names: dict[int, str], result: TfliteFile, stats: re.Match[str], first: int
 ) -> tuple[list[Placed], dict[str, object]]:
     selected, total = int(stats[2]), int(stats[3])
-    inside = _pieces(file, names, result)
+    inside = _partitions(file, names, result)
     notes: dict[str, object] = (
         {"counts": {"selected": selected, "left": total - selected}} if not file.subgraph else {}
     )
@@ -130,7 +130,7 @@ def _placements(
     return [_placed(file, op, inside, first, "disagreement" in notes) for op in file.ops], notes
 
 
-def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict[int, int]:
+def _partitions(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict[int, int]:
     """Piece by operator index: what lies between the tensors that each dispatch operator reads and writes."""
     by_name = {name: tensor for tensor, name in names.items()}
     if len(result.outputs) == len(file.outputs):  # a composite's body has names of its own
@@ -143,12 +143,16 @@ def _pieces(file: TfliteFile, names: dict[int, str], result: TfliteFile) -> dict
     made = [
         op for op in result.ops if op.type == _DISPATCH and tuple(map(result.name, op.outputs)) not in before
     ]
-    for number, piece in enumerate(made):
+    for number, partition in enumerate(made):
         reads = {
-            by_name[result.name(item)] for item in piece.inputs if item >= 0 and result.name(item) in by_name
+            by_name[result.name(item)]
+            for item in partition.inputs
+            if item >= 0 and result.name(item) in by_name
         }
         writes = [
-            by_name[result.name(item)] for item in piece.outputs if item >= 0 and result.name(item) in by_name
+            by_name[result.name(item)]
+            for item in partition.outputs
+            if item >= 0 and result.name(item) in by_name
         ]
         for index in file.between(reads, writes):
             inside.setdefault(index, number)

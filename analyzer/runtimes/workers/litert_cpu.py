@@ -2,7 +2,8 @@
 (``litert/cpu``, the reference).
 
 ``Interpreter._get_ops_details()`` lists the file's operators and, behind them, one ``DELEGATE`` operator per
-delegated piece with the tensors that it reads and writes; what lies between those tensors is the piece.
+delegated partition with the tensors that it reads and writes; what lies between those tensors is the
+partition.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ class CpuWorker:
         file = TfliteFile(request.model)
         placed, count = _placements(file, interpreter)
         for body in file.called():
-            more, pieces = self._body(body, count) if self.delegate else _placements(body, None)
-            placed, count = placed + more, count + pieces
+            more, partitioned = self._body(body, count) if self.delegate else _placements(body, None)
+            placed, count = placed + more, count + partitioned
         return tuple(placed), count
 
     def _body(self, body: TfliteFile, first: int) -> tuple[list[Placed], int]:
@@ -113,26 +114,26 @@ def open(name: str, folder: Path) -> CpuWorker:
 
 
 def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[list[Placed], int]:
-    """Where the operators of one subgraph run and in how many pieces; ``interpreter`` has it as its first,
-    None without delegate.
+    """Where the operators of one subgraph run and in how many partitions; ``interpreter`` has it as its
+    first, None without delegate.
     """
     details = interpreter._get_ops_details()[len(file.ops) :] if interpreter is not None else []
-    pieces = [
+    partitioned = [
         file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]])
         for each in details
     ]
     doubtful: set[int] = set()
-    if pieces:
-        pieces, doubtful = settle(file.ops, pieces, _silent(file, pieces))
-    return [_placed(file, op, pieces, doubtful, first) for op in file.ops], len(pieces)
+    if partitioned:
+        partitioned, doubtful = settle(file.ops, partitioned, _silent(file, partitioned))
+    return [_placed(file, op, partitioned, doubtful, first) for op in file.ops], len(partitioned)
 
 
-def _silent(file: TfliteFile, pieces: list[set[int]]) -> list[int]:
-    """Operators outside the pieces whose results nobody reads, if they have any: no walk back from a result
-    meets them.
+def _silent(file: TfliteFile, partitioned: list[set[int]]) -> list[int]:
+    """Operators outside the partitions whose results nobody reads, if they have any: no walk back from a
+    result meets them.
     """
     read = {item for op in file.ops for item in op.inputs} | set(file.outputs)
-    inside = set().union(*pieces)
+    inside = set().union(*partitioned)
     return [
         op.index
         for op in file.ops
@@ -141,36 +142,39 @@ def _silent(file: TfliteFile, pieces: list[set[int]]) -> list[int]:
 
 
 def settle(
-    ops: Sequence[Op], pieces: list[set[int]], silent: Sequence[int]
+    ops: Sequence[Op], partitioned: list[set[int]], silent: Sequence[int]
 ) -> tuple[list[set[int]], set[int]]:
-    """The pieces with those silent operators that must be in them, and the operators that may or may not be.
+    """The partitions with those silent operators that must be in them, and the operators that may or may not
+    be.
 
-    XNNPACK takes every piece, so only a choice of silent operators with which LiteRT's partitioner gives
-    exactly these pieces can be true; what all such choices have in common is certain.
+    XNNPACK takes every partition, so only a choice of silent operators with which LiteRT's partitioner gives
+    exactly these partitions can be true; what all such choices have in common is certain.
     """
     if not silent or len(silent) > _CHOICES:
-        return pieces, set(silent)
-    known = set().union(*pieces)
+        return partitioned, set(silent)
+    known = set().union(*partitioned)
     fitting = []
     for choice in range(1 << len(silent)):
-        taken = {index for bit, index in enumerate(silent) if choice >> bit & 1}
-        groups = [set(group) for group in partitions(ops, known | taken)]
-        if [group - taken for group in groups] == pieces:
-            fitting.append((groups, taken))
+        chosen = {index for bit, index in enumerate(silent) if choice >> bit & 1}
+        found = [set(partition) for partition in partitions(ops, known | chosen)]
+        if [partition - chosen for partition in found] == partitioned:
+            fitting.append((found, chosen))
     if not fitting:
-        return pieces, set(silent)
-    sure = set.intersection(*(taken for _, taken in fitting))
-    doubtful = set().union(*(taken for _, taken in fitting)) - sure
-    return [group - doubtful for group in fitting[-1][0]], doubtful
+        return partitioned, set(silent)
+    sure = set.intersection(*(chosen for _, chosen in fitting))
+    doubtful = set().union(*(chosen for _, chosen in fitting)) - sure
+    return [partition - doubtful for partition in fitting[-1][0]], doubtful
 
 
 _CHOICES = 6
 """Silent operators up to which all choices are tried."""
 
 
-def _placed(file: TfliteFile, op: Op, pieces: list[set[int]], doubtful: set[int], first: int) -> Placed:
-    number = next((first + number for number, piece in enumerate(pieces) if op.index in piece), None)
-    device, reason = "cpu", "not in any delegated partition" if pieces else ""
+def _placed(file: TfliteFile, op: Op, partitioned: list[set[int]], doubtful: set[int], first: int) -> Placed:
+    number = next(
+        (first + number for number, partition in enumerate(partitioned) if op.index in partition), None
+    )
+    device, reason = "cpu", "not in any delegated partition" if partitioned else ""
     if op.index in doubtful:
         device, reason = "unmapped", "nothing reads what it writes, so the partitions do not show it"
     elif number is not None:
@@ -254,5 +258,5 @@ def _intermediate(interpreter: Any, kept: tuple[str, ...]) -> list[tuple[str, An
         try:
             found.append((name, interpreter.get_tensor(by_name[name])))
         except (KeyError, ValueError):
-            continue  # never computed: folded into a delegated piece
+            continue  # never computed: folded into a delegated partition
     return found

@@ -1,7 +1,7 @@
 """LiteRT's GPU accelerator (ML Drift on WebGPU): the same operator parser as its OpenCL, Metal and Vulkan
 backends.
 
-A ``CompiledModel`` says what it refused on standard error only, per distinct operator type and reason, with
+A ``CompiledModel`` says what it rejected on standard error only, per distinct operator type and reason, with
 two counts. The operators behind them are found by asking about each distinct operator alone, in a request of
 its own because a kernel that cannot be built may take the process down, and by replaying the partitioner; the
 count of the runtime has the last word. ``is_fully_accelerated()`` is no help: it counts what XNNPACK takes as
@@ -101,7 +101,7 @@ class GpuWorker:
         )
         printed = log.text()
         if isinstance(model, str):
-            reason = _refusal(printed, model)
+            reason = _reasons(printed, model)
             return Answer("refused", reason=reason, notes={} if " | " in reason else {"unexplained": True})
         placement, partitions, notes = (
             self._placement(request, printed) if request.placement else ((), None, {})
@@ -225,7 +225,7 @@ def _matching(file: TfliteFile, reports: list[Block]) -> Block | None:
 
 
 def _whole(file: TfliteFile, created: bool, first: int) -> tuple[list[Placed], int, dict[str, Any]]:
-    """Nothing was refused: everything runs on the GPU, if a kernel was made at all."""
+    """Nothing was rejected: everything runs on the GPU, if a kernel was made at all."""
     device, partition = ("accelerator", first) if created else ("unknown", None)
     reason = "" if created else "the delegate neither rejected an operator nor made a kernel"
     placed = [
@@ -251,15 +251,15 @@ def _folded(file: TfliteFile, op: Op) -> Placed | None:
 def _split(
     file: TfliteFile, block: Block, known: Mapping[str, bool], first: int
 ) -> tuple[list[Placed], int, dict[str, Any]]:
-    refused = {op.index: _reason(file, op, block, known) for op in file.ops}
-    taken = {index for index, reason in refused.items() if reason is None}
-    groups = partitions(file.ops, taken)
-    chosen = largest(groups, PARTITIONS)
-    gpu = {index for group in chosen for index in group}
+    reasons = {op.index: _reason(file, op, block, known) for op in file.ops}
+    supported = {index for index, reason in reasons.items() if reason is None}
+    found = partitions(file.ops, supported)
+    chosen = largest(found, PARTITIONS)
+    gpu = {index for partition in chosen for index in partition}
     notes: dict[str, Any] = {
         "counts": {"gpu": block.gpu, "cpu": block.cpu},
         "reasons": block.reasons,
-        "pieces": [len(item) for item in groups],
+        "pieces": [len(item) for item in found],
     }
     agrees = len(gpu) == block.gpu
     if not agrees:
@@ -267,12 +267,12 @@ def _split(
     placed = []
     for op in file.ops:
         device = "cpu" if op.index not in gpu else "accelerator"
-        reason = refused[op.index] or (
+        reason = reasons[op.index] or (
             ""
             if op.index in gpu
-            else f"supported, but the delegate is assigned only the largest of {len(groups)} partitions"
+            else f"supported, but the delegate is assigned only the largest of {len(found)} partitions"
         )
-        if not agrees and op.index in taken:
+        if not agrees and op.index in supported:
             device, reason = "unmapped", notes["disagreement"]
         placed.append(
             Placed(
@@ -289,7 +289,7 @@ def _split(
 
 
 def _reason(file: TfliteFile, op: Op, block: Block, known: Mapping[str, bool]) -> str | None:
-    """Why the delegate refused the operator, None when it did not."""
+    """Why the delegate rejected the operator, None when it did not."""
     if file.unpacks(op):
         return "float16 constant: left on the CPU because other operators are"
     words = block.reasons.get(op.type)
@@ -334,7 +334,7 @@ def _once(model: Any, inputs: list[Any], outputs: list[Any]) -> None:
         outputs[0].read(1, np.dtype("float32"))
 
 
-def _refusal(printed: str, error: str) -> str:
+def _reasons(printed: str, error: str) -> str:
     """The lines that say why, without the chatter of start-up."""
     marks = (
         "ERROR:",

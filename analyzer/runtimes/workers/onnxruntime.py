@@ -51,7 +51,7 @@ class OrtWorker:
         folder: for outputs.
         provider: the name by which the provider reports its nodes.
         attach: adds the provider to session options, given the request's options.
-        compiles: the provider compiles groups of nodes (QNN, OpenVINO), each of which is a partition; one
+        compiles: the provider compiles partitions of nodes (QNN, OpenVINO), each of which is a partition; one
             with kernels has none.
     """
 
@@ -88,9 +88,9 @@ class OrtWorker:
 
             place = self.folder / f"level1-{self.asked}"
             return onnx_level1.write(self.ort, request.model, marked, place)
-        refusal = self._refuses_as_stored(request, marked)
-        if refusal is not None:
-            return refusal
+        failure = self._fails_as_stored(request, marked)
+        if failure is not None:
+            return failure
         session = self._load(request, marked.source)
         if isinstance(session, Answer):
             return replace(session, reason=marked.readable(session.reason))
@@ -103,8 +103,8 @@ class OrtWorker:
             placement=placement, partitions=partitions, notes=notes,
         )  # fmt: skip
 
-    def _refuses_as_stored(self, request: Request, marked: Marked) -> Answer | None:
-        """Providers that refuse repeated node names must see them before the copy hides them."""
+    def _fails_as_stored(self, request: Request, marked: Marked) -> Answer | None:
+        """Providers that reject repeated node names must see them before the copy hides them."""
         if not marked.duplicates:
             return None
         found = self._load(request, request.model)
@@ -141,10 +141,10 @@ class OrtWorker:
         """Every node of the loaded graph and the provider that has it."""
         result = []
         partition = 0
-        for group in session.get_provider_graph_assignment_info():
-            mine = group.ep_name == self.provider
+        for run in session.get_provider_graph_assignment_info():
+            mine = run.ep_name == self.provider
             number = partition if mine and self.compiles else None
-            result += [Assigned(group.ep_name, number, item.name, item.op_type) for item in group.get_nodes()]
+            result += [Assigned(run.ep_name, number, item.name, item.op_type) for item in run.get_nodes()]
             partition += mine
         return result
 
@@ -201,9 +201,9 @@ class OrtWorker:
         names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph, marked.constants)
         target.unlink()
         return {
-            place: pieces
+            place: assignments
             for place, made in names.items()
-            if (pieces := [assigned[name] for name in made if name in assigned])
+            if (assignments := [assigned[name] for name in made if name in assigned])
         }
 
     def _run(self, session: Any, request: Request) -> Answer:
@@ -277,19 +277,19 @@ class _Mapper:
     def _where(self, node: Node) -> tuple[str, int | None, str]:
         listed = self._listed(node)
         if listed is not None and node.type != "Constant":
-            return self._pieces(listed)
+            return self._device(listed)
         body = self._decomposed(node)
         if node.place in self.folded and not body:
             return "folded", None, "constant: computed when the model is loaded"
         merged = self.fused.get(node.place)
         if merged:
-            device, partition, reason = self._pieces(merged)
+            device, partition, reason = self._device(merged)
             return device, partition, f"merged into another node {reason}".rstrip()
         if not body:
             return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
         if len(set(body)) > 1 and len(self.missing) > 1:
             return "unmapped", None, f"decomposed into other operators, some on {self.provider} and some not"
-        device, _, reason = self._pieces([(name, None) for name in body])
+        device, _, reason = self._device([(name, None) for name in body])
         return (
             device,
             None,
@@ -308,26 +308,26 @@ class _Mapper:
         types = _BODIES.get(node.type)
         return [name for type_, name in self.anonymous if types is None or type_ in types]
 
-    def _pieces(self, pieces: list[tuple[str, int | None]]) -> tuple[str, int | None, str]:
-        mine = [number for name, number in pieces if name == self.provider]
-        if len(mine) == len(pieces):
+    def _device(self, assignments: list[tuple[str, int | None]]) -> tuple[str, int | None, str]:
+        mine = [number for name, number in assignments if name == self.provider]
+        if len(mine) == len(assignments):
             return "accelerator", mine[0], ""
-        others = ", ".join(sorted({name for name, _ in pieces if name != self.provider}))
+        others = ", ".join(sorted({name for name, _ in assignments if name != self.provider}))
         return (
             "cpu",
             None,
             f"on {others}"
             if not mine
-            else f"{len(pieces) - len(mine)} of its {len(pieces)} operators on {others}",
+            else f"{len(assignments) - len(mine)} of its {len(assignments)} operators on {others}",
         )
 
     def _holder(self, node: Node) -> list[tuple[str, int | None]] | None:
         """A body that is not listed by itself runs where the accelerator took the node that holds it."""
         while node.parent:
             node = self.nodes[node.parent]
-            pieces = self.found.get(node.place)
-            if pieces:
-                return pieces if all(name == self.provider for name, _ in pieces) else None
+            assignments = self.found.get(node.place)
+            if assignments:
+                return assignments if all(name == self.provider for name, _ in assignments) else None
         return None
 
 

@@ -1,5 +1,5 @@
-"""Vela, the compiler of Arm's Ethos-U NPUs: its output file holds one ``ethos-u`` operator per compiled piece
-and what it left to the CPU.
+"""Vela, the compiler of Arm's Ethos-U NPUs: its output file holds one ``ethos-u`` operator per compiled
+partition and what it left to the CPU.
 
 Operators are followed by the tensors that they write, whose names Vela keeps. The reasons are printed per
 operator (``Warning (supported operators) operator: CUMSUM, ofm: 'name'`` and ``Reason: ...``); only the
@@ -115,27 +115,27 @@ def _placements(
     placed: list[Placed] = []
     partitions = added = 0
     for file, given in zip(files, names, strict=True):
-        more, pieces, extra = _placement(file, given, TfliteFile(compiled, file.subgraph), words, partitions)
-        placed, partitions, added = placed + more, partitions + pieces, added + extra
+        more, made, extra = _placement(file, given, TfliteFile(compiled, file.subgraph), words, partitions)
+        placed, partitions, added = placed + more, partitions + made, added + extra
     return tuple(placed), partitions, {"added": added}
 
 
 def _placement(
     file: TfliteFile, names: dict[int, str], result: TfliteFile, words: dict[str, str], first: int
 ) -> tuple[list[Placed], int, int]:
-    pieces = [op for op in result.ops if op.type == _NPU]
+    npu_ops = [op for op in result.ops if op.type == _NPU]
     left = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
     on_cpu = left | {name.removesuffix(_BOOLEAN) for name in left}
     by_name = {name: tensor for tensor, name in names.items()}
     inside: dict[int, int] = {}
     count = 0
-    for piece in pieces:
+    for partition in npu_ops:
         reads = {
             by_name[name]
-            for name in map(result.name, (item for item in piece.inputs if item >= 0))
+            for name in map(result.name, (item for item in partition.inputs if item >= 0))
             if name in by_name
         }
-        writes = [by_name[name] for name in map(result.name, piece.outputs) if name in by_name]
+        writes = [by_name[name] for name in map(result.name, partition.outputs) if name in by_name]
         held = [index for index in file.between(reads, writes) if not _on_cpu(file.ops[index], names, on_cpu)]
         if not held:
             continue  # it converts a boolean input or result, no operator of the file

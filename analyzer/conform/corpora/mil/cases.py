@@ -95,7 +95,7 @@ def said(measured: Measured, device: str, program: Program, id: str) -> str:
     run there.
     """
     words = measured.ane if device == "ane" else measured.gpu
-    if words.startswith("op yes"):  # the operator is taken, the cast of its indices is not
+    if words.startswith("op yes"):  # the operator is supported, the cast of its indices is not
         return "fallback" if program.graph.op(id).type == "cast" else "accelerated"
     return {"yes": "accelerated", "no": "fallback", "not run": ""}.get(words, "unknown")
 

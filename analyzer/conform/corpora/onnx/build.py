@@ -124,7 +124,7 @@ def initializer(name: str, array: NDArray[Any], dtype: str) -> onnx.TensorProto:
 
 
 def build(spec: Spec) -> bytes:
-    """The model of one case, its shapes inferred. Raises InvalidCase when onnx refuses it."""
+    """The model of one case, its shapes inferred. Raises InvalidCase when onnx rejects it."""
     import onnx
     from onnx import helper
 
@@ -150,7 +150,7 @@ def build(spec: Spec) -> bytes:
 
 
 def finish(model: onnx.ModelProto, *, check: bool = True) -> bytes:
-    """Infer shapes, give the outputs their types and check. Raises InvalidCase when onnx refuses."""
+    """Infer shapes, give the outputs their types and check. Raises InvalidCase when onnx rejects it."""
     import onnx
 
     try:

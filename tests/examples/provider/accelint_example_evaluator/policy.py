@@ -1,6 +1,6 @@
 """The evaluator runs a model as one piece or not at all."""
 
-from accelint.analyzer.policies.base import Grouping
+from accelint.analyzer.policies.base import Partitioning
 
 
 class Whole:
@@ -12,10 +12,10 @@ class Whole:
         """Nothing is computed ahead of time."""
         return set()
 
-    def groups(self, graph, taken, options):
+    def partition(self, graph, supported, options):
         """All of them together."""
-        ids = tuple(op.id for op in graph.ops() if op.id in taken)
-        return Grouping((ids,) if ids else ())
+        ids = tuple(op.id for op in graph.ops() if op.id in supported)
+        return Partitioning((ids,) if ids else ())
 
 
 POLICIES = {"": Whole}

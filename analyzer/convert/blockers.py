@@ -1,4 +1,4 @@
-"""What TensorFlow's converter refuses, as records: operator, node, what it needs, Python line.
+"""What TensorFlow's converter does not support, as records: operator, node, what it needs, Python line.
 
 The converter tells in two ways: ``ConverterError.errors`` (tensorflow/compiler/mlir/lite/metrics/
 converter_error_data.proto) and MLIR diagnostics in the message and on standard error. The first is read where
@@ -23,7 +23,7 @@ _LIBRARY_FRAMES = ("/tensorflow/python/", "/site-packages/", "/dist-packages/", 
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Blocker:
     """One reason why a model does not convert.
 
     Attributes:
@@ -60,8 +60,8 @@ class Refusal:
         return f"{who} {why}" + (f" ({self.code})" if self.code else "")
 
 
-def from_errors(errors: Iterable[Mapping[str, Any]]) -> list[Refusal]:
-    """Refusals of ``ConverterError.errors`` as the worker passed them on."""
+def from_errors(errors: Iterable[Mapping[str, Any]]) -> list[Blocker]:
+    """Blockers of ``ConverterError.errors`` as the worker passed them on."""
     found = []
     for error in errors:
         message = str(error.get("message", "")).strip()
@@ -70,7 +70,7 @@ def from_errors(errors: Iterable[Mapping[str, Any]]) -> list[Refusal]:
         if not node and kind in ("", "Const"):  # the pass as a whole: it names the first operator at hand
             kind = ""
         found.append(
-            Refusal(kind, node, function, _needs(str(error.get("code", "")), message), _first(message), code)
+            Blocker(kind, node, function, _needs(str(error.get("code", "")), message), _first(message), code)
         )
     return merged(found)
 
@@ -99,9 +99,9 @@ _SUMMARY = re.compile(r"^(?P<kind>TF Select|Custom) ops: (?P<types>.+)$", re.MUL
 _FILE = re.compile(r'"(?P<file>[^"]+\.py)":(?P<line>\d+):(?P<column>\d+)')
 
 
-def from_text(text: str) -> list[Refusal]:
-    """Refusals that the diagnostics in a message or on standard error name."""
-    found: list[Refusal] = []
+def from_text(text: str) -> list[Blocker]:
+    """Blockers that the diagnostics in a message or on standard error name."""
+    found: list[Blocker] = []
     flex = {
         kind
         for match in _SUMMARY.finditer(text)
@@ -125,10 +125,10 @@ def from_text(text: str) -> list[Refusal]:
         message = match["message"] or "failed to be legalized"
         needs = "flex" if kind in flex else "custom" if kind in custom else _needs("", message)
         where = (node["node"], node["function"]) if node else ("", "")
-        found.append(Refusal(kind, *where, needs, message, own[-1] if own else None))
-    named = {refusal.type for refusal in found}
-    found += [Refusal(kind, "", "", "flex", "needs Select TF ops") for kind in sorted(flex - named)]
-    found += [Refusal(kind, "", "", "custom", "is a custom operator") for kind in sorted(custom - named)]
+        found.append(Blocker(kind, *where, needs, message, own[-1] if own else None))
+    named = {blocker.type for blocker in found}
+    found += [Blocker(kind, "", "", "flex", "needs Select TF ops") for kind in sorted(flex - named)]
+    found += [Blocker(kind, "", "", "custom", "is a custom operator") for kind in sorted(custom - named)]
     return merged(found)
 
 
@@ -148,13 +148,13 @@ def _first(message: str) -> str:
     return message.splitlines()[0] if message else ""
 
 
-def merged(refusals: Iterable[Refusal]) -> list[Refusal]:
+def merged(blockers: Iterable[Blocker]) -> list[Blocker]:
     """One record per node, the most telling one; general complaints only when no node is named."""
-    best: dict[tuple[str, str, str], Refusal] = {}
-    for refusal in refusals:
-        key = (refusal.type, refusal.node, refusal.function)
+    best: dict[tuple[str, str, str], Blocker] = {}
+    for blocker in blockers:
+        key = (blocker.type, blocker.node, blocker.function)
         kept = best.get(key)
-        if kept is None or (kept.needs == "other" and refusal.needs != "other"):
-            best[key] = replace(refusal, code=refusal.code or (kept.code if kept else None))
-    named = [refusal for refusal in best.values() if refusal.type]
-    return sorted(named or best.values(), key=lambda refusal: (refusal.node, refusal.type))
+        if kept is None or (kept.needs == "other" and blocker.needs != "other"):
+            best[key] = replace(blocker, code=blocker.code or (kept.code if kept else None))
+    named = [blocker for blocker in best.values() if blocker.type]
+    return sorted(named or best.values(), key=lambda blocker: (blocker.node, blocker.type))

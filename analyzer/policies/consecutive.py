@@ -12,11 +12,11 @@ from itertools import groupby
 from typing import Any
 
 from ..ir.graph import Graph
-from .base import Grouping
+from .base import Partitioning
 
 
-class Runs:
-    """Each run of taken operators in the file's order is one group, connected or not."""
+class Consecutive:
+    """Each run of supported operators in the file's order is one partition, connected or not."""
 
     bodies = True
 
@@ -24,10 +24,10 @@ class Runs:
         """None: constants are no operators in a TFLite file."""
         return frozenset()
 
-    def groups(self, graph: Graph, taken: Set[str], options: Mapping[str, Any]) -> Grouping:
+    def partition(self, graph: Graph, supported: Set[str], options: Mapping[str, Any]) -> Partitioning:
         """The runs in order."""
-        runs = groupby((op.id for op in graph.ops()), key=taken.__contains__)
-        return Grouping(tuple(tuple(ids) for selected, ids in runs if selected))
+        runs = groupby((op.id for op in graph.ops()), key=supported.__contains__)
+        return Partitioning(tuple(tuple(ids) for selected, ids in runs if selected))
 
 
-POLICIES = {"": Runs}
+POLICIES = {"": Consecutive}

@@ -1,6 +1,6 @@
 """Hold the packs litert/builtins and litert/flex to TensorFlow's converter on fresh calls of raw operators.
 
-    python tools/conformance/tf_hold.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B]
+    python tools/conformance/tf_compare.py TABLE.tsv OUT.json [--seed N] [--each N] [--most N] [--ops A,B]
     [--answers FILE] [--kept] [--write]
 
 A fresh call is one that the table's own call of an operator turns into when several things change at once
@@ -72,7 +72,7 @@ def main() -> None:
         json.dumps({target: item["wrong"] for target, item in told.items()}, indent=1) + "\n"
     )
     command = (
-        f"python tools/conformance/tf_hold.py tools/derive/tf_convertible.tsv OUT.json "
+        f"python tools/conformance/tf_compare.py tools/derive/tf_convertible.tsv OUT.json "
         f"--seed {options.seed} --each {options.each}"
     )
     command += f" --most {options.most} --write" if options.most else " --write"
@@ -170,8 +170,8 @@ def _asked(
     """The converter's answers to those that TensorFlow's shape functions take, and whether TensorFlow runs
     them.
     """
-    taken = worker.taken(questions)
-    fresh = [question for question, good in zip(questions, taken, strict=True) if good]
+    accepted = worker.accepted(questions)
+    fresh = [question for question, good in zip(questions, accepted, strict=True) if good]
     run = [question for question in fresh if question.op in varied]
     runs = dict(zip([question.text() for question in run], worker.runs(run), strict=True))
     answers = with_select(fresh, worker, select)
@@ -181,7 +181,7 @@ def _asked(
     ]
     return rows + [
         (question.text(), NO_CALL, "", "")
-        for question, good in zip(questions, taken, strict=True)
+        for question, good in zip(questions, accepted, strict=True)
         if not good
     ]
 
