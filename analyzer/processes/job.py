@@ -40,7 +40,7 @@ def run(
 ) -> dict[str, Any]:
     """Let ``module.run(request)`` answer in a child process.
 
-    Raises JobRefused when the module raised, WorkerKilled when somebody else ended the child, RuntimeFailure
+    Raises JobFailed when the module raised, WorkerKilled when somebody else ended the child, RuntimeFailure
     when it crashed, hung, grew past ``memory`` bytes (or everything past the limit for everything) or left
     without an answer; they carry its last words.
     """
