@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from ..errors import InternalError, ModelError
 from ..words import counted, percent
 from . import debug
+from .detail import detail
 from .limits import Memory
 
 if TYPE_CHECKING:
@@ -278,12 +279,9 @@ def report_places(
     context: typer.Context, forms: list[str] | None, files: list[str] | None, quiet: bool, verbose: bool
 ) -> "list[Sink]":
     """Which form of the report goes where. Raises UsageError for options that contradict each other."""
-    from ..errors import UsageError
     from .outputs import sinks
 
-    if quiet and verbose:
-        raise UsageError("--quiet and --verbose contradict each other: give one of them")
-    text = "brief" if quiet else "full" if verbose else "text"
+    text = ("brief", "text", "full")[detail(quiet, verbose)]
     named = [text if form == "text" else form for form in forms or ["text"]]
     return sinks(named, files or [], context.meta.get("accelint.order", ""))
 

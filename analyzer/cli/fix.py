@@ -9,6 +9,8 @@ import typer
 from ..words import percent
 from .check import NOTHING, LevelOption, Optimizer, OptimizerOption, PackFile, keep_inputs
 from .check import level as asked_level
+from .detail import Detail, Quiet, Verbose
+from .detail import detail as detail_of
 from .limits import Memory
 from .progress import busy
 
@@ -67,6 +69,8 @@ def fix(
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     diff: Annotated[bool, typer.Option("--diff", help="Print the operators that changed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     pack: PackFile = None,
     memory: Memory = None,
 ) -> None:
@@ -106,7 +110,7 @@ def fix(
             )
         )
     else:
-        _show(result, output, diff)
+        _show(result, output, detail, diff=diff)
     if result.not_written:
         typer.echo(f"accelint: nothing was written: {clean_lines(result.not_written)}", err=True)
     elif result.unproved:
@@ -129,22 +133,11 @@ def _waits(step: "Step") -> bool:
     return not step.kept and step.proof is not None and step.proof.status == "not proved"
 
 
-def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
-    from ..inert import line as clean
-
+def _show(result: "FixResult", output: Path | None, detail: Detail, *, diff: bool) -> None:
     if diff and result.diff:
         typer.echo(clean_lines(result.diff))
-    for step in result.steps:
-        mark = "kept  " if step.kept else "undone"
-        places = (
-            f" at {clean(', '.join(step.places[:3]))}" + (", ..." if len(step.places) > 3 else "")
-            if step.rewrite != "freeze"
-            else ""
-        )
-        typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{places}: {clean(step.title)}")
-        typer.echo(f"       {clean(step.reason)}")
-        if step.proof is not None:
-            typer.echo(f"       {clean(step.proof.text)}")
+    if detail is not Detail.BRIEF:
+        _show_steps(result, 3 if detail is Detail.USUAL else None)
     before, after = result.scores
     typer.echo(f"{result.after.target}: {before.text} -> {after.text}")
     shares = [
@@ -153,6 +146,22 @@ def _show(result: "FixResult", output: Path | None, diff: bool) -> None:
     typer.echo(f"coverage: {' -> '.join(shares)} of operators")
     if output is not None:
         typer.echo(f"written: {output}" + ("" if result.changed else " (nothing was changed)"))
+
+
+def _show_steps(result: "FixResult", named: int | None) -> None:
+    """What was tried, with at most so many places by name; with all of them, also what did not apply and why."""
+    from ..inert import line as clean
+
+    for step in result.steps:
+        mark = "kept  " if step.kept else "undone"
+        more = ", ..." if named is not None and len(step.places) > named else ""
+        places = f" at {clean(', '.join(step.places[:named]))}{more}" if step.rewrite != "freeze" else ""
+        typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{places}: {clean(step.title)}")
+        typer.echo(f"       {clean(step.reason)}")
+        if step.proof is not None:
+            typer.echo(f"       {clean(step.proof.text)}")
+    for item in () if named is not None else result.passed:
+        typer.echo(f"not applied {item.rewrite} at {clean(item.operator)}: {clean(item.reason)}")
 
 
 def clean_lines(text: str) -> str:
@@ -179,6 +188,8 @@ def convert(
             "does: none for tflite, fp16 for mlpackage."
         ),
     ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     memory: Memory = None,
 ) -> None:
     """Convert a model with the vendor's own converter; what is not convertible is reported by node."""
@@ -186,6 +197,7 @@ def convert(
     from ..convert import convert as run
     from ..convert.roads import roads
 
+    detail = detail_of(quiet, verbose)
     usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), Options().optimize)
     with busy(f"converting {model.name} to {to}"):
         made = run(
@@ -199,4 +211,9 @@ def convert(
             typer.echo(f"accelint: {clean_lines(blocker.text)}", err=True)
         raise typer.Exit(1)
     counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
+    if detail is Detail.BRIEF:
+        return
     typer.echo(f"written: {output}" + (f" ({counts})" if counts else ""))
+    if detail is Detail.FULL:
+        for name, version in made.versions.items():
+            typer.echo(f"converted by {name} {version}")
