@@ -83,6 +83,7 @@ def fix(
     from ..flows.fix import fix as apply
     from ..formats import load
 
+    detail = detail_of(quiet, verbose)
     if output is None and not diff and not as_json:
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
     keep_inputs([output], [model, pack])
@@ -149,7 +150,7 @@ def _show(result: "FixResult", output: Path | None, detail: Detail, *, diff: boo
 
 
 def _show_steps(result: "FixResult", named: int | None) -> None:
-    """What was tried, with at most so many places by name; with all of them, also what did not apply and why."""
+    """What was tried, with so many places by name; with all of them, also what did not apply and why."""
     from ..inert import line as clean
 
     for step in result.steps:
