@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test lint types fuzz guided bench conform clean
+.PHONY: help setup runtimes demo test lint types fuzz guided bench conform wild clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -55,6 +55,11 @@ bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 
 conform: $(STAMP) runtimes ## Measure every pack against its runtime; writes docs/conformance (hours on two cores the first time; answers are kept)
 	$(BIN)/python tools/conformance/conform.py
+
+wild: $(STAMP) runtimes ## Real models out of packages, as applications load them; writes docs/conformance/as_loaded.md (downloads 1 GB the first time)
+	$(BIN)/python tools/conformance/wild.py fetch || true
+	$(BIN)/python tools/conformance/wild.py ask
+	$(BIN)/python tools/conformance/wild.py page
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -30,6 +30,24 @@ CASES = (
     (CPU, "failed", "no ONNX model that can be parsed", ""),
     (CPU, "crashed", "died of SIGSEGV", ""),
     (CPU, "ok", "", ""),
+    (
+        "litert/gpu",
+        "refused",
+        "ERROR: Encountered unresolved custom op: A. | Failed to modify graph with delegate",
+        "load",
+    ),
+    (
+        "litert/gpu",
+        "refused",
+        "ERROR: Node number 3 (CONV_2D) failed to prepare. | Failed to modify graph",
+        "load",
+    ),
+    (
+        "litert/gpu",
+        "refused",
+        "WARNING: dynamic-sized tensor. | Failed to modify graph with delegate",
+        "compile",
+    ),
 )
 
 

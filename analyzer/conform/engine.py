@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
@@ -28,6 +28,7 @@ from ..processes.scratch import temporary
 from ..proof.agreement import comparable_partitions
 from ..proof.phases import phase_of
 from ..runtimes import Request, Session
+from ..runtimes.answers import MERGED
 from ..runtimes.catalog import reference
 from ..unexpected import unexpected
 from .corpora import Item
@@ -79,6 +80,8 @@ class Outcome:
     """Whether the partitions hold the same operators, where the runtime tells them."""
     reason: str = ""
     unmapped: int = 0
+    actual: str = ""
+    """The verdict of the model that the placement amounts to; empty where the runtime told none."""
     phases: tuple[str, str] = ("", "")
     """Where the model was predicted to be rejected and where the runtime rejected it, as far as is told."""
 
@@ -150,9 +153,10 @@ class Asker:
         known = self.answers.get(digest)
         if known is not None:
             return known
-        answer = self._session(self.target).ask(Request(path, options=self.options))
+        request = self.request(path)
+        answer = self._session(self.target).ask(request)
         for other in RETRIES if answer.status in ("crashed", "hung") else ():
-            again = self._session(self.target).ask(Request(path, options={**self.options, **other}))
+            again = self._session(self.target).ask(replace(request, options={**request.options, **other}))
             if again.ok:
                 answer = again
                 break
@@ -168,13 +172,18 @@ class Asker:
             self.answers.put(digest, row)
         return row
 
+    def request(self, path: Path) -> Request:
+        """What is asked about a model."""
+        return Request(path, options=self.options)
+
     def _loads_at_all(self, path: Path) -> bool:
-        """Whether the reference runtime takes the model: one that it rejects says nothing about the
-        target.
+        """Whether the reference runtime takes the model, at the same optimization level: one that it rejects
+        says nothing about the target.
         """
         if self.reference is None or self.reference == self.target:
             return True
-        return self._session(self.reference).ask(Request(path, placement=False)).ok
+        level = {key: value for key, value in self.options.items() if key == "optimize"}
+        return self._session(self.reference).ask(Request(path, placement=False, options=level)).ok
 
     def _session(self, name: str) -> Session:
         sessions: dict[str, Session] = self._local.__dict__.setdefault("sessions", {})
@@ -280,6 +289,16 @@ def _judged(chosen: Chosen, item: Item, path: Path, digest: str, asker: Asks, op
     return compare(item.name, coverage, asker.ask(digest, path, item.name))
 
 
+def verdict_of(row: Mapping[str, Any]) -> str:
+    """``full``, ``partial``, ``none`` or ``rejected``: what a kept answer amounts to for the model."""
+    if row["status"] != "ok":
+        return "rejected"
+    devices = {device for _, _, device, _ in row["placement"]} & {"accelerator", "cpu"}
+    if not row["placement"]:
+        return ""
+    return {0: "full", 1: "none" if "cpu" in devices else "full", 2: "partial"}[len(devices)]
+
+
 def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
     """One model's prediction against one kept answer."""
     if row["status"] == "invalid" and any(words in row["reason"] for words in NO_KERNEL):
@@ -296,6 +315,7 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         outcome.status = "not compiled"  # what was recorded ends with the provider's acceptance
     if outcome.status not in ("ok", *FAILED):
         return outcome
+    outcome.actual = verdict_of(row)
     if "groups" in row:
         outcome.same_members = {frozenset(partition) for partition in row["groups"]} == {
             frozenset(partition.operators) for partition in coverage.partitions
@@ -308,6 +328,8 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         actual = "rejected" if row["status"] != "ok" else ACTUAL.get(device)
         if op.verdict is Verdict.FOLDED and actual == "rejected":
             continue
+        if op.verdict is Verdict.FOLDED and said.startswith(MERGED):
+            actual = "folded"  # gone by either name
         if actual is None:
             outcome.unmapped += 1
             continue

@@ -34,6 +34,7 @@ def figures(outcomes: list[Outcome]) -> dict[str, Any]:
         },
         "refusals": _failures(outcomes),
         "partitions": _partitions(outcomes),
+        "verdicts": _verdicts(outcomes),
         "disagreements": [vars(item) for item in judged if not item.right],
         **{
             status: [
@@ -84,6 +85,12 @@ def _failures(outcomes: list[Outcome]) -> dict[str, int]:
         "phases_told": len(phases),
         "phases_right": sum(predicted == actual for predicted, actual in phases),
     }
+
+
+def _verdicts(outcomes: list[Outcome]) -> dict[str, int]:
+    """Verdicts of whole models, where the runtime told what they are."""
+    told = [outcome for outcome in outcomes if outcome.actual]
+    return {"told": len(told), "right": sum(outcome.predicted == outcome.actual for outcome in told)}
 
 
 def _partitions(outcomes: list[Outcome]) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ...rules.verdict import Verdict
 from ..check.coverage import Coverage, OperatorVerdict
 from ..runtimes import Answer, Placed
+from ..runtimes.answers import MERGED
 
 MOVES = {
     ("accelerator", Verdict.ACCELERATED), ("cpu", Verdict.FALLBACK), ("folded", Verdict.FOLDED),
@@ -26,7 +27,7 @@ def compare_placement(coverage: Coverage, answer: Answer) -> tuple[dict[str, int
         actual = placed.get(op.id)
         key = f"predicted_{op.verdict}_{_ran(actual)}"
         agreement[key] = agreement.get(key, 0) + 1
-        if actual is not None and contradicts(op.verdict, actual.device):
+        if actual is not None and contradicts(op.verdict, device_of(op.verdict, actual)):
             wrong.append(_contradiction(op, actual))
     predicted = comparable_partitions(coverage, placed)
     if answer.partitions is not None and answer.partitions != predicted:
@@ -49,6 +50,14 @@ def comparable_partitions(coverage: Coverage, ids: Iterable[str]) -> int:
 
 def _partitions(count: int) -> str:
     return f"{count} partition{' was' if count == 1 else 's were'}"
+
+
+def device_of(verdict: Verdict, actual: Placed) -> str:
+    """Where an operator ran. One that an optimization took away is gone, whether it is called folded or
+    merged: the runtime lists no such operator, and where the one runs that stands for it says nothing.
+    """
+    gone = verdict is Verdict.FOLDED and actual.reason.startswith(MERGED)
+    return "folded" if gone else actual.device
 
 
 def contradicts(verdict: Verdict, device: str) -> bool:

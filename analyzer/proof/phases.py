@@ -18,7 +18,8 @@ _ORT = (
     ("load", r"."),
 )
 _LITERT = (
-    ("compile", r"ml_drift|ModifyGraphWithDelegate|[Ff]ailed to apply .*delegate"),
+    ("load", r"unresolved custom op|Node number \d+ \(\w+\) failed to prepare"),
+    ("compile", r"ml_drift|ModifyGraphWithDelegate|[Ff]ailed to (apply .*|modify graph with )delegate"),
     ("load", r"."),
 )
 _WORDS = {

@@ -33,6 +33,12 @@ told nothing.
 """
 
 
+MERGED = "merged into another node"
+"""How the reason begins of an operator that optimization took away before providers were asked: what stands
+for it ran on the device.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Placed:
     """One operator of the given file and where it ran. ``index`` is its position in its graph, ``graph``

@@ -118,14 +118,28 @@ def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[lis
     first, None without delegate.
     """
     details = interpreter._get_ops_details()[len(file.ops) :] if interpreter is not None else []
-    partitioned = [
-        file.between({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]])
-        for each in details
+    ends = [
+        ({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details
     ]
+    partitioned = [_closed(file.ops, file.between(*each), *each) for each in ends]
     doubtful: set[int] = set()
     if partitioned:
         partitioned, doubtful = settle(file.ops, partitioned, _silent(file, partitioned))
+        doubtful |= _only_for(file, doubtful, set().union(*partitioned))
     return [_placed(file, op, partitioned, doubtful, first) for op in file.ops], len(partitioned)
+
+
+def _closed(ops: Sequence[Op], found: set[int], inputs: set[int], outputs: Sequence[int]) -> set[int]:
+    """A partition with the operators that no way back from its results meets and that are in it all the same:
+    they read what it computes and does not give, or write what is read in it and not given to it.
+    """
+    while True:
+        made = {item for index in found for item in ops[index].outputs} - set(outputs)
+        read = {item for index in found for item in ops[index].inputs} - inputs
+        more = {op.index for op in ops if made & set(op.inputs) or read & set(op.outputs)} - found
+        if not more:
+            return found
+        found = found | more
 
 
 def _silent(file: TfliteFile, partitioned: list[set[int]]) -> list[int]:
@@ -139,6 +153,18 @@ def _silent(file: TfliteFile, partitioned: list[set[int]]) -> list[int]:
         for op in file.ops
         if op.index not in inside and not read & {item for item in op.outputs if item >= 0}
     ]
+
+
+def _only_for(file: TfliteFile, doubtful: set[int], inside: set[int]) -> set[int]:
+    """Operators outside the partitions whose results only doubtful ones read: they show no more than those."""
+    found: set[int] = set()
+    for op in reversed(file.ops):
+        written = {item for item in op.outputs if item >= 0}
+        readers = {other.index for other in file.ops if written & set(other.inputs)}
+        alone = readers and readers <= doubtful | found and not written & set(file.outputs)
+        if alone and op.index not in inside:
+            found.add(op.index)
+    return found
 
 
 def settle(
@@ -190,7 +216,12 @@ def _unpacks(file: TfliteFile, op: Op) -> bool:
     """
     if file.unpacks(op):
         return True
-    stored = bool(op.inputs) and op.type in ("DEQUANTIZE", "DENSIFY") and file.constant(op.inputs[0])
+    if not op.inputs or op.type not in ("DEQUANTIZE", "DENSIFY"):
+        return False
+    writer = next((item for item in file.ops if op.inputs[0] in item.outputs), None)
+    if writer is not None:  # a sparse constant is densified first
+        return writer.type == "DENSIFY" and _unpacks(file, writer)
+    stored = file.constant(op.inputs[0])
     return stored and (op.type == "DENSIFY" or file.dtype(op.inputs[0]) == file.schema.TensorType.INT8)
 
 

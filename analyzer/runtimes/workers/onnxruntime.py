@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from .. import tensors
-from ..answers import Answer, Placed, Request
+from ..answers import MERGED, Answer, Placed, Request
 from .onnx_fused import behind
 from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
@@ -267,6 +267,7 @@ class _Mapper:
         self.provider = provider
         self.nodes = {node.place: node for node in marked.nodes}
         self.folded = _folded(marked, self.found)
+        self.told = {node.graph for node in marked.nodes if node.place in self.found}
         self.missing = [node for node in marked.nodes if self._listed(node) is None and _has_body(node.type)]
 
     def placed(self, node: Node) -> Placed:
@@ -284,7 +285,7 @@ class _Mapper:
         merged = self.fused.get(node.place)
         if merged:
             device, partition, reason = self._device(merged)
-            return device, partition, f"merged into another node {reason}".rstrip()
+            return device, partition, f"{MERGED} {reason}".rstrip()
         if not body:
             return "unmapped", None, "the runtime lists no node of that name: fused or rewritten"
         if len(set(body)) > 1 and len(self.missing) > 1:
@@ -322,7 +323,11 @@ class _Mapper:
         )
 
     def _holder(self, node: Node) -> list[tuple[str, int | None]] | None:
-        """A body that is not listed by itself runs where the accelerator took the node that holds it."""
+        """A body that is not listed by itself runs where the accelerator took the node that holds it. Where
+        others of the same body are listed, one that is not is gone.
+        """
+        if node.graph in self.told:
+            return None
         while node.parent:
             node = self.nodes[node.parent]
             assignments = self.found.get(node.place)

