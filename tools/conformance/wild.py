@@ -200,7 +200,7 @@ def sizes_of(package: Package, file: Path) -> dict[str, int]:
 def one(share: str, target: str, items: list[tuple[Path, dict[str, int]]], asked: argparse.Namespace) -> None:
     """One target over the models of a share."""
     from accelint.analyzer.conform.corpora import Item
-    from accelint.analyzer.conform.engine import Answers, hold
+    from accelint.analyzer.conform.engine import Answers, validate
     from accelint.analyzer.conform.figures import figures
     from accelint.analyzer.flows.optimized import leveled
     from accelint.analyzer.runtimes import find
@@ -218,7 +218,7 @@ def one(share: str, target: str, items: list[tuple[Path, dict[str, int]]], asked
     sizes = dict(items)
     asker = asker_of(target, chosen.pack.dialect, answers, level, sizes)
     try:
-        outcomes = hold(
+        outcomes = validate(
             chosen,
             [Item(shown(file, asked.work), path=file) for file, _ in items],
             asker,

@@ -156,7 +156,7 @@ def _silent(file: TfliteFile, partitioned: list[set[int]]) -> list[int]:
 
 
 def _only_for(file: TfliteFile, doubtful: set[int], inside: set[int]) -> set[int]:
-    """Operators outside the partitions whose results only doubtful ones read: they show no more than those."""
+    """Operators outside the partitions whose results only doubtful ones read: they show no more."""
     found: set[int] = set()
     for op in reversed(file.ops):
         written = {item for item in op.outputs if item >= 0}
