@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test lint types fuzz guided bench conform wild clean
+.PHONY: help setup runtimes demo test lint types fuzz guided bench conform numbers phases wild clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -60,6 +60,12 @@ wild: $(STAMP) runtimes ## Real models out of packages, as applications load the
 	$(BIN)/python tools/conformance/wild.py fetch || true
 	$(BIN)/python tools/conformance/wild.py ask
 	$(BIN)/python tools/conformance/wild.py page
+
+numbers: $(STAMP) runtimes ## What runtimes compute otherwise than the reference; writes docs/conformance/numbers.md (answers are kept)
+	$(BIN)/python tools/conformance/wrong_numbers.py
+
+phases: $(STAMP) runtimes ## Where models fail to load, compile or run, predicted and by the runtimes; writes docs/conformance/phases.md
+	$(BIN)/python tools/conformance/phases.py
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -86,6 +86,7 @@ class GpuWorker:
 
         self.folder = folder
         self.compiled_model = compiled_model
+        self.gpu = HardwareAccelerator.GPU
         self.accelerators = HardwareAccelerator.GPU | HardwareAccelerator.CPU
         self.environment = environment.Environment.create(
             options=environment.EnvironmentOptions(runtime_path=str(Path(compiled_model.__file__).parent))
@@ -128,10 +129,13 @@ class GpuWorker:
             return str(error)
 
     def _options(self, request: Request) -> Any:
-        """``enforce_f32``: compute in float32; by default the delegate may use float16."""
+        """``enforce_f32``: compute in float32; by default the delegate may use float16. ``gpu_only``: without
+        the CPU behind it.
+        """
         module = self.compiled_model
+        gpu_only = bool(request.options.get("gpu_only", False))
         return module.Options(
-            hardware_accelerators=self.accelerators,
+            hardware_accelerators=self.gpu if gpu_only else self.accelerators,
             cpu_options=module.CpuOptions(num_threads=int(request.options.get("threads", 1))),
             gpu_options=module.GpuOptions(enforce_f32=bool(request.options.get("enforce_f32", False))),
         )

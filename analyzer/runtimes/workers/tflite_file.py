@@ -157,6 +157,10 @@ class TfliteFile:
         """The schema's ``TensorType``."""
         return int(self._graph.Tensors(tensor).Type())
 
+    def stored_shape(self, tensor: int) -> tuple[int, ...]:
+        """Sizes that the file stores; a signature may leave some of them open."""
+        return _ints(self._graph.Tensors(tensor).ShapeAsNumpy())
+
     @cached_property
     def producers(self) -> dict[int, Op]:
         """By tensor index."""
