@@ -23,7 +23,7 @@ from typing import Any
 from ..analyzer.ir.graph import Constant, Dim, Graph, Operator, Quantization, Shape, Tensor
 
 _TENSOR = re.compile(
-    r"^(?P<flags>(?:[A-Za-z_:0-9.]+ "
+    r"^(?P<flags>(?:[A-Za-z_:0-9.-]+ "
     r")*)(?P<dtype>[a-z0-9]+(?:\([a-z0-9()]+\))?)(?:\[(?P<dims>[^\]]*)\])?(?:\s*=\s*(?P<values>.+))?$"
 )
 

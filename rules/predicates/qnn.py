@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import ceil, floor
+
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
 from ..verdict import Answer
@@ -139,3 +141,75 @@ def qnn_scales_not_quantized(graph: Graph, op: Operator, context: Context) -> Ou
     writer = graph.producer(op.inputs[place]) if len(op.inputs) > place else None
     made = writer is not None and writer.type == "DequantizeLinear"
     return holds_if(not made, "scales made by DequantizeLinear", "scales stored in float32")
+
+
+_NEAREST = {
+    "half_pixel": ("round_prefer_ceil",),
+    "pytorch_half_pixel": ("round_prefer_floor",),
+    "asymmetric": ("floor",),
+    "align_corners": ("round_prefer_floor", "round_prefer_ceil"),
+}
+"""How the HTP rounds, by the coordinates: ``nearest_mode`` does not reach it."""
+_ROUNDED = {
+    "round_prefer_floor": lambda place: ceil(place - 0.5),
+    "round_prefer_ceil": lambda place: floor(place + 0.5),
+    "floor": floor,
+    "ceil": ceil,
+}
+
+
+@predicate("qnn_nearest")
+def qnn_nearest(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The elements that a nearest Resize reads are those that the HTP reads, which rounds in a way of its
+    own.
+    """
+    way = str(op.attrs.get("coordinate_transformation_mode", "half_pixel"))
+    mode = str(op.attrs.get("nearest_mode", "round_prefer_floor"))
+    after = graph.output_tensors(op)[0].shape
+    sizes = list(zip(dims(graph, op, 0) or ("",), after or ("",), strict=False))
+    wanted = _NEAREST.get(way, ())
+    if (
+        not wanted
+        or mode not in _ROUNDED
+        or not all(isinstance(size, int) for pair in sizes for size in pair)
+    ):
+        return holds_if(None, f"{mode} with {way}", "")
+    same = mode in wanted or all(_reads_alike(way, mode, wanted[0], x, y) for x, y in sizes if x != y)
+    return holds_if(same, f"{mode} with {way}", " or ".join(wanted))
+
+
+def _reads_alike(way: str, mode: str, other: str, before: int, after: int) -> bool:
+    """Whether both roundings read the same elements when ``before`` become ``after``."""
+    for index in range(min(after, 4096)):
+        place = (index + 0.5) * before / after - 0.5
+        if way == "asymmetric":
+            place = index * before / after
+        if way == "align_corners":
+            place = index * (before - 1) / max(after - 1, 1)
+        first, second = (min(max(_ROUNDED[item](place), 0), before - 1) for item in (mode, other))
+        if first != second:
+            return False
+    return True
+
+
+@predicate("qnn_average")
+def qnn_average(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No axis is padded in a way that the HTP averages wrong; kernels that were not measured hold."""
+    kernel = list(op.attrs.get("kernel_shape", ()))
+    count = len(kernel)
+    strides = list(op.attrs.get("strides", ())) or [1] * count
+    pads = list(op.attrs.get("pads", ())) or [0] * (2 * count)
+    padded = bool(op.attrs.get("count_include_pad", 0))
+    axes = zip(kernel, strides, pads, pads[count:], strict=False)
+    wrong = [axis for axis in axes if any(axis[2:]) and _average_is_wrong(*axis, padded)]
+    seen = "" if not wrong else "kernel {}, stride {}, pads {} and {}".format(*wrong[0])
+    return holds_if(not wrong, f"{seen}, count_include_pad {int(padded)}", "")
+
+
+def _average_is_wrong(kernel: int, stride: int, begin: int, end: int, padded: bool) -> bool:
+    """Measured with kernels of 2 and 3 and strides of 1 and 2."""
+    if kernel == 2 and stride == 2:
+        return begin > 0
+    if kernel == 2 and stride == 1:
+        return begin > 0 if padded else begin == 0
+    return kernel == 3 and stride == 1 and not padded and (begin, end) != (1, 1)
