@@ -165,14 +165,11 @@ def qnn_nearest(graph: Graph, op: Operator, context: Context) -> Outcome:
     """
     way = str(op.attrs.get("coordinate_transformation_mode", "half_pixel"))
     mode = str(op.attrs.get("nearest_mode", "round_prefer_floor"))
-    after = graph.output_tensors(op)[0].shape
-    sizes = list(zip(dims(graph, op, 0) or ("",), after or ("",), strict=False))
+    result = graph.output_tensors(op)[0]
+    pairs = zip(dims(graph, op, 0) or ("",), (result.shape if result else None) or ("",), strict=False)
+    sizes = [(x, y) for x, y in pairs if isinstance(x, int) and isinstance(y, int)]
     wanted = _NEAREST.get(way, ())
-    if (
-        not wanted
-        or mode not in _ROUNDED
-        or not all(isinstance(size, int) for pair in sizes for size in pair)
-    ):
+    if not wanted or mode not in _ROUNDED or len(sizes) != len(dims(graph, op, 0) or ("",)):
         return holds_if(None, f"{mode} with {way}", "")
     same = mode in wanted or all(_reads_alike(way, mode, wanted[0], x, y) for x, y in sizes if x != y)
     return holds_if(same, f"{mode} with {way}", " or ".join(wanted))

@@ -22,7 +22,7 @@ from accelint.analyzer.formats import load
 from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.ir.model import Model
 from accelint.analyzer.processes.scratch import temporary
-from accelint.analyzer.proof.feeds import open_sizes
+from accelint.analyzer.proof.feeds import dynamic_sizes
 from accelint.analyzer.proof.parity import compare
 from accelint.analyzer.proof.reference import Reference
 from accelint.analyzer.runtimes import Request, Session, find, inputs, tensors
@@ -38,7 +38,7 @@ TARGETS = (
 )  # fmt: skip
 """``alone`` is no variant of a target: the GPU without the CPU behind it."""
 SIZE = 2
-"""Of open dimensions."""
+"""Of dynamic dimensions."""
 PRECISION = {"onnxruntime/qnn": ("rounding", "fp16")}
 """Promise and precision that a runtime is compared by; SwiftShader, OpenVINO's CPU plug-in and XNNPACK
 compute in float32, by formulas of their own.
@@ -185,7 +185,7 @@ class _Asker:
         return row
 
     def _feeds(self, model: Model) -> Path | None:
-        sizes = dict.fromkeys(open_sizes(model), SIZE) | _stored(model)
+        sizes = dict.fromkeys(dynamic_sizes(model), SIZE) | _stored(model)
         try:
             arrays = inputs.for_graph(model.graph, seed=1, sizes=sizes)
         except AccelintError:
@@ -195,7 +195,7 @@ class _Asker:
 
 
 def _stored(model: Model) -> dict[str, int]:
-    """The sizes that a TFLite file stores for dimensions that its signature leaves open, as the input's
+    """The sizes that a TFLite file stores for dimensions that its signature leaves dynamic, as the input's
     dimension.
     """
     if model.dialect != "tflite":
