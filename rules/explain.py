@@ -4,6 +4,7 @@ model.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from ..analyzer.errors import UsageError
@@ -27,9 +28,10 @@ _ALWAYS = {
 
 
 class _Target:
-    """The packs asked about, and the variant when one is named."""
+    """The packs asked about, the variant when one is named, and how much is said of each rule."""
 
-    def __init__(self, name: str | None) -> None:
+    def __init__(self, name: str | None, *, reasons: bool, cases: bool) -> None:
+        self.reasons, self.cases = reasons, cases
         base, _, variant = (name or "").partition("@")[0].partition(":")
         self._one = name is not None
         self.packs = [Outline(base)] if name else [Outline(each) for each in pack_folders()]
@@ -58,13 +60,16 @@ def known(pack: Outline) -> set[str]:
     return {name for item in (*pack.supports(), *pack.rules()) for name in item["ops"]} - {"*"}
 
 
-def explanation(what: str, target: str | None, fixes: Mapping[str, str]) -> str:
+def explanation(
+    what: str, target: str | None, fixes: Mapping[str, str], *, reasons: bool = True, cases: bool = False
+) -> str:
     """The text of ``explain``; ``fixes`` maps ``code:TYPE`` and ``rule:TYPE`` to the rewrite that answers.
+    With or without the runtime's reasons and the sources, and the cases of each rule.
 
     Raises UsageError with the nearest names when nothing is called so.
     """
     codes = read_codes()
-    asked = _Target(target)
+    asked = _Target(target, reasons=reasons, cases=cases)
     if what.upper() in codes:
         return _code(what.upper(), codes[what.upper()], asked, fixes)
     named = [
@@ -130,7 +135,7 @@ def _whole_rule(pack: Outline, rule: Table, asked: _Target, fixes: Mapping[str, 
     ]
     former = former_names(pack.target, rule["name"])
     lines += [f"  formerly: {', '.join(former)}"] if former else []
-    lines += [f"  {line}" for line in _limits(rule)]
+    lines += [f"  {line}" for line in _limits(rule, asked)]
     lines += [f"  why it matters: {entry['why']}"]
     lines += [
         f"  {line[0].lower()}{line[1:]}"
@@ -141,7 +146,7 @@ def _whole_rule(pack: Outline, rule: Table, asked: _Target, fixes: Mapping[str, 
     return "\n".join(lines) + "\n"
 
 
-def _limits(rule: Table) -> list[str]:
+def _limits(rule: Table, asked: _Target) -> list[str]:
     """What a rule asks for, what happens otherwise, the runtime's reason and where it was read or
     measured.
     """
@@ -153,11 +158,21 @@ def _limits(rule: Table) -> list[str]:
     lines += [f"only for {', '.join(rule['variants'])}"] if rule.get("variants") else []
     lines += [f"from {rule['since']} on"] if rule.get("since") else []
     lines += [f"before {rule['until']}"] if rule.get("until") else []
-    return [
-        *lines,
-        f"reason: {rule['reason']}",
-        f"source: {rule['where']} {rule['version']} [{rule['evidence']}]",
-    ]
+    if asked.reasons:
+        lines += [
+            f"reason: {rule['reason']}",
+            f"source: {rule['where']} {rule['version']} [{rule['evidence']}]",
+        ]
+    return lines + (list(_cases(rule)) if asked.cases else [])
+
+
+_CASES = {"holds": "supported", "fails": "not supported", "unknown": "unknown"}
+
+
+def _cases(rule: Table) -> Iterable[str]:
+    """The cases on both sides of the limit, which the rule is tested with."""
+    for answer, cases in rule.get("examples", {}).items():
+        yield from (f"case, {_CASES[answer]}: {json.dumps(case)}" for case in cases)
 
 
 def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, str]) -> str:
@@ -183,14 +198,14 @@ def _operator(operator: str, pack: Outline, asked: _Target, fixes: Mapping[str, 
     )
     for title, found in (("limits of this operator", own), ("limits of every operator", general)):
         lines += [f"  {title}:"] if found else []
-        lines += [f"    {line}" for rule in found for line in _operator_rule(rule, operator, fixes)]
+        lines += [f"    {line}" for rule in found for line in _operator_rule(rule, operator, asked, fixes)]
     lines += _advice(own or general, operator, fixes)
     return "\n".join(lines) + "\n"
 
 
-def _operator_rule(rule: Table, operator: str, fixes: Mapping[str, str]) -> Iterable[str]:
+def _operator_rule(rule: Table, operator: str, asked: _Target, fixes: Mapping[str, str]) -> Iterable[str]:
     yield f"{rule['id']} {rule['name']}"
-    yield from (f"  {line}" for line in _limits(rule))
+    yield from (f"  {line}" for line in _limits(rule, asked))
     if rule.get("advice"):
         yield f"  what to change: {rule['advice']}"
     yield from (f"  rewrite that repairs it: {line}" for line in _rule_repairs(rule, (operator,), fixes))

@@ -25,8 +25,9 @@ def accelint(
 
 
 @cache
-def schema() -> dict[str, Any]:
-    printed = accelint("schema")
+def schema(name: str = "report") -> dict[str, Any]:
+    """What ``accelint schema`` prints for one kind of document."""
+    printed = accelint("schema", name)
     assert printed.returncode == 0
     document: dict[str, Any] = json.loads(printed.stdout)
     jsonschema.Draft202012Validator.check_schema(document)

@@ -7,10 +7,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import onnx
 import pytest
 from accelint.rules.registry import load_pack
-from cli import ROOT, accelint, report
+from cli import ROOT, accelint, report, schema
 from onnx import TensorProto, helper
 
 CPU, QNN, ANE = "onnxruntime/cpu", "onnxruntime/qnn:sm8650", "coreml/ane"
@@ -40,6 +41,7 @@ def told(*arguments: object, code: int) -> dict[str, Any]:
     result = accelint("releases", *arguments, "--format", "json")
     assert result.returncode == code, (result.returncode, result.stderr)
     document: dict[str, Any] = json.loads(result.stdout)
+    jsonschema.validate(document, schema("releases"))
     return document
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from .detail import Detail, Quiet, Verbose, detail
 
 AsJson = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
@@ -30,11 +31,14 @@ def targets(
         bool, typer.Option("--askable", help="Only those whose runtime or recorded answers can be asked.")
     ] = False,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """List the targets: dialect, what each does (accelerates, converts, runs), runtime, version and date of
-    the data, which runtime can be asked, and the releases that @version accepts where there are several. The
-    names that people know are in --json.
+    the data, which runtime can be asked, and the releases that @version accepts where there are several. -q:
+    names alone; -v: also the names that people know.
     """
+    much = detail(quiet, verbose)
     from ...rules.aliases import slug
     from ...rules.catalogue import target_rows
 
@@ -50,11 +54,16 @@ def targets(
         return
     width = max((len(row["target"]) for row in rows), default=0)
     for row in rows:
+        if much is Detail.BRIEF:
+            typer.echo(row["target"])
+            continue
         data = f"{row['dialect']:<7} {row['purpose']:<12}{row['runtime']} {row['version']} ({row['date']})"
         data += f"  {row['runs_here']}"
         if len(row["releases"]) > 1:
             data = f"{data.rstrip()}  releases: {', '.join(row['releases'])}"
         typer.echo(f"{row['target']:<{width}}  {data}".rstrip())
+        if much is Detail.FULL and row["names"]:
+            typer.echo(f"{'':<{width}}  also: {', '.join(row['names'])}")
 
 
 def rules(
@@ -73,10 +82,13 @@ def rules(
         typer.Option(help="Only rules with this evidence: measured, source, documented, reported."),
     ] = None,
     as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
-    """List the rules of the packs."""
+    """List the rules of the packs. -q: names alone; -v: also the message and the source."""
     from ...rules.catalogue import rule_rows
 
+    much = detail(quiet, verbose)
     rows = [
         row
         for name in _meant(target)
@@ -87,9 +99,15 @@ def rules(
         typer.echo(json.dumps(rows, indent=1))
         return
     for row in rows:
+        if much is Detail.BRIEF:
+            typer.echo(row["name"])
+            continue
         ops = ", ".join(row["ops"][:4]) + (", ..." if len(row["ops"]) > 4 else "")
         former = f"  (formerly {', '.join(row['formerly'])})" if row["formerly"] else ""
         typer.echo(f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}{former}")
+        if much is Detail.FULL:
+            typer.echo(f"  {row['effect']}: {row['message']}")
+            typer.echo(f"  source: {row['source']} {row['version']}")
 
 
 def explain(
@@ -101,18 +119,29 @@ def explain(
         ),
     ],
     target: Annotated[str | None, typer.Option("--target", "-t", help="For this target only.")] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Explain a code, a rule or an operator: what is accepted, what is not, why, what to change, and the
-    sources.
+    sources. -q: without reasons and sources; -v: also the cases that the rules are tested with.
     """
     from ...rewrites.families import stored_answers
     from ...rules.explain import explanation
 
+    much = detail(quiet, verbose)
     told: list[str] = []
     missed: UsageError | None = None
     for name in _meant(target):
         try:
-            told.append(explanation(what, name, stored_answers()))
+            told.append(
+                explanation(
+                    what,
+                    name,
+                    stored_answers(),
+                    reasons=much is not Detail.BRIEF,
+                    cases=much is Detail.FULL,
+                )
+            )
         except UsageError as error:  # a word for several targets, of which one knows the operator
             missed = error
     if missed is not None and not told:
@@ -129,8 +158,21 @@ def _meant(target: str | None) -> list[str | None]:
     return list(resolve(target))
 
 
-def schema() -> None:
-    """Print the JSON Schema of the report."""
-    path = Path(__file__).parent.parent / "report" / "schema.json"
+SCHEMAS = Path(__file__).parent.parent / "report" / "schemas"
+
+
+def schema(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="Of which JSON: report (check, verify), releases, fix, conform, targets, rules, runtimes."
+        ),
+    ] = "report",
+) -> None:
+    """Print the JSON Schema of what a command prints as JSON."""
+    path = SCHEMAS / f"{name}.json"
+    known = sorted(path.stem for path in SCHEMAS.glob("*.json"))
+    if name not in known:
+        raise UsageError(f"no schema is named {name!r}: there are {', '.join(known)}")
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     typer.echo(json.dumps(document, indent=1))

@@ -12,9 +12,13 @@ from ..errors import InternalError, ModelError, RuntimeFailure
 from ..report.commands import command
 from ..words import percent
 from .check import Level, PackFile, keep_inputs
+from .detail import Detail, Quiet, Verbose
+from .detail import detail as detail_of
 from .limits import Memory
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ...rules.pack import Chosen
 
 QUICK = 60
@@ -26,7 +30,10 @@ def register(app: typer.Typer) -> None:
 
 
 def conform(
-    target: Annotated[str, typer.Argument(help="A target whose runtime is here.")],
+    target: Annotated[
+        str,
+        typer.Argument(help="A target whose runtime is here, or a name that people know for one (qnn)."),
+    ],
     corpus: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,41 +65,46 @@ def conform(
         typer.Option(help="ONNX Runtime's graph optimization: off (operators as stored) or default."),
     ] = Level.OFF,
     pack: PackFile = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     memory: Memory = None,
 ) -> None:
-    """Validate a target's rules: compare predictions with the installed runtime over a corpus."""
+    """Validate a target's rules: compare predictions with the installed runtime over a corpus. -q: one line a
+    corpus; -v: every operator that was predicted wrong.
+    """
     gc.enable()  # thousands of graphs, one after the other
-    from ...rules.registry import choose
     from ..conform.corpora import GENERATED
     from ..conform.figures import page as as_page
     from ..files import atomic
+    from ..flows import targets
     from ..proof.drift import stale_data
 
-    chosen = choose(target, pack)
-    names = corpus or list(GENERATED.get(chosen.pack.dialect, ()))
+    detail = detail_of(quiet, verbose)
+    chosen = targets.asked(target, targets.chosen([target], pack))
+    names = list(dict.fromkeys(corpus or GENERATED.get(chosen.pack.dialect, ())))
     keep_inputs([output, page], [pack, *(Path(name) for name in names if Path(name).exists())])
     live = not all(_is_record(name) for name in names)
     version = _runtime_version(chosen) if live else chosen.pack.version
     stale = stale_data(chosen.pack, version)
     asked = optimize.value
     runs: dict[str, Any] = {}
-    for name in names:
-        runs[Path(name).name] = (
+    for name, label in zip(names, _labels(names), strict=True):
+        runs[label] = (
             _recorded(chosen, Path(name), jobs)
             if _is_record(name)
             else _run(
                 chosen, name, version, QUICK if quick else limit, ops, seed, jobs, timeout, cache, asked
             )
         )
-        _print(Path(name).name, runs[Path(name).name])
-        runs[Path(name).name]["files"] = Path(name).is_dir()
+        _print(label, runs[label], detail)
+        runs[label]["files"] = Path(name).is_dir()
     facts = _facts(chosen, version, seed, QUICK if quick else limit)
-    facts["command"] = _command(target, corpus or [], limit, ops, seed, quick, pack, asked)
+    facts["command"] = _command(chosen.target, corpus or [], limit, ops, seed, quick, pack, asked)
     findings = [] if stale is None else [stale.to_json()]
     if output is not None:
         with atomic(output) as draft:
-            told = {"target": chosen.target, **facts, "findings": findings, "corpora": runs}
-            draft.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+            document = {"target": chosen.target, **facts, "findings": findings, "corpora": runs}
+            draft.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
     if page is not None:
         with atomic(page) as draft:
             warned = (
@@ -106,6 +118,26 @@ def conform(
     if stale is not None:
         typer.echo(f"{stale.severity} {stale.code} {stale.rule}: {stale.message}", err=True)
     raise typer.Exit(max(_exit_code(name, run) for name, run in runs.items()))
+
+
+def _labels(names: "Sequence[str]") -> list[str]:
+    """A name for each corpus: the last of its path, and as much before it as tells it from the others."""
+    paths = [Path(name).parts or (name,) for name in names]
+    found = []
+    for path in paths:
+        alike = [other for other in paths if other is not path]
+        most = max(map(len, paths))
+        found.append(
+            next(
+                (
+                    label
+                    for count in range(1, most + 1)
+                    if (label := path[-count:]) not in [other[-count:] for other in alike]
+                ),
+                path,
+            )
+        )
+    return [str(Path(*label)) for label in found]
 
 
 def _command(
@@ -236,7 +268,7 @@ def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict
     }
 
 
-def _print(name: str, run: dict[str, Any]) -> None:
+def _print(name: str, run: dict[str, Any], detail: Detail) -> None:
     models = ", ".join(f"{count} {status}" for status, count in sorted(run["models"].items()))
     typer.echo(
         f"{name}: {sum(run['models'].values())} models ({models}), "
@@ -254,6 +286,8 @@ def _print(name: str, run: dict[str, Any]) -> None:
             else ""
         )
     )
+    if detail is Detail.BRIEF:
+        return
     for predicted, row in run["confusion"].items():
         typer.echo(
             f"  predicted {predicted:<12}"
@@ -262,8 +296,14 @@ def _print(name: str, run: dict[str, Any]) -> None:
     worst = sorted(
         run["by_type"].items(), key=lambda entry: (entry[1]["agreement"] - 1) * entry[1]["operators"]
     )
-    for kind, row in [entry for entry in worst if entry[1]["agreement"] < 1][:25]:
+    wrong = [entry for entry in worst if entry[1]["agreement"] < 1]
+    for kind, row in wrong if detail is Detail.FULL else wrong[:25]:
         table = "; ".join(
             f"{p}->{a} {c}" for p, actual in row["confusion"].items() for a, c in actual.items() if p != a
         )
         typer.echo(f"  {kind}: {percent(row['agreement'], 1)} of {row['operators']}: {table}")
+    for item in run["disagreements"] if detail is Detail.FULL else ():
+        typer.echo(
+            f"  {item['model']} {item['id']} {item['type']}: predicted {item['predicted']} "
+            f"({item['rule'] or 'no rule'}), was {item['actual']}: {item['said']}"
+        )

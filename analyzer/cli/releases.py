@@ -9,6 +9,8 @@ import typer
 
 from . import debug
 from .check import FailOn, LevelOption, Targets, exit_code, level
+from .detail import Detail, Verbose
+from .detail import detail as detail_of
 from .limits import Memory
 
 if TYPE_CHECKING:
@@ -39,8 +41,12 @@ def releases(
         ),
     ] = FailOn.ERROR,
     quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Without a line for each target that takes no such model.")
+        bool,
+        typer.Option(
+            "--quiet", "-q", help="The table alone: no changes, no line for targets that take no such model."
+        ),
     ] = False,
+    verbose: Verbose = False,
     optimize: LevelOption = None,
     memory: Memory = None,
 ) -> None:
@@ -52,19 +58,22 @@ def releases(
     from ..errors import UsageError
     from ..flows.releases import of_words, over_releases
     from ..inert import json_text, tree
-    from ..report.releases import document, text
+    from ..report.releases import NAMED, document, text
 
+    detail = detail_of(quiet, verbose)
     entry, histories = over_releases(model, of_words(target), level(optimize))
     if entry.error is not None:
         debug.show(entry.error)
         raise entry.error
     if not histories and not entry.failures:
         raise UsageError("; ".join(f"{name} {why}" for name, why in entry.skipped.items()))
-    told = document(entry, histories, __version__)
+    table = document(entry, histories, __version__)
     if form is Form.JSON:
-        typer.echo(json_text(json.dumps(told, indent=1)))
+        typer.echo(json_text(json.dumps(table, indent=1)))
     else:
-        typer.echo(text(tree(told)), nl=False)
+        typer.echo(
+            text(tree(table), changes=detail is not Detail.BRIEF, named=None if verbose else NAMED), nl=False
+        )
     _say_skipped(entry, quiet=quiet)
     raise typer.Exit(exit_code([entry], fail_on, gate_missed=False))
 

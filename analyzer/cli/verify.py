@@ -24,6 +24,10 @@ from .check import (
     report_places,
     write_report,
 )
+from .detail import Detail
+from .detail import Quiet as Short
+from .detail import Verbose as Long
+from .detail import detail as detail_of
 from .limits import Memory
 from .progress import busy
 
@@ -169,9 +173,14 @@ def _bounds(tolerance: str | None) -> "Tolerance | None":
 
 
 def runtimes(
-    context: typer.Context, as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    quiet: Short = False,
+    verbose: Long = False,
 ) -> None:
-    """List the runtimes: version, availability, what is missing and the command that brings it."""
+    """List the runtimes: version, availability, what is missing and the command that brings it. -q: the names
+    of those that are ready; -v: dialect and variants too.
+    """
     if context.invoked_subcommand is not None:
         return
     import json
@@ -179,9 +188,13 @@ def runtimes(
 
     from ..runtimes import runtimes as every
 
+    detail = detail_of(quiet, verbose)
     rows = every()
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    if detail is Detail.BRIEF:
+        typer.echo("".join(f"{row.name}\n" for row in rows if row.available), nl=False)
         return
     width = max(len(row.name) for row in rows)
     for row in rows:
@@ -191,21 +204,31 @@ def runtimes(
             else f"missing {row.missing}" + (f": {row.command}" if row.command else "")
         )
         typer.echo(f"{row.name:<{width}}  {state}  ({row.about})")
+        if detail is Detail.FULL:
+            variants = f"; variants: {', '.join(row.variants)}" if row.variants else ""
+            own = "; in an environment of its own" if row.isolated else ""
+            typer.echo(f"{'':<{width}}  runs {row.dialect} models{variants}{own}")
 
 
-def add(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
+def add(
+    name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")], quiet: Short = False
+) -> None:
     """Build the isolated environment of a runtime whose packages collide with others."""
     from ..runtimes import environments
     from ..runtimes.catalog import find
 
     with busy(name) as say:
         home = environments.add(find(name)[0], say=say)
-    typer.echo(f"{name}: {home}")
+    if not quiet:
+        typer.echo(f"{name}: {home}")
 
 
-def remove(name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")]) -> None:
+def remove(
+    name: Annotated[str, typer.Argument(help="Like onnxruntime/openvino.")], quiet: Short = False
+) -> None:
     """Remove the isolated environment of a runtime."""
     from ..runtimes import environments
 
     environments.remove(name)
-    typer.echo(f"{name}: removed")
+    if not quiet:
+        typer.echo(f"{name}: removed")

@@ -71,6 +71,21 @@ def one(word: str, packs: Sequence[Chosen], dialect: str) -> Chosen:
     raise UsageError(f"{word!r} means {told}: {listed}: give one of them")
 
 
+def asked(word: str, packs: Sequence[Chosen]) -> Chosen:
+    """The only target that a word means; where it means several, the only one whose runtime is here.
+
+    Raises UsageError that lists them when there are several, or none.
+    """
+    if len(packs) == 1:
+        return packs[0]
+    here = set(installed())
+    fit = [item for item in packs if _base(item.target) in here]
+    if len(fit) == 1:
+        return fit[0]
+    listed = ", ".join(item.target for item in fit or packs)
+    raise UsageError(f"{word!r} means {counted(len(packs), 'target')}: {listed}: give one of them")
+
+
 def installed() -> list[str]:
     """Targets whose runtime is here. Raises UsageError when there is none."""
     from importlib.util import find_spec

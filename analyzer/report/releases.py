@@ -12,7 +12,7 @@ from ..words import counted, percent, rounded
 from .purposes import Purpose, purpose_of
 
 SCHEMA = "accelint/releases/1"
-_NAMED = 3
+NAMED = 3
 """Operators that the text names for each reason; the JSON document has all."""
 
 
@@ -90,23 +90,28 @@ def _operator(op: OperatorVerdict) -> dict[str, Any]:
     return {"id": op.id, "name": op.name, "type": op.type}
 
 
-def text(document: dict[str, Any]) -> str:
-    """The table for people, of a document."""
+def text(document: dict[str, Any], *, changes: bool = True, named: int | None = NAMED) -> str:
+    """The table for people, of a document; ``named``: how many operators of a change it names (None: all)."""
     head = f"{document['path']} ({document['format']}, {counted(document['operators'], 'operator')})"
-    return "\n".join([head, *(line for item in document["targets"] for line in _lines(item))]) + "\n"
+    return (
+        "\n".join([head, *(line for item in document["targets"] for line in _lines(item, changes, named))])
+        + "\n"
+    )
 
 
-def _lines(target: dict[str, Any]) -> Iterator[str]:
+def _lines(target: dict[str, Any], changes: bool, named: int | None) -> Iterator[str]:
     words = purpose_of(target)
     releases = target["releases"]
     yield ""
     yield f"{target['target']}: {target['runtime']}, {counted(len(releases), 'release')} with data"
     yield from _table([_row(release, target, words) for release in releases], words)
+    if not changes:
+        return
     if len(releases) == 1:
         yield "  no other release has data: what it does with the model is unknown"
         return
-    told = [line for release in releases for line in _told(release, words)]
-    yield from told or ["  no verdict and no finding differs between these releases"]
+    found = [line for release in releases for line in _changed(release, words, named)]
+    yield from found or ["  no verdict and no finding differs between these releases"]
 
 
 def _table(rows: list[tuple[str, ...]], words: Purpose) -> Iterator[str]:
@@ -136,7 +141,7 @@ def _row(release: dict[str, Any], target: dict[str, Any], words: Purpose) -> tup
     )
 
 
-def _told(release: dict[str, Any], words: Purpose) -> Iterator[str]:
+def _changed(release: dict[str, Any], words: Purpose, named: int | None) -> Iterator[str]:
     """What changed at a release; nothing where nothing did."""
     changes = release["changes"]
     if changes is None or not (changes["new"] or changes["gone"] or changes["operators"]):
@@ -145,14 +150,14 @@ def _told(release: dict[str, Any], words: Purpose) -> Iterator[str]:
     for sign in ("new", "gone"):
         for item in changes[sign]:
             rule = f"{item['code']} {item['rule']} ({item['effect']})"
-            yield f"    {sign:<5}{rule}: {_named(item['operators'])}"
+            yield f"    {sign:<5}{rule}: {_named(item['operators'], named)}"
             yield f"         {item['message']}"
     ways = Counter((item["before"], item["now"]) for item in changes["operators"])
     for (before, now), count in ways.items():
         yield f"    {counted(count, 'operator')}: {words.of_operator(before)} -> {words.of_operator(now)}"
 
 
-def _named(operators: Sequence[dict[str, Any]]) -> str:
-    shown = ", ".join(f"{op['type']} {op['name']!r}" for op in operators[:_NAMED])
-    more = len(operators) - _NAMED
+def _named(operators: Sequence[dict[str, Any]], most: int | None) -> str:
+    shown = ", ".join(f"{op['type']} {op['name']!r}" for op in operators[:most])
+    more = 0 if most is None else len(operators) - most
     return shown + (f" and {more} more" if more > 0 else "")
