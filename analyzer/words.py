@@ -28,3 +28,12 @@ def rounded(share: float, digits: int = 6) -> float:
 def counted(number: int, one: str, many: str = "") -> str:
     """``1 partition``, ``2 partitions``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def size(count: int) -> str:
+    """Bytes for people: ``1.2 MB``."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000  # type: ignore[assignment]
+    return ""

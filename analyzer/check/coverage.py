@@ -52,6 +52,7 @@ class OperatorVerdict:
     """What becomes of one operator; ``findings`` index into the coverage's findings.
 
     ``gone`` is the optimizer's pass that took it away, ``into`` the operator that computes its result now.
+    ``named``: the name is the file's own, and not that of an output.
     """
 
     id: str
@@ -63,6 +64,7 @@ class OperatorVerdict:
     code: str | None = None
     gone: str = ""
     into: str = ""
+    named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,16 +192,23 @@ class About:
     operators: int
     inputs: tuple[Interface, ...]
     outputs: tuple[Interface, ...]
+    graphs: tuple[tuple[str, str], ...] = ()
+    """First part of operators' ids -> what the file calls that graph."""
 
     @classmethod
     def of(cls, model: Model) -> About:
         """From a model that was read."""
         graph = model.graph
-        count = sum(1 for _ in model.operators())
+        count = 0
+        named: dict[str, str] = {}
+        for owner, _ in model.operators():
+            count += 1
+            if owner.name not in named:
+                named[owner.name] = str(owner.attrs.get("name", owner.name))
         inputs, outputs = (
             tuple(_interface(graph, name) for name in names) for names in (graph.inputs, graph.outputs)
         )
-        return cls(model.format, model.dialect, model.sha256, count, inputs, outputs)
+        return cls(model.format, model.dialect, model.sha256, count, inputs, outputs, tuple(named.items()))
 
 
 def _interface(graph: Graph, name: str) -> Interface:

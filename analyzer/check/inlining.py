@@ -97,4 +97,5 @@ def _of_call(
         op.source.code,
         gone[0][0] if gone and not shares else "",
         origins.get(hosts[0].id, hosts[0].id) if hosts else "",
+        op.source.named and bool(op.name),
     )

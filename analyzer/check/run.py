@@ -216,8 +216,9 @@ class _Check:
         shared = None if indexes else self.prepared.verdicts.get(op.id)
         if shared is None or shared.verdict is not verdict or shared.macs != cost:
             shared = OperatorVerdict(
-                op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code
-            )
+                op.id, op.label, operator_key(op), verdict, indexes, cost, op.source.code,
+                named=op.source.named and bool(op.name),
+            )  # fmt: skip
             if not indexes:
                 self.prepared.verdicts[op.id] = shared
         self.verdicts[op.id] = shared

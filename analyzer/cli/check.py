@@ -167,6 +167,12 @@ def check(
     ] = None,
     by: Annotated[By, typer.Option(help="What --min-coverage counts.")] = By.OPS,
     max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
+    baseline_report: Annotated[
+        Path | None,
+        typer.Option(
+            help="An earlier report (--format json): forms tell what changed since; exit codes stay as they are."
+        ),
+    ] = None,
     require_full: Annotated[
         bool, typer.Option("--require-full", help="Gate: every operator accelerated.")
     ] = False,
@@ -181,12 +187,16 @@ def check(
     least = share(min_coverage)
     places = report_places(context, form, output, quiet, verbose)
     files = paths(models)
-    keep_inputs((place for _, place in places), [*files, pack])
+    keep_inputs((place for _, place in places), [*files, pack, baseline_report])
     words = tuple(target)
     asked = len(_packs(words, pack))
     asked_level = level(optimize, optimizer, optimized=optimized)
-    entries = list(_entries(files, words, pack, asked_level, jobs))
+    entries = list(_entries(files, words, pack, asked_level, jobs, drawn=draws(places)))
     _nothing_fits(entries)
+    if baseline_report is not None:
+        from ..report.previous import compare
+
+        compare(entries, baseline_report)
     write_report(entries, places)
     if not quiet:
         _say_skipped(entries, asked)
@@ -195,12 +205,18 @@ def check(
 
 
 def _entries(
-    models: "Sequence[Path]", target: tuple[str, ...], pack: Path | None, optimize: str | None, jobs: int
+    models: "Sequence[Path]",
+    target: tuple[str, ...],
+    pack: Path | None,
+    optimize: str | None,
+    jobs: int,
+    *,
+    drawn: bool = False,
 ) -> "Iterator[Entry]":
     """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
     import os
 
-    work = partial(_checked, target=target, pack=pack, optimize=optimize)
+    work = partial(_checked, target=target, pack=pack, optimize=optimize, drawn=drawn)
     count = min(jobs or os.cpu_count() or 1, len(models))
     if count < 2:
         yield from map(work, models)
@@ -225,11 +241,20 @@ def _packs(target: tuple[str, ...], pack: Path | None) -> "list[Chosen]":
     return chosen(target, pack)
 
 
-def _checked(path: Path, target: tuple[str, ...], pack: Path | None, optimize: str | None) -> "Entry":
+def draws(places: "Sequence[Sink]") -> bool:
+    """Whether a form is asked for that draws how the data flows through the partitions."""
+    from ..report import known
+
+    return any(getattr(known(form), "DRAWS", False) for form, _ in places)
+
+
+def _checked(
+    path: Path, target: tuple[str, ...], pack: Path | None, optimize: str | None, *, drawn: bool = False
+) -> "Entry":
     """One model's entry without the model, whose graph is not needed any more."""
     from ..flows.check_file import check_file
 
-    entry = check_file(path, _packs(target, pack), optimize=optimize)
+    entry = check_file(path, _packs(target, pack), optimize=optimize, flow=drawn)
     entry.model = None
     return entry
 

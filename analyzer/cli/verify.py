@@ -18,6 +18,7 @@ from .check import (
     Quiet,
     Reporting,
     Verbose,
+    draws,
     exit_code,
     keep_inputs,
     level,
@@ -125,7 +126,7 @@ def verify(
         raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
     packs = chosen_by([target], pack)
     asked = level(optimize, optimizer, optimized=optimized)
-    entry = check_file(model, packs, optimize=asked)
+    entry = check_file(model, packs, optimize=asked, flow=draws(places))
     if entry.error is not None or entry.model is None:
         write_report([entry], places)
         raise typer.Exit(exit_code([entry], FailOn.NEVER, False))
@@ -151,7 +152,7 @@ def verify(
         options = replace(options, sizes=chosen_sizes(entry.model.graph, size, "--size"))
     with busy(f"asking {chosen.target}"):
         verified = ask(entry.model, chosen, entry.coverages[0], options)
-    entry.extra[chosen.target] = verified.to_json()
+    entry.extra[chosen.target] = {**entry.extra.get(chosen.target, {}), **verified.to_json()}
     write_report([entry], places)
     for line in verified.contradictions[:20]:
         typer.echo(f"accelint: {line}", err=True)

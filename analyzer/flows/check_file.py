@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from ..convert.blockers import Blocker
 
 
-def check_file(path: Path, packs: Iterable[Chosen], *, optimize: str | None = None) -> Entry:
+def check_file(
+    path: Path, packs: Iterable[Chosen], *, optimize: str | None = None, flow: bool = False
+) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
     ``optimize``: ONNX Runtime's optimization level, as ``check_at`` takes it; targets of other runtimes are
     skipped where one is given.
+
+    ``flow``: also how the data flows through the partitions, for forms that draw it; not of models that are
+    converted first.
 
     Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
     two words named for this dialect is checked once.
@@ -39,6 +44,8 @@ def check_file(path: Path, packs: Iterable[Chosen], *, optimize: str | None = No
         entry.model = load(path)
         entry.about = About.of(entry.model)
         _check(entry, Prepared(entry.model), packs, optimize=optimize)
+        if flow:
+            _draw(entry, entry.model)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -66,6 +73,15 @@ def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimiz
             if len(fit) == 1:
                 raise
             entry.failures[chosen.target] = broken[chosen.pack.dialect] = error
+
+
+def _draw(entry: Entry, model: Model) -> None:
+    from ..check.flow import flow
+
+    stored = {op.id for op in model.graph.ops()}
+    for coverage in entry.coverages:
+        if stored <= {op.id for op in coverage.operators}:
+            entry.extra[coverage.target] = {"flow": flow(model.graph, coverage)}
 
 
 def _coverage(prepared: Prepared, chosen: Chosen, optimize: str | None) -> Coverage:

@@ -162,6 +162,8 @@ class Source:
     path: str = ""
     code: str | None = None
     """``file.py:line`` of the user's code that made the operator."""
+    named: bool = True
+    """Whether the file stores a name for the operator, or ``Operator.name`` is its output's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from ..check.coverage import Entry
 
 _HERE = Path(__file__).parent / "forms"
-EXACT = ("json", "jsonl")
-"""Forms whose strings are the model's own, written in ``pieces``; all others are made of a document whose
-strings are inert.
-"""
 
 
 def names() -> tuple[str, ...]:
@@ -35,12 +31,14 @@ def names() -> tuple[str, ...]:
 
 def render(entries: Sequence[Entry], version: str, form: str) -> Iterator[str]:
     """The report in one form, in pieces. Raises UsageError on an unknown one, before anything is made."""
-    home = known(form)
-    return _chunks(home, entries, version, exact=form in EXACT)
+    return _chunks(known(form), entries, version)
 
 
-def _chunks(home: Any, entries: Sequence[Entry], version: str, *, exact: bool) -> Iterator[str]:
-    if exact:
+def _chunks(home: Any, entries: Sequence[Entry], version: str) -> Iterator[str]:
+    """A form with ``chunks`` is JSON and gets the model's own strings; one with ``render`` a document whose
+    strings are inert.
+    """
+    if hasattr(home, "chunks"):
         return map(inert.json_text, home.chunks(document(entries, version, _rows(entries))))
     text: str = home.render(inert.tree(document(entries, version)))
     return iter((text,))

@@ -47,6 +47,7 @@ def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
         "operators": about.operators,
         "inputs": [_shown(*item) for item in about.inputs],
         "outputs": [_shown(*item) for item in about.outputs],
+        "graphs": [{"id": id, "name": name} for id, name in about.graphs],
         "targets": [
             {**_target(coverage, rows), **_commands(entry, coverage), **entry.extra.get(coverage.target, {})}
             for coverage in entry.coverages
@@ -109,6 +110,8 @@ def _operator(op: OperatorVerdict) -> dict[str, Any]:
         "verdict": op.verdict.value,
         "findings": list(op.findings),
     }
+    if not op.named:
+        row["unnamed"] = True
     if op.code:
         row["code"] = op.code
     if op.gone:

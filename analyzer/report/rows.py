@@ -32,6 +32,9 @@ class Rows:
     def __len__(self) -> int:
         return len(self._items)
 
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self._make(self._items[index])
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return map(self._make, self._items)
 

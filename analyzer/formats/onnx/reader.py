@@ -74,6 +74,7 @@ class _Reader:
     def __init__(self, path: Path, file: Path | None, stripped: Stripped) -> None:
         self.path = path
         self.source = Source(str(path))
+        self.nameless = Source(str(path), named=False)
         self.data = stripped.data
         self.proto = self._parse(stripped.data)
         self.values = Values(path, file, stripped.spans)
@@ -242,6 +243,7 @@ class _Reader:
             attrs = attrs or NOTHING
         own = self.names.setdefault
         outputs = tuple([own(name, name) or None for name in node.output])
+        plain = self.source if name else self.nameless
         return Operator(
             id=op_id,
             type=own(kind, kind),
@@ -252,7 +254,7 @@ class _Reader:
             domain=domain,
             version=graph.opsets.get(domain, 1),
             graphs=bodies,
-            source=code_of(node, self.source) if node.metadata_props else self.source,
+            source=code_of(node, plain) if node.metadata_props else plain,
         )
 
     def bodies(

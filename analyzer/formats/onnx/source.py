@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from ...ir.graph import Source
@@ -24,4 +25,4 @@ def code_of(node: Any, plain: Source) -> Source:
     if not own:
         return plain
     file, line = own[-1]
-    return Source(plain.path, f"{file}:{line}")
+    return replace(plain, code=f"{file}:{line}")

@@ -16,8 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from ...inert import line as clean
-from ...words import counted, percent
+from ...words import counted, percent, size
 from ..causes import SHOWN, Cause, causes, dynamic_inputs
+from ..previous import in_words
 from ..purposes import purpose_of
 
 _STYLE = {"error": "bold red", "warning": "yellow", "note": "cyan"}
@@ -90,6 +91,8 @@ def _model(console: _Page, model: Mapping[str, Any]) -> None:
 
 def _target(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any]) -> None:
     console.print(headline(target))
+    if change := in_words(target):
+        console.print(Text(f"    since the earlier report: {change}", "bold"))
     if console.brief:
         return
     for cause in causes(target):
@@ -339,12 +342,3 @@ def _numbers(console: _Page, target: Mapping[str, Any]) -> None:
     if first:
         where = f"{first['id']} {first['type']} {first['name']}"
         console.print(Text(f"    first divergence at {clean(where)}: {clean(first['problem'])}", "red"))
-
-
-def size(count: int) -> str:
-    """Bytes for people: ``1.2 MB``."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000  # type: ignore[assignment]
-    return ""
