@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes demo test lint types fuzz guided bench conform numbers phases wild clean
+.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform numbers phases wild clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -25,10 +25,13 @@ runtimes: $(STAMP) ## Build the environments of the runtimes that need one of th
 	  $(BIN)/accelint runtimes | grep -q "^$$name *ready" || $(BIN)/accelint runtimes add $$name || echo "$$name: not here, its tests are skipped"; \
 	done
 
+consumers: ## Install what reads report forms and is no Python package (npm); without it those tests are skipped
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix tests/consumers || echo "no npm here: tests of Mermaid are skipped"
+
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py
 
-test: $(STAMP) runtimes ## Run the test suite
+test: $(STAMP) runtimes consumers ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## Lint and check the format

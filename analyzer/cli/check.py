@@ -43,7 +43,8 @@ Formats = Annotated[
     typer.Option(
         "--format",
         "-f",
-        help="text (the default), json, jsonl, brief or full (text with -q or -v); may be repeated.",
+        help="text (the default), json, jsonl, sarif, github, gitlab, junit, rdjson, markdown, csv, "
+        "model-explorer, mermaid, dot; brief or full (text with -q or -v); may be repeated.",
     ),
 ]
 Outputs = Annotated[
@@ -169,9 +170,7 @@ def check(
     max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
     baseline_report: Annotated[
         Path | None,
-        typer.Option(
-            help="An earlier report (--format json): forms tell what changed since; exit codes stay as they are."
-        ),
+        typer.Option(help="An earlier report (--format json): reports tell what changed since then."),
     ] = None,
     require_full: Annotated[
         bool, typer.Option("--require-full", help="Gate: every operator accelerated.")

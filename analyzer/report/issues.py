@@ -33,7 +33,7 @@ class Issue:
         model: the model's path as it was given.
         count: operators that it concerns; ``operators`` are the first ``LISTED`` of them.
         messages: what was found, with how often.
-        prints: fingerprints of the findings of ``operators``.
+        prints: fingerprints of the findings of ``operators``; ``least`` is the least of all.
         fix: the command that repairs it, or what else to do; empty where nothing is known.
     """
 
@@ -49,6 +49,7 @@ class Issue:
     operators: list[Mapping[str, Any]] = field(default_factory=list)
     messages: dict[str, int] = field(default_factory=dict)
     prints: list[str] = field(default_factory=list)
+    least: str = ""
     fix: str = ""
     fingerprint: str = ""
 
@@ -127,6 +128,7 @@ def _of_target(
 def _count(issue: Issue, op: Mapping[str, Any], finding: Mapping[str, Any]) -> None:
     message = line(finding["message"])
     issue.messages[message] = issue.messages.get(message, 0) + 1
+    issue.least = min(issue.least or finding["fingerprint"], finding["fingerprint"])
     if issue.operators and issue.operators[-1]["id"] == op["id"]:
         return
     issue.count += 1
@@ -152,7 +154,7 @@ def _fingerprint(issue: Issue, home: Place) -> str:
     """
     words = [home.path, issue.target, first_name(issue.target, issue.rule)]
     if issue.place != home:
-        words += [issue.place.path, min(issue.prints, default="")]
+        words += [issue.place.path, issue.least]
     return fingerprint(*words)
 
 

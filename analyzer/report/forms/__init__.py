@@ -1,4 +1,4 @@
 """Report forms: one module each, named after the form, with ``render(document) -> str``.
 
-A form that is written as a stream has ``pieces(document)`` instead (``json``).
+A form that is written as a stream has ``chunks(document)`` instead (``json``).
 """
