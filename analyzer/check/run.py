@@ -64,6 +64,7 @@ class _Check:
         self.options = {**chosen.pack.policy_options, **chosen.context.parameters}
         self.verdicts: dict[str, OperatorVerdict] = {}
         self.findings: list[Finding] = []
+        self.idle: set[int] = set()
         self.partitions: list[Partition] = []
         self.rejected = False
         self.lasting = {
@@ -235,6 +236,8 @@ class _Check:
         for id, why in partitioning.dropped.items():
             self._drop(graph.op(id), why)
         self.rejected |= any(self.verdicts[id].verdict is Verdict.REJECTED for id in supported)
+        for id in partitioning.unneeded:
+            self._leave_out(id)
         for id, why in partitioning.rejected.items():
             self._reject(graph.op(id), why)
         for partition, (entering, leaving) in zip(partitioning.partitions, boundaries, strict=True):
@@ -265,6 +268,15 @@ class _Check:
         self.verdicts[op.id] = replace(
             old, verdict=Verdict.FALLBACK, findings=(*old.findings, len(self.findings) - 1)
         )
+
+    def _leave_out(self, id: str) -> None:
+        """An operator that never runs: what would keep it from the accelerator matters no more, what makes
+        the runtime reject the file does.
+        """
+        old = self.verdicts[id]
+        if old.verdict is not Verdict.REJECTED:
+            self.idle.update(old.findings)
+            self.verdicts[id] = replace(old, verdict=Verdict.FOLDED, findings=(), macs=0)
 
     def _of_the_file(self, finding: Finding) -> bool:
         return finding.effect == "rejected" and finding.rule in self.lasting
@@ -317,6 +329,7 @@ class _Check:
         runs.
         """
         self._host()
+        self._compact()
         operators = tuple(self.verdicts.values())
         partitions = tuple(self.partitions)
         if self.rejected:
@@ -337,6 +350,18 @@ class _Check:
             tuple(self.notes),
             purpose=pack.purpose,
         )
+
+    def _compact(self) -> None:
+        """Let go of the findings about operators that never run."""
+        if not self.idle:
+            return
+        kept = [index for index in range(len(self.findings)) if index not in self.idle]
+        place = {old: new for new, old in enumerate(kept)}
+        self.findings = [self.findings[index] for index in kept]
+        for id, verdict in self.verdicts.items():
+            if verdict.findings:
+                moved = tuple(place[index] for index in verdict.findings)
+                self.verdicts[id] = replace(verdict, findings=moved)
 
     def _marked(self) -> tuple[Finding, ...]:
         """The findings with their fingerprints."""

@@ -31,12 +31,14 @@ class Partitioning:
     """Partitions of operator ids, each run by the accelerator as one piece, and the operators left out of
     any.
 
-    ``rejected`` has operators of partitions that make the runtime reject the whole model.
+    ``rejected`` has operators of partitions that make the runtime reject the whole model, ``unneeded`` those
+    that never run because nothing that is compiled reads them.
     """
 
     partitions: tuple[tuple[str, ...], ...] = ()
     dropped: Mapping[str, Dropped] = field(default_factory=dict)
     rejected: Mapping[str, Dropped] = field(default_factory=dict)
+    unneeded: Set[str] = frozenset()
 
 
 class Policy(Protocol):

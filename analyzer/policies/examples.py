@@ -175,6 +175,8 @@ def _partitioned(graph: Graph, folded: Any, found: Any) -> Iterator[str]:
         for id in sorted(items, key=order.__getitem__):
             rules.setdefault(items[id].rule, []).append(id)
         yield from (f"{word} {' '.join(ids)}: {rule}" for rule, ids in rules.items())
+    if found.unneeded:
+        yield f"unneeded {' '.join(sorted(found.unneeded, key=order.__getitem__))}"
 
 
 def _shown(graph: Graph, view: Graph) -> Iterator[str]:

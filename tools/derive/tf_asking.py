@@ -244,7 +244,7 @@ def convert(questions: list[Question], select: bool = False) -> list[Answer]:
     try:
         _converter(questions, select).convert()
     except Exception as error:
-        answers = _blockers(error, questions)
+        answers = blockers(error, questions)
         if answers is not None:
             return [item if item[0] else ("builtin", "") for item in answers]
         if len(questions) == 1:
@@ -285,7 +285,7 @@ def _again(question: Question, first: Exception, select: bool) -> Answer:
             converter._experimental_lower_tensor_list_ops = lists
             converter.convert()
         except Exception as error:
-            answers = _blockers(error, [question])
+            answers = blockers(error, [question])
             if answers is not None and answers[0][0]:
                 return answers[0][0], ", ".join(
                     [answers[0][1], *(["frozen"] if frozen else []), *([] if lists else ["lists kept"])]
@@ -319,7 +319,7 @@ _NODE = re.compile(r"^q(\d+)\b")
 _AROUND = re.compile(r"^[ps]q?\d+|^[ps]asked")
 
 
-def _blockers(error: Exception, questions: Sequence[Question]) -> list[Answer] | None:
+def blockers(error: Exception, questions: Sequence[Question]) -> list[Answer] | None:
     """By node: flex or custom, with the refused operator's type; None when a refusal is of another kind or of
     no node.
     """

@@ -26,6 +26,8 @@ _WARNING = re.compile(r"^Warning \((?P<kind>[^)]*)\) operator: (?P<type>\S+), of
 _GIVEN = re.compile(r"acl:(\d+):(\d+)")
 """The names that ``uniquely_named`` gives: subgraph and tensor."""
 _NPU = "CUSTOM ethos-u"
+_SHAPED = ("RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR")
+"""Types whose second operand the NPU does not read."""
 _BOOLEAN = "_int8"
 """What Vela adds to the name of a boolean result that the CPU computes and the NPU converts."""
 
@@ -127,6 +129,7 @@ def _placement(
     left = {result.name(item) for op in result.ops if op.type != _NPU for item in op.outputs if item >= 0}
     on_cpu = left | {name.removesuffix(_BOOLEAN) for name in left}
     by_name = {name: tensor for tensor, name in names.items()}
+    needed = _needed(file, names, on_cpu)
     inside: dict[int, int] = {}
     count = 0
     for partition in npu_ops:
@@ -136,7 +139,11 @@ def _placement(
             if name in by_name
         }
         writes = [by_name[name] for name in map(result.name, partition.outputs) if name in by_name]
-        held = [index for index in file.between(reads, writes) if not _on_cpu(file.ops[index], names, on_cpu)]
+        held = [
+            index
+            for index in file.between(reads, writes) & needed
+            if not _on_cpu(file.ops[index], names, on_cpu)
+        ]
         if not held:
             continue  # it converts a boolean input or result, no operator of the file
         for index in held:
@@ -144,7 +151,32 @@ def _placement(
         count += 1
     known = {names[item] for op in file.ops for item in op.outputs if item >= 0}
     added = sum(1 for name in left if not {name, name.removesuffix(_BOOLEAN)} & known)
-    return [_placed(file, op, names, on_cpu, inside, words) for op in file.ops], count, added
+    placed = [
+        _placed(file, op, names, on_cpu, inside, words) if op.index in needed else _unneeded(file, op)
+        for op in file.ops
+    ]
+    return placed, count, added
+
+
+def _needed(file: TfliteFile, names: dict[int, str], on_cpu: set[str]) -> set[int]:
+    """Indices of the operators that the results are computed from. The NPU knows the shape of what it
+    reshapes and resizes; variables keep everything.
+    """
+    if any(not op.outputs for op in file.ops):
+        return {op.index for op in file.ops}
+    todo, found = list(file.outputs), set[int]()
+    while todo:
+        op = file.producers.get(todo.pop())
+        if op is not None and op.index not in found:
+            found.add(op.index)
+            first = op.type in _SHAPED and not _on_cpu(op, names, on_cpu)
+            todo += op.inputs[:1] if first else op.inputs
+    return found
+
+
+def _unneeded(file: TfliteFile, op: Op) -> Placed:
+    reason = "not compiled: no result needs it"
+    return Placed(op.index, file.label(op), op.type, "folded", file.graph, reason=reason)
 
 
 def _on_cpu(op: Op, names: dict[int, str], on_cpu: set[str]) -> bool:
