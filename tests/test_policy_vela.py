@@ -142,10 +142,10 @@ def test_what_never_runs_and_where_the_model_is_cut(case: Case) -> None:
     assert by_type["folded"] - nothing_reads_the_first == never - left
     assert by_type["fallback"] == left
     assert len(coverage.partitions) == partitions
-    assert not [finding for finding in coverage.findings if finding.operator in _idle(coverage)]
+    assert not [finding for finding in coverage.findings if finding.operator in _never_run(coverage)]
 
 
-def _idle(coverage: object) -> set[str]:
+def _never_run(coverage: object) -> set[str]:
     return {op.id for op in coverage.operators if op.verdict == "folded"}  # type: ignore[attr-defined]
 
 

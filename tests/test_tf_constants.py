@@ -112,7 +112,7 @@ def answers(folder: Path) -> dict[str, bool]:
 
 
 @pytest.mark.parametrize("name", [*CONVERTIBLE, "frozen.pb"])
-def test_what_depends_on_constants_alone_is_no_reason_to_refuse(
+def test_what_depends_on_constants_alone_blocks_nothing(
     name: str, folder: Path, answers: dict[str, bool]
 ) -> None:
     coverage = check(load(folder / name), choose("litert/builtins"))

@@ -64,7 +64,7 @@ class _Check:
         self.options = {**chosen.pack.policy_options, **chosen.context.parameters}
         self.verdicts: dict[str, OperatorVerdict] = {}
         self.findings: list[Finding] = []
-        self.idle: set[int] = set()
+        self.unneeded: set[int] = set()
         self.partitions: list[Partition] = []
         self.rejected = False
         self.lasting = {
@@ -275,7 +275,7 @@ class _Check:
         """
         old = self.verdicts[id]
         if old.verdict is not Verdict.REJECTED:
-            self.idle.update(old.findings)
+            self.unneeded.update(old.findings)
             self.verdicts[id] = replace(old, verdict=Verdict.FOLDED, findings=(), macs=0)
 
     def _of_the_file(self, finding: Finding) -> bool:
@@ -353,9 +353,9 @@ class _Check:
 
     def _compact(self) -> None:
         """Let go of the findings about operators that never run."""
-        if not self.idle:
+        if not self.unneeded:
             return
-        kept = [index for index in range(len(self.findings)) if index not in self.idle]
+        kept = [index for index in range(len(self.findings)) if index not in self.unneeded]
         place = {old: new for new, old in enumerate(kept)}
         self.findings = [self.findings[index] for index in kept]
         for id, verdict in self.verdicts.items():

@@ -184,11 +184,13 @@ def convert(questions: list[Question], road: str) -> list[Answer]:
             return [("other", " ".join(str(error).split())[:200])]
         if answers is not None and len(questions) == 1 and answers[0][0]:
             return answers
-        refused = [answers is not None and bool(item[0]) for item in answers or [("", "")] * len(questions)]
-    if any(refused) and answers is not None:
-        rest = [question for question, bad in zip(questions, refused, strict=True) if not bad]
+        known_to_block = [
+            answers is not None and bool(item[0]) for item in answers or [("", "")] * len(questions)
+        ]
+    if any(known_to_block) and answers is not None:
+        rest = [question for question, bad in zip(questions, known_to_block, strict=True) if not bad]
         told = iter(convert(rest, road) if rest else [])
-        return [answer if bad else next(told) for answer, bad in zip(answers, refused, strict=True)]
+        return [answer if bad else next(told) for answer, bad in zip(answers, known_to_block, strict=True)]
     half = len(questions) // 2
     return convert(questions[:half], road) + convert(questions[half:], road)
 
