@@ -23,6 +23,8 @@ KINDS = {
     "float32": TensorProto.FLOAT,
     "bool": TensorProto.BOOL,
     "uint8": TensorProto.UINT8,
+    "uint16": TensorProto.UINT16,
+    "float16": TensorProto.FLOAT16,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
 }
@@ -119,16 +121,79 @@ def forms(folder: Path) -> None:
         write(name, gelu, {"x": x}, ("float32", [1, 4, 8]), scale, {"com.microsoft": 1, **opsets})
 
 
+def convolution(path: Path, data: str, rank: int, weights: np.ndarray, zero: int, bias: str) -> None:
+    """Between its quantization, with the bias computed, stored or none."""
+    spatial = [6] * (rank - 2)
+    filters = weights.reshape(3, 2, *[1] * (rank - 2))
+    stored = {"w": filters, "s": np.float32(0.1), "z": np.zeros((), data), "v": np.array(zero, weights.dtype)}
+    nodes = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["w", "s", "v"], ["f"]),
+        helper.make_node("Conv", ["d", "f", *(["b"] if bias else [])], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["y"]),
+    ]
+    inputs: dict[str, Values] = {"x": (data, [1, 2, *spatial])}
+    if bias == "computed":
+        inputs["b"] = ("float32", [3])
+    elif bias:
+        stored["b"] = np.ones(3, np.float32)
+    write(path, nodes, inputs, (data, [1, 3, *spatial]), stored, {"": 21})
+
+
+def quantized_forms(folder: Path) -> None:
+    """Quantized units: the bias of a convolution, limits of a Clip, casts that are only quantized."""
+    bytes_, words = np.arange(6, dtype=np.uint8), np.arange(6, dtype=np.uint16)
+    for rank, bias in ((3, "stored"), (3, ""), (4, "stored"), (4, "computed")):
+        convolution(folder / f"conv-{rank}-{bias}.onnx", "uint8", rank, bytes_, 7, bias)
+    for zero in (7, 32768):
+        convolution(folder / f"conv-words-{zero}.onnx", "uint16", 3, words, zero, "")
+    limit = {"l": np.int8(-3), "s": np.float32(0.1), "z": np.zeros((), np.uint8), "v": np.int8(0)}
+    clip = [
+        helper.make_node("DequantizeLinear", ["x", "s", "z"], ["d"]),
+        helper.make_node("DequantizeLinear", ["l", "s", "v"], ["f"]),
+        helper.make_node("Clip", ["d", "f"], ["m"]),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["y"]),
+    ]
+    write(folder / "clip.onnx", clip, {"x": ("uint8", [4, 8])}, ("uint8", [4, 8]), limit, {"": 21})
+    scale = {"s": np.float32(0.1), "z": np.zeros((), np.uint8)}
+    cast = helper.make_node("Cast", ["x"], ["d"], to=1)
+    quantize = helper.make_node("QuantizeLinear", ["d", "s", "z"], ["y"])
+    write(folder / "cast.onnx", [cast, quantize], {"x": ("bool", FIVE)}, ("uint8", FIVE), scale, {"": 21})
+    relu = [cast, helper.make_node("Relu", ["d"], ["y"])]
+    write(folder / "cast-relu.onnx", relu, {"x": ("bool", FIVE)}, ("float32", FIVE), {}, {"": 21})
+
+
+def plain_forms(folder: Path) -> None:
+    """Masks and values of Attention, a normalized vector, a result of the wrong rank."""
+    attend = helper.make_node("Attention", ["q", "k", "v", "m"], ["y"])
+    for values, mask in (("float32", "float32"), ("float32", "int64"), ("float16", "float32")):
+        kinds = {"q": "float32", "k": "float32", "v": values}
+        given: dict[str, Values] = {name: (kind, [1, 2, 4, 8]) for name, kind in kinds.items()}
+        given["m"] = (mask, [4, 4])
+        result: Values = ("float32", [1, 2, 4, 8])
+        write(folder / f"attention-{values}-{mask}.onnx", [attend], given, result, {}, {"": 23})
+    normalize = helper.make_node("BatchNormalization", ["x", "c", "c", "c", "c"], ["y"])
+    for shape in ([4], [4, 1]):
+        name, one = folder / f"norm-{len(shape)}.onnx", {"c": np.ones(1, np.float32)}
+        write(name, [normalize], {"x": ("float32", shape)}, ("float32", shape), one)
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], output_shape=[10])
+    filters = {"w": np.ones((2, 6, 3, 3), np.float32)}
+    result = ("float32", [1, 6, 10])
+    write(folder / "transposed-rank.onnx", [node], {"x": ("float32", [1, 2, 8, 8])}, result, filters)
+
+
 def test_each_form_is_judged_as_the_simulator_does(tmp_path: Path) -> None:
     folder, told = tmp_path / "forms", tmp_path / "told.json"
     folder.mkdir()
     forms(folder)
+    quantized_forms(folder)
+    plain_forms(folder)
     words = ("--corpus", folder, "--jobs", 1, "--cache", tmp_path / "cache", "--output", told)
     run = accelint("conform", TARGET, *words)
     assert run.returncode == 0, run.stdout + run.stderr
     figures = json.loads(told.read_text(encoding="utf-8"))["corpora"]["forms"]
     assert sum(figures["models"].values()) == len(list(folder.iterdir()))
-    assert figures["models"]["refused"] >= 6
+    assert figures["models"]["refused"] >= 10
     assert figures["agreement"] == 1.0, figures["confusion"]
 
 
@@ -166,3 +231,32 @@ def test_wrong_numbers_are_told_where_the_simulator_gives_them(
     assert ("parity FAILS" in run.stdout) == wrong
     assert ("parity holds" in run.stdout) != wrong
     assert "ran accelerated" in run.stdout
+
+
+def test_hexagon_v68_is_judged_as_the_simulator_does(tmp_path: Path) -> None:
+    """What v68 compiles of recurrence, scattering and capped scores."""
+    folder, told = tmp_path / "forms", tmp_path / "told.json"
+    folder.mkdir()
+    for reduction in ("none", "add"):
+        scatter = helper.make_node("ScatterND", ["x", "i", "u"], ["y"], reduction=reduction)
+        given: dict[str, Values] = {"x": ("float32", [4, 8]), "u": ("float32", [1, 8])}
+        write(folder / f"scatter-{reduction}.onnx", [scatter], given, given["x"], {"i": np.array([[1]])})
+    scale = {"s": np.float32(0.1), "z": np.zeros((), np.uint8)}
+    stored = {"w": np.ones((1, 12, 8), np.uint8), "r": np.ones((1, 12, 4), np.uint8), **scale}
+    gru = [
+        *(helper.make_node("DequantizeLinear", [name, "s", "z"], [f"{name}_d"]) for name in "xwr"),
+        helper.make_node("GRU", ["x_d", "w_d", "r_d"], ["m"], hidden_size=4),
+        helper.make_node("QuantizeLinear", ["m", "s", "z"], ["y"]),
+    ]
+    write(folder / "gru.onnx", gru, {"x": ("uint8", [3, 1, 8])}, ("uint8", [3, 1, 1, 4]), stored, {"": 21})
+    attend = helper.make_node("Attention", ["q", "k", "k"], ["y"], softcap=2.0)
+    for kind, batch, keys in (("float32", 1, 24), ("float32", 1, 32), ("float32", 2, 6), ("float16", 2, 6)):
+        asked: Values = (kind, [batch, 2, 4, 8])
+        name = folder / f"capped-{kind}-{batch}-{keys}.onnx"
+        write(name, [attend], {"q": asked, "k": (kind, [batch, 2, keys, 8])}, asked, {}, {"": 23})
+    words = ("--corpus", folder, "--jobs", 1, "--cache", tmp_path / "cache", "--output", told)
+    run = accelint("conform", "onnxruntime/qnn:sm8350", *words)
+    assert run.returncode == 0, run.stdout + run.stderr
+    figures = json.loads(told.read_text(encoding="utf-8"))["corpora"]["forms"]
+    assert figures["models"] == {"ok": 3, "refused": 4}
+    assert figures["agreement"] == 1.0, figures["confusion"]

@@ -210,3 +210,40 @@ def _average_is_wrong(kernel: int, stride: int, begin: int, end: int, padded: bo
     if kernel == 2 and stride == 1:
         return begin > 0 if padded else begin == 0
     return kernel == 3 and stride == 1 and not padded and (begin, end) != (1, 1)
+
+
+@predicate("qnn_only_quantized")
+def qnn_only_quantized(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """One QuantizeLinear is all that reads the result: the provider builds both as one operator
+    (``cast_lone_q_fusion``).
+    """
+    readers = graph.consumers(op.outputs[0])
+    alone = len(readers) == 1 and readers[0].type == "QuantizeLinear" and op.outputs[0] not in graph.outputs
+    return holds_if(alone, "a float result", "one that is only quantized")
+
+
+COMPILED_SCORES = 192
+"""Scores of one batch up to which Hexagon v68 compiled an Attention with a softcap whatever their sizes. With
+four queries or more none of 200 or more compiled, with fewer some did.
+"""
+
+
+@predicate("qnn_softcap_scores")
+def qnn_softcap_scores(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """How many scores an Attention caps, heads and batches together, and the batch size."""
+    limit = f"at most {COMPILED_SCORES} scores, batch size 1"
+    query, key, past = (_known(dims(graph, op, place)) for place in (0, 1, 4))
+    if len(query) != len(key) or len(query) not in (3, 4):
+        return Outcome(Answer.UNKNOWN, "sizes that are not known", limit)
+    heads = query[1] if len(query) == 4 else int(op.attrs.get("q_num_heads", 1))
+    scores = query[0] * heads * query[-2] * (key[-2] + (past[-2] if past else 0))
+    seen = f"{scores} scores, batch size {query[0]}"
+    if query[0] == 1 and scores > COMPILED_SCORES and query[-2] < 4:
+        return Outcome(Answer.UNKNOWN, seen, limit)
+    return holds_if(query[0] == 1 and scores <= COMPILED_SCORES, seen, limit)
+
+
+def _known(shape: tuple[int | str | None, ...] | None) -> tuple[int, ...]:
+    """A shape all of whose sizes are known, else none."""
+    sizes = tuple(size for size in shape or () if isinstance(size, int))
+    return sizes if shape is not None and len(sizes) == len(shape) else ()

@@ -85,8 +85,8 @@ def units(graph: Graph, tables: Tables = STANDARD, *, shared: bool = False) -> d
     """Operator id -> the unit it belongs to, for targets and members alike.
 
     ``shared`` stands for ONNX Runtime's own selectors (``QDQ::SelectorManager``), which know fewer targets
-    than those of the QNN provider and ask that a Relu or Clip before a QuantizeLinear changes nothing that
-    the integers could hold.
+    than those of the QNN provider, ask that a Relu or Clip before a QuantizeLinear changes nothing that the
+    integers could hold, and that the bias of a convolution is quantized.
     """
     book = tables["onnxruntime/units"]
     own = book.types("own-to-qnn") if shared else ()
@@ -97,12 +97,17 @@ def units(graph: Graph, tables: Tables = STANDARD, *, shared: bool = False) -> d
         if op.domain not in ("", "ai.onnx", "com.microsoft") or op.type in own:
             continue
         unit = _unit(graph, op, book)
-        if unit is not None and not (
-            shared and unit.clip is not None and not _redundant(graph, unit.clip, unit.after, book)
-        ):
+        if unit is not None and not (shared and _own_form(graph, unit, book)):
             found[op.id] = unit
             found.update((member.id, unit) for member in unit.members)
     return found
+
+
+def _own_form(graph: Graph, unit: Unit, book: Book) -> bool:
+    """Whether only the selectors of the QNN provider take a unit of a target that both know."""
+    if book.kinds("targets")[unit.target.type] == "conv" and len(unit.before) < len(unit.target.inputs):
+        return True
+    return unit.clip is not None and not _redundant(graph, unit.clip, unit.after, book)
 
 
 def _unit(graph: Graph, op: Operator, book: Book) -> Unit | None:
@@ -220,7 +225,7 @@ def _clip_unit(around: _Around) -> bool:
         1 <= len(around.before) <= 3
         and around.complete(len(around.before))
         and own in around.before
-        and around.same()
+        and around.entering[0] == around.leaving[0]
     )
 
 
@@ -237,7 +242,9 @@ def _split(around: _Around) -> bool:
 
 
 def _conv(around: _Around) -> bool:
-    if not around.complete() or len(around.before) < 2:
+    """As measured with onnxruntime-qnn 2.7.0: the bias need not be quantized."""
+    data, weights = (around.graph.producer(name) for name in around.op.inputs[:2])
+    if list(around.before[:2]) != [data, weights] or not around.complete(len(around.before)):
         return False
     entering = around.entering
     if entering[0] != around.leaving[0] or (entering[0] == "int8" and entering[1] != "int8"):
