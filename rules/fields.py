@@ -104,7 +104,7 @@ PACK: Kinds = {
 }
 DROP: Kinds = {"rule": NAME, "reason": TEXT}
 SOURCE: Kinds = {
-    **dict.fromkeys(("url", "package", "version", "date"), TEXT),
+    **dict.fromkeys(("url", "package", "version", "date", "device"), TEXT),
     "evidence": one_of(*EVIDENCE),
 }
 SUPPORT: Kinds = {

@@ -228,6 +228,8 @@ def _sources(tables: Mapping[str, Any], problems: _Problems) -> dict[str, Source
     for name, table in tables.items():
         if not (table.get("url") or table.get("package")) or not table.get("version"):
             problems.add(f"source.{name}", "needs url or package, and version")
+        if (table.get("evidence") == "device") != bool(table.get("device") and table.get("date")):
+            problems.add(f"source.{name}", "evidence device needs device and date, which go with no other")
         notes[name] = SourceNote(name, **table)
     return notes
 

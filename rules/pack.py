@@ -19,7 +19,7 @@ from .versions import version_key as version_key
 @dataclass(frozen=True, slots=True)
 class SourceNote:
     """Where facts come from: an address or package, its version, the date it was read and the class of
-    evidence.
+    evidence; the device where it is the device's own answer.
     """
 
     name: str
@@ -28,6 +28,13 @@ class SourceNote:
     version: str = ""
     date: str = ""
     evidence: str = "source"
+    device: str = ""
+
+    @property
+    def shown(self) -> str:
+        """In a finding: the address, or the package with its version, and the device with the date."""
+        where = self.url or f"{self.package} {self.version}"
+        return f"{self.device}, {where}, {self.date}" if self.device else where
 
 
 @dataclass(frozen=True, slots=True)

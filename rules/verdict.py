@@ -25,8 +25,10 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
-EVIDENCE = ("measured", "source", "documented", "reported")
-"""Where a rule comes from, best first."""
+EVIDENCE = ("device", "measured", "source", "documented", "reported")
+"""Where a rule comes from, best first: compiled or run on the silicon itself, asked of a simulator or of the
+runtime here, read in the source, in documentation, or told by somebody.
+"""
 SEVERITIES = ("error", "warning", "note")
 PURPOSES = ("accelerates", "converts", "runs")
 """What a target does with a model: hands operators to an accelerator, converts it, or runs it on a CPU."""

@@ -260,3 +260,52 @@ def test_hexagon_v68_is_judged_as_the_simulator_does(tmp_path: Path) -> None:
     figures = json.loads(told.read_text(encoding="utf-8"))["corpora"]["forms"]
     assert figures["models"] == {"ok": 3, "refused": 4}
     assert figures["agreement"] == 1.0, figures["confusion"]
+
+
+def test_a_device_of_another_release_is_told_with_its_source(tmp_path: Path) -> None:
+    """What Snapdragon X Elite did with an older provider is a note, for that chip only, and no verdict."""
+    reshape = helper.make_node("Reshape", ["x", "k"], ["y"], allowzero=1)
+    path = tmp_path / "view.onnx"
+    write(path, [reshape], {"x": ("float32", [2, 3, 4])}, ("float32", [6, 4]), {"k": np.array([6, 4])})
+    for target, notes in ((TARGET, 1), ("onnxruntime/qnn:sm8650", 0)):
+        report = json.loads(accelint("check", path, "--target", target, "--format", "json").stdout)
+        (result,) = report["models"][0]["targets"]
+        assert result["verdict"] == "full"
+        found = [item for item in result["findings"] if item["code"] == "ACL902"]
+        assert len(found) == notes
+        for item in found:
+            assert item["rule"] == "reshape-allowzero-before-2" and item["evidence"] == "device"
+            assert item["source"] == "Snapdragon X Elite, QNN.EP 1.8.30, 2026-10-20"
+
+
+@pytest.mark.parametrize("device", ["", 'device = "a phone"'])
+def test_evidence_of_a_device_names_it(tmp_path: Path, device: str) -> None:
+    pack = tmp_path / "pack.toml"
+    text = f"""
+[pack]
+target = "example/npu"
+title = "An NPU"
+dialect = "onnx"
+runtime = "example"
+version = "1.0"
+date = "2026-11-30"
+policy = "waves"
+default = "fallback"
+
+[source.asked]
+package = "example"
+version = "1.0"
+date = "2026-11-30"
+evidence = "device"
+{device}
+
+[[support]]
+ops = ["Relu"]
+source = "asked"
+"""
+    pack.write_text(text, encoding="utf-8")
+    path = tmp_path / "relu.onnx"
+    relu = helper.make_node("Relu", ["x"], ["y"])
+    write(path, [relu], {"x": ("float32", [4])}, ("float32", [4]))
+    run = accelint("check", path, "--pack", pack, "--target", "example/npu")
+    assert ("needs device and date" in run.stdout + run.stderr) == (not device), run.stdout + run.stderr

@@ -159,7 +159,7 @@ def _finding(op: Operator, rule: Rule, failure: Failure, chosen: Chosen) -> Find
         seen=failure.seen,
         limit=failure.limit,
         evidence=rule.evidence,
-        source=rule.source.url or f"{rule.source.package} {rule.source.version}",
+        source=rule.source.shown,
         effect=rule.effect,
         phase=(rule.phase or chosen.pack.phase) if rule.effect == "rejected" else "",
     )

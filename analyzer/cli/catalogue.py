@@ -79,7 +79,7 @@ def rules(
     ] = None,
     evidence: Annotated[
         str | None,
-        typer.Option(help="Only rules with this evidence: measured, source, documented, reported."),
+        typer.Option(help="Only rules with this evidence: device, measured, source, documented, reported."),
     ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,

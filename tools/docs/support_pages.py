@@ -70,6 +70,11 @@ def index(packs: list[Outline]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def device(source: dict[str, str]) -> str:
+    """The device that answered, where one did."""
+    return f"{source['device']}, " if "device" in source else ""
+
+
 def known(pack: Outline) -> list[str]:
     return sorted({name for item in pack.supports() for name in item["ops"]})
 
@@ -122,7 +127,7 @@ def page(pack: Outline) -> str:
     lines += ["", head["notes"]] if head.get("notes") else []
     lines += ["", "## Sources", ""]
     lines += [
-        f"- {name}: {item.get('url') or item.get('package')} {item['version']} "
+        f"- {name}: {device(item)}{item.get('url') or item.get('package')} {item['version']} "
         f"({item.get('evidence', 'source')}, {item.get('date', '')})"
         for name, item in pack.sources().items()
     ]
