@@ -249,11 +249,27 @@ def many_targets(bench: Bench) -> list[Row]:
     return rows
 
 
+def default_level(bench: Bench) -> list[Row]:
+    """Checks at ONNX Runtime's default optimization level: what its passes do to graphs and to weights."""
+    rows = []
+    for name in made("names", module="passes"):
+        file = bench.folder / f"{name}.onnx"
+        operators = made("write", name, file, module="passes")
+        size = file.stat().st_size / 1e6
+        cost = bench.cost(bench.check(file, TARGET))
+        said = f"default level, {name}, {operators} operators, {size:.0f} MB"
+        rows.append(at_most(f"{said}: peak memory", cost.rss / 1024, 4 * size + 250, " MB"))
+        rows.append(at_most(f"{said}: CPU time", cost.cpu, 6.0, " s"))
+        file.unlink()
+    return rows
+
+
 BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "cold_start": cold_start,
     "weights": weights,
     "large_graphs": large_graphs,
     "many_targets": many_targets,
+    "default_level": default_level,
 }
 
 
@@ -297,6 +313,7 @@ def write(path: Path, rows: list[Row], load: float) -> None:
         "",
         "| figure | measured | asked | |",
         "|---|---|---|---|",
+        *(line for name, line in _kept(path).items() if name not in {row.name for row in rows}),
         *(
             f"| {row.name} | {row.measured} | {row.bound} | {'ok' if row.holds else '**missed**'} |"
             for row in rows
@@ -304,6 +321,13 @@ def write(path: Path, rows: list[Row], load: float) -> None:
         "",
     ]
     path.write_text("\n".join(lines))
+
+
+def _kept(path: Path) -> dict[str, str]:
+    """The rows of a page by figure: a run of some benchmarks leaves those of the others."""
+    lines = path.read_text().splitlines() if path.is_file() else []
+    table = [line for line in lines if line.startswith("| ") and not line.startswith("| figure ")]
+    return {line.split(" | ")[0].removeprefix("| "): line for line in table}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ Each model stands on one side of a guard of one pass. ``tools/conformance/level1
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -218,3 +219,41 @@ def test_a_stored_size_of_minus_one_stays_unknown(tmp_path: Path) -> None:
     assert [op.type for op in graph.ops()] == ["Neg", "Reshape", "Concat", "Abs"]
     assert not isinstance(graph.tensor("y").shape[0], int)
     assert graph.tensor("b").shape[1] == 6
+
+
+def test_weights_in_computed_shapes_are_not_kept(tmp_path: Path) -> None:
+    """No inference follows the shape through floats; each step of the chain would be another copy."""
+    rows = " ".join(
+        f"r{at}=Reshape(w,s) n{at}=Neg(r{at}) a{at}=MatMul({f'a{at - 1}' if at else 'x'},n{at})"
+        for at in range(8)
+    )
+    text = f"g (float[N,64] x) => (float[N,64] y) {{ k=Mul(c,two) s=Cast<to=7>(k) {rows} y=Relu(a7) }}"
+    values = {"c": np.array([32, 32], F), "two": np.array(2, F), "w": np.ones((16, 256), F)}
+    graph = optimize(Prepared(load(model(text, values, tmp_path / "m.onnx")))).prepared.model.graph
+    assert {op.type for op in graph.ops()} == {"MatMul", "Relu"}
+    weights = [value for op in graph.ops() if (value := graph.constant(op.input(1))) is not None]
+    assert {(value.shape, value.inline) for value in weights} == {((64, 64), None)}
+    assert set(weights[0].read().reshape(-1).tolist()) == {-1.0}
+
+
+def test_a_long_row_on_constants(tmp_path: Path) -> None:
+    """Results that are computed when they are asked for do not ask for thousands of others."""
+    row = " ".join(f"a{at}=Abs({f'a{at - 1}' if at else 'c'})" for at in range(3000))
+    text = f"g (float[N,3] x) => (float[N,3] y) {{ r=Relu(x) {row} m=Mul(r,a2999) y=Neg(m) }}"
+    file = model(text, {"c": np.array([1], F)}, tmp_path / "m.onnx")
+    assert level1.predicted(file) == level1.reference(file) == {"Relu": 1, "Neg": 1}
+
+
+def test_time_grows_with_the_model(tmp_path: Path) -> None:
+    """Products become Gemm between reshapes: four times as many take about four times as long."""
+    taken = []
+    for count in (500, 2000):
+        row = " ".join(
+            f"p{at}=MatMul({f's{at - 1}' if at else 'x'},w) s{at}=Add(p{at},b)" for at in range(count)
+        )
+        text = f"g (float[2,3,4] x) => (float[2,3,4] y) {{ {row} y=Relu(s{count - 1}) }}"
+        loaded = load(model(text, {"w": np.ones((4, 4), F), "b": np.ones(4, F)}, tmp_path / "m.onnx"))
+        start = time.process_time()
+        assert len(optimize(Prepared(loaded)).prepared.model.graph) == 2 * count + 2
+        taken.append(time.process_time() - start)
+    assert taken[1] < 10 * taken[0], taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -133,15 +133,21 @@ class _Kernels:
 
     def __init__(self) -> None:
         self._host: Chosen | None = None
+        self._known: dict[Hashable, bool] = {}
 
     def __call__(self, board: Board, op: Operator) -> bool:
-        """By the rules of ``onnxruntime/cpu``."""
+        """By the rules of ``onnxruntime/cpu``, once for operators that differ in values alone."""
+        types = tuple(board.dtype(name) for name in (*op.inputs, *op.outputs) if name)
+        kind = (op.type, op.version, types, repr(sorted(op.attrs.items())))
+        if kind not in self._known:
+            self._known[kind] = self._ask(board, op)
+        return self._known[kind]
+
+    def _ask(self, board: Board, op: Operator) -> bool:
         from ...rules.registry import choose
         from ...rules.verdict import Verdict
         from ..check.judge import judge
-        from ..ir.view import edited
 
         if self._host is None:
             self._host = choose(HOST)
-        graph = edited(board.graph) if op.id in {item.id for item in board.graph.ops()} else board.graph
-        return judge(graph, op, self._host)[0] is Verdict.ACCELERATED
+        return judge(board.graph, op, self._host)[0] is Verdict.ACCELERATED

@@ -141,7 +141,8 @@ class _Mapping:
             self.origins[op.id] = self.places.get(op.name, source.id)
             stays = known is not None and known.type == op.type
             if known is not None and not any(name in stored.tensors for name in op.outputs):
-                self.renamed.update((item.id, op.id) for item in stored.consumers(known.outputs[0]))
+                after = stored.consumers(known.outputs[0])
+                self.renamed.update((item.id, op.id) for item in after if not _cancelled(item, op))
             before = {item.id for item in _behind(stored, source.inputs, reads)} if stays else set()
             for item in behind:
                 passed = _cancelled(item, op) or (item.id in before and item.type in _BYPASSED)

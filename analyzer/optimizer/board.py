@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ..errors import GraphError
 from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
 
 
@@ -56,6 +57,10 @@ class Board:
         self.shared: dict[str, str] = {}
         """By name of a small constant, the first that is equal to it."""
         self._ops: dict[str, Operator] = {}
+        self._mixed = False
+        """Whether an operator was put in that may have to stand further ahead."""
+        self._stems: dict[str, int] = {}
+        """By stem of new names, how many were given out."""
         self._makers: dict[str, str] = {}
         self._readers: dict[str, dict[str, int]] = {}
         self._reads: dict[str, dict[str, int]] = {}
@@ -69,7 +74,10 @@ class Board:
     # ---- reading -------------------------------------------------------------------------
 
     def ops(self) -> list[Operator]:
-        """The operators as they are now, in execution order as far as edits keep it."""
+        """The operators as they are now, in execution order."""
+        if self._mixed:
+            self._ops = self._ordered()
+            self._mixed = False
         return list(self._ops.values())
 
     def walk(self) -> Iterator[tuple[Board, Operator]]:
@@ -164,11 +172,14 @@ class Board:
         return self._constants[name]
 
     def numbers(self, name: str | None, most: int = 64) -> list[Any] | None:
-        """The elements of a small constant."""
+        """The elements of a small constant; None where they cannot be computed either."""
         constant = self.constant(name)
         if constant is None or constant.elements > most:
             return None
-        return constant.numbers()
+        try:
+            return constant.numbers()
+        except GraphError:
+            return None
 
     def number(self, name: str | None) -> Any | None:
         """The element of a constant that has one."""
@@ -197,39 +208,21 @@ class Board:
         """Change fields of an operator other than its id; returns the new one."""
         new = replace(op, **changes)
         self.log.edits += 1
+        self._mixed = self._mixed or "inputs" in changes
         self._unlink(op)
         self._ops[op.id] = new
         self._link(new)
         return new
 
-    def add(
-        self,
-        op: Operator,
-        tensors: Iterable[Tensor],
-        stands_for: str,
-        near: Operator,
-        *,
-        behind: bool = False,
-    ) -> None:
-        """A new operator in front of another, or behind it; ``stands_for`` is the operator of the file that
-        it is part of.
-        """
-        self.log.edits += 1
+    def add(self, op: Operator, stands_for: str) -> None:
+        """A new operator; ``stands_for`` is the operator of the file that it is part of."""
         self.log.made[op.id] = stands_for
-        for tensor in tensors:
-            self.tensors[tensor.name] = tensor
-        ops: dict[str, Operator] = {}
-        for id, item in self._ops.items():
-            if id != near.id:
-                ops[id] = item
-            else:
-                ops.update([(id, item), (op.id, op)] if behind else [(op.id, op), (id, item)])
-        self._ops = ops
-        self._link(op)
+        self.put(op)
 
     def put(self, op: Operator) -> None:
-        """An operator behind all others; its tensors are there."""
+        """One more operator; its tensors are there. It stands in front of what reads its results."""
         self.log.edits += 1
+        self._mixed = True
         self._ops[op.id] = op
         self._link(op)
 
@@ -263,6 +256,7 @@ class Board:
         op = self._ops[id]
         self._unlink(op)
         self._link(op)
+        self._mixed = True
 
     def fresh_id(self) -> str:
         """An operator id that the file does not use."""
@@ -273,10 +267,12 @@ class Board:
 
     def fresh(self, stem: str) -> str:
         """A tensor name that is not in use, here, outside or in a body."""
-        name, count = stem, 0
+        count = self._stems.get(stem, 0)
+        name = f"{stem}_{count}" if count else stem
         while self._used(name):
             count += 1
             name = f"{stem}_{count}"
+        self._stems[stem] = count
         return name
 
     # ---- building ------------------------------------------------------------------------
@@ -287,7 +283,7 @@ class Board:
         made.attrs, made.facts = dict(self.graph.attrs), self.graph.facts
         for tensor in self.tensors.values():
             made.add_tensor(tensor)
-        for op in self._ordered():
+        for op in self.ops():
             if op.id in self.bodies:
                 built = {key: body.build(made) for key, body in self.bodies[op.id].items()}
                 op = replace(op, graphs={**op.graphs, **built})
@@ -296,7 +292,7 @@ class Board:
         made.ops()
         return made
 
-    def _ordered(self) -> list[Operator]:
+    def _ordered(self) -> dict[str, Operator]:
         """In execution order: an edit may have put an operator behind one that reads it now."""
         done: dict[str, Operator] = {}
         for start in self._ops.values():
@@ -309,10 +305,10 @@ class Board:
                     done[op.id] = op
                     todo.pop()
                 elif len(todo) > len(self._ops):
-                    return self.ops()
+                    return self._ops
                 else:
                     todo.append(missing[0])
-        return list(done.values())
+        return done
 
     # ---- the index -----------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ weights that nobody looks at, and the graph is to stay small.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
 
 MOST = 1 << 22
 """Elements of inputs and results beyond which nothing is computed here."""
-_HELD = 1 << 10
+HELD = 1 << 10
 """Bytes of a result that is kept once it is computed: others ask for it again, since shapes are computed from
 shapes.
 """
+_DEEPEST = 50
+"""Results that may stand on each other before one is computed: Python calls are not to be nested deeper."""
 _EXACT = (
     frozenset(BITS) - {"bfloat16"} - {name for name in BITS if BITS[name] < 8 or name.startswith("float8")}
 )
@@ -33,21 +36,45 @@ def known(dtype: str, shape: tuple[int, ...]) -> bool:
     return dtype in BITS or dtype == "string"
 
 
-def later(op: Operator, inputs: Sequence[Constant | None], place: int, like: Constant) -> Constant:
-    """The result at a place, of a known type and shape, computed when its bytes are asked for."""
+class _Later:
+    """What computes a result when its bytes are asked for; raises GraphError where it cannot.
 
-    held: list[bytes] = []
+    Attributes:
+        depth: how many such results stand on each other below it.
+    """
 
-    def load() -> bytes:
-        if held:
-            return held[0]
-        data = now(op, inputs)[place].raw()
-        if len(data) <= _HELD:
-            held.append(data)
+    def __init__(self, op: Operator, inputs: Sequence[Constant | None], place: int) -> None:
+        self._op, self._inputs, self._place = op, inputs, place
+        self._held: bytes | None = None
+        below = (item.loader for item in inputs if item is not None)
+        self.depth: int = 1 + max((item.depth for item in below if isinstance(item, _Later)), default=0)
+
+    def __call__(self) -> bytes:
+        if self._held is not None:
+            return self._held
+        if self.depth > _DEEPEST:
+            raise GraphError(f"{self._op.type} stands on more than {_DEEPEST} operators on constants")
+        data = now(self._op, self._inputs)[self._place].raw()
+        if len(data) <= HELD:
+            self.hold(data)
         return data
 
+    def hold(self, data: bytes) -> None:
+        """Keep the result; what it was computed from is not needed any more."""
+        self._held, self._inputs, self.depth = data, (), 0
+
+
+def later(op: Operator, inputs: Sequence[Constant | None], place: int, like: Constant) -> Constant:
+    """The result at a place, of a known type and shape, computed when its bytes are asked for.
+
+    Small results in long rows are computed on the way, so that none asks for hundreds of others.
+    """
     size = (like.elements * BITS.get(like.dtype, 8) + 7) // 8
-    return Constant(like.dtype, like.shape, length=size, loader=load)
+    loader = _Later(op, inputs, place)
+    if loader.depth >= _DEEPEST and size <= HELD:
+        with suppress(GraphError):
+            loader()
+    return Constant(like.dtype, like.shape, length=size, loader=loader)
 
 
 def now(op: Operator, inputs: Sequence[Constant | None]) -> list[Constant]:

@@ -22,6 +22,7 @@ from ...errors import GraphError
 from ...ir.graph import Constant, Operator, Tensor
 from .. import values
 from ..board import Board, Fate
+from ..likes import like
 from .merge import RANDOM
 
 Kernel = Callable[[Board, Operator], bool]
@@ -100,12 +101,19 @@ def _results(board: Board, op: Operator, inputs: list[Constant | None]) -> list[
     if any(tensor is None for tensor in told):
         return None
     likes = [_like(tensor) for tensor in told if tensor is not None]
-    if all(like is not None for like in likes):
-        return [values.later(op, inputs, place, like) for place, like in enumerate(likes) if like is not None]
+    if None in likes:
+        alone = like(op, inputs)
+        likes = [alone] if alone is not None else likes
     try:
-        return values.now(op, inputs)
+        made = values.now(op, inputs) if None in likes else []
     except GraphError:
         return None
+    if made and all(item.length <= values.HELD for item in made):
+        return made
+    # what is large is computed anew when somebody asks: kept, a chain of weights would be kept at every step
+    return [
+        values.later(op, inputs, place, item) for place, item in enumerate(made or likes) if item is not None
+    ]
 
 
 def _like(tensor: Tensor) -> Constant | None:

@@ -79,8 +79,8 @@ def _between_reshapes(board: Board, product: Operator, add: Operator, bias: str)
     shapes = {flat: (rows, sizes[-1]), result: (*sizes[:-1], columns)}
     board.tensors[out] = Tensor(out, dtype, (rows, columns))
     gemm = board.update(gemm, inputs=(flat, *gemm.inputs[1:]), outputs=(out,))
-    _reshape(board, gemm, source or "", flat, shapes[flat], dtype, before=True)
-    _reshape(board, gemm, out, result, shapes[result], dtype, before=False)
+    _reshape(board, gemm, source or "", flat, shapes[flat], dtype)
+    _reshape(board, gemm, out, result, shapes[result], dtype)
 
 
 def _reshape(
@@ -90,8 +90,6 @@ def _reshape(
     result: str,
     shape: tuple[Dim, ...],
     dtype: str,
-    *,
-    before: bool,
 ) -> None:
     sizes = board.fresh(f"{result}_sizes")
     value = values.listed([dim if isinstance(dim, int) else -1 for dim in shape])
@@ -101,4 +99,4 @@ def _reshape(
         board.fresh_id(), "Reshape", (source, sizes), (result,), name=f"{gemm.name}/reshape",
         version=gemm.version, source=gemm.source,
     )  # fmt: skip
-    board.add(made, (), gemm.id, gemm, behind=not before)
+    board.add(made, gemm.id)

@@ -91,7 +91,7 @@ def _stored(board: Board, stem: str, value: Constant) -> str:
     return name
 
 
-def _made(push: Push, source: str, perm: Perm, near: Operator, *, behind: bool, result: str = "") -> str:
+def _made(push: Push, source: str, perm: Perm, result: str = "") -> str:
     """A Transpose of a tensor that stands for the pushed one."""
     board, old = push.board, push.board.find(source)
     name = result or board.fresh(f"{source}_transposed")
@@ -102,7 +102,7 @@ def _made(push: Push, source: str, perm: Perm, near: Operator, *, behind: bool, 
         board.fresh_id(), "Transpose", (source,), (name,), {"perm": perm},
         name=f"{push.transpose.name}/pushed", version=push.transpose.version, source=push.transpose.source,
     )  # fmt: skip
-    board.add(made, (), origin, near, behind=behind)
+    board.add(made, origin)
     return name
 
 
@@ -142,14 +142,14 @@ def transpose_input(push: Push, op: Operator, place: int, perm: Perm) -> Operato
     if maker is not None and found is not None and len(found) == len(perm):
         source = maker.inputs[0] or ""
         if found != inverted(perm):
-            source = _made(push, source, tuple(found[axis] for axis in perm), op, behind=False)
+            source = _made(push, source, tuple(found[axis] for axis in perm))
         op = _read(board, op, place, source)
         _drop_unread(board, maker)
         return op
     for reader in board.readers(name):
         if perm_of(reader) == perm and reader.outputs[0]:
             return _read(board, op, place, reader.outputs[0])
-    return _read(board, op, place, _made(push, name, perm, op, behind=False))
+    return _read(board, op, place, _made(push, name, perm))
 
 
 def _transpose_outputs(push: Push, op: Operator, perm: Perm) -> None:
@@ -166,7 +166,7 @@ def _transpose_outputs(push: Push, op: Operator, perm: Perm) -> None:
         outputs = list(op.outputs)
         outputs[place] = new
         op = board.update(op, outputs=tuple(outputs))
-        _made(push, new, perm, op, behind=True, result=name)
+        _made(push, new, perm, result=name)
 
 
 def _all(push: Push, op: Operator, out: Perm | None = None) -> bool:
@@ -222,7 +222,7 @@ def _unsqueezed(push: Push, op: Operator, place: int, count: int) -> Operator:
         board.fresh_id(), "Unsqueeze", (name,) if old_form else (name, stored), (result,),
         {"axes": tuple(range(count))} if old_form else {}, name=f"{op.name}/unsqueeze", version=op.version,
     )  # fmt: skip
-    board.add(made, (), board.log.made.get(op.id, op.id), op)
+    board.add(made, board.log.made.get(op.id, op.id))
     return _read(board, op, place, result)
 
 
@@ -382,7 +382,7 @@ def _shape(push: Push) -> bool:
         board.fresh_id(), "Gather", (inner, indices), (result,), {"axis": 0}, name=f"{op.name}/gather",
         version=op.version,
     )  # fmt: skip
-    board.add(made, (), board.log.made.get(op.id, op.id), op, behind=True)
+    board.add(made, board.log.made.get(op.id, op.id))
     transpose_input(push, op, 0, push.inverse)
     return True
 

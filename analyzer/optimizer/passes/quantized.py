@@ -35,7 +35,7 @@ def _unshare(board: Board, op: Operator) -> None:
         new = board.fresh(f"{name}_copy")
         board.tensors[new] = replace(board.tensors[name], name=new)
         copy = replace(op, id=board.fresh_id(), outputs=(new,), name=f"{op.name}/copy")
-        board.add(copy, (), board.log.made.get(op.id, op.id), reader)
+        board.add(copy, board.log.made.get(op.id, op.id))
         inputs = list(reader.inputs)
         inputs[place] = new
         board.update(reader, inputs=tuple(inputs))
