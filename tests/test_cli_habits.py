@@ -9,15 +9,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
+import onnx
 import pytest
 from accelint.analyzer.processes.spread import Ended, spread
 from accelint.analyzer.words import counted, percent, rounded
 from accelint.rules.aliases import resolve
 from accelint.rules.registry import choose
 from cli import ROOT, accelint, report
+from onnx import TensorProto, helper
 from test_cli_check import model
 
 QNN = "onnxruntime/qnn:sm8650"
@@ -356,3 +359,24 @@ def test_the_readme_installs_from_a_checkout_with_extras_that_exist() -> None:
     assert named == extras - {"dev", "fuzz"}
     assert "pip install .  " in readme
     assert "pip install accelint " not in readme
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads the children of a process from /proc")
+def test_a_killed_process_of_several_tells_nothing_about_its_model(tmp_path: Path) -> None:
+    """Ended from outside (6), as everywhere, and the other model is reported."""
+    for name, count in (("large", 120_000), ("small", 1)):
+        nodes = [helper.make_node("Relu", [f"t{index}"], [f"t{index + 1}"]) for index in range(count)]
+        ends = (helper.make_tensor_value_info(end, TensorProto.FLOAT, [1, 4]) for end in ("t0", f"t{count}"))
+        graph = helper.make_graph(nodes, "g", [next(ends)], [next(ends)])
+        onnx.save(helper.make_model(graph), tmp_path / f"{name}.onnx")
+    call = [sys.executable, "-m", "accelint", "check", str(tmp_path), "-t", QNN, "-j", "2", "-f", "json"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        while not (started := children.read_text().split()):
+            time.sleep(0.005)
+        os.kill(int(started[0]), signal.SIGKILL)
+        printed = process.communicate()[0]
+    assert process.returncode == 6
+    large, small = json.loads(printed)["models"]
+    assert large["error"]["kind"] == "killed" and "SIGKILL from outside" in large["error"]["message"]
+    assert "error" not in small

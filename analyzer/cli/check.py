@@ -221,12 +221,14 @@ def _entries(
         yield from map(work, models)
         return
     from ..check.coverage import Entry
-    from ..errors import AccelintError, RuntimeFailure
+    from ..errors import AccelintError, RuntimeFailure, WorkerKilled
     from ..processes.spread import Ended, spread
 
     for path, answer in zip(models, spread(work, models, count), strict=True):
         if isinstance(answer, Ended):
-            answer = Entry(path, error=RuntimeFailure(f"{path}: {answer} while the model was checked"))
+            kind = WorkerKilled if answer.end.outside else RuntimeFailure
+            advice = f": {answer.end.advice}" if answer.end.advice else ""
+            answer = Entry(path, error=kind(f"{path}: {answer} while the model was checked{advice}"))
         if isinstance(answer, AccelintError) or not isinstance(answer, Entry):
             raise answer
         yield answer

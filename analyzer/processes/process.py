@@ -150,20 +150,12 @@ class Process:
         except subprocess.TimeoutExpired:
             self.kill()
             code = self._popen.wait()
-        name = signal_name(-code) if code < 0 else ""
-        outside = name in OUTSIDE and not self._ended_here
-        short = outside and memories.killed_by_system() > self._killed_by_system
-        return End(code, name, outside, short)
+        return End.of(code, here=self._ended_here, killed_before=self._killed_by_system)
 
     def kill(self) -> None:
         """End it and all that it started now; harmless when it has ended."""
         self._ended_here = self._ended_here or self._popen.poll() is None
-        started = memories.descendants(self.pid)[1:] if self._ended_here else []
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
-        for pid in started:  # those that left the group
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+        end_all(self.pid, left=self._ended_here)
         self._popen.wait()
 
     def close(self) -> None:
@@ -199,6 +191,15 @@ class End:
     short_of_memory: bool = False
     """The system ended it for want of memory, as far as that can be told."""
 
+    @classmethod
+    def of(cls, code: int, *, here: bool, killed_before: int) -> End:
+        """What a return code means. ``here``: this program ended it; ``killed_before``: how many processes
+        the system had killed for want of memory when it started (``memory.killed_by_system``).
+        """
+        name = signal_name(-code) if code < 0 else ""
+        outside = name in OUTSIDE and not here
+        return cls(code, name, outside, outside and memories.killed_by_system() > killed_before)
+
     @property
     def text(self) -> str:
         """``was ended by SIGKILL from outside (the system ran out of memory)``."""
@@ -215,6 +216,16 @@ class End:
         if not self.outside:
             return ""
         return "free memory, or set a limit with --memory" if self.short_of_memory else "run it again"
+
+
+def end_all(pid: int, *, left: bool) -> None:
+    """Kill the process group of a process now; with those that it started and that left the group, too."""
+    started = memories.descendants(pid)[1:] if left else []
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+    for other in started:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(other, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 
 from . import memory as memories
 from . import scratch
+from .process import End, end_all
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -23,7 +24,11 @@ _START = "fork" if sys.platform == "linux" else "spawn"
 
 
 class Ended(Exception):
-    """A process ended in the middle of an item; the message says how."""
+    """A process ended in the middle of an item, and how; the message says it in words."""
+
+    def __init__(self, end: End) -> None:
+        super().__init__(f"the process {end.text}")
+        self.end = end
 
 
 class _Hand(Generic[Item, Result]):
@@ -31,6 +36,7 @@ class _Hand(Generic[Item, Result]):
 
     def __init__(self, work: Callable[[Item], Result], memory: int) -> None:
         context: Any = multiprocessing.get_context(_START)
+        self._killed_by_system = memories.killed_by_system()
         self.ours, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(work, theirs, os.getpid(), memory), daemon=True)
         self.process.start()
@@ -42,19 +48,19 @@ class _Hand(Generic[Item, Result]):
         self.ours.send(item)
 
     def stop(self) -> None:
-        """Kill it; harmless when it has ended."""
+        """Kill it and what it started; harmless when it has ended."""
+        if self.process.is_alive() and self.process.pid is not None:
+            end_all(self.process.pid, left=True)
         self.process.kill()
         self.process.join()
         self.ours.close()
 
-    def ending(self) -> str:
+    def ending(self) -> End:
         """How it ended by itself."""
         self.process.join(0.5)
         code = self.process.exitcode
         self.stop()
-        if code is None or code >= 0:
-            return f"ended with exit status {code}"
-        return f"was ended by {signal.Signals(-code).name}"
+        return End.of(code or 0, here=code is None, killed_before=self._killed_by_system)
 
 
 def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result | Exception]:
@@ -79,7 +85,7 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
                 try:
                     done[hand.at] = hand.ours.recv()
                 except (EOFError, OSError):
-                    done[hand.at] = Ended(f"the process {hand.ending()}")
+                    done[hand.at] = Ended(hand.ending())
                     hands.remove(hand)
                     continue
                 index = next(todo, None)
@@ -106,6 +112,8 @@ def _serve(work: Callable[[Item], Result], pipe: Connection, parent: int, memory
     from .worker import die_with_parent
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes itself
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # what it starts goes with it
     die_with_parent(parent)
     memories.set_limit(memory)
     memories.bound()

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..processes import memory
+from .meaning import meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -82,12 +83,18 @@ _RANK = 32
 _NUMPY = {"bfloat16": "float32", "int4": "int8", "uint4": "uint8", "int2": "int8", "uint2": "uint8"}
 
 
+_NARROW = {
+    "int8": (-128, 127), "uint8": (0, 255), "int4": (-8, 7), "uint4": (0, 15),
+    "int2": (-2, 1), "uint2": (0, 3),
+}  # fmt: skip
+"""Lowest and highest value of the types that hold quantized data."""
+
+
 def _integers(dtype: str, limits: Range | None) -> tuple[int, int]:
     if limits is not None:
         return int(limits.low), int(limits.high)
-    if dtype in ("int8", "uint8"):  # quantized data and pixels use their whole range
-        info = np.iinfo(dtype)
-        return int(info.min), int(info.max)
+    if dtype in _NARROW:  # quantized data and pixels use their whole range
+        return _NARROW[dtype]
     return 0, _INTEGER_HIGH - 1
 
 
@@ -191,8 +198,8 @@ def _boundary(name: str, dtype: str, shape: Sequence[int], seed: int, limits: Ra
 
 
 def limit(graph: Graph, name: str) -> Range | None:
-    """The range that the graph allows an integer input, from the tables that it indexes; None when nothing
-    bounds it.
+    """The range that the graph allows an integer input, from the tables that it indexes, or the one value
+    that it stands for (``meaning``); None when nothing bounds it.
 
     Follows the value through operators that only move or convert it.
     """
@@ -207,6 +214,9 @@ def limit(graph: Graph, name: str) -> Range | None:
         "uint64",
     ):
         return None
+    value = meant(graph, name)
+    if value is not None:
+        return Range(value[0], value[0], value[1])
     found: Range | None = None
     todo, seen = [name], {name}
     while todo:
@@ -337,6 +347,13 @@ def _hold(path: Path, graph: Graph, name: str, array: NDArray[Any]) -> None:
             f"{path}: the array for {name} is {array.dtype.name} and the model takes "
             f"{tensor.dtype}: convert it with astype"
         )
+    if tensor.dtype in _NARROW and array.size:
+        low, high = _NARROW[tensor.dtype]
+        if array.dtype.kind not in "iu" or array.min() < low or array.max() > high:
+            raise UsageError(
+                f"{path}: the array for {name} has values outside of {tensor.dtype}: give integers from "
+                f"{low} to {high}"
+            )
     if tensor.shape is None:
         return
     fits = len(tensor.shape) == array.ndim and all(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import tensors
 from ..answers import MERGED, Answer, Placed, Request
+from .onnx_feeds import as_fed
 from .onnx_fused import behind
 from .onnx_names import RENAMED, Marked, Node, mark
 from .timing import measure
@@ -232,16 +233,17 @@ class OrtWorker:
         wanted = {item.name: item for item in session.get_inputs()}
         if request.inputs is not None:
             given = tensors.read(request.inputs)
-            return {name: _cast(given[name], item.type) for name, item in wanted.items() if name in given}
+            return {name: as_fed(given[name], item.type) for name, item in wanted.items() if name in given}
         from ..inputs import draw
 
         seed, size = int(request.options.get("seed", 0)), int(request.options.get("open", 1))
-        return {
+        drawn = {
             name: draw(
                 name, dtype_of(item.type), [dim if isinstance(dim, int) else size for dim in item.shape], seed
             )
             for name, item in wanted.items()
         }
+        return {name: as_fed(array, wanted[name].type) for name, array in drawn.items()}
 
 
 class _Mapper:
@@ -389,11 +391,6 @@ def dtype_of(text: str) -> str:
     """``float32`` for ``tensor(float)``."""
     inner = text.partition("(")[2].rstrip(")")
     return _TYPES.get(inner, inner)
-
-
-def _cast(array: Any, text: str) -> Any:
-    """Text back to the objects that ONNX Runtime wants for strings; everything else as it is."""
-    return array.astype(object) if "string" in text else array
 
 
 def _flat(names: Iterable[str], values: Iterable[Any]) -> list[tuple[str, Any]]:
