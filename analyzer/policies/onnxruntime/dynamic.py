@@ -10,89 +10,97 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 
 from ...ir.graph import Constant, Graph, Operator, Tensor
-from ...ir.match import Match, Scope, alone, any_order, constant, find, maybe, op, sole_reader
+from ...ir.match import Match, Pattern, Scope, alone, any_order, constant, find, maybe, op, sole_reader
 from ...ir.view import edited
+from ..tables import Book, Tables
 
-_PRODUCTS = {"ConvInteger": ("Conv", 4, 0), "MatMulInteger": ("Identity", 2, 1)}
-"""What a product is shown as (five dimensions are supported, of which a MatMul of floats takes four), the
-dimensions that its weights have, and the one of these that counts its results.
-"""
+_BOOK = "onnxruntime/fusions"
+_CHANNELS = {"ConvInteger": 0, "MatMulInteger": 1}
+"""The dimension of the weights that counts the channels of the result."""
 _QUANTIZE = "DynamicQuantizeLinear"
-_LEAST = 2
 _FLOAT = 1
 """``onnx.TensorProto.FLOAT``"""
 
 
-def _for_products(scope: Scope, quantize: Operator) -> bool:
-    """Whether nothing but products reads the integers and the zero point, and nothing but Mul the scale."""
-    if any(name in scope.graph.outputs for name in quantize.outputs):
-        return False
-    return all(
-        reader.type in types
-        for name, types in zip(quantize.outputs, (_PRODUCTS, ("Mul",), _PRODUCTS), strict=False)
-        for reader in scope.graph.consumers(name or "")
+@cache
+def _dynamic(book: Book) -> Pattern:
+    """A product of integers, cast to floats and multiplied by the product of both scales."""
+    kinds = book.kinds("dynamic-products")
+    products = tuple(sorted(kinds))
+
+    def for_products(scope: Scope, quantize: Operator) -> bool:
+        """Whether only products read the integers and the zero point, and only Mul the scale."""
+        if any(name in scope.graph.outputs for name in quantize.outputs):
+            return False
+        return all(
+            reader.type in types
+            for name, types in zip(quantize.outputs, (products, ("Mul",), products), strict=False)
+            for reader in scope.graph.consumers(name or "")
+        )
+
+    def plain(scope: Scope, product: Operator) -> bool:
+        """Whether the product has no padding of its own choice, and weights and data of the right rank."""
+        data, weights = scope.tensor(product.inputs[0]), scope.constant(product.inputs[1])
+        if product.attrs.get("auto_pad", "NOTSET") != "NOTSET" or data is None or weights is None:
+            return False
+        rank = book.limit(f"dynamic-{kinds[product.type].lower()}-weights")
+        return len(data.shape or ()) >= book.limit("dynamic-rank") and len(weights.shape) == rank
+
+    integers = op(_QUANTIZE, name="quantize", where=for_products)
+    product = alone(
+        products, integers, constant("weights"), integers[2], maybe(constant()), name="product", where=plain
     )
+    scales = alone("Mul", any_order(integers[1], constant("scales")))
+    return op("Mul", any_order(alone("Cast", product, attrs={"to": _FLOAT}), scales))
 
 
-def _plain(scope: Scope, product: Operator) -> bool:
-    """Whether the product has no padding of its own choice, and weights and data of the right rank."""
-    data, weights = scope.tensor(product.inputs[0]), scope.constant(product.inputs[1])
-    if product.attrs.get("auto_pad", "NOTSET") != "NOTSET" or data is None or weights is None:
-        return False
-    return len(data.shape or ()) >= _LEAST and len(weights.shape) == _PRODUCTS[product.type][1]
-
-
-_INTEGERS = op(_QUANTIZE, name="quantize", where=_for_products)
-_PRODUCT = alone(
-    tuple(_PRODUCTS), _INTEGERS, constant("weights"), _INTEGERS[2], maybe(constant()),
-    name="product", where=_plain,
-)  # fmt: skip
-_SCALES = alone("Mul", any_order(_INTEGERS[1], constant("scales")))
-DYNAMIC = op("Mul", any_order(alone("Cast", _PRODUCT, attrs={"to": _FLOAT}), _SCALES))
-"""A product of integers, cast to floats and multiplied by the product of both scales."""
-
-
-def seen_dynamic(graph: Graph) -> Graph:
+def seen_dynamic(graph: Graph, tables: Tables) -> Graph:
     """The graph with each dynamically quantized product that the provider takes shown as operators on floats.
 
     The operator that quantizes becomes an Identity; its scale and zero point stay as they are.
     """
     shown: dict[str, Operator | None] = {}
     tensors: dict[str, Tensor] = {}
-    for match in filter(_fits, find(graph, DYNAMIC)):
+    book = tables[_BOOK]
+    if all(op.type != _QUANTIZE for op in graph.ops()):
+        return graph
+    kinds = book.kinds("dynamic-products")
+    for match in filter(_fits, find(graph, _dynamic(book))):
         item, quantize = match.op("product"), match.op("quantize")
         shown[quantize.id] = replace(quantize, type="Identity")
-        shown[item.id] = replace(
-            item, type=_PRODUCTS[item.type][0], inputs=(item.inputs[0], f"{item.id}::weights")
-        )
+        shown[item.id] = replace(item, type=kinds[item.type], inputs=(item.inputs[0], f"{item.id}::weights"))
         floats = (graph.tensor(name) for name in (quantize.outputs[0], item.outputs[0]) if name)
         known = (_weights(match), *(replace(tensor, dtype="float32") for tensor in floats))
         tensors.update((tensor.name, tensor) for tensor in known)
     return edited(graph, shown, tensors.values())
 
 
-def quantized_for_others(graph: Graph, op: Operator) -> bool:
+def quantized_for_others(graph: Graph, op: Operator, tables: Tables) -> bool:
     """Whether a DynamicQuantizeLinear has readers that are supported with it and others: the graph is then
     not built.
     """
-    return op.type == _QUANTIZE and 0 < sum(_readers(graph, op)) < len(graph.consumers(op.outputs[0]))
+    return op.type == _QUANTIZE and 0 < sum(_readers(graph, op, tables)) < len(graph.consumers(op.outputs[0]))
 
 
-def quantizes_a_constant(graph: Graph, op: Operator) -> bool:
+def quantizes_a_constant(graph: Graph, op: Operator, tables: Tables) -> bool:
     """Whether a DynamicQuantizeLinear that is supported with what reads it reads a constant: the graph is
     then not composed.
     """
-    return op.type == _QUANTIZE and graph.constant(op.inputs[0]) is not None and any(_readers(graph, op))
+    if op.type != _QUANTIZE or graph.constant(op.inputs[0]) is None:
+        return False
+    return any(_readers(graph, op, tables))
 
 
-def _readers(graph: Graph, quantize: Operator) -> Iterator[bool]:
+def _readers(graph: Graph, quantize: Operator, tables: Tables) -> Iterator[bool]:
     """For each reader of the integers, whether it is a product that is supported with what quantizes."""
+    pattern, products = _dynamic(tables[_BOOK]), tables[_BOOK].types("dynamic-products")
     for reader in graph.consumers(quantize.outputs[0]):
-        cast = sole_reader(graph, reader, "Cast") if reader.type in _PRODUCTS else None
+        cast = sole_reader(graph, reader, "Cast") if reader.type in products else None
         scaled = sole_reader(graph, cast, "Mul")
-        match = None if scaled is None else DYNAMIC.match(graph, scaled)
+        match = None if scaled is None else pattern.match(graph, scaled)
         yield match is not None and match.op("product") is reader and _fits(match)
 
 
@@ -107,7 +115,7 @@ def _fits(match: Match) -> bool:
 def _rows(match: Match) -> Sequence[tuple[int, ...]]:
     """The shapes in which the provider reads one number for each channel of the result."""
     type, weights = match.op("product").type, match.constant("weights")
-    count = 0 if weights is None else weights.shape[_PRODUCTS[type][2]]
+    count = 0 if weights is None else weights.shape[_CHANNELS.get(type, 0)]
     return [(count,), (1, count, 1, 1) if type == "ConvInteger" else (1, count)]
 
 

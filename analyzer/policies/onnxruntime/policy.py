@@ -28,7 +28,7 @@ _FUSIONS: Mapping[str, Callable[[Graph, Tables], Graph]] = {
     "gelu": lambda graph, tables: seen_fused(graph),
     "rank-6": lambda graph, tables: seen_in_rank_5(graph),
     "regroup": seen_regrouped,
-    "dynamic": lambda graph, tables: seen_dynamic(graph),
+    "dynamic": lambda graph, tables: seen_dynamic(graph, tables),
 }
 
 

@@ -116,14 +116,16 @@ class Qnn(OrtCompile):
             if why is not None:
                 found.update(dict.fromkeys(partition, why))
             for rule, matches in _UNBUILT.items():
-                found.update((id, book.dropped(rule)) for id in partition if matches(graph, graph.op(id)))
+                found.update(
+                    (id, book.dropped(rule)) for id in partition if matches(graph, graph.op(id), self.tables)
+                )
         return found
 
 
-_UNBUILT: Mapping[str, Callable[[Graph, Operator], bool]] = {
+_UNBUILT: Mapping[str, Callable[[Graph, Operator, Tables], bool]] = {
     "dynamic-quantization-of-a-constant": quantizes_a_constant,
     "dynamic-quantization-shared": quantized_for_others,
-    "rms-weight-first": weight_before_rms,
+    "rms-weight-first": lambda graph, op, tables: weight_before_rms(graph, op),
 }
 """Patterns that are supported and not built, by the reason's name."""
 
