@@ -14,21 +14,23 @@ from typing import Any
 from ...ir.graph import Constant, Graph, Operator
 from ...ir.match import ANY, Match, Pattern, Scope, alone, any_order, constant, find, maybe, number, op, value
 from ...ir.view import edited
+from ..tables import Book
 from .seen import Seen
 
 _X, _SOURCE = value("x"), value("source")
 _HEADS, _SWAPPED, _LAST_TWO, _TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2), (0, 2, 1)
 
 
-def seen_fused(graph: Graph) -> Graph:
+def seen_fused(graph: Graph, book: Book) -> Graph:
     """The graph with the last operator of each pattern shown as what it is fused into; the others stay as
     they are.
     """
-    scope, opset = Seen(graph), graph.opsets.get("", 0)
+    scope, opset = Seen(graph, readable=book.types("single-values")), graph.opsets.get("", 0)
+    standard = book.limit("standard-from")
     shown = {
         match.root.id: replace(match.root, type=fusion.type, domain=fusion.domain)
         for fusion in FUSIONS
-        if opset >= fusion.since
+        if not fusion.standard or opset >= standard
         for match in find(scope, fusion.pattern)
         if fusion.holds(match)
     }
@@ -199,6 +201,10 @@ def _projection(match: Match, name: str) -> _Projection | None:
     return _Projection(product, shape, bias in match and not zero, zero)
 
 
+_READ = 1 << 16
+"""Elements up to which a constant is looked at for zeros: reading costs, and a bias has no more."""
+
+
 def _adds_zeros(match: Match, add: Operator, product: Operator) -> bool:
     """Zeros that the file stores right there: behind an Identity they are seen too late."""
     scope = match.scope
@@ -208,7 +214,7 @@ def _adds_zeros(match: Match, add: Operator, product: Operator) -> bool:
         return False
     if tensor.name in scope.graph.facts.folded:
         return False
-    return constant.elements <= 65536 and not any(constant.numbers())
+    return constant.elements <= _READ and not any(constant.numbers())
 
 
 def _is_attention(match: Match) -> bool:
@@ -305,13 +311,14 @@ class Fusion:
     pattern: Pattern
     holds: Callable[[Match], bool] = lambda match: True
     domain: str = ""
-    since: int = 0
+    standard: bool = False
+    """It becomes an operator that the ONNX standard has in newer operator sets only."""
 
 
 FUSIONS = (
-    Fusion("RMSNormalization", RMS_NORM, _narrows_as_it_widened, since=23),
+    Fusion("RMSNormalization", RMS_NORM, _narrows_as_it_widened, standard=True),
     Fusion("Attention", ATTENTION, _is_attention, "com.microsoft"),
     Fusion("GroupQueryAttention", GROUPED_ATTENTION, _scaled_alike, "com.microsoft"),
-    Fusion("RotaryEmbedding", ROTARY, lambda match: match.scope.rank(match.value("x")) == 4, since=23),
+    Fusion("RotaryEmbedding", ROTARY, lambda match: match.scope.rank(match.value("x")) == 4, standard=True),
     Fusion("LogSoftmax", LOG_SOFTMAX),
 )

@@ -35,7 +35,7 @@ class OnnxSim(WithTables, Alternating):
         seen = edited(graph, ops, map(ahead.tensor, graph.tensors.values()))
         if seen is not graph:
             seen.facts = ahead.facts()
-        return seen_fused(seen)
+        return seen_fused(seen, self.tables["onnxsim/fusions"])
 
 
 class Ahead:

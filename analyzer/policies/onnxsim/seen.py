@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 
 from ...ir.graph import Constant, Operator
 from ...ir.match import Scope
 
-_READABLE = ("float32", "float64", "float16", "int64", "int32")
-
 
 @dataclass(frozen=True)
 class Seen(Scope):
-    """A graph of which shape arithmetic is folded: constants may be known to be some, and not here which."""
+    """A graph of which shape arithmetic is folded: constants may be known to be some, and not here which.
+
+    Attributes:
+        readable: dtypes of the constants whose single value the passes read.
+    """
+
+    readable: Set[str] = frozenset()
 
     def real(self, name: str | None) -> str | None:
         """The value behind operators that do nothing."""
@@ -56,6 +61,6 @@ class Seen(Scope):
         constant = self.constant(name)
         if constant is not None and constant.dtype == "unknown":
             return float("nan")
-        if constant is None or constant.elements != 1 or constant.dtype not in _READABLE:
+        if constant is None or constant.elements != 1 or constant.dtype not in self.readable:
             return None
         return float(constant.numbers(1)[0])
