@@ -38,12 +38,15 @@ class Finding:
     fix: str | None = None
     safe: bool = True
     fingerprint: str = ""
+    ignored: str = ""
+    """Why it may stay and counts in no gate; empty for one that counts."""
 
     def named(self, fingerprint: str) -> Finding:
         """The same under a fingerprint; ``replace`` takes twice as long, and there are tens of thousands."""
         return Finding(
             self.code, self.rule, self.severity, self.operator, self.message, self.seen, self.limit,
             self.evidence, self.source, self.effect, self.phase, self.fix, self.safe, fingerprint,
+            self.ignored,
         )  # fmt: skip
 
 
@@ -194,6 +197,8 @@ class About:
     outputs: tuple[Interface, ...]
     graphs: tuple[tuple[str, str], ...] = ()
     """First part of operators' ids -> what the file calls that graph."""
+    ignores: str = ""
+    """What the model's own metadata says of findings that may stay."""
 
     @classmethod
     def of(cls, model: Model) -> About:
@@ -208,7 +213,23 @@ class About:
         inputs, outputs = (
             tuple(_interface(graph, name) for name in names) for names in (graph.inputs, graph.outputs)
         )
-        return cls(model.format, model.dialect, model.sha256, count, inputs, outputs, tuple(named.items()))
+        return cls(
+            model.format, model.dialect, model.sha256, count, inputs, outputs, tuple(named.items()),
+            _property(model),
+        )  # fmt: skip
+
+
+IGNORES = "accelint.ignore"
+"""The property of a model that names findings which may stay, an entry a line."""
+_LONGEST = 1 << 16
+
+
+def _property(model: Model) -> str:
+    words = model.metadata.get("properties", {}).get(IGNORES, "")
+    stored = model.metadata.get("metadata", {}).get(IGNORES)
+    if stored is not None and 0 < stored.elements <= _LONGEST:
+        words = stored.raw().decode("utf-8", "replace").rstrip("\0")
+    return words[:_LONGEST] if isinstance(words, str) else ""
 
 
 def _interface(graph: Graph, name: str) -> Interface:

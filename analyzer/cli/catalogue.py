@@ -165,13 +165,19 @@ def schema(
     name: Annotated[
         str,
         typer.Argument(
-            help="Of which JSON: report (check, verify), releases, fix, conform, targets, rules, runtimes."
+            help="Of which JSON: report (check, verify), releases, fix, conform, targets, rules, runtimes, "
+            "baseline, diff, config."
         ),
     ] = "report",
 ) -> None:
-    """Print the JSON Schema of what a command prints as JSON."""
+    """Print the JSON Schema of what a command prints as JSON, or of the configuration."""
+    if name == "config":
+        from ..settings import fields
+
+        typer.echo(json.dumps(fields.schema(), indent=1))
+        return
     path = SCHEMAS / f"{name}.json"
-    known = sorted(path.stem for path in SCHEMAS.glob("*.json"))
+    known = sorted(["config", *(path.stem for path in SCHEMAS.glob("*.json"))])
     if name not in known:
         raise UsageError(f"no schema is named {name!r}: there are {', '.join(known)}")
     document: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

@@ -9,23 +9,48 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import InternalError, ModelError
-from ..words import counted, percent
 from . import debug
 from .detail import detail
 from .limits import Memory
+from .settings import (
+    BaselineFile,
+    ConfigFile,
+    IgnoreWords,
+    Isolated,
+    Select,
+    decided,
+    models_of,
+    say,
+    settings,
+    targets_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from ...rules.pack import Chosen
     from ..check.coverage import Entry
+    from ..settings import Settings
+    from ..settings.decided import Decided
+    from ..settings.gates import Gates
     from .outputs import Sink
 
 Models = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         help="Models (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage, .mlmodelc): files, folders "
-        "with models in them, globs, or - for a list on standard input, one path a line."
+        "with models in them, globs, or - for a list on standard input, one path a line. Default: those of "
+        "the configuration."
+    ),
+]
+MaybeTargets = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target",
+        "-t",
+        help="Targets as `accelint targets` lists them, with commas or repeated: a name, a family "
+        "(onnxruntime/*, all), auto (what is installed), or a name that people know (qnn, "
+        "NNAPIExecutionProvider, snapdragon-8-gen-3, iphone-15). Default: those of the configuration.",
     ),
 ]
 Targets = Annotated[
@@ -146,8 +171,8 @@ def register(app: typer.Typer) -> None:
 
 def check(
     context: typer.Context,
-    models: Models,
-    target: Targets,
+    models: Models = None,
+    target: MaybeTargets = None,
     form: Formats = None,
     output: Outputs = None,
     quiet: Quiet = False,
@@ -157,17 +182,23 @@ def check(
     ] = 1,
     pack: PackFile = None,
     fail_on: Annotated[
-        FailOn,
+        FailOn | None,
         typer.Option(
             help="Severity from which on the exit code is 1; it is 1 too when nothing is accelerated, "
-            "unless never."
+            "unless never.",
+            show_default="error",
         ),
-    ] = FailOn.ERROR,
+    ] = None,
     min_coverage: Annotated[
         str | None, typer.Option(help="Gate: at least this share accelerated: 95, 95% or 0.95.")
     ] = None,
-    by: Annotated[By, typer.Option(help="What --min-coverage counts.")] = By.OPS,
-    max_partitions: Annotated[int | None, typer.Option(help="Gate: at most this many partitions.")] = None,
+    by: Annotated[By | None, typer.Option(help="What --min-coverage counts.", show_default="ops")] = None,
+    max_partitions: Annotated[
+        int | None, typer.Option(min=0, help="Gate: at most this many partitions.")
+    ] = None,
+    max_boundary_bytes: Annotated[
+        int | None, typer.Option(min=0, help="Gate: at most this many bytes across partition boundaries.")
+    ] = None,
     baseline_report: Annotated[
         Path | None,
         typer.Option(help="An earlier report (--format json): reports tell what changed since then."),
@@ -175,6 +206,11 @@ def check(
     require_full: Annotated[
         bool, typer.Option("--require-full", help="Gate: every operator accelerated.")
     ] = False,
+    select: Select = None,
+    ignore: IgnoreWords = None,
+    baseline: BaselineFile = None,
+    config: ConfigFile = None,
+    isolated: Isolated = False,
     optimize: LevelOption = None,
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
@@ -183,24 +219,84 @@ def check(
     """Predict what becomes of every operator of a model on a target, and say why."""
     from .models import paths
 
-    least = share(min_coverage)
+    held = settings(config, isolated)
+    holds = decided(
+        held,
+        gates(min_coverage, by, max_partitions, max_boundary_bytes, require_full, fail_on),
+        select,
+        ignore,
+        baseline,
+    )
     places = report_places(context, form, output, quiet, verbose)
-    files = paths(models)
-    keep_inputs((place for _, place in places), [*files, pack, baseline_report])
-    words = tuple(target)
-    asked = len(_packs(words, pack))
-    asked_level = level(optimize, optimizer, optimized=optimized)
-    entries = list(_entries(files, words, pack, asked_level, jobs, drawn=draws(places)))
-    _nothing_fits(entries)
+    files = paths(models_of(models, held))
+    pack = pack or held.pack
+    inputs = [*files, pack, baseline_report, holds.baseline.path if holds.baseline else None]
+    keep_inputs((place for _, place in places), inputs)
+    words = targets_of(target, held)
+    asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
+    entries = _all(files, words, pack, asked_level, jobs, drawn=draws(places))
+    for entry in entries:
+        holds.mark(entry)
     if baseline_report is not None:
         from ..report.previous import compare
 
         compare(entries, baseline_report)
     write_report(entries, places)
     if not quiet:
-        _say_skipped(entries, asked)
-    failed = any(not _gates(entry, least, by, max_partitions, require_full) for entry in entries)
-    raise typer.Exit(exit_code(entries, fail_on, failed))
+        _say_skipped(entries, len(_packs(words, pack)))
+    failed = say(holds, entries, quiet=quiet)
+    raise typer.Exit(exit_code(entries, holds, failed))
+
+
+def checked(
+    models: list[str],
+    target: tuple[str, ...],
+    pack: Path | None,
+    held: "Settings",
+    outputs: "Sequence[Path]",
+    optimize: str | None = None,
+) -> "list[Entry]":
+    """The models checked as ``check`` does it, for commands that say something else of them."""
+    from .models import paths
+
+    files = paths(models)
+    keep_inputs(outputs, [*files, pack])
+    return _all(files, target, pack, optimize or held.values.get("optimize"))
+
+
+def _all(
+    files: "Sequence[Path]",
+    target: tuple[str, ...],
+    pack: Path | None,
+    optimize: str | None,
+    jobs: int = 1,
+    *,
+    drawn: bool = False,
+) -> "list[Entry]":
+    entries = list(_entries(files, target, pack, optimize, jobs, drawn=drawn))
+    _nothing_fits(entries)
+    return entries
+
+
+def gates(
+    min_coverage: str | None,
+    by: By | None,
+    max_partitions: int | None,
+    max_boundary_bytes: int | None,
+    require_full: bool,
+    fail_on: FailOn | None,
+) -> "Gates":
+    """The gates of the command line. Raises UsageError for a share that is none."""
+    from ..settings.gates import Gates
+
+    return Gates(
+        share(min_coverage),
+        by and by.value,
+        max_partitions,
+        max_boundary_bytes,
+        require_full or None,
+        fail_on and fail_on.value,
+    )
 
 
 def _entries(
@@ -287,18 +383,12 @@ def _say_skipped(entries: "list[Entry]", asked: int) -> None:
 def share(text: str | None) -> float | None:
     """``95%``, ``95`` or ``0.95`` as 0.95: above 1 it counts in percent. Raises UsageError on others."""
     from ..errors import UsageError
+    from ..settings.fields import share as parsed
 
-    if text is None:
-        return None
     try:
-        value = float(text.removesuffix("%"))
+        return None if text is None else parsed(text)
     except ValueError:
-        value = -1.0
-    if text.endswith("%") or value > 1:
-        value /= 100
-    if not 0 <= value <= 1:
-        raise UsageError(f"--min-coverage {text!r} is not a share: write 95%, 95 or 0.95")
-    return value
+        raise UsageError(f"--min-coverage {text!r} is not a share: write 95%, 95 or 0.95") from None
 
 
 def report_places(
@@ -320,6 +410,14 @@ def keep_inputs(outputs: "Iterable[Path | None]", inputs: "Iterable[Path | None]
     protect([path for path in outputs if path], [path for path in inputs if path], data_files)
 
 
+def write_text(output: Path, text: str) -> None:
+    """Write a file atomically."""
+    from ..files import atomic
+
+    with atomic(output) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
 def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
     """Render each report and print it, or write it to its file atomically."""
     from accelint import __version__
@@ -339,57 +437,18 @@ def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
             stream.writelines(chunks)
 
 
-NOTHING = ("none", "unknown", "rejected")
-"""Verdicts of a model of which nothing is known to be accelerated."""
-
-
-def exit_code(entries: "list[Entry]", fail_on: FailOn, gate_missed: bool) -> int:
-    """70 for an internal error, 3 when a model cannot be read; 1 for findings at or above ``fail_on``, for a
-    model of which nothing is accelerated (unless by design, or ``fail_on`` is never) and for a missed gate;
-    else 0.
+def exit_code(entries: "list[Entry]", holds: "Decided", gate_missed: bool) -> int:
+    """70 for an internal error, 3 when a model cannot be read; 1 for findings that count, for a model of
+    which nothing is accelerated (unless by design, or nothing is to fail) and for a missed gate; else 0.
     """
     errors = [entry.error for entry in entries if entry.error is not None]
     errors += [error for entry in entries for error in entry.failures.values()]
     if errors:
         return max((error.exit_code for error in errors), key=_weight)
-    useless = any(
-        cov.verdict in NOTHING and not cov.elsewhere_by_design for entry in entries for cov in entry.coverages
-    )
-    ranks: dict[Any, int] = {"note": 0, "warning": 1, "error": 2, "never": 3}
-    worst = max(
-        (ranks[item.severity] for entry in entries for cov in entry.coverages for item in cov.findings),
-        default=-1,
-    )
-    failed = worst >= ranks[fail_on.value] or (useless and fail_on is not FailOn.NEVER)
+    failed = any(holds.failed(coverage) for entry in entries for coverage in entry.coverages)
     return int(gate_missed or failed)
 
 
 def _weight(code: int) -> tuple[bool, bool, int]:
     """Which of several errors tells most: a defect of accelint, then a model that cannot be read."""
     return code == InternalError.exit_code, code == ModelError.exit_code, code
-
-
-def _gates(entry: "Entry", least: float | None, by: By, most: int | None, full: bool) -> bool:
-    """Whether every gate holds; each miss is said on standard error."""
-    missed = []
-    for coverage in entry.coverages:
-        share = coverage.by_macs if by is By.MACS else coverage.by_operators
-        if least is not None and (share is None or share < least):
-            missed.append(
-                f"{coverage.target}: coverage by {by.value} is "
-                f"{'unknown' if share is None else percent(share, 1)}, required: {percent(least, 1)}"
-            )
-        if most is not None and len(coverage.partitions) > most:
-            missed.append(
-                f"{coverage.target}: {counted(len(coverage.partitions), 'partition')}, at most {most} allowed"
-            )
-        if most is not None and coverage.verdict in NOTHING:
-            missed.append(
-                f"{coverage.target}: nothing is accelerated (the model is {coverage.verdict}), "
-                f"at most {most} partition{'' if most == 1 else 's'} asked for"
-            )
-        if full and coverage.verdict != "full":
-            missed.append(f"{coverage.target}: the model is {coverage.verdict}, required: full")
-    for line in missed:
-        typer.echo(f"accelint: gate missed: {entry.path}: {line}", err=True)
-    return not missed

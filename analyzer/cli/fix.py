@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..words import percent
-from .check import NOTHING, LevelOption, Optimizer, OptimizerOption, PackFile, keep_inputs
+from .check import LevelOption, Optimizer, OptimizerOption, PackFile, keep_inputs
 from .check import level as asked_level
 from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
@@ -126,6 +126,8 @@ def _exit_code(result: "FixResult") -> int:
         return 1 if result.worse else 5
     if any(_waits(step) for step in result.steps):
         return 5
+    from ..settings.gates import NOTHING
+
     return int(result.after.verdict in NOTHING)
 
 

@@ -12,6 +12,7 @@ from .check import FailOn, LevelOption, Targets, exit_code, level
 from .detail import Detail, Verbose
 from .detail import detail as detail_of
 from .limits import Memory
+from .settings import failing_on
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
@@ -75,7 +76,7 @@ def releases(
             text(tree(table), changes=detail is not Detail.BRIEF, named=None if verbose else NAMED), nl=False
         )
     _say_skipped(entry, quiet=quiet)
-    raise typer.Exit(exit_code([entry], fail_on, gate_missed=False))
+    raise typer.Exit(exit_code([entry], failing_on(fail_on.value), gate_missed=False))
 
 
 def _say_skipped(entry: "Entry", *, quiet: bool) -> None:

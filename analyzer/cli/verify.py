@@ -8,7 +8,6 @@ import typer
 
 from ...rewrites.promise import Promise
 from .check import (
-    FailOn,
     Formats,
     LevelOption,
     Optimizer,
@@ -31,6 +30,7 @@ from .detail import Verbose as Long
 from .detail import detail as detail_of
 from .limits import Memory
 from .progress import busy
+from .settings import failing_on
 
 if TYPE_CHECKING:
     from ..proof.parity import Tolerance
@@ -129,7 +129,7 @@ def verify(
     entry = check_file(model, packs, optimize=asked, flow=draws(places))
     if entry.error is not None or entry.model is None:
         write_report([entry], places)
-        raise typer.Exit(exit_code([entry], FailOn.NEVER, False))
+        raise typer.Exit(exit_code([entry], failing_on("never"), False))
     chosen = one(target, packs, entry.model.dialect)
     if entry.model.dialect != chosen.pack.dialect:
         from ..errors import UsageError

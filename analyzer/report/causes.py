@@ -31,6 +31,8 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
     by_id = {op["id"]: op for op in target["operators"]}
     found: dict[tuple[str, str], Cause] = {}
     for finding in target["findings"]:
+        if finding.get("ignored"):
+            continue
         key = (finding["code"], finding["rule"])
         cause = found.setdefault(
             key, Cause(*key, finding["severity"], source=finding["source"], evidence=finding["evidence"])
@@ -45,6 +47,15 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
     return sorted(
         found.values(), key=lambda cause: (_RANK[cause.severity], -len(cause.operators), cause.code)
     )
+
+
+def ignored(target: Mapping[str, Any]) -> dict[str, int]:
+    """How many findings may stay, by the reason."""
+    found: dict[str, int] = {}
+    for finding in target["findings"]:
+        if why := finding.get("ignored"):
+            found[why] = found.get(why, 0) + 1
+    return found
 
 
 def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:

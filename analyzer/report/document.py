@@ -136,18 +136,21 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "fix": finding.fix,
         "fix_level": None if finding.fix is None else "safe" if finding.safe else "unsafe",
         "fingerprint": finding.fingerprint,
+        **({"ignored": finding.ignored} if finding.ignored else {}),
     }
 
 
 def _summary(entries: Sequence[Entry]) -> dict[str, Any]:
     coverages = [coverage for entry in entries if entry.error is None for coverage in entry.coverages]
     verdicts = Counter(coverage.verdict for coverage in coverages)
+    ignored = sum(1 for coverage in coverages for finding in coverage.findings if finding.ignored)
     severities = Counter(finding.severity for coverage in coverages for finding in coverage.findings)
     return {
         "models": len(entries),
         "unreadable": sum(1 for entry in entries if entry.error is not None),
         "verdicts": {verdict: verdicts[verdict] for verdict in _VERDICTS},
         "findings": {severity: severities[severity] for severity in ("error", "warning", "note")},
+        **({"ignored": ignored} if ignored else {}),
     }
 
 

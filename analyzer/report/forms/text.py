@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ...inert import line as clean
 from ...words import counted, percent, size
-from ..causes import SHOWN, Cause, causes, dynamic_inputs
+from ..causes import SHOWN, Cause, causes, dynamic_inputs, ignored
 from ..previous import in_words
 from ..purposes import purpose_of
 
@@ -97,6 +97,8 @@ def _target(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any])
         return
     for cause in causes(target):
         _cause(console, model, target, cause)
+    for why, count in ignored(target).items():
+        console.print(Text(f"    {counted(count, 'finding')} ignored: {clean(why)}", "dim"))
     if console.full:
         _operators(console, target)
     for note in target["notes"]:
