@@ -7,6 +7,7 @@ them, as long as these are few enough to be shown.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,7 @@ class Issue:
         model: the model's path as it was given.
         count: operators that it concerns; ``operators`` are the first ``LISTED`` of them.
         messages: what was found, with how often.
-        prints: fingerprints of the findings of ``operators``; ``least`` is the least of all.
+        prints: fingerprints of the findings of ``operators``.
         fix: the command that repairs it, or what else to do; empty where nothing is known.
     """
 
@@ -49,7 +50,6 @@ class Issue:
     operators: list[Mapping[str, Any]] = field(default_factory=list)
     messages: dict[str, int] = field(default_factory=dict)
     prints: list[str] = field(default_factory=list)
-    least: str = ""
     fix: str = ""
     fingerprint: str = ""
 
@@ -120,15 +120,17 @@ def _of_target(
             )
             issue.fix = _fix(model, target, finding)
         _count(issue, op, finding)
-    for issue in found.values():
-        issue.fingerprint = _fingerprint(issue, home)
+    same: Counter[str] = Counter()
+    for issue in sorted(found.values(), key=lambda issue: issue.place.line):
+        base = _fingerprint(issue, home, places)
+        issue.fingerprint = fingerprint(base, str(same[base])) if same[base] else base
+        same[base] += 1
         yield issue
 
 
 def _count(issue: Issue, op: Mapping[str, Any], finding: Mapping[str, Any]) -> None:
     message = line(finding["message"])
     issue.messages[message] = issue.messages.get(message, 0) + 1
-    issue.least = min(issue.least or finding["fingerprint"], finding["fingerprint"])
     if issue.operators and issue.operators[-1]["id"] == op["id"]:
         return
     issue.count += 1
@@ -148,13 +150,13 @@ def _fix(model: Mapping[str, Any], target: Mapping[str, Any], finding: Mapping[s
     return line(told.get("fix" if finding["fix_level"] == "safe" else "fix_unsafe", ""))
 
 
-def _fingerprint(issue: Issue, home: Place) -> str:
-    """Of what the rule limits in which model on which target; of an issue at a line of code also of the
-    operators there. Numbers of lines, ids and counts leave no mark.
+def _fingerprint(issue: Issue, home: Place, places: Places) -> str:
+    """Of what the rule limits in which model on which target; of an issue at a line of code also of what that
+    line says. Numbers of lines, operators and counts leave no mark; lines that say the same are counted.
     """
     words = [home.path, issue.target, first_name(issue.target, issue.rule)]
     if issue.place != home:
-        words += [issue.place.path, issue.least]
+        words += [issue.place.path, places.text(issue.place)]
     return fingerprint(*words)
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+_LARGEST = 4 << 20
+"""Bytes of a file whose lines are looked at."""
 _DEEPEST = 30
 """Parts of a recorded path that are looked for."""
 _WINDOWS = re.compile(r"^[A-Za-z]:[/\\]|\\")
@@ -46,6 +46,7 @@ class Places:
         here = Path.cwd()
         self.root = root or next((path for path in (here, *here.parents) if (path / ".git").exists()), here)
         self._found: dict[str, str | None] = {}
+        self._lines: dict[str, list[str]] = {}
 
     def model(self, path: str) -> Place:
         """The place of a model."""
@@ -67,9 +68,12 @@ class Places:
         found = self._found[file]
         return None if found is None else Place(found, max(int(line), 1))
 
-    def of(self, model: str, ops: Iterable[Mapping[str, Any]]) -> Place:
-        """The first line of code that is known of the operators, else the model's file."""
-        return next(filter(None, (self.code(op.get("code")) for op in ops)), None) or self.model(model)
+    def text(self, place: Place) -> str:
+        """What the line says, without the spaces around it; empty where the file has no such line."""
+        if place.path not in self._lines:
+            self._lines[place.path] = _lines(self.root / place.path)
+        lines = self._lines[place.path]
+        return lines[place.line - 1].strip() if place.line <= len(lines) else ""
 
     def _file(self, recorded: str) -> str | None:
         path = recorded.replace("\\", "/") if _WINDOWS.search(recorded) else recorded
@@ -84,6 +88,16 @@ class Places:
             return Path(path).relative_to(self.root).as_posix()
         except ValueError:
             return None
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file of code; none of one that is too large for it."""
+    try:
+        if path.stat().st_size > _LARGEST:
+            return []
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
 
 
 def _is_file(path: str | Path) -> bool:
