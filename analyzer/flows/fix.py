@@ -21,7 +21,7 @@ from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
 from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
-from .optimized import DEFAULT, OFF, check_at, leveled
+from .optimized import DEFAULT, OF_ORT, OFF, check_at, leveled
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -127,6 +127,8 @@ def fix(
             f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is "
             f"{model.dialect}: convert it first"
         )
+    if model.format == "ort":
+        raise UsageError(f"{model.path} is in ONNX Runtime's own format: {OF_ORT}")
     if optimize is not None and not leveled(chosen):
         raise UsageError(
             f"--optimize and --optimizer are ONNX Runtime's: {chosen.target} takes {model.dialect} models"

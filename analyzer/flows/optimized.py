@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 OFF, DEFAULT = "off", "default"
 RUNTIME = "runtime"
 """The default level, its passes run by ONNX Runtime itself."""
+FINAL = "ONNX Runtime runs no graph optimization on a file of its own format: the operators are those stored"
+OF_ORT = "give the ONNX model that it was made from, and convert what comes of it"
+"""What to do with a file that is only read."""
 HOST = "onnxruntime/cpu"
 """Whose kernels compute what is folded."""
 
@@ -30,16 +33,24 @@ HOST = "onnxruntime/cpu"
 def check_at(model: Model | Prepared, chosen: Chosen, optimize: str | None = None) -> Coverage:
     """Predict what becomes of every operator at an optimization level of ONNX Runtime, ``default`` or
     ``off``; without one at the level that applications load a model with. Targets of other runtimes
-    have none. ``runtime``: at the default level, as the ONNX Runtime that is installed optimizes the model;
-    raises RuntimeFailure where it gives no answer.
+    have none, and ONNX Runtime optimizes no file of its own format. ``runtime``: at the default level, as the
+    ONNX Runtime that is installed optimizes the model; raises RuntimeFailure where it gives no answer.
     """
     if not leveled(chosen):
         return check(model, chosen)
     if optimize == OFF:
         return replace(check(model, chosen), optimize=OFF)
+    if _final(model):
+        coverage = check(model, chosen)
+        return replace(coverage, optimize=OFF, notes=(*coverage.notes, FINAL))
     if optimize == RUNTIME:
         return _check_by_runtime(Prepared.of(model), chosen)
     return check_optimized(model, chosen)
+
+
+def _final(model: Model | Prepared) -> bool:
+    """Whether ONNX Runtime takes the operators of a file as they are stored."""
+    return Prepared.of(model).model.format == "ort"
 
 
 def level_of(optimize: str | None) -> str:

@@ -243,6 +243,10 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
         raise UsageError(
             f"{model.path}: {model.dialect} models cannot be run here: convert it and verify the result"
         )
+    if model.format == "ort":
+        from .optimized import OF_ORT
+
+        raise UsageError(f"{model.path} is in ONNX Runtime's own format: {OF_ORT}")
     with ExitStack() as stack:
         folder = stack.enter_context(temporary("verify-"))
         sets = feeds(model, options.inputs, folder, seed=options.seed, sizes=options.sizes)

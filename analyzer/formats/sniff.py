@@ -120,10 +120,6 @@ def _unrecognized(glimpse: Glimpse) -> ModelError:
             ".mlmodelc (coremldata.bin)"
         )
         return ModelError(path, problem, "give the model's own folder")
-    if head[4:8] == b"ORTM":
-        return ModelError(
-            path, "a model in ONNX Runtime's own format", "give the ONNX file that it was made from"
-        )
     if head.startswith(_HDF):
         return ModelError(path, "a Keras HDF5 file", "load it and save it as .keras or export a SavedModel")
     if any(name.endswith("/data.pkl") for name in glimpse.names):
@@ -134,7 +130,7 @@ def _unrecognized(glimpse: Glimpse) -> ModelError:
     if glimpse.fields:
         problem = "protobuf data that is no ONNX model, GraphDef, SavedModel or Core ML model"
         return ModelError(path, problem, "export it again")
-    known = "accelint reads ONNX, TFLite, SavedModel, Keras v3, .mlmodel, .mlpackage and .mlmodelc"
+    known = "accelint reads ONNX, ORT, TFLite, SavedModel, Keras v3, .mlmodel, .mlpackage and .mlmodelc"
     return ModelError(path, _guess(head), known)
 
 

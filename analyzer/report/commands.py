@@ -42,7 +42,7 @@ def commands(entry: Entry, coverage: Coverage) -> dict[str, str]:
     others do, ``freeze`` where shapes are dynamic and only a batch is to be chosen.
     """
     about = entry.about
-    if about is None:
+    if about is None or about.format == "ort":  # which is read and not written
         return {}
     found = {}
     repaired = [item.safe for item in coverage.findings if item.fix is not None]

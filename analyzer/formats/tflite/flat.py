@@ -1,4 +1,4 @@
-"""FlatBuffers, read by the TFLite schema's tables, every offset checked.
+"""FlatBuffers, read by the tables of a schema (TFLite's unless told), every offset checked.
 
 Layout (source: flatbuffers.dev, "Internals"): a table starts with a signed offset back to its vtable; the
 vtable holds its own size, the table's size and one 16-bit field offset per slot; strings, vectors and tables
@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import TYPE_CHECKING, Any, Union
 
-from .schema import WIDTHS, Field, schema
+from .schema import WIDTHS, Field, Schema, schema
 
 if TYPE_CHECKING:
     import mmap
@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 _U16, _U32, _I32 = Struct("<H").unpack_from, Struct("<I").unpack_from, Struct("<i").unpack_from
 _SCALAR = {code: Struct(f"<{code}").unpack_from for code in WIDTHS}
-LAZY = {("Buffer", "data"), ("Operator", "custom_options")}
+LAZY = {("Buffer", "data"), ("Operator", "custom_options"), ("Tensor", "raw_data")}
 """Byte vectors that are given as (offset, length), never read."""
 
 
@@ -40,16 +40,17 @@ class Flat:
     to one large vector cannot blow up.
     """
 
-    def __init__(self, data: Buffer) -> None:
-        """Of bytes or a memory map."""
+    def __init__(self, data: Buffer, by: Schema | None = None) -> None:
+        """Of bytes or a memory map; ``by`` is the schema of another format."""
         self.data = data
         self.size = len(data)
         self.work = 4 * self.size + (1 << 20)
-        self._schema = schema()
+        self._schema = by or schema()
         self._plans: dict[tuple[str, int], Plan] = {}
         self._vectors: dict[tuple[str, int], Callable[..., tuple[Any, ...]]] = {}
         self._methods: dict[str, Decode] = {
             "string": self._string,
+            "strings": self._strings,
             "table": self._table_at,
             "tables": self._tables,
             "union": self._union,
@@ -147,7 +148,7 @@ class Flat:
         name = names.get(number)
         if name is None:
             raise Broken(
-                f"the value {number} of {enum}, which the TFLite schema of "
+                f"the value {number} of {enum}, which the schema of "
                 f"{self._schema.source['date']} does not have"
             )
         return name
@@ -169,6 +170,11 @@ class Flat:
             return bytes(self.data[start : start + count]).decode()
         except UnicodeDecodeError:
             raise Broken(f"a string at byte {start} that is not UTF-8") from None
+
+    def _strings(self, at: int, _: str) -> tuple[str, ...]:
+        start, count = self._vector(at, 4)
+        self._spend(4 * count, start)
+        return tuple(self._string(place, "") for place in range(start, start + 4 * count, 4))
 
     def _span(self, at: int, _: str) -> tuple[int, int]:
         return self._vector(at, 1)
@@ -218,7 +224,7 @@ class Flat:
         members = self._schema.unions[union]
         if number > len(members):
             raise Broken(
-                f"the member {number} of {union}, which the TFLite schema of "
+                f"the member {number} of {union}, which the schema of "
                 f"{self._schema.source['date']} does not have"
             )
         name = members[number - 1]

@@ -37,9 +37,9 @@ CUSTOM_DOMAIN = "custom"
 class Field:
     """One field of a table.
 
-    ``kind`` is ``scalar``, ``enum``, ``string``, ``table``, ``union``, ``scalars``, ``enums``, ``tables`` or
-    ``bytes``; ``of`` names the struct code, enum, table or union; a union's type is in the slot before
-    ``slot``.
+    ``kind`` is ``scalar``, ``enum``, ``string``, ``table``, ``union``, ``scalars``, ``enums``, ``strings``,
+    ``tables`` or ``bytes``; ``of`` names the struct code, enum, table or union; a union's type is in the slot
+    before ``slot``.
     """
 
     name: str
@@ -99,13 +99,14 @@ def schema() -> Schema:
     }
     bases = {name: FORMATS[enum["base"]] for name, enum in facts["enums"].items()}
     unions = {name: tuple(members) for name, members in facts["unions"].items()}
-    tables = {name: _fields(rows, bases, unions) for name, rows in facts["tables"].items()}
+    tables = {name: fields_of(rows, bases, unions) for name, rows in facts["tables"].items()}
     return Schema(tables, enums, bases, unions, facts["options"], facts["source"])
 
 
-def _fields(
+def fields_of(
     rows: list[list[Any]], bases: dict[str, str], unions: dict[str, tuple[str, ...]]
 ) -> tuple[Field, ...]:
+    """The fields of a table from name, type and default of each, and ``deprecated`` where one is."""
     fields: list[Field] = []
     slot = 0
     for name, type_, default, *mark in rows:
@@ -127,4 +128,4 @@ def _kind(type_: str, bases: dict[str, str], unions: dict[str, tuple[str, ...]])
         return f"enum{plural}", inner
     if inner in unions:
         return "union", inner
-    return ("string", "") if inner == "string" else (f"table{plural}", inner)
+    return (f"string{plural}", "") if inner == "string" else (f"table{plural}", inner)
