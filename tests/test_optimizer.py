@@ -15,6 +15,7 @@ import pytest
 from accelint.analyzer.check.prepared import Prepared
 from accelint.analyzer.flows.optimized import optimize
 from accelint.analyzer.formats import load
+from accelint.analyzer.optimizer.releases import changes, lacking
 from cli import report
 from onnx import numpy_helper, parser
 
@@ -257,3 +258,42 @@ def test_time_grows_with_the_model(tmp_path: Path) -> None:
         assert len(optimize(Prepared(loaded)).prepared.model.graph) == 2 * count + 2
         taken.append(time.process_time() - start)
     assert taken[1] < 10 * taken[0], taken
+
+
+OLDER = [
+    ("cast before shape", "1.15.1", ["Cast", "Shape", "Neg"]),
+    ("a branch", "1.16.3", ["If", "Relu", "Neg", "Abs"]),
+    ("pad and conv", "1.19.2", ["Pad", "Conv"]),
+    ("pad and pool", "1.32.0", ["Pad", "MaxPool"]),
+    ("matmul of three", "1.20.1", ["MatMul", "Add"]),
+    ("reshapes in a row", "1.20.1", ["Reshape", "Reshape", "Neg"]),
+    ("not and where", "1.24.4", ["Not", "Where"]),
+    ("nonzero", "1.26.0", ["Add"]),
+]
+"""Probes whose answers other releases gave: what they leave (``tools/derive/ort_passes.py``)."""
+
+
+@pytest.mark.parametrize(("name", "release", "left"), OLDER)
+def test_a_release_has_its_own_passes(name: str, release: str, left: list[str], tmp_path: Path) -> None:
+    loaded = load(model(*CASES[name], tmp_path / "m.onnx"))
+    older, here = (
+        optimize(Prepared(loaded), lacking(version)).prepared.flat[0].graph for version in (release, "")
+    )
+    assert [op.type for _, op in older.walk() if op.type != "Constant"] == left
+    assert [op.type for _, op in here.walk()] != left
+
+
+def test_every_change_has_a_probe() -> None:
+    probes = {*CASES, "gelu"}
+    assert {item.probe for item in changes()} <= probes
+    assert all(item.since or item.until for item in changes())
+
+
+def test_a_target_at_a_release_is_optimized_by_its_passes(tmp_path: Path) -> None:
+    """OpenVINO's provider comes with ONNX Runtime 1.24.1, which does not fuse Not into Where."""
+    file = model(*CASES["not and where"], tmp_path / "m.onnx")
+    targets = report("check", file, "--target", "onnxruntime/openvino", "--target", "onnxruntime/cpu")
+    gone = [
+        [op.get("removed_by") for op in target["operators"]] for target in targets["models"][0]["targets"]
+    ]
+    assert gone == [[None, None], ["NotWhereFusion", None]]

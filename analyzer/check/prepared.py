@@ -101,7 +101,8 @@ class Prepared:
     Attributes:
         model: as it was read.
         edited: whether its graph may be another than the one in its file.
-        optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for.
+        optimized: the same as ONNX Runtime optimizes it before it divides it, once that was asked for, by the
+            passes that a release lacks.
         by_runtime: the same by ONNX Runtime's own optimizer, by environment, and which release that is.
         converted: by dialect, what a vendor's converter made of it.
         repairs: by rewrite and operator, whether the one matches at the other.
@@ -110,7 +111,7 @@ class Prepared:
 
     model: Model
     edited: bool = False
-    optimized: Optimized | None = None
+    optimized: dict[frozenset[str], Optimized] = field(default_factory=dict)
     by_runtime: dict[str, tuple[Optimized, str]] = field(default_factory=dict)
     converted: dict[str, Conversion] = field(default_factory=dict)
     repairs: dict[tuple[str, str], bool] = field(default_factory=dict, repr=False)

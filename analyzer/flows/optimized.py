@@ -12,6 +12,7 @@ from ..check.prepared import Optimized, Prepared
 from ..check.run import check
 from ..errors import UsageError
 from ..optimizer.level1 import Level1, optimized
+from ..optimizer.releases import lacking
 from ..words import counted
 
 if TYPE_CHECKING:
@@ -70,9 +71,20 @@ def check_optimized(model: Model | Prepared, chosen: Chosen) -> Coverage:
     into. Raises UsageError for models that are not ONNX.
     """
     prepared = Prepared.of(model)
-    if prepared.optimized is None:
-        prepared.optimized = optimize(prepared)
-    return _told(prepared, prepared.optimized, chosen, "ONNX Runtime")
+    without = lacking(release_of(chosen))
+    if without not in prepared.optimized:
+        prepared.optimized[without] = optimize(prepared, without)
+    return _told(prepared, prepared.optimized[without], chosen, "ONNX Runtime")
+
+
+def release_of(chosen: Chosen) -> str:
+    """The ONNX Runtime that a target's release works in: itself, or the one whose CPU provider is its host;
+    empty where that is not told.
+    """
+    pack = chosen.pack
+    if pack.host.startswith(f"{HOST}@"):
+        return pack.host.partition("@")[2]
+    return chosen.version if pack.runtime.startswith("onnxruntime") else ""
 
 
 def _check_by_runtime(prepared: Prepared, chosen: Chosen) -> Coverage:
@@ -99,9 +111,9 @@ def _told(prepared: Prepared, small: Optimized, chosen: Chosen, runtime: str) ->
     return replace(coverage, notes=(*coverage.notes, note), optimize=DEFAULT)
 
 
-def optimize(prepared: Prepared) -> Optimized:
+def optimize(prepared: Prepared, without: frozenset[str] | None = None) -> Optimized:
     """The model as ONNX Runtime optimizes it, local functions in place of their calls; the prepared one stays
-    as it is.
+    as it is. ``without``: passes that a release lacks; those of the newest one where it is not given.
     """
     if prepared.model.dialect != "onnx":
         raise UsageError(
@@ -111,7 +123,7 @@ def optimize(prepared: Prepared) -> Optimized:
     flat, calls = prepared.flat
     if prepared.misfits or prepared.flat_misfits:
         return Optimized(prepared, {}, {})
-    found = optimized(flat, _Kernels(), _infer)
+    found = optimized(flat, _Kernels(), _infer, lacking() if without is None else without)
     if found.model is prepared.model:
         return Optimized(prepared, {}, {})
     return Optimized(Prepared(found.model), {**calls, **_origins(found, calls)}, _gone(found, calls, flat))

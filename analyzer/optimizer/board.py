@@ -36,12 +36,14 @@ class Log:
         made: new operators, by id the operator that each stands for.
         edits: counts changes.
         learned: names of tensors that became constants.
+        lacking: passes that the release does not have, as ``releases.toml`` names them.
     """
 
     fates: dict[str, Fate] = field(default_factory=dict)
     made: dict[str, str] = field(default_factory=dict)
     edits: int = 0
     learned: set[str] = field(default_factory=set)
+    lacking: frozenset[str] = frozenset()
 
 
 class Board:
@@ -70,6 +72,10 @@ class Board:
 
     def __len__(self) -> int:
         return len(self._ops)
+
+    def has(self, name: str) -> bool:
+        """Whether the release has a pass."""
+        return name not in self.log.lacking
 
     # ---- reading -------------------------------------------------------------------------
 

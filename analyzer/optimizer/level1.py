@@ -60,9 +60,11 @@ class Level1:
         return "" if id in self.fates else id
 
 
-def optimized(model: Model, kernel: Kernel, infer: Infer) -> Level1:
-    """The model as providers see it. The model stays as it is."""
-    log = Log()
+def optimized(model: Model, kernel: Kernel, infer: Infer, lacking: frozenset[str] = frozenset()) -> Level1:
+    """The model as providers see it, by a release without the passes that are ``lacking``. The model stays as
+    it is.
+    """
+    log = Log(lacking=lacking)
     current, shared = model, False
     for _ in range(INFERENCES):
         board = Board(current.graph, log)

@@ -169,7 +169,8 @@ def _gemm_transpose(board: Board, gemm: Operator) -> None:
 
 def _pad(board: Board, pad: Operator) -> None:
     """Zeros around the spatial axes become ``pads`` of a Conv or of a pooling."""
-    child = board.sole(pad, "Conv", "MaxPool", "AveragePool")
+    into = ["Conv", *(("MaxPool", "AveragePool") if board.has("PadFusion:pool") else ())]
+    child = board.sole(pad, *into) if board.has("PadFusion") else None
     if child is None or len(pad.inputs) > 3 or pad.attrs.get("mode", "constant") != "constant":
         return
     pads = board.numbers(pad.inputs[1]) if pad.version >= 11 else list(pad.attrs.get("pads", ()))
@@ -229,7 +230,7 @@ def _div_mul(board: Board, div: Operator) -> None:
 def _not_where(board: Board, no: Operator) -> None:
     """Where(Not(c), a, b) becomes Where(c, b, a)."""
     readers = board.readers(no.outputs[0])
-    if not readers or board.gives_output(no):
+    if not readers or board.gives_output(no) or not board.has("NotWhereFusion"):
         return
     if any(item.type != "Where" or item.inputs[0] != no.outputs[0] or item.graphs for item in readers):
         return

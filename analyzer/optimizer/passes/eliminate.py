@@ -106,6 +106,8 @@ def _same_type(board: Board, op: Operator) -> bool:
 
 def _shape_alone(board: Board, op: Operator) -> bool:
     """Nothing but Shape reads what a Cast gives."""
+    if not board.has("PreShapeNodeElimination"):
+        return False
     readers = board.readers(op.outputs[0])
     return bool(readers) and all(reader.type == "Shape" and reader.domain == "" for reader in readers)
 

@@ -49,6 +49,7 @@ runs them, and folds nothing.
 
 def fold(board: Board, kernel: Kernel) -> None:
     """One walk over a graph."""
+    counted = _COUNTED - {"NonZero"} if board.has("ConstantFolding:counted") else _COUNTED
     for op in board.ops():
         op = board.get(op.id) or op
         if board.get(op.id) is None or op.domain != "" or op.type == "Constant":
@@ -57,7 +58,7 @@ def fold(board: Board, kernel: Kernel) -> None:
             _inline_branch(board, op)
         elif op.type == "Shape":
             _fold_shape(board, op)
-        elif op.type not in RANDOM and op.type not in _COUNTED and not op.graphs:
+        elif op.type not in RANDOM and op.type not in counted and not op.graphs:
             _fold(board, op, kernel)
 
 
@@ -158,7 +159,7 @@ def _inline_branch(board: Board, op: Operator) -> None:
     """An If whose condition is a constant becomes the operators of the branch that is taken."""
     condition = board.number(op.inputs[0])
     branch = board.bodies.get(op.id, {}).get("then_branch" if condition else "else_branch")
-    if condition is None or branch is None:
+    if condition is None or branch is None or not board.has("InlineIf"):
         return
     names: dict[str, str] = {}
     moved = branch.ops()

@@ -75,13 +75,13 @@ def fuse_norms(board: Board) -> None:
     """One walk over a graph."""
     opset = board.graph.opsets.get("", 1)
     types = {item.type for item in board.ops()} if opset >= 17 else set()
-    if opset >= 20 and "Erf" in types:
+    if opset >= 20 and "Erf" in types and board.has("GeluFusion"):
         for item in board.ops():
             if item.type == "Mul" and board.get(item.id) is item:
                 match = _GELU.match(_Seen(board.graph, board), item)
                 if match is not None:
                     _become(board, match, "Gelu", "GeluFusion", (match.value("x"),), {})
-    if {"ReduceMean", "Sqrt", "Div", "Sub"} <= types:
+    if {"ReduceMean", "Sqrt", "Div", "Sub"} <= types and board.has("LayerNormFusion"):
         for item in board.ops():
             if item.type == "Add" and board.get(item.id) is item:
                 match = _LAYER_NORM.match(_Seen(board.graph, board), item)

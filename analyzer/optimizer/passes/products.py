@@ -38,7 +38,12 @@ def _fuse(board: Board, product: Operator) -> None:
     if len(left) == 2:
         if _fits(known, left[0], right[1]):
             _as_gemm(board, product, add, bias)
-    elif len(known) == 1 and known[0] == right[1] and board.sizes(product.inputs[0]) is not None:
+    elif (
+        board.has("MatMulAddFusion:rank")
+        and len(known) == 1
+        and known[0] == right[1]
+        and board.sizes(product.inputs[0]) is not None
+    ):
         _between_reshapes(board, product, add, bias)
 
 

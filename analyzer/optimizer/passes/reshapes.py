@@ -21,7 +21,7 @@ def fuse_reshapes(board: Board) -> None:
         current = board.get(op.id)
         if current is None or current.type != "Reshape" or current.domain or current.version < 5:
             continue
-        if not _fuse_shape(board, current):
+        if not _fuse_shape(board, current) and board.has("ReshapeFusion:row"):
             _fuse_row(board, current)
 
 
