@@ -153,6 +153,8 @@ def test_findings_are_at_the_model_where_the_code_is_not_here(repository: Path) 
         "net.py:",
         "net.py:x",
         ":7",
+        "/usr/lib/python3/site-packages/net.py:1",
+        "C:\\py\\site-packages\\keras\\net.py:1",
         "/:1",
     ],
 )
@@ -290,6 +292,33 @@ def test_a_comment_tells_what_changed_since_an_earlier_report(tmp_path: Path) ->
     assert "was full, -89.47 percentage points of operators, 66 new findings" in back
     same = accelint("check", model, "-t", QNN, "--baseline-report", old, "-f", "markdown").stdout
     assert "no change" in same
+
+
+def test_what_was_verified_is_in_the_forms(tmp_path: Path) -> None:
+    from junitparser import JUnitXml
+
+    junit, comment = tmp_path / "v.xml", tmp_path / "v.md"
+    words = ("verify", FIXTURES / "onnx" / "conv_relu.onnx", "-t", "onnxruntime/cpu")
+    result = accelint(*words, "-f", "junit", "-o", junit, "-f", "markdown", "-o", comment, "-f", "json")
+    target = json.loads(result.stdout)["models"][0]["targets"][0]
+    if "agreement" not in target:
+        pytest.skip("onnxruntime is not here")
+    cases = {case.name: case for suite in JUnitXml.fromfile(str(junit)) for case in suite}
+    assert {"verdict", "prediction", "parity"} <= set(cases)
+    assert all(case.is_passed for case in cases.values())
+    assert f"- ✅ parity: `{target['parity']['summary']}`" in comment.read_text(encoding="utf-8")
+    assert "accelint: 1 model: 1 runs" in comment.read_text(encoding="utf-8")
+
+
+def test_a_failed_proof_fails_its_case() -> None:
+    from accelint.analyzer.report.proofs import proofs
+
+    target = {"agreement": {}, "contradictions": [f"main/{n} x" for n in range(7)], "parity_skipped": "why"}
+    found = {proof.name: proof for proof in proofs({**target, "crash": {"signal": "SIGSEGV"}})}
+    assert not any(proof.holds for proof in found.values())
+    assert found["prediction"].text.endswith("main/4 x; and 2 more")
+    assert found["parity"].text == "not compared: why"
+    assert "SIGSEGV" in found["runtime"].text
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def _box(region: Mapping[str, Any], target: Mapping[str, Any]) -> Box:
     types = [f"{line(name)[:_LONGEST]} x{count}" for name, count in region["types"].items()]
     if sum(region["types"].values()) < region["operators"]:
         types.append("...")
-    if "partition" in region:
+    if "partition" in region and purpose_of(target).partitions:
         name = f"partition {region['partition'] + 1}"
     else:
         name = purpose_of(target).of_operator(kind)

@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 _LARGEST = 4 << 20
 """Bytes of a file whose lines are looked at."""
+_LIBRARY = re.compile(r"[/\\](?:site|dist)-packages[/\\]|<frozen ")
+"""Code that is installed: no file of the repository, whatever it is called."""
 _DEEPEST = 30
 """Parts of a recorded path that are looked for."""
 _WINDOWS = re.compile(r"^[A-Za-z]:[/\\]|\\")
@@ -76,6 +78,8 @@ class Places:
         return lines[place.line - 1].strip() if place.line <= len(lines) else ""
 
     def _file(self, recorded: str) -> str | None:
+        if _LIBRARY.search(recorded):
+            return None
         path = recorded.replace("\\", "/") if _WINDOWS.search(recorded) else recorded
         if path.startswith("/") and _is_file(path) and (below := self._below(path)):
             return below

@@ -1,7 +1,7 @@
 """JUnit XML: a suite for each model and target, a case for the model's verdict and one a root cause.
 
 Cases fail as ``check`` does by default: errors, and a model of which nothing is accelerated. What falls back
-passes, and its output says why.
+passes, and its output says why. What ``verify`` found out has cases of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ...words import counted, percent
 from ..issues import Issue, issues, unreadable
+from ..proofs import proofs
 from ..purposes import purpose_of
 
 _NOTHING = ("none", "unknown", "rejected")
@@ -56,6 +57,12 @@ def _target(root: Element, model: Mapping[str, Any], target: Mapping[str, Any], 
         SubElement(case, "failure", message=said, type=target["verdict"]).text = said
     else:
         SubElement(case, "system-out").text = said
+    for proof in proofs(target):
+        case = SubElement(suite, "testcase", name=proof.name, classname=name, time="0")
+        if proof.holds:
+            SubElement(case, "system-out").text = proof.text
+        else:
+            SubElement(case, "failure", message=proof.text, type=proof.name).text = proof.text
     cases: dict[tuple[str, str], Element] = {}
     for issue in found:
         _cause(suite, name, issue, cases)

@@ -7,12 +7,14 @@ GitHub takes for a comment, 65,536 characters.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...words import counted, percent, size
 from ..causes import SHOWN, Cause, causes, dynamic_inputs
 from ..previous import in_words
+from ..proofs import proofs
 from ..purposes import purpose_of
 
 MARKER = "<!-- accelint -->"
@@ -46,7 +48,12 @@ def render(document: dict[str, Any]) -> str:
 
 def _headline(document: Mapping[str, Any]) -> str:
     summary = document["summary"]
-    verdicts = [f"{count} {verdict}" for verdict, count in summary["verdicts"].items() if count]
+    told = Counter(
+        purpose_of(target).of_model(target["verdict"], target.get("phase"))
+        for model in document["models"]
+        for target in model.get("targets", ())
+    )
+    verdicts = [f"{count} {verdict}" for verdict, count in told.items()]
     verdicts += [f"{summary['unreadable']} cannot be checked"] if summary["unreadable"] else []
     return f"accelint: {counted(summary['models'], 'model')}: {', '.join(verdicts) or 'nothing was checked'}"
 
@@ -93,12 +100,14 @@ def _change(target: Mapping[str, Any]) -> str:
 
 def _section(model: Mapping[str, Any], target: Mapping[str, Any]) -> str:
     """The causes of one target, folded away; empty where there are none."""
-    found = causes(target)
-    if not found:
+    found, proved = causes(target), proofs(target)
+    if not found and not proved:
         return ""
     new = set(target.get("previous", {}).get("new", ()))
     title = f"{model['path']} on {target['target']}: {counted(len(found), 'cause')}"
     lines = ["", "<details>", f"<summary>{html(title)}</summary>", ""]
+    for proof in proved:
+        lines.append(f"- {'✅' if proof.holds else '❌'} {proof.name}: {code(proof.text)}")
     for cause in found[:50]:
         lines += _cause(model, target, cause, new)
     if len(found) > 50:
