@@ -110,6 +110,29 @@ def test_conform_of_several_targets_or_none_names_them() -> None:
     assert missed.returncode == 2 and "did you mean qnn" in missed.stderr
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[1]", "{}", '{"_meta": 1}', '{"_meta": {}, "a.onnx": []}',
+        '{"_meta": {}, "a.onnx": {"nodes": 1}}',
+        '{"_meta": {}, "a.onnx": {"supported": [[1]], "partitions": []}}',
+        '{"_meta": {}, "a.onnx": {"supported": [], "partitions": [["x"]]}}',
+        '{"_meta": {}, "a.onnx": {"error": "e", "clamped": 1}}', "[" * 100_000,
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_what_is_no_record_of_answers_is_wrong_usage(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "record.json"
+    path.write_text(text)
+    result = accelint("conform", TARGET, "--corpus", path)
+    assert result.returncode == 2 and "no record of a provider's answers" in result.stderr
+
+
+def test_an_empty_path_is_not_this_folder(tmp_path: Path) -> None:
+    result = accelint("check", "", "-t", "qnn", cwd=tmp_path)
+    assert result.returncode == 2 and "is empty" in result.stderr
+
+
 def test_corpora_of_one_name_keep_their_figures_apart(tmp_path: Path) -> None:
     for place in ("first", "second"):
         (tmp_path / place).mkdir()

@@ -14,7 +14,7 @@ from ..words import percent
 from .check import Level, PackFile, keep_inputs
 from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
-from .limits import Memory
+from .limits import Memory, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +41,16 @@ def conform(
         ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(help="At most this many models of each corpus, an even sample.")
+        int | None, typer.Option(min=1, help="At most this many models of each corpus, an even sample.")
     ] = None,
     ops: Annotated[
         str | None, typer.Option(help="Only these operator types, with commas, of a generated corpus.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the generated corpus.")] = 0,
-    jobs: Annotated[int, typer.Option(help="Worker processes; 0 for one a core.")] = 0,
-    timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets for one model.")] = 60.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the generated corpus.")] = 0,
+    jobs: Annotated[int, typer.Option(min=0, help="Worker processes; 0 for one a core.")] = 0,
+    timeout: Annotated[
+        float, typer.Option(help="Seconds that the runtime gets for one model.", callback=seconds)
+    ] = 60.0,
     quick: Annotated[
         bool,
         typer.Option(

@@ -179,7 +179,8 @@ def convert(
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
     batch: Annotated[
-        int | None, typer.Option(help="Size of the first dimension of every input where it is dynamic.")
+        int | None,
+        typer.Option(min=1, help="Size of the first dimension of every input where it is dynamic."),
     ] = None,
     select_tf_ops: Annotated[
         bool, typer.Option("--select-tf-ops", help="Let the runtime fall back to TensorFlow kernels.")

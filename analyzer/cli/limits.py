@@ -7,6 +7,15 @@ from typing import Annotated
 import typer
 
 
+def seconds(value: float) -> float:
+    """A time limit: more than nothing, and a number. Raises UsageError."""
+    from ..errors import UsageError
+
+    if not 0 < value < float("inf"):
+        raise UsageError(f"--timeout {value:g} is no time limit: give seconds, more than 0")
+    return value
+
+
 def _hold(value: str | None) -> str | None:
     from ..processes import memory
 

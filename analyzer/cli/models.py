@@ -33,6 +33,8 @@ def _named(text: str) -> Iterator[Path]:
 
 
 def _expanded(text: str) -> Iterator[Path]:
+    if not text:
+        raise UsageError("a path of a model is empty: give a file, a folder or a pattern")
     path = Path(text)
     if any(mark in text for mark in "*?[") and not os.path.lexists(path):
         found = [Path(name) for name in sorted(glob.glob(text, recursive=True))]  # noqa: PTH207 (absolute ones too)

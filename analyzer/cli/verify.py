@@ -28,7 +28,7 @@ from .detail import Detail
 from .detail import Quiet as Short
 from .detail import Verbose as Long
 from .detail import detail as detail_of
-from .limits import Memory
+from .limits import Memory, seconds
 from .progress import busy
 from .settings import failing_on
 
@@ -73,7 +73,7 @@ def verify(
     tolerance: Annotated[
         str | None, typer.Option(help="Tolerance in place of the promise's: RELATIVE or RELATIVE,ABSOLUTE.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the random inputs.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random inputs.")] = 0,
     size: Annotated[
         list[str] | None,
         typer.Option(
@@ -86,12 +86,14 @@ def verify(
     ] = False,
     latency: Annotated[
         int,
-        typer.Option(help="Timed runs; 0 for none. With --against the runs of both models are interleaved."),
+        typer.Option(
+            min=0, help="Timed runs; 0 for none. With --against the runs of both models are interleaved."
+        ),
     ] = 0,
     optimize: LevelOption = None,
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.")] = 300.0,
+    timeout: Annotated[float, typer.Option(help="Seconds that the runtime gets.", callback=seconds)] = 300.0,
     form: Formats = None,
     output: Outputs = None,
     quiet: Quiet = False,
@@ -170,6 +172,8 @@ def _bounds(tolerance: str | None) -> "Tolerance | None":
         parts = [float(part) for part in tolerance.split(",")]
     except ValueError as error:
         raise UsageError(f"--tolerance is RELATIVE or RELATIVE,ABSOLUTE: {error}") from error
+    if len(parts) > 2 or not all(0 <= part < float("inf") for part in parts):
+        raise UsageError(f"--tolerance {tolerance!r}: give one or two numbers of at least 0")
     return Tolerance(parts[0], parts[1] if len(parts) > 1 else parts[0])
 
 
@@ -229,7 +233,8 @@ def remove(
 ) -> None:
     """Remove the isolated environment of a runtime."""
     from ..runtimes import environments
+    from ..runtimes.catalog import find
 
-    environments.remove(name)
+    there = environments.remove(find(name)[0].name)
     if not quiet:
-        typer.echo(f"{name}: removed")
+        typer.echo(f"{name}: {'removed' if there else 'has no environment here'}")

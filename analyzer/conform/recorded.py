@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,39 @@ OF_RELEASES = frozenset(("operator-set-of-the-release", "ir-version-of-the-relea
 """Rules about what a release loads: records come from other builds, which had loaded the model."""
 
 
+_ROW = {"opset": int, "clamped": int, "error": str, "nodes": int, "supported": list, "partitions": list}
+_SUPPORTED = (int, str, str, bool, str)
+"""Types of what an answer may have, and of a row of ``supported``."""
+
+
+def _wrong(rows: Any) -> str:
+    """What keeps a document from being a record; empty where nothing does."""
+    if not isinstance(rows, dict) or not isinstance(rows.get("_meta"), dict):
+        return "it has no table _meta"
+    for name, row in rows.items():
+        if name != "_meta" and not _is_answer(row):
+            return f"{name!r} is no answer: see accelint/analyzer/conform/recorded.py for the form"
+    return ""
+
+
+def _is_answer(row: Any) -> bool:
+    if not isinstance(row, dict) or not ("error" in row or {"partitions", "supported"} <= row.keys()):
+        return False
+    if any(key in row and not isinstance(row[key], kind) for key, kind in _ROW.items()):
+        return False
+    if row.get("clamped") and "opset" not in row:
+        return False
+    return all(
+        isinstance(item, list)
+        and len(item) == len(_SUPPORTED)
+        and all(isinstance(value, kind) for value, kind in zip(item, _SUPPORTED, strict=True))
+        for item in row.get("supported", ())
+    ) and all(
+        isinstance(item, list) and all(isinstance(index, int) for index in item)
+        for item in row.get("partitions", ())
+    )
+
+
 class Recorded:
     """Recorded answers with the interface of ``engine.Asker``; ``items`` are the models that they are
     about.
@@ -36,10 +70,14 @@ class Recorded:
         opener = gzip.open if path.suffix == ".gz" else open
         try:
             with opener(path, "rt", encoding="utf-8") as stream:
-                self._rows: dict[str, dict[str, Any]] = json.load(stream)
-            self.meta = self._rows.pop("_meta")
-        except (OSError, ValueError, KeyError, AttributeError) as error:
+                rows = json.load(stream)
+        except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
             raise UsageError(f"{path}: no record of a provider's answers: {error}") from error
+        wrong = _wrong(rows)
+        if wrong:
+            raise UsageError(f"{path}: no record of a provider's answers: {wrong}")
+        self.meta = rows.pop("_meta")
+        self._rows: dict[str, dict[str, Any]] = rows
 
     def items(self) -> Iterator[Item]:
         """The recorded models, in the opset as which they were loaded."""
