@@ -27,6 +27,7 @@ VERIFY = ["verify", MODEL, "-t", "onnxruntime/cpu"]
         ["conform", "qnn", "--jobs", "-2"],
         ["conform", "qnn", "--timeout", "-1"],
         ["conform", "qnn", "--seed", "-1"],
+        ["conform", "qnn", "--output", "figures", "--page", "./figures"],
         ["check", MODEL, "-t", "qnn", "--max-partitions", "-3"],
         ["convert", MODEL, "--to", "tflite", "-o", "out", "--batch", "0"],
         ["runtimes", "remove", ".."],

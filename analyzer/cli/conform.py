@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import InternalError, ModelError, RuntimeFailure
+from ..errors import InternalError, ModelError, RuntimeFailure, UsageError
 from ..report.commands import command
 from ..words import percent
 from .check import Level, PackFile, keep_inputs
@@ -82,6 +82,8 @@ def conform(
     from ..proof.drift import stale_data
 
     detail = detail_of(quiet, verbose)
+    if output is not None and page is not None and output.resolve() == page.resolve():
+        raise UsageError(f"--output and --page are both {output}: give each a file of its own")
     chosen = targets.asked(target, targets.chosen([target], pack))
     names = list(dict.fromkeys(corpus or GENERATED.get(chosen.pack.dialect, ())))
     keep_inputs([output, page], [pack, *(Path(name) for name in names if Path(name).exists())])
