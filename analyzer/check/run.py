@@ -30,6 +30,8 @@ def check(model: Model | Graph | Prepared, chosen: Chosen) -> Coverage:
     ``Prepared``.
     """
     prepared = Prepared.of(model)
+    if problem := prepared.model.metadata.get("unloadable"):
+        return _Check(prepared, chosen).unloadable(str(problem))
     if prepared.misfits:
         return _Check(prepared, chosen).damaged(prepared.model, prepared.misfits)
     if prepared.flat_misfits:
@@ -109,6 +111,19 @@ class _Check:
                 made = self._made(op, Dropped("ACL504", "operator-schema", words))
                 findings = [replace(made, severity="error", effect="rejected", phase="load")]
             self._record(op, Verdict.REJECTED, findings, {})
+        return self.coverage()
+
+    def unloadable(self, problem: str) -> Coverage:
+        """The coverage of a model that the runtime's own loader rejects as a whole."""
+        self.rejected = True
+        self.graphs = list({id(graph): graph for graph, _ in self.prepared.model.operators()}.values())
+        words = f"{problem}: save it again without, as a function or with model.export"
+        for _, op in self.prepared.model.operators():
+            made = self._made(op, Dropped("ACL703", "objects-that-do-not-load", words))
+            first = (
+                [] if self.findings else [replace(made, severity="error", effect="rejected", phase="load")]
+            )
+            self._record(op, Verdict.REJECTED, first, {})
         return self.coverage()
 
     def flex(self, builtins: _Check) -> None:

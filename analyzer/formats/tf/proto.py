@@ -197,12 +197,14 @@ MESSAGES: dict[str, tuple[str, ...]] = {
     "SavedObjectGraph": ("1 *SavedObject nodes", "2 map<string,SavedConcreteFunction> concrete_functions"),
     "SavedObject": (
         "1 *ObjectReference children",
+        "3 *SlotVariableReference slot_variables",
         "4 SavedUserObject user_object",
         "6 SavedFunction function",
         "7 SavedVariable variable",
         "8 SavedBareConcreteFunction bare_concrete_function",
     ),
     "ObjectReference": ("1 int32 node_id", "2 string local_name"),
+    "SlotVariableReference": ("2 string slot_name",),
     "SavedUserObject": ("1 string identifier",),
     "SavedFunction": ("1 *string concrete_functions",),
     "SavedVariable": ("1 DataType dtype", "2 TensorShapeProto shape", "3 bool trainable", "6 string name"),
@@ -241,6 +243,7 @@ UPSTREAM = {
     "StackTrace": "GraphDebugInfo.StackTrace",
     "TrackableObject": "TrackableObjectGraph.TrackableObject",
     "ObjectReference": "TrackableObjectGraph.TrackableObject.ObjectReference",
+    "SlotVariableReference": "TrackableObjectGraph.TrackableObject.SlotVariableReference",
     "SerializedTensor": "TrackableObjectGraph.TrackableObject.SerializedTensor",
 }
 """Where TensorFlow nests a message that is declared flat here (nesting does not show on the wire)."""

@@ -25,6 +25,8 @@ from .variables import Checkpoint, freeze
 from .wire import without_contents
 
 SERVING = "serving_default"
+_OPTIMIZER = "tf_deprecated_optimizer"
+"""The optimizers that TensorFlow itself re-creates."""
 _INIT = "__saved_model_init_op"
 _DAMAGED = "the file is damaged: export the model again"
 
@@ -151,7 +153,26 @@ def _saved_model(path: Path, file: Path, saved: Any) -> Model:
         },
         "assigned_variables": {name: names for name, names in assigned.items() if names},
     }
+    if problem := _unloadable(meta.object_graph_def):
+        metadata["unloadable"] = problem
     return Model(path, "savedmodel", graphs[main], graphs, Functions(context), metadata)
+
+
+def _unloadable(objects: Any) -> str:
+    """Why TensorFlow fails to load the objects; empty where nothing is known to stop it.
+
+    ``Loader._load_nodes`` re-creates an optimizer's slots with ``add_slot`` of the object that holds them,
+    which only its own class has: Keras no longer registers one (tensorflow/python/saved_model/load.py, 2.21).
+    """
+    for node in objects.nodes:
+        identifier = node.user_object.identifier
+        if node.slot_variables and identifier != _OPTIMIZER:
+            slots = ", ".join(dict.fromkeys(str(slot.slot_name) for slot in node.slot_variables))[:80]
+            return (
+                f"the model was saved with the state of its optimizer ({slots}), which TensorFlow re-creates "
+                f"only where the class of {str(identifier)!r} is registered"
+            )
+    return ""
 
 
 def _meta_graph(file: Path, saved: Any) -> Any:
