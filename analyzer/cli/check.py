@@ -69,7 +69,7 @@ Formats = Annotated[
         "--format",
         "-f",
         help="text (the default), json, jsonl, sarif, github, gitlab, junit, rdjson, markdown, csv, "
-        "model-explorer, mermaid, dot; brief or full (text with -q or -v); may be repeated.",
+        "model-explorer, mermaid, dot, html; brief or full (text with -q or -v); may be repeated.",
     ),
 ]
 Outputs = Annotated[

@@ -58,6 +58,19 @@ def ignored(target: Mapping[str, Any]) -> dict[str, int]:
     return found
 
 
+def remedy(target: Mapping[str, Any], cause: Cause, *, rooted: bool) -> tuple[str, str]:
+    """The command that follows a cause, or the advice where none can be printed; ``rooted``: dynamic inputs
+    are behind it.
+    """
+    told = target.get("commands", {})
+    if rooted:
+        command = told.get("freeze", "")
+        return command, "" if command else target.get("advice", "")
+    if cause.fix is None:
+        return "", ""
+    return told.get("fix" if cause.safe else "fix_unsafe", ""), ""
+
+
 def dynamic_inputs(model: Mapping[str, Any]) -> list[str]:
     """The graph inputs whose shapes are dynamic, as ``name[batch,3,224,224]``: the root of dynamic
     shapes.

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from ...inert import line as clean
 from ...words import counted, percent, size
-from ..causes import SHOWN, Cause, causes, dynamic_inputs, ignored
+from ..causes import SHOWN, Cause, causes, dynamic_inputs, ignored, remedy
 from ..previous import in_words
 from ..purposes import purpose_of
 
@@ -158,13 +158,12 @@ def _cause(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any], 
     console.print(Text(f"      at {where}" + (", ..." if count > most else ""), "dim"))
     if console.full:
         console.print(Text(f"      source: {clean(cause.source)} [{cause.evidence}]", "dim"))
-    told = target.get("commands", {})
+    command, advice = remedy(target, cause, rooted=bool(roots))
     if roots:
         console.print(Text(f"      root: {clean(', '.join(roots))}"))
-        _fix(console, told.get("freeze") or target.get("advice", ""))
     elif cause.fix:
         console.print(Text(f"      rewrite: {cause.fix}", "dim"))
-        _fix(console, told.get("fix" if cause.safe else "fix_unsafe", ""))
+    _fix(console, command or advice)
 
 
 def _fix(console: _Page, command: str) -> None:
@@ -287,13 +286,13 @@ def _placements(console: _Page, target: Mapping[str, Any]) -> None:
         )
 
 
-_UNREPORTED = "not reported by the runtime"
-_RAN = {
+UNREPORTED = "not reported by the runtime"
+RAN = {
     "accelerator": "ran accelerated",
     "cpu": "ran on the CPU",
     "folded": "was computed when the model was loaded",
     "unmapped": "was replaced by an operator that the runtime does not name",
-    "unknown": _UNREPORTED,
+    "unknown": UNREPORTED,
 }
 
 
@@ -304,10 +303,10 @@ def placement_rows(target: Mapping[str, Any]) -> list[dict[str, Any]]:
     placed = {item["id"]: item["device"] for item in target["placement"]}
     wrong = {line.partition(" ")[0] for line in target["contradictions"]}
     rows: list[dict[str, Any]] = []
-    ran = _RAN if purpose_of(target).partitions else {**_RAN, "accelerator": "ran"}
+    ran = RAN if purpose_of(target).partitions else {**RAN, "accelerator": "ran"}
     for op in target["operators"] if placed else ():
         verdict = purpose_of(target).of_operator(op["verdict"])
-        key = (verdict, ran.get(placed.get(op["id"], "unknown"), _UNREPORTED), op["id"] in wrong)
+        key = (verdict, ran.get(placed.get(op["id"], "unknown"), UNREPORTED), op["id"] in wrong)
         if not rows or rows[-1]["key"] != key:
             rows.append({"key": key, "ops": []})
         rows[-1]["ops"].append(op)
