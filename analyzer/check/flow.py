@@ -35,9 +35,8 @@ class _Region:
         row: dict[str, Any] = {"id": number, "kind": self.kind, "operators": len(self.ops)}
         if self.partition is not None:
             row["partition"] = self.partition
-        elif self.ops:
-            row["members"] = [op.id for op in self.ops]
         if self.ops:
+            row["members"] = [op.id for op in self.ops]
             row["first"] = self.ops[0].id
             row["types"] = dict(types.most_common(TYPES))
         return row

@@ -112,7 +112,7 @@ def _target(model: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, An
         "notes": list(target["notes"]),
     }
     if "flow" in target:
-        row |= {"flow": target["flow"], "region": _regions(target, place)}
+        row |= {"flow": _drawn(target), "region": _regions(target, place)}
     if "agreement" in target:
         row |= _actual(target, place)
     return row
@@ -138,20 +138,18 @@ def _cause(
 
 
 def _regions(target: Mapping[str, Any], place: Mapping[str, int]) -> list[int | None]:
-    """The region of each operator, as far as the flow tells it: partitions, and what follows a region's
-    first operator with its verdict.
-    """
+    """The region of each operator; None for what is gone before the model runs."""
     found: list[int | None] = [None] * len(place)
     for region in target["flow"]["regions"]:
         for id in region.get("members", ()):
             if id in place:
                 found[place[id]] = region["id"]
-    for region in target["flow"]["regions"]:
-        if "partition" in region:
-            for id in target["partitions"][region["partition"]]["operators"]:
-                if id in place:
-                    found[place[id]] = region["id"]
     return found
+
+
+def _drawn(target: Mapping[str, Any]) -> dict[str, Any]:
+    regions = [{key: row[key] for key in row if key != "members"} for row in target["flow"]["regions"]]
+    return {"regions": regions, "edges": target["flow"]["edges"]}
 
 
 def _actual(target: Mapping[str, Any], place: Mapping[str, int]) -> dict[str, Any]:
