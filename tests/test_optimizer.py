@@ -284,7 +284,9 @@ def test_a_release_has_its_own_passes(name: str, release: str, left: list[str], 
 
 
 def test_every_change_has_a_probe() -> None:
-    probes = {*CASES, "gelu"}
+    from test_optimizer_qdq import QUANTIZED
+
+    probes = {*CASES, *QUANTIZED, "gelu"}
     assert {item.probe for item in changes()} <= probes
     assert all(item.since or item.until for item in changes())
 

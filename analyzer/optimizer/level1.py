@@ -3,8 +3,8 @@
 Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, Level1) for what
 runs in which order, core/session/inference_session.cc for the ten rounds at most.
 
-Not modelled: DoubleQDQPairsRemover, QDQPropagation and WeightBiasQuantization, which matter to quantized
-models that were not written in node units; LabelEncoderFusion.
+Not modelled: LabelEncoderFusion, whose operators no accelerator runs, SliceConcatToSpaceToDepthFusion, and
+what only an application switches on (FreeDimensionOverride, CastChainElimination).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .passes.fold import Kernel, fold
 from .passes.merge import merge, share
 from .passes.norms import fuse_norms
 from .passes.products import fuse_products
+from .passes.qdq import dequantize_scalars, propagate, quantize_weights, remove_double_pairs
 from .passes.quantized import unshare
 from .passes.reshapes import fuse_reshapes
 from .passes.transposes import push_transposes
@@ -86,7 +87,14 @@ def run(board: Board, kernel: Kernel) -> None:
     """All passes, until a round changes nothing."""
     for _ in range(STEPS):
         before = board.log.edits
-        for work in (eliminate, combine, merge, lambda graph: fold(graph, kernel), *_FUSIONS):
+        for work in (
+            eliminate,
+            combine,
+            remove_double_pairs,
+            merge,
+            lambda graph: fold(graph, kernel),
+            *_FUSIONS,
+        ):
             for graph in _graphs(board):
                 work(graph)
         for graph in _graphs(board):
@@ -98,7 +106,10 @@ def run(board: Board, kernel: Kernel) -> None:
         unshare(graph)
 
 
-_FUSIONS = (fuse_products, fuse_reshapes, fuse_norms, push_transposes)
+_FUSIONS = (
+    fuse_products, fuse_reshapes, fuse_norms, propagate, quantize_weights, dequantize_scalars,
+    push_transposes,
+)  # fmt: skip
 
 
 def _graphs(board: Board) -> Iterator[Board]:

@@ -21,7 +21,7 @@ class Change:
     Attributes:
         name: as ``Log.lacking`` has it.
         what: what it does.
-        probe: the model that shows it.
+        probe: the model that shows it, and ``also`` others whose answers change with it.
         since: the first release that does it; empty for all that were asked.
         until: the first release that does it no more; empty for none.
     """
@@ -31,6 +31,7 @@ class Change:
     probe: str
     since: str = ""
     until: str = ""
+    also: tuple[str, ...] = ()
 
     def held_by(self, release: str) -> bool:
         """Whether a release does it."""

@@ -87,8 +87,9 @@ def write_probes(folder: Path) -> None:
     """The models, in an IR version that the oldest release reads."""
     import onnx
     from test_optimizer import CASES, GELU, GELUS, model
+    from test_optimizer_qdq import QUANTIZED
 
-    probes = {name: (text, values, 17) for name, (text, values) in CASES.items()}
+    probes = {name: (text, values, 17) for name, (text, values) in {**CASES, **QUANTIZED}.items()}
     probes["gelu"] = (GELU, GELUS, 20)
     for name, (text, values, opset) in probes.items():
         file = model(text, values, folder / name, opset)
@@ -161,7 +162,7 @@ def transformers(answers: Answers) -> list[str]:
 
 def contradicted(answers: Answers) -> Iterator[str]:
     """Changes of releases.toml that the wheels do not confirm, and changes that it lacks."""
-    known = {item.probe for item in changes()}
+    known = {probe for item in changes() for probe in (item.probe, *item.also)}
     for item in changes():
         steps = [version for version, _ in history(answers, item.probe)][1:]
         for end in (item.since, item.until):

@@ -24,6 +24,7 @@ from .pushes import (
     stored_behind,
     transpose_input,
 )
+from .qdq import pair_behind
 
 _OLDEST, _NEWEST = 7, 25
 
@@ -106,7 +107,9 @@ def _removable(board: Board, transpose: Operator) -> bool:
 
 
 def _above_dequantize(board: Board, transpose: Operator) -> None:
-    """A Transpose behind a DequantizeLinear goes in front of it, unless a QuantizeLinear follows."""
+    """A Transpose behind a DequantizeLinear of weights goes in front of it, unless a QuantizeLinear follows;
+    behind one of something else it gets a pair of its own, so that it is a node unit.
+    """
     perm, before = perm_of(transpose), board.maker(transpose.inputs[0])
     if perm is None or before is None or before.type != "DequantizeLinear" or board.sole(before) is None:
         return
@@ -118,6 +121,9 @@ def _above_dequantize(board: Board, transpose: Operator) -> None:
         if axis is None:
             return
         attrs["axis"] = inverted(perm)[axis]
+    if board.constant(before.inputs[0]) is None and board.has("TransposeOptimizer:units"):
+        pair_behind(board, transpose, before, attrs)
+        return
     result = transpose.outputs[0] or ""
     push = Push(board, transpose, before, perm, (0,))
     board.remove(transpose, BY)
