@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform numbers phases wild clean
+.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform releases numbers phases wild clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -58,6 +58,9 @@ bench: $(STAMP) ## Print the figures of docs/benchmarks.md
 
 conform: $(STAMP) runtimes ## Measure every pack against its runtime; writes docs/conformance (hours on two cores the first time; answers are kept)
 	$(BIN)/python tools/conformance/conform.py
+
+releases: $(STAMP) ## Install releases of the runtimes beside the installed ones and compare each with TARGET@RELEASE; writes docs/conformance/releases.md
+	$(BIN)/python tools/conformance/releases.py
 
 wild: $(STAMP) runtimes ## Real models out of packages, as applications load them; writes docs/conformance/as_loaded.md (downloads 1 GB the first time)
 	$(BIN)/python tools/conformance/wild.py fetch || true

@@ -32,10 +32,13 @@ from .verdict import Answer
 class Context:
     """What a condition may look at beside the graph and the operator: the pack's parameters for the chosen
     variant.
+
+    ``host`` is the release that the accelerator comes with, where it counts its own ones otherwise.
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
     version: str = ""
+    host: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,7 @@ PACK: Kinds = {
     "baseline": NAME,
     "phase": one_of(*PHASES),
     "host_prepares": FLAG,
+    "hosts": TABLE,
     "policy_options": TABLE,
     "predicates": NAMES,
     "releases": NAMES,

@@ -135,6 +135,7 @@ def _read(path: Path, folder: Path, above: tuple[Path, ...], problems: _Problems
         policy_options=inherit("policy_options", {}),
         runs_here=inherit("runs_here", ""),
         host=inherit("host", ""),
+        hosts=inherit("hosts", {}),
         partial=inherit("partial", ""),
         host_prepares=inherit("host_prepares", False),
         releases=tuple(inherit("releases", ())),
@@ -206,9 +207,9 @@ def _merge(files: list[Path], problems: _Problems) -> dict[str, Any]:
     if not merged["pack"]:
         raise PackError(f"{files[0]}: there is no [pack] table")
     head = problems.typed("pack", merged["pack"], fields.PACK)
-    for key, kinds in (("policy_options", fields.OPTIONS),):
+    for key, kinds, other in (("policy_options", fields.OPTIONS, fields.PLAIN), ("hosts", {}, fields.NAME)):
         if key in head:
-            head[key] = problems.typed(f"pack.{key}", head[key], kinds, fields.PLAIN)
+            head[key] = problems.typed(f"pack.{key}", head[key], kinds, other)
     head["drop"] = [problems.typed("pack.drop", item, fields.DROP) for item in head.get("drop", ())]
     merged["pack"] = head
     merged["source"] = _tables_of("source", merged["source"], fields.SOURCE, None, problems)

@@ -219,9 +219,11 @@ class Pack:
     """Where the runtime rejects a model that a rule of the pack rejects, unless the rule says."""
     runs_here: str = ""
     host: str = ""
-    """The target that what is left goes to, with its version, where it may refuse that
-    (``onnxruntime/cpu@1.27.0``).
+    """The target that what is left goes to, where it may refuse that: the host's release is that of the
+    runtime, or the one after an ``@`` (``onnxruntime/cpu@1.27.0``), or by ``hosts``.
     """
+    hosts: Mapping[str, str] = field(default_factory=dict)
+    """First release of the runtime -> release of the host that it was measured with, oldest first."""
     partial: str = ""
     """What a report notes where some operators fall back."""
     host_prepares: bool = False
@@ -262,6 +264,20 @@ class Pack:
             return begins[-1]
         return version if any(key and asked[: len(key)] == key for key, _ in known) else None
 
+    @property
+    def pairs(self) -> bool:
+        """Whether its releases are not its host's."""
+        return bool(self.hosts) or "@" in self.host
+
+    def host_release(self, version: str) -> str:
+        """The host's release for one of the runtime's; empty without a host."""
+        if not self.host:
+            return ""
+        fixed = self.host.partition("@")[2]
+        asked = version_key(version)
+        paired = [host for first, host in self.hosts.items() if version_key(first) <= asked]
+        return fixed or (paired or [*self.hosts.values()][:1] or [version])[-1]
+
     def identity(self, rule: str) -> str:
         """What fingerprints are made of: what the rule of that name limits, or the first name that it had.
 
@@ -291,7 +307,9 @@ class Chosen:
         self.pack = pack
         self.variant = variant
         self.version = version
-        self.context = Context(dict(pack.variants.get(variant, {})), version)
+        self.context = Context(
+            dict(pack.variants.get(variant, {})), version, pack.host_release(version) if pack.pairs else ""
+        )
         self.rules = tuple(rule for rule in pack.rules if self._in_force(rule))
         self.known = frozenset(
             name for support in pack.supports if self._in_force(support) for name in support.ops
@@ -303,6 +321,12 @@ class Chosen:
     def target(self) -> str:
         """The target as the user writes it: ``onnxruntime/qnn:sm8650``."""
         return f"{self.pack.target}:{self.variant}" if self.variant else self.pack.target
+
+    @property
+    def host(self) -> str:
+        """What is left goes there: ``onnxruntime/cpu@1.31.1``; empty where nothing is known to refuse it."""
+        name = self.pack.host.partition("@")[0]
+        return name and f"{name}@{self.pack.host_release(self.version)}"
 
     def without(self, names: Set[str]) -> Chosen:
         """The same, but for the rules of those names."""

@@ -90,7 +90,7 @@ def test_a_rejected_model_is_never_fine(model) -> None:  # type: ignore[no-untyp
     [
         ("onnxruntime/qnn@9.9", "2.7.0"),
         ("onnxruntime/qnn:sm8650@x", "2.7.0"),
-        ("onnxruntime/cpu@1.99", "1.24.1, 1.25.0"),
+        ("onnxruntime/cpu@1.99", "1.16.0, 1.16.1"),
         ("coreml/ane:m4@9.9", "16, 17, 18, 26, 27.0.1"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_version_that_is_not_known_lists_those_that_are(  # type: ignore[no-un
         ("onnxruntime/qnn:sm8650@2.7.0", "2.7.0"),
         ("onnxruntime/qnn:sm8650@2.7", "2.7.0"),
         ("onnxruntime/cpu@1.24.1", "1.24.1"),
-        ("onnxruntime/cpu@1", "1.31.1"),
+        ("onnxruntime/cpu@1", "1.32.0"),
     ],
 )
 def test_known_versions_and_their_beginnings(model, target: str, shown: str) -> None:  # type: ignore[no-untyped-def]

@@ -110,7 +110,7 @@ def test_names_of_kernel_rules_do_not_depend_on_what_else_there_is() -> None:
     schemas = {key: {1: Schema()} for key in segments}
 
     def names(keys: list[tuple[str, str]]) -> dict[str, str]:
-        text = ort_kernels._document({key: segments[key] for key in keys}, schemas, 27, set())
+        text = ort_kernels._document({key: segments[key] for key in keys}, schemas, 27, set(), set())
         return {rule["ops"][0]: rule["name"] for rule in tomllib.loads(text)["rule"]}
 
     whole = names(list(segments))

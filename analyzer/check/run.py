@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from ...rules.pack import Chosen
-from ...rules.registry import choose
+from ...rules.registry import choose, load_pack
 from ...rules.subjects import operator_key
 from ...rules.verdict import Verdict
 from ..ir.graph import Graph, Operator
@@ -316,12 +316,13 @@ class _Check:
         before the accelerator is asked. Then the model fails to load, or to run.
         """
         pack = self.chosen.pack
-        if self.rejected or not pack.host:
+        if self.rejected or not self.chosen.host:
             return
         left = {id for id, found in self.verdicts.items() if found.verdict is Verdict.FALLBACK}
         if not left and not pack.host_prepares:
             return
-        host = choose(pack.host)
+        name, _, version = self.chosen.host.partition("@")
+        host = load_pack(name).chosen(version=version)
         for graph in self.graphs:
             judge = self.prepared.judge(graph, host)
             for op in graph.ops():

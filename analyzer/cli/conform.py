@@ -79,7 +79,7 @@ def conform(
     from ..conform.figures import page as as_page
     from ..files import atomic
     from ..flows import targets
-    from ..proof.drift import stale_data
+    from ..proof.drift import of_installed, stale_data
 
     detail = detail_of(quiet, verbose)
     if output is not None and page is not None and output.resolve() == page.resolve():
@@ -89,6 +89,7 @@ def conform(
     keep_inputs([output, page], [pack, *(Path(name) for name in names if Path(name).exists())])
     live = not all(_is_record(name) for name in names)
     version = _runtime_version(chosen) if live else chosen.pack.version
+    chosen = of_installed(chosen, version)
     stale = stale_data(chosen.pack, version)
     asked = optimize.value
     runs: dict[str, Any] = {}
@@ -264,7 +265,7 @@ def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict
 
     return {
         "runtime": f"{chosen.pack.runtime} {version}",
-        "rules verified for": chosen.pack.version,
+        "rules verified for": chosen.version,
         "accelint": __version__,
         "date": str(date.today()),
         "seed": str(seed),

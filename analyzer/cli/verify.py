@@ -108,6 +108,7 @@ def verify(
     from ..flows.targets import one
     from ..flows.verify import Options
     from ..flows.verify import verify as ask
+    from ..proof.drift import installed_release, of_installed
 
     places = report_places(context, form, output, quiet, verbose)
     arrays = [Path(name) for name in inputs or [] if name not in ("random", "boundary")]
@@ -126,7 +127,7 @@ def verify(
         from ..errors import UsageError
 
         raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
-    packs = chosen_by([target], pack)
+    packs = [of_installed(item, installed_release(item)) for item in chosen_by([target], pack)]
     asked = level(optimize, optimizer, optimized=optimized)
     entry = check_file(model, packs, optimize=asked, flow=draws(places))
     if entry.error is not None or entry.model is None:

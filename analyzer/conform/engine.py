@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -135,9 +135,16 @@ class Asker:
     """
 
     def __init__(
-        self, target: str, dialect: str, answers: Answers, timeout: float, options: Mapping[str, Any]
+        self,
+        target: str,
+        dialect: str,
+        answers: Answers,
+        timeout: float,
+        options: Mapping[str, Any],
+        packages: Sequence[Path] = (),
     ) -> None:
         self.target = target
+        self.packages = packages
         self.reference = reference(dialect)
         self.answers = answers
         self.timeout = timeout
@@ -188,7 +195,8 @@ class Asker:
     def _session(self, name: str) -> Session:
         sessions: dict[str, Session] = self._local.__dict__.setdefault("sessions", {})
         if name not in sessions:
-            sessions[name] = Session(name, timeout=self.timeout)
+            packages = self.packages if name == self.target else ()
+            sessions[name] = Session(name, timeout=self.timeout, packages=packages)
             with self._lock:
                 self._sessions.append(sessions[name])
         return sessions[name]
@@ -209,9 +217,11 @@ def run(
     options: Mapping[str, Any] | None = None,
     optimize: str = OFF,
     progress: Callable[[Outcome], None] = lambda outcome: None,
+    packages: Sequence[Path] = (),
 ) -> list[Outcome]:
     """Compare a pack with its runtime on every model, in the order given; ``cache`` keeps the runtime's
-    answers. ``optimize``: the level of ONNX Runtime at which both are asked.
+    answers. ``optimize``: the level of ONNX Runtime at which both are asked; ``packages``: folders with
+    another release of the runtime than the installed one.
     """
     answers = Answers(cache)
     asked = {**(options or {}), **({} if optimize == OFF else {"optimize": optimize})}
@@ -219,7 +229,7 @@ def run(
         return validate(
             chosen,
             items,
-            Asker(chosen.target, chosen.pack.dialect, answers, timeout, asked),
+            Asker(chosen.target, chosen.pack.dialect, answers, timeout, asked, packages),
             jobs,
             progress,
             optimize,

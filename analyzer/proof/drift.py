@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ...rules.pack import Pack
+from ...rules.pack import Chosen, Pack
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Drift:
 
 
 def stale_data(pack: Pack, version: str) -> Drift | None:
-    """The finding that the installed runtime is not the one that the pack was measured for; None when it is,
-    or when nothing tells.
+    """The finding that the pack has no data for the installed runtime; None when it has, or when nothing
+    tells.
     """
-    if version in (pack.version, "unknown", ""):
+    if version in (*pack.versions, "unknown", ""):
         return None
     order = (
         "newer"
@@ -46,6 +46,22 @@ def stale_data(pack: Pack, version: str) -> Drift | None:
         f"verdicts may have changed"
     )
     return Drift(message, f"{pack.runtime} {version}", f"{pack.runtime} {pack.version}")
+
+
+def installed_release(chosen: Chosen) -> str:
+    """The release of the target's runtime that is here; empty where none is, or another package tells."""
+    from ..runtimes.catalog import every, info
+
+    found = next((item for item in every() if item.name == chosen.pack.target), None)
+    return (info(found).version or "") if found and found.packages[0] == chosen.pack.runtime else ""
+
+
+def of_installed(chosen: Chosen, version: str) -> Chosen:
+    """The rules for the installed release, where the pack has data for it and no other one was asked for."""
+    pack = chosen.pack
+    if chosen.version != pack.version or version not in pack.versions:
+        return chosen
+    return pack.chosen(chosen.variant, version)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -44,14 +44,16 @@ def _history(item: History) -> dict[str, Any]:
         "default": item.pack.version,
         "date": item.pack.date,
         "purpose": item.pack.purpose,
-        "releases": [_release(release) for release in item.releases],
+        "device": dict(item.pack.variants.get(item.target.partition(":")[2], {})),
+        "releases": [_release(item, release) for release in item.releases],
     }
 
 
-def _release(release: Release) -> dict[str, Any]:
-    coverage = release.coverage
+def _release(item: History, release: Release) -> dict[str, Any]:
+    coverage, host = release.coverage, item.pack.host.partition("@")[0]
     return {
         "release": release.version,
+        "host": f"{host}@{item.pack.host_release(release.version)}" if host else None,
         "rules_of": release.rules_of,
         "verdict": coverage.verdict,
         "phase": coverage.phase or None,
@@ -103,7 +105,9 @@ def _lines(target: dict[str, Any], changes: bool, named: int | None) -> Iterator
     words = purpose_of(target)
     releases = target["releases"]
     yield ""
-    yield f"{target['target']}: {target['runtime']}, {counted(len(releases), 'release')} with data"
+    device = "; ".join(f"{key} {value}" for key, value in target["device"].items())
+    told = f"{target['runtime']}, {counted(len(releases), 'release')} with data"
+    yield f"{target['target']}: {told}{f' ({device})' if device else ''}"
     yield from _table([_row(release, target, words) for release in releases], words)
     if not changes:
         return
@@ -131,6 +135,8 @@ def _row(release: dict[str, Any], target: dict[str, Any], words: Purpose) -> tup
         data = "its own"
     else:
         data = f"answered with those of {release['rules_of']}"
+    if release["host"]:
+        data += f"; falls back to {release['host']}"
     return (
         version,
         words.of_model(release["verdict"], release["phase"]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from . import catalog
 from .answers import Answer, Request
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 START_SECONDS = 120.0
@@ -35,6 +37,8 @@ class Session:
         memory: bytes of resident memory of the worker and its children, where that is to be less than the
             limit for everything (``processes.memory``).
         module: a Python file to run as the worker in place of the runtime's own module.
+        packages: folders of packages (``pip install --target``) that the worker finds before its own: another
+            release than the installed one.
 
     Raises UsageError for an unknown name. A missing package is an answer (``missing``), not an error.
 
@@ -43,7 +47,13 @@ class Session:
     """
 
     def __init__(
-        self, name: str, *, timeout: float = TIMEOUT, memory: int | None = None, module: str | None = None
+        self,
+        name: str,
+        *,
+        timeout: float = TIMEOUT,
+        memory: int | None = None,
+        module: str | None = None,
+        packages: Sequence[Path] = (),
     ) -> None:
         self.runtime, self.variant = catalog.find(name)
         self.name = name
@@ -51,6 +61,7 @@ class Session:
         self.memory = memory
         self.starts = 0
         self._module = module or self.runtime.module
+        self._packages = packages
         self._process: Process | None = None
         self._folder: Path | None = None
         self._identity = ""
@@ -132,7 +143,7 @@ class Session:
         return replace(answer, runtime=answer.runtime or self._identity)
 
     def _absent(self) -> Answer | None:
-        if self._process is not None or self._module != self.runtime.module:
+        if self._process is not None or self._module != self.runtime.module or self._packages:
             return None
         info = catalog.info(self.runtime)
         if info.available:
@@ -144,7 +155,7 @@ class Session:
         if self._folder is None:
             self._folder = scratch.make("session-")
         worker = Path(__file__).parent.parent / "processes" / "worker.py"
-        python = catalog.python_of(self.runtime)
+        python = sys.executable if self._packages else catalog.python_of(self.runtime)
         command = [str(python), str(worker), self._module, self._full_name, str(self._folder)]
         process = self._process = Process(command, self._folder, self._environment())
         self._served = 0
@@ -158,13 +169,14 @@ class Session:
 
     def _environment(self) -> dict[str, str]:
         """The user's; an environment of its own must not see the packages of this one."""
-        hidden = ("PYTHONPATH", "PYTHONHOME") if self.runtime.isolated else ()
+        hidden = ("PYTHONPATH", "PYTHONHOME") if self.runtime.isolated or self._packages else ()
         kept = {
             key: value
             for key, value in os.environ.items()
             if key not in (*hidden, "PYTHONSTARTUP", "PYTHONWARNINGS")
         }
-        return {**kept, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
+        own = {"PYTHONPATH": os.pathsep.join(map(str, self._packages))} if self._packages else {}
+        return {**kept, **own, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8:backslashreplace"}
 
     def _answer(self, process: Process, line: str, since: dict[str, int]) -> Answer:
         if not process.send(line):

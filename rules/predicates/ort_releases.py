@@ -29,7 +29,7 @@ Asked of the packages by models of one Identity (``tools/derive/ort_loads.py``):
 @predicate("ort_operator_set", Reach.LOCAL)
 def operator_set(graph: Graph, op: Operator, context: Context) -> Outcome:
     """The release knows the operator set."""
-    _, standard, learning, _ = _row(context)
+    _, standard, learning, _ = limits(context)
     newest = {"": standard, "ai.onnx": standard, "ai.onnx.ml": learning}.get(op.domain)
     if newest is None:
         return HOLDS
@@ -39,13 +39,11 @@ def operator_set(graph: Graph, op: Operator, context: Context) -> Outcome:
 @predicate("ort_ir_version", Reach.LOCAL)
 def ir_version(graph: Graph, op: Operator, context: Context) -> Outcome:
     """The release reads files of that IR version."""
-    newest, own = _row(context)[3], graph.facts.ir_version
+    newest, own = limits(context)[3], graph.facts.ir_version
     return holds_if(own <= newest, f"IR version {own}", f"{newest} or older")
 
 
-def _row(context: Context) -> tuple[str, int, int, int]:
-    """What the target's release loads; a provider with numbers of its own goes into the newest release."""
-    asked = version_key(context.version)
-    if asked[:1] != (1,):
-        return RELEASES[-1]
+def limits(context: Context) -> tuple[str, int, int, int]:
+    """What the target's release loads: that of its host where the provider counts its own releases."""
+    asked = version_key(context.host or context.version)
     return next((row for row in reversed(RELEASES) if version_key(row[0]) <= asked), RELEASES[0])

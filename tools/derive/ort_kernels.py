@@ -44,7 +44,7 @@ def main() -> None:
         for key in sorted(kernels)
     }
     bodies = _with_bodies(schemas, kernels)
-    text = _document(segments, schemas, newest, bodies)
+    text = _document(segments, schemas, newest, bodies, _written())
     TARGET.write_text(text, encoding="utf-8")
     print(
         f"onnxruntime {onnxruntime.__version__}: {len(segments)} operators with kernels, "
@@ -55,14 +55,19 @@ def main() -> None:
 
 def _with_bodies(schemas: Any, kernels: Any) -> set[str]:
     """Operators of the standard that ONNX defines by others and that have no kernel: they become those."""
+    written = {name for name, _ in _written()}
+    return {name for name in written if ("", name) in schemas and ("", name) not in kernels}
+
+
+def _written() -> set[tuple[str, int]]:
+    """Operators of the standard that ONNX defines by others, with the operator set of that definition."""
     from onnx import defs
 
-    written = {
-        item.name
+    return {
+        (item.name, item.since_version)
         for item in defs.get_all_schemas_with_history()
         if item.domain == "" and (item.has_function or item.has_context_dependent_function)
     }
-    return {name for name in written if ("", name) in schemas and ("", name) not in kernels}
 
 
 def _segments(versions: dict[int, Any], kernels: list[Any], newest: int) -> list[Segment]:
@@ -205,7 +210,11 @@ def _case(op: str, version: int, tensors: Combination | dict[Place, str]) -> str
 
 
 def _document(
-    segments: dict[tuple[str, str], list[Segment]], schemas: Any, newest: int, bodies: set[str]
+    segments: dict[tuple[str, str], list[Segment]],
+    schemas: Any,
+    newest: int,
+    bodies: set[str],
+    written: set[tuple[str, int]],
 ) -> str:
     listed = {key: DOMAINS[key[0]] + key[1] for key in segments}
     lines = [
@@ -239,10 +248,28 @@ def _document(
                 rules[bounds, ("any", *shape)].append((listed[key], first))
                 whole_set = _allowed(schemas[key][_since(schemas[key], first)])
                 strangers.setdefault((bounds, ("any", *shape)), _stranger(combinations, whole_set))
-        lines += _versions(listed[key], found, newest if key[0] == "" else OPEN, min(schemas[key]))
+        end = newest if key[0] == "" else OPEN
+        spans = sorted(
+            [(low, high) for low, high, _ in found] + _by_body(key, schemas[key], found, end, written)
+        )
+        lines += _versions(listed[key], spans, end, min(schemas[key]))
     for rule, ops in rules.items():
         lines += _rule(*rule, strangers[rule], ops)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _by_body(
+    key: tuple[str, str], versions: Any, found: list[Segment], newest: int, written: set[tuple[str, int]]
+) -> list[tuple[int, int]]:
+    """Operator sets without a kernel in which the operator becomes those that define it."""
+    starts = sorted(versions)
+    return [
+        (start, end)
+        for start, end in zip(starts, [*(item - 1 for item in starts[1:]), newest], strict=True)
+        if key[0] == ""
+        and (key[1], start) in written
+        and not any(low <= start <= high for low, high, _ in found)
+    ]
 
 
 def _since(versions: Any, version: int) -> int:
@@ -279,9 +306,9 @@ def _support(ops: list[str], source: str) -> list[str]:
     return ["[[support]]", f"ops = {json.dumps(ops)}", f'source = "{source}"', ""]
 
 
-def _versions(op: str, found: list[Segment], newest: int, first: int) -> list[str]:
+def _versions(op: str, served: list[tuple[int, int]], newest: int, first: int) -> list[str]:
     spans: list[tuple[int, int]] = []
-    for low, high, _ in found:
+    for low, high in served:
         if spans and spans[-1][1] + 1 == low:
             spans[-1] = (spans[-1][0], high)
         else:

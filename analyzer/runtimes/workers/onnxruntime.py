@@ -17,6 +17,7 @@ from ..answers import MERGED, Answer, Placed, Request
 from .onnx_feeds import as_fed
 from .onnx_fused import behind
 from .onnx_names import RENAMED, Marked, Node, mark
+from .printed import Printed
 from .timing import measure
 
 if TYPE_CHECKING:
@@ -140,6 +141,8 @@ class OrtWorker:
 
     def assigned(self, session: Any, request: Request, marked: Marked) -> list[Assigned]:
         """Every node of the loaded graph and the provider that has it."""
+        if not hasattr(session, "get_provider_graph_assignment_info"):
+            return self.without_list(request, marked)
         result = []
         partition = 0
         for run in session.get_provider_graph_assignment_info():
@@ -148,6 +151,14 @@ class OrtWorker:
             result += [Assigned(run.ep_name, number, item.name, item.op_type) for item in run.get_nodes()]
             partition += mine
         return result
+
+    def without_list(self, request: Request, marked: Marked) -> list[Assigned]:
+        """The same before ONNX Runtime 1.24, which lists no assignment: what the CPU provider loads alone
+        runs on it, and what a provider that compiles leaves is printed when a session is made.
+        """
+        if self.provider == CPU:
+            return [Assigned(CPU, None, name, node.type) for name, node in marked.by_name.items()]
+        return printed_assignment(self, request, marked)
 
     def _placement(
         self, session: Any, request: Request, marked: Marked
@@ -244,6 +255,39 @@ class OrtWorker:
             for name, item in wanted.items()
         }
         return {name: as_fed(array, wanted[name].type) for name, array in drawn.items()}
+
+
+def printed_assignment(worker: OrtWorker, request: Request, marked: Marked) -> list[Assigned]:
+    """Assignment from what a session prints about it: every node that is left to another provider, and the
+    nodes that the provider made of its partitions. Which partition has which node is not told.
+    """
+    printed = Printed(worker.folder)
+    options = worker.options(request)
+    options.log_severity_level = 0
+    worker.load(request, marked.source, options)
+    told = printed.text()
+    rows, provider = [], ""
+    for line in told.splitlines():
+        head, item = _PLACED_ON.search(line), _PLACED.search(line)
+        if head is not None:
+            provider = head[1]
+            rows += [(provider, "", "")] * (int(head[2]) if line.count("All nodes placed") else 0)
+        elif item is not None and provider:
+            rows.append((provider, item[1], item[2]))
+    mine = [row for row in rows if row[0] == worker.provider]
+    others = [Assigned(name, None, label, type_) for name, type_, label in rows if name != worker.provider]
+    left = {node.place for item in others if (node := marked.find(item.name)) is not None}
+    taken = [
+        Assigned(worker.provider, min(index, len(mine) - 1), name, node.type)
+        for index, (name, node) in enumerate(
+            (name, node) for name, node in marked.by_name.items() if node.place not in left
+        )
+    ]
+    return others + (taken if mine else [])
+
+
+_PLACED_ON = re.compile(r"odes? ?(?:\(s\) )?placed on \[(\w+)\]\. Number of nodes: (\d+)")
+_PLACED = re.compile(r"\]\s+(\w+) \((.*)\)\s*$")
 
 
 class _Mapper:
