@@ -13,6 +13,7 @@ from math import log2
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import Context, Outcome
 from ..subjects import UNKNOWN, constant_values
+from ..versions import version_key
 from . import holds_if, predicate
 
 _BY_NEWEST: Mapping[int, str] = {
@@ -76,16 +77,55 @@ _BY_NEWEST: Mapping[int, str] = {
 NEWEST: Mapping[str, int] = {name: version for version, names in _BY_NEWEST.items() for name in names.split()}
 """Newest version of each builtin operator that has a kernel; the oldest is 1."""
 OLDEST: Mapping[str, int] = {"BROADCAST_TO": 2}
+BEFORE: tuple[tuple[str, Mapping[str, int]], ...] = (
+    (
+        "2.2.0",
+        {
+            "CONCATENATION": 6, "DEQUANTIZE": 8, "PAD": 5, "GATHER": 7, "SPLIT": 4, "CAST": 8, "PADV2": 5,
+            "PACK": 4, "UNPACK": 5, "FILL": 4, "SPLIT_V": 2, "REVERSE_V2": 3, "GATHER_ND": 5,
+            "BROADCAST_TO": 3,
+        },
+    ),
+    (
+        "2.1.6",
+        {
+            "ADD": 5, "CONCATENATION": 5, "MUL": 7, "SOFTMAX": 3, "TRANSPOSE": 7, "SLICE": 7, "SIN": 1,
+            "COS": 1, "GELU": 2, "DYNAMIC_UPDATE_SLICE": 5,
+        },
+    ),
+    ("2.1.3", {"DEQUANTIZE": 7, "UNPACK": 4, "QUANTIZE": 4}),
+    ("2.1.2", {"CONCATENATION": 4, "EMBEDDING_LOOKUP": 4, "DYNAMIC_UPDATE_SLICE": 4}),
+    (
+        "2.1.0",
+        {
+            "DEQUANTIZE": 6, "FULLY_CONNECTED": 13, "CAST": 7, "SLICE": 6, "EQUAL": 4, "NOT_EQUAL": 3,
+            "QUANTIZE": 3,
+        },
+    ),
+    ("2.0.2", {"PAD": 4, "PADV2": 4, "SQRT": 1}),
+)  # fmt: skip
+"""Newest versions in releases before the one named, newest first; asked of every release from 1.3.0 to 2.3.0
+(``tools/derive/litert_versions.py``).
+"""
 
 
 @predicate("litert_kernel")
 def litert_kernel(graph: Graph, op: Operator, context: Context) -> Outcome:
     """The interpreter has a kernel for the builtin operator in its version; custom operators pass."""
-    newest, oldest = NEWEST.get(op.type, 0), OLDEST.get(op.type, 1)
+    newest, oldest = _newest(op.type, context), OLDEST.get(op.type, 1)
     limit = f"a kernel of {op.type} up to version {newest}" if newest else "a builtin operator with a kernel"
     return holds_if(
         bool(op.domain) or oldest <= op.version <= newest, f"{op.type} version {op.version}", limit
     )
+
+
+def _newest(type_: str, context: Context) -> int:
+    """The newest version with a kernel in the release that is asked about."""
+    newest, asked = NEWEST.get(type_, 0), version_key(context.version)
+    for release, older in BEFORE:
+        if asked and asked < version_key(release):
+            newest = older.get(type_, newest)
+    return newest
 
 
 @predicate("litert_quantized_dimension")
