@@ -160,7 +160,11 @@ def asked(
     for corpus_name, items in models.items():
         if chosen.pack.dialect == "onnx":
             items = [lowered(item, limits(chosen.context)[3]) for item in items]
-        outcomes = run(chosen, items, kept, jobs=options.jobs, packages=folders)
+        outcomes = [
+            outcome
+            for outcome in run(chosen, items, kept, jobs=options.jobs, packages=folders)
+            if outcome.status != "ok" or outcome.phases[0] != "run"  # a release is asked to load, not to run
+        ]
         if chosen.pack.purpose == "runs":
             outcomes = [as_run(outcome) for outcome in outcomes]
         told = found["corpora"][corpus_name] = brief(figures(outcomes))
