@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from accelint.analyzer.check.run import check
 from accelint.analyzer.convert.options import Options
 from accelint.analyzer.convert.tf_to_tflite import Converted, all_to_tflite
 from accelint.analyzer.formats import load
 from accelint.rules.registry import choose
+from cli import accelint
 from tf_models import needs_tensorflow
 
 pytestmark = [pytest.mark.tensorflow, needs_tensorflow]
@@ -121,3 +123,22 @@ def test_what_depends_on_constants_alone_blocks_nothing(
     kinds = {op.type: op.verdict for op in coverage.operators}
     if answers[name] and "Erfinv" in kinds:
         assert kinds["Erfinv"] == "folded"
+
+
+def test_int8_without_samples_is_a_loud_warning_and_samples_are_the_user_s(
+    folder: Path, tmp_path: Path
+) -> None:
+    samples = tmp_path / "samples.npz"
+    np.savez(samples, x=np.full((4, 4), 100, np.float32))
+    scales = []
+    for options in ((), ("--calibration", samples)):
+        output = tmp_path / f"{len(options)}.tflite"
+        command = ("convert", folder / "constants", "--to", "tflite", "--optimize", "int8", "-o", output)
+        done = accelint(*command, *options)
+        assert done.returncode == 0, done.stderr
+        assert ("random numbers" in done.stderr) is not bool(options)
+        quantization = [tensor.quant for tensor in load(output).graph.tensors.values() if tensor.quant]
+        scales.append(max(max(quant.scale) for quant in quantization))
+    assert scales[1] > 10 * scales[0]
+    wrong = accelint(*command, "--calibration", tmp_path / "none.npz")
+    assert wrong.returncode == 2 and "no such file" in wrong.stderr

@@ -174,6 +174,12 @@ def clean_lines(text: str) -> str:
     return "\n".join(line(part) for part in text.split("\n"))
 
 
+_UNCALIBRATED = (
+    "warning: the ranges of int8 were measured on random numbers, so that the accuracy means nothing: "
+    "give samples of your data with --calibration FILE.npz"
+)
+
+
 def convert(
     model: Annotated[Path, typer.Argument(help="A SavedModel folder, a GraphDef or a .keras file.")],
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
@@ -192,6 +198,10 @@ def convert(
             "does: none for tflite, fp16 for mlpackage."
         ),
     ] = None,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(help="For int8: an .npz with samples by input name, stacked on a new first axis."),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     memory: Memory = None,
@@ -200,20 +210,30 @@ def convert(
     from ..convert import Options
     from ..convert import convert as run
     from ..convert.roads import roads
+    from ..errors import UsageError
 
     detail = detail_of(quiet, verbose)
+    if calibration is not None and not calibration.is_file():
+        raise UsageError(f"{calibration}: no such file: give an .npz with samples by input name")
     usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), Options().optimize)
     with busy(f"converting {model.name} to {to}"):
         made = run(
             model,
             to,
             output,
-            Options(batch=batch, select_tf_ops=select_tf_ops, optimize=optimize.value if optimize else usual),
+            Options(
+                batch=batch,
+                select_tf_ops=select_tf_ops,
+                optimize=optimize.value if optimize else usual,
+                data=calibration,
+            ),
         )
     if made.path is None:
         for blocker in made.blockers:
             typer.echo(f"accelint: {clean_lines(blocker.text)}", err=True)
         raise typer.Exit(1)
+    if optimize is Optimize.INT8 and calibration is None:
+        typer.echo(f"accelint: {_UNCALIBRATED}", err=True)
     counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
     if detail is Detail.BRIEF:
         return
