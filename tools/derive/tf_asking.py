@@ -221,12 +221,12 @@ def function_of(questions: Sequence[Question], scalars: bool = True) -> Any:
     """
     import tensorflow as tf
 
-    specs: list[Any] = [tf.TensorSpec([4], "float32", name="x")]
+    inputs: list[Any] = [tf.TensorSpec([4], "float32", name="x")]
     places = []
     for number, question in enumerate(questions):
         found = specs(question, f"i{number}_", scalars)
-        places.append({place: len(specs) + order for order, place in enumerate(found)})
-        specs += found.values()
+        places.append({place: len(inputs) + order for order, place in enumerate(found)})
+        inputs += found.values()
 
     def function(*values: Any) -> Any:
         results = [tf.identity(values[0])]
@@ -235,7 +235,7 @@ def function_of(questions: Sequence[Question], scalars: bool = True) -> Any:
             results += shown(build(question, fed, f"q{number}"), f"q{number}", question.first)
         return results
 
-    return tf.function(function, autograph=False).get_concrete_function(*specs)
+    return tf.function(function, autograph=False).get_concrete_function(*inputs)
 
 
 def convert(questions: list[Question], select: bool = False) -> list[Answer]:

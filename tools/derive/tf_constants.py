@@ -96,7 +96,7 @@ def main() -> None:
     for start in range(0, len(waiting), CHUNK):
         found = [stored(Question.read(told[op][0][2])) for op in waiting[start : start + CHUNK]]
         calls = [call for call in found if call is not None]
-        calls = [call for call, good in zip(calls, asker.taken(calls), strict=True) if good]
+        calls = [call for call, good in zip(calls, asker.accepted(calls), strict=True) if good]
         answers = [workers[road].ask(calls) for road in ROADS]
         for call, ran, *both in zip(calls, asker.runs(calls), *answers, strict=True):
             known[call.op] = (call.op, *(answer for answer, _ in both), ran.partition(":")[0], call.text())
