@@ -23,7 +23,9 @@ KINDS = {
     "float32": TensorProto.FLOAT,
     "bool": TensorProto.BOOL,
     "uint8": TensorProto.UINT8,
+    "int8": TensorProto.INT8,
     "uint16": TensorProto.UINT16,
+    "int16": TensorProto.INT16,
     "float16": TensorProto.FLOAT16,
     "int32": TensorProto.INT32,
     "int64": TensorProto.INT64,
@@ -182,12 +184,61 @@ def plain_forms(folder: Path) -> None:
     write(folder / "transposed-rank.onnx", [node], {"x": ("float32", [1, 2, 8, 8])}, result, filters)
 
 
+def between(path: Path, node: onnx.NodeProto, inputs: Mapping[str, Values], shape: Sequence[int]) -> None:
+    """A node with the result m, and inputs that are dequantized where its own name for one ends with _d."""
+    nodes, stored = [], {"k": np.array([0]), "p": np.array([1, 1, 1, 0, 0] * 2), "s": np.float32(0.1)}
+    kind = next(value[0] for name, value in inputs.items() if f"{name}_d" in node.input)
+    stored["z"] = np.zeros((), kind)
+    for name in inputs:
+        if f"{name}_d" in node.input:
+            nodes.append(helper.make_node("DequantizeLinear", [name, "s", "z"], [f"{name}_d"]))
+    nodes += [node, helper.make_node("QuantizeLinear", ["m", "s", "z"], ["y"])]
+    used = {name for item in nodes for name in item.input}
+    kept = {name: value for name, value in stored.items() if name in used}
+    write(path, nodes, inputs, (kind, shape), kept, {"": 21})
+
+
+def ranks(folder: Path) -> None:
+    """What depends on the number of dimensions, or on which operand is broadcast."""
+    five = [2, 3, 2, 3, 2]
+    for rank in (1, 2):
+        places, shape = np.zeros([1] * rank, np.int64), [8] if rank == 1 else [1, 8]
+        scatter = helper.make_node("ScatterND", ["x", "i", "u"], ["y"])
+        given: dict[str, Values] = {"x": ("float32", [4, 8]), "u": ("float32", shape)}
+        write(folder / f"scatter-{rank}.onnx", [scatter], given, given["x"], {"i": places})
+    power = helper.make_node("Pow", ["x", "e"], ["y"])
+    for name, shape in (("whole", five), ("broadcast", five[1:])):
+        bases: dict[str, Values] = {"x": ("float32", shape), "e": ("float32", five)}
+        write(folder / f"pow-{name}.onnx", [power], bases, ("float32", five))
+    for kind, first, second in (("int8", [4], [3, 4]), ("int8", [3, 4], [4]), ("int16", [3, 4], [4])):
+        select = helper.make_node("Where", ["c", "a_d", "b_d"], ["m"])
+        parts: dict[str, Values] = {"c": ("bool", [3, 4]), "a": (kind, first), "b": (kind, second)}
+        between(folder / f"where-{kind}-{len(first)}.onnx", select, parts, [3, 4])
+    for kind in ("uint8", "int8"):
+        reduce = helper.make_node("ReduceMax", ["x_d", "k"], ["m"], keepdims=0)
+        between(folder / f"max-{kind}.onnx", reduce, {"x": (kind, five)}, five[1:])
+    pad = helper.make_node("Pad", ["x_d", "p"], ["m"], mode="reflect")
+    between(folder / "pad.onnx", pad, {"x": ("uint8", [3] * 5)}, [5, 5, 5, 3, 3])
+    for kind, data in (("int64", [4, 3]), ("int64", [4]), ("int32", five), ("float32", five)):
+        gather = helper.make_node("Gather", ["x", "i"], ["y"])
+        path = folder / f"gather-{kind}-{len(data)}.onnx"
+        write(path, [gather], {"x": (kind, data), "i": ("int64", [])}, (kind, data[1:]))
+    expand = helper.make_node("Expand", ["x", "n"], ["y"])
+    nothing = {"n": np.zeros(0, np.int64)}
+    write(folder / "expand.onnx", [expand], {"x": ("float32", [4])}, ("float32", [4]), nothing)
+    slope = helper.make_node("PRelu", ["x", "v"], ["y"])
+    write(folder / "prelu.onnx", [slope], {"x": ("float32", []), "v": ("float32", [3])}, ("float32", [3]))
+    product = helper.make_node("MatMul", ["x_d", "v_d"], ["m"])
+    between(folder / "vector.onnx", product, {"x": ("uint8", five), "v": ("uint8", [2])}, five[:-1])
+
+
 def test_each_form_is_judged_as_the_simulator_does(tmp_path: Path) -> None:
     folder, told = tmp_path / "forms", tmp_path / "told.json"
     folder.mkdir()
     forms(folder)
     quantized_forms(folder)
     plain_forms(folder)
+    ranks(folder)
     words = ("--corpus", folder, "--jobs", 1, "--cache", tmp_path / "cache", "--output", told)
     run = accelint("conform", TARGET, *words)
     assert run.returncode == 0, run.stdout + run.stderr

@@ -150,7 +150,9 @@ def summary() -> str:
         told = json.loads(file.read_text(encoding="utf-8"))
         lines += [row(file, told, name, run) for name, run in told["corpora"].items()]
     lines += ["", "Targets without a runtime on this kind of machine have pages of their own: "]
-    lines[-1] += "[Core ML on the Neural Engine](coreml_ane.md)."
+    lines[-1] += (
+        "[Core ML on the Neural Engine](coreml_ane.md). What a device did: [device tables](device_tables.md)."
+    )
     return "\n".join(lines) + "\n"
 
 

@@ -301,10 +301,15 @@ def figures(title: str, rows: list[Row]) -> str:
     """One row of the table of figures."""
     drawn = Counter(row.stratum for row in rows)
     asked = [row for row in rows if row.simulator is not None]
+    told = [row for row in asked if row.operators[1]]
     device = share(rows, lambda row: row.ours == row.device, lambda row: row.size / drawn[row.stratum])
     cells = [
         share(asked, lambda row: row.ours == row.simulator),
-        percent(sum(row.operators[0] for row in asked) / sum(row.operators[1] for row in asked), 2),
+        percent(
+            sum(row.weight * row.operators[0] / row.operators[1] for row in told)
+            / sum(row.weight for row in told),
+            2,
+        ),
         share(asked, lambda row: row.simulator == row.device),
     ]
     return f"| {title} | {len(rows)} | {device} | {len(asked)} | {' | '.join(cells)} |"

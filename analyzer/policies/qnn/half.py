@@ -41,6 +41,7 @@ class _Widths:
         self.floats = book.types("floats")
         self.hands_on = book.types("hands-on")
         self.modulo = book.kinds("modulo")
+        self.modulo_of = book.types("modulo-of")
         self.conjunction = book.types("no-full-bool")
         self.square = book.limit("half-exponent")
 
@@ -79,12 +80,13 @@ class _Widths:
     def _made(self, op: Operator, kind: str, read: Sequence[str]) -> str | None:
         """What an operator makes of operands of these kinds; None where it cannot be compiled.
 
-        Integers have no width here but for Mod: nothing that is compared with Mod of int64 goes to And.
+        Integers have no width here but for Mod: nothing that is compared with Mod of int64 goes to And, and
+        Mod of int64 by a stored divisor is compiled of few results of the group.
         """
         dtype = self._dtype(op)
         modulo = self.modulo.get(dtype) if op.type == "Mod" else None
         if modulo is not None:
-            return FULL if modulo == "full" else None
+            return FULL if modulo == "full" and not self._divides_made(op) else None
         if op.type in self.conjunction and FULL in read:
             return None
         if dtype not in self.floats and op.type not in self.hands_on:
@@ -94,6 +96,13 @@ class _Widths:
         if kind in ("half", "free", "full"):
             return kind
         return self._of_both(op, kind, read)
+
+    def _divides_made(self, op: Operator) -> bool:
+        """Whether a Mod by a stored divisor reads what another type computes in the group."""
+        maker = self.graph.producer(op.inputs[0])
+        if maker is None or maker.id not in self.inside or maker.type in self.modulo_of:
+            return False
+        return self.graph.constant(op.inputs[1]) is not None
 
     def _of_both(self, op: Operator, kind: str, read: Sequence[str]) -> str | None:
         """What is made by an operator that computes in either width."""
