@@ -228,7 +228,7 @@ def flow(*arguments: object) -> dict[str, Any]:
     return found
 
 
-def test_a_drawing_has_every_running_operator_once_and_no_circle() -> None:
+def test_a_drawing_has_every_running_operator_once_and_no_cycle() -> None:
     for model, target in (("demo/encoder.onnx", QNN), ("demo/denoiser.tflite", GPU), ("onnx/qdq.onnx", QNN)):
         found = flow(FIXTURES / model, "-t", target)
         regions, edges = found["flow"]["regions"], found["flow"]["edges"]
@@ -328,7 +328,7 @@ def test_a_failed_proof_fails_its_case() -> None:
      '{"schema": "accelint/report/1", "models": [{"path": 1, "targets": []}, {"path": "m", "targets": [7]}]}',
      "[" * 100_000],
 )  # fmt: skip
-def test_what_is_no_report_is_refused(text: str | bytes, tmp_path: Path) -> None:
+def test_what_is_no_report_is_rejected(text: str | bytes, tmp_path: Path) -> None:
     old = tmp_path / "old.json"
     old.write_bytes(text if isinstance(text, bytes) else text.encode())
     result = accelint("check", FIXTURES / "onnx" / "qdq.onnx", "-t", QNN, "--baseline-report", old)

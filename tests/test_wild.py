@@ -81,7 +81,7 @@ def test_operators_of_a_body_that_are_folded_did_not_run(tmp_path: Path) -> None
     }  # fmt: skip
 
 
-def test_models_are_taken_out_of_wheels_and_packages(tmp_path: Path) -> None:
+def test_models_are_unpacked_from_wheels_and_packages(tmp_path: Path) -> None:
     sys.path.insert(0, str(TOOL.parent))
     try:
         import wild

@@ -34,7 +34,7 @@ def main() -> None:
         adapter = BuiltinTfliteFlatbufferAdapter() if name.endswith(".tflite") else ONNXAdapter()
         answer = adapter.convert(str(FIXTURES / name), {})
         graphs = answer.get("graphs") or [
-            graph for group in answer["graphCollections"] for graph in _get(group, "graphs")
+            graph for collection in answer["graphCollections"] for graph in _get(collection, "graphs")
         ]
         found[name] = {
             _get(graph, "id"): [

@@ -334,7 +334,7 @@ def told(target: str, outcome: Any) -> list[str]:
 
 def row(share: str, result: dict[str, Any]) -> list[str]:
     """The cells of one share and target."""
-    parts, verdicts, refused = result["partitions"], result["verdicts"], result["refusals"]
+    parts, verdicts, failures = result["partitions"], result["verdicts"], result["refusals"]
     return [
         result["target"],
         share,
@@ -345,9 +345,9 @@ def row(share: str, result: dict[str, Any]) -> list[str]:
         percent(result["agreement"], 2),
         percent(result["false_accelerated"], 2),
         str(result["unmapped"]),
-        f"{refused['refused_predicted']} of {refused['refused']}",
-        f"{refused['phases_right']} of {refused['phases_told']}" if refused["phases_told"] else "-",
-        f"{refused['false_alarms']} of {refused['loaded']}",
+        f"{failures['refused_predicted']} of {failures['refused']}",
+        f"{failures['phases_right']} of {failures['phases_told']}" if failures["phases_told"] else "-",
+        f"{failures['false_alarms']} of {failures['loaded']}",
         ", ".join(short(result)) or "met",
     ]
 
