@@ -78,7 +78,7 @@ def asked(word: str, packs: Sequence[Chosen]) -> Chosen:
     """
     if len(packs) == 1:
         return packs[0]
-    here = set(installed())
+    here = set(_installed())
     fit = [item for item in packs if _base(item.target) in here]
     if len(fit) == 1:
         return fit[0]
@@ -88,17 +88,21 @@ def asked(word: str, packs: Sequence[Chosen]) -> Chosen:
 
 def installed() -> list[str]:
     """Targets whose runtime is here. Raises UsageError when there is none."""
-    from importlib.util import find_spec
-
-    from ..runtimes.catalog import every, info
-
-    found = [item.name for item in every() if item.name in pack_folders() and info(item).available]
-    found += [target for target, package in _ASKED_BY_PACKAGE.items() if find_spec(package) is not None]
+    found = _installed()
     if not found:
         raise UsageError(
             "auto: no runtime is installed here: accelint runtimes lists the commands that bring one"
         )
     return found
+
+
+def _installed() -> list[str]:
+    from importlib.util import find_spec
+
+    from ..runtimes.catalog import every, info
+
+    found = [item.name for item in every() if item.name in pack_folders() and info(item).available]
+    return found + [target for target, package in _ASKED_BY_PACKAGE.items() if find_spec(package) is not None]
 
 
 def takes(item: Chosen, dialect: str) -> bool:
