@@ -51,7 +51,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("target", ["litert/builtins", "litert/flex", "coreml/convertible"])
-def test_the_state_of_an_optimizer_that_nobody_registers_is_a_predicted_load_failure(
+def test_the_state_of_an_optimizer_that_no_one_registers_is_a_predicted_load_failure(
     target: str, folder: Path
 ) -> None:
     for name, verdict, code in (("own", "full", 0), ("keras", "rejected", 1)):
