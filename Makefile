@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform releases numbers phases wild clean
+.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform releases numbers phases wild passes clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -72,6 +72,9 @@ numbers: $(STAMP) runtimes ## What runtimes compute otherwise than the reference
 
 phases: $(STAMP) runtimes ## Where models fail to load, compile or run, predicted and by the runtimes; writes docs/conformance/phases.md
 	$(BIN)/python tools/conformance/phases.py
+
+passes: $(STAMP) ## Compare the model of ONNX Runtime's first level with its own optimizer, over generated and random models
+	$(BIN)/python tools/conformance/level1.py generated backend random
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

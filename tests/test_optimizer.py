@@ -18,6 +18,7 @@ from accelint.analyzer.formats import load
 from accelint.analyzer.optimizer.releases import changes, lacking
 from cli import report
 from onnx import numpy_helper, parser
+from random_graphs import random_model
 
 sys.path.append(str(Path(__file__).parent.parent / "tools" / "conformance"))
 import level1
@@ -299,3 +300,16 @@ def test_a_target_at_a_release_is_optimized_by_its_passes(tmp_path: Path) -> Non
         [op.get("removed_by") for op in target["operators"]] for target in targets["models"][0]["targets"]
     ]
     assert gone == [[None, None], ["NotWhereFusion", None]]
+
+
+@pytest.mark.parametrize("start", range(0, 57, 19))
+def test_random_graphs(start: int, tmp_path: Path) -> None:
+    """A sample of ``make passes``."""
+    differing = []
+    for seed in range(start, start + 19):
+        onnx.save(random_model(seed), tmp_path / "m.onnx")
+        theirs = level1.reference(tmp_path / "m.onnx")
+        assert not isinstance(theirs, str), theirs
+        ours = level1.predicted(tmp_path / "m.onnx")
+        differing += [] if ours == theirs else [(seed, ours, theirs)]
+    assert not differing

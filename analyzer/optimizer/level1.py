@@ -85,6 +85,8 @@ def optimized(model: Model, kernel: Kernel, infer: Infer, lacking: frozenset[str
 
 def run(board: Board, kernel: Kernel) -> None:
     """All passes, until a round changes nothing."""
+    for graph in _graphs(board):
+        unshare(graph)
     for _ in range(STEPS):
         before = board.log.edits
         for work in (
@@ -107,8 +109,8 @@ def run(board: Board, kernel: Kernel) -> None:
 
 
 _FUSIONS = (
-    fuse_products, fuse_reshapes, fuse_norms, propagate, quantize_weights, dequantize_scalars,
-    push_transposes,
+    fuse_products, fuse_reshapes, fuse_norms, propagate, quantize_weights, unshare,
+    dequantize_scalars, push_transposes,
 )  # fmt: skip
 
 

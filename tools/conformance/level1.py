@@ -1,6 +1,10 @@
 """The model of ONNX Runtime's first optimization level against ONNX Runtime's own, over ONNX files.
 
     python tools/conformance/level1.py FILE_OR_FOLDER ... [--limit N] [--show N] [--page FILE]
+    python tools/conformance/level1.py generated backend random [--limit N] ...
+
+``generated`` and ``backend`` are the corpora of ``accelint conform``: models of one operator and of a few.
+``random`` are graphs of the operators that the passes work on (``tests/random_graphs.py``), seeds 0 to 999.
 
 ONNX Runtime writes the graph that its first level leaves (``optimized_model_filepath``, ORT_ENABLE_BASIC, CPU
 provider); the operators of both graphs, bodies included, are counted by type. Casts that ONNX Runtime inserts
@@ -20,26 +24,22 @@ from pathlib import Path
 from typing import Any
 
 INSERTED = "InsertedPrecisionFreeCast_"
+RANDOM = "random"
 
 
 def main() -> int:
     """Compare, and print or write what differs."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("paths", nargs="+", type=Path)
+    parser.add_argument("paths", nargs="+", type=Path, help="files, folders, or names of corpora")
     parser.add_argument("--limit", type=int, default=0, help="at most this many files, evenly taken")
     parser.add_argument("--show", type=int, default=20)
     parser.add_argument("--page", type=Path)
     asked = parser.parse_args()
-    files = [
-        file for path in asked.paths for file in sorted(path.rglob("*.onnx") if path.is_dir() else [path])
-    ]
-    if asked.limit and len(files) > asked.limit:
-        files = files[:: len(files) // asked.limit]
     kinds: Counter[str] = Counter()
     operators = right = 0
     shown: list[str] = []
     slowest = (0.0, "")
-    for file in files:
+    for file in files(asked.paths, asked.limit):
         theirs = reference(file)
         if isinstance(theirs, str):
             kinds["not loaded by ONNX Runtime"] += 1
@@ -68,6 +68,39 @@ def main() -> int:
     if asked.page:
         asked.page.write_text(page(lines, shown))
     return 0
+
+
+def files(paths: list[Path], limit: int) -> Iterator[Path]:
+    """Every file; a model of a corpus is there until the next is asked for."""
+    from accelint.analyzer.conform.corpora import GENERATED, corpus
+
+    stored = [path for path in paths if str(path) not in GENERATED["onnx"]]
+    own = [path for path in stored if str(path) != RANDOM]
+    found = [file for path in own for file in sorted(path.rglob("*.onnx") if path.is_dir() else [path])]
+    yield from found[:: len(found) // limit] if limit and len(found) > limit else found
+    with tempfile.TemporaryDirectory() as folder:
+        if Path(RANDOM) in paths:
+            yield from random_files(Path(folder), limit or 1000)
+        for name in (str(path) for path in paths if path not in stored):
+            for item in corpus("onnx", name, limit=limit or None):
+                file = Path(folder) / f"{item.name.replace('/', '_')[:100]}.onnx"
+                file.write_bytes(item.data or b"")
+                yield file
+                file.unlink()
+
+
+def random_files(folder: Path, count: int) -> Iterator[Path]:
+    """Random graphs, by seed."""
+    import onnx
+
+    sys.path.append(str(Path(__file__).parents[2] / "tests"))
+    from random_graphs import random_model
+
+    for seed in range(count):
+        file = folder / f"seed-{seed}.onnx"
+        onnx.save(random_model(seed), file)
+        yield file
+        file.unlink()
 
 
 def reference(file: Path) -> Counter[str] | str:

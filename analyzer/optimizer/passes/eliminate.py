@@ -17,9 +17,10 @@ _LARGEST = (1 << 63) - 1
 
 def eliminate(board: Board) -> None:
     """One walk over a graph."""
-    for op in board.ops():
-        no_op = _NO_OPS.get(op.type) if op.domain == "" else None
-        if no_op is None or board.get(op.id) is not op or not op.inputs or not op.inputs[0]:
+    for stored in board.ops():
+        op = board.get(stored.id)
+        no_op = _NO_OPS.get(op.type) if op is not None and op.domain == "" else None
+        if op is None or no_op is None or not op.inputs or not op.inputs[0]:
             continue
         name, test = no_op
         if removable(board, op) and test(board, op):

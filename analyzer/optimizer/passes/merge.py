@@ -19,8 +19,12 @@ RANDOM = frozenset(
     ("RandomUniform", "RandomNormal", "RandomUniformLike", "RandomNormalLike", "Multinomial", "Bernoulli")
 )
 """Operators whose results are drawn anew, which are neither folded nor merged."""
+_OWN = RANDOM | {"Constant", "DequantizeLinear"}
+"""Operators of which each is its own: node units share no DequantizeLinear."""
 _SHARED = 8
 """Elements up to which constants are compared by value."""
+_TYPES = frozenset(("float32", "float16", "float64", "int32", "int64"))
+"""Types of which ConstantSharing looks at values."""
 
 
 def share(board: Board) -> None:
@@ -37,13 +41,13 @@ def merge(board: Board) -> None:
     known: dict[Hashable, Operator] = {}
     same: dict[str, str] = {}
     for op in board.ops():
-        if op.domain not in ("", "com.microsoft") or op.type in RANDOM or op.graphs or op.type == "Constant":
+        if op.domain not in ("", "com.microsoft") or op.type in _OWN or op.graphs:
             continue
         op = board.get(op.id) or op
         key = _key(board, op, same)
         first = known.setdefault(key, op)
-        if first is op or board.gives_output(op):
-            continue
+        if first is op or board.gives_output(op) or (board.gives_output(first) and not board.edges(first)):
+            continue  # a result that nothing but the graph's caller reads stays by itself
         board.remove(op, "CommonSubexpressionElimination", first.id)
         for old, new in zip(op.outputs, first.outputs, strict=True):
             if old and new:
@@ -62,7 +66,7 @@ def _key(board: Board, op: Operator, same: dict[str, str]) -> Hashable:
 def _value(board: Board, name: str, values: dict[Hashable, str]) -> str:
     """The first name under which a small constant was met."""
     constant = board.constant(name)
-    if constant is None or constant.elements > _SHARED or constant.dtype == "string":
+    if constant is None or constant.elements > _SHARED or constant.dtype not in _TYPES:
         return name
     return values.setdefault((constant.dtype, constant.shape, constant.raw()), name)
 
