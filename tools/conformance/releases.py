@@ -168,11 +168,11 @@ def asked(
         if chosen.pack.purpose == "runs":
             outcomes = [as_run(outcome) for outcome in outcomes]
         told = found["corpora"][corpus_name] = brief(figures(outcomes))
-        refused, parts = told["refusals"], told["partitions"]
+        failures, parts = told["refusals"], told["partitions"]
         print(
             f"{chosen.target}@{chosen.version} {corpus_name}: {told['operators']} operators, "
-            f"{percent(told['agreement'], 2)} right, rejections {refused['refused_predicted']} of "
-            f"{refused['refused']}, false alarms {refused['false_alarms']} of {refused['loaded']}, "
+            f"{percent(told['agreement'], 2)} right, rejections {failures['refused_predicted']} of "
+            f"{failures['refused']}, false alarms {failures['false_alarms']} of {failures['loaded']}, "
             f"partitions {parts['right']} of {parts['told']}, {told['models']}",
             flush=True,
         )
@@ -261,13 +261,13 @@ def table_rows(release: str, row: dict[str, Any]) -> list[str]:
         return [f"| {release} |{' |' * (len(COLUMNS) - 2)} not installed: {row['missing']} |"]
     found = []
     for name, told in row["corpora"].items():
-        refused, parts = told["refusals"], told["partitions"]
+        failures, parts = told["refusals"], told["partitions"]
         verdict = "not listed" if not row["listed"] else "met" if told["agreement"] >= ASKED else "short of"
         cells = [
             release, row["date"], name, sum(told["models"].values()), told["operators"],
             percent(told["agreement"], 2), percent(told["false_accelerated"], 2),
-            f"{refused['refused_predicted']} of {refused['refused']}",
-            f"{refused['false_alarms']} of {refused['loaded']}",
+            f"{failures['refused_predicted']} of {failures['refused']}",
+            f"{failures['false_alarms']} of {failures['loaded']}",
             f"{parts['right']} of {parts['told']}" if parts["told"] else "-", verdict,
         ]  # fmt: skip
         found.append("| " + " | ".join(map(str, cells)) + " |")

@@ -277,13 +277,13 @@ def printed_assignment(worker: OrtWorker, request: Request, marked: Marked) -> l
     mine = [row for row in rows if row[0] == worker.provider]
     others = [Assigned(name, None, label, type_) for name, type_, label in rows if name != worker.provider]
     left = {node.place for item in others if (node := marked.find(item.name)) is not None}
-    taken = [
+    inside = [
         Assigned(worker.provider, min(index, len(mine) - 1), name, node.type)
         for index, (name, node) in enumerate(
             (name, node) for name, node in marked.by_name.items() if node.place not in left
         )
     ]
-    return others + (taken if mine else [])
+    return others + (inside if mine else [])
 
 
 _PLACED_ON = re.compile(r"odes? ?(?:\(s\) )?placed on \[(\w+)\]\. Number of nodes: (\d+)")
