@@ -53,8 +53,8 @@ class Outcome:
 Check = Callable[[Graph, Operator, Context], Outcome]
 HOLDS = Outcome(Answer.HOLDS)
 VACANT = Outcome(Answer.HOLDS, "no such tensor")
-"""Holds of none, since no tensor is of the kind that is asked about: a requirement has nothing to object to,
-and a rule has nothing to speak of.
+"""Holds of none, since no tensor is of the kind that is asked about, or it was omitted: a requirement has
+nothing to object to, and a rule has nothing to speak of.
 """
 
 
@@ -219,6 +219,7 @@ def _comparison(table: Mapping[str, Any], test: str) -> Condition:
     some = bool(table.get("some", False))
     when_unknown = Answer.FAILS if table.get("unknown") == "fails" else Answer.UNKNOWN
     absent = table.get("absent", "unknown" if subject.kind == "attr" else "holds")
+    tensors = subject.kind != "attr" and "absent" not in table and table.get("of") != "present"
     when_absent = {"holds": Answer.HOLDS, "fails": Answer.FAILS, "unknown": Answer.UNKNOWN}[absent]
 
     def one(value: Any, bound: Any) -> Answer:
@@ -245,7 +246,7 @@ def _comparison(table: Mapping[str, Any], test: str) -> Condition:
         answers = [one(value, bound) for value, bound in pairs]
         answer = _some(answers) if some else _every(answers)
         if answer is Answer.HOLDS:
-            return HOLDS if values or "only" not in table else VACANT
+            return VACANT if tensors and not any(value is not ABSENT for value in values) else HOLDS
         shown = answers if some else [item is answer for item in answers]
         seen = [label for label, show in zip(subject.labels(graph, op), shown, strict=True) if show]
         return Outcome(

@@ -37,6 +37,13 @@ def test_numbers_that_a_rule_says_are_wrong_are_counted_as_said(tmp_path: Path) 
     assert agree > 0
 
 
+def test_a_difference_that_a_rule_says_is_told_and_no_other_is_left(tmp_path: Path) -> None:
+    page = _run("wrong_numbers.py", "litert/gpu", tmp_path, "--ops", "SPACE_TO_DEPTH", "--limit", "40")
+    cells = _cells(page, "litert/gpu")
+    assert int(cells[5]) > 0 and cells[-1] == "0", page
+    assert "| space-and-depth-of-batches |" in page
+
+
 def test_answers_are_kept_and_pages_made_of_them(tmp_path: Path) -> None:
     first = _run("phases.py", "litert/xnnpack", tmp_path, "--ops", "TRANSPOSE,RESHAPE", "--limit", "12")
     rows = [json.loads(line) for line in next(tmp_path.glob("*.jsonl")).read_text().splitlines()]

@@ -59,7 +59,7 @@ CASES: list[tuple[str, str, int, dict[str, Any], bool]] = [
 ]
 
 
-@pytest.mark.parametrize(("target", "kind", "dtype", "attrs", "refused"), CASES)
+@pytest.mark.parametrize(("target", "kind", "dtype", "attrs", "rejected"), CASES)
 def test_a_kernel_that_the_host_lacks_stops_the_session(
     target: str, kind: str, dtype: int, attrs: dict[str, Any], rejected: bool, tmp_path: Path
 ) -> None:

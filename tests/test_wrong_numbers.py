@@ -20,8 +20,8 @@ from accelint.analyzer.runtimes.catalog import info
 from accelint.rules.registry import choose
 from onnx import TensorProto, helper, numpy_helper
 
-QNN, OPENVINO = "onnxruntime/qnn:sm8650", "onnxruntime/openvino"
-PRECISION = {QNN: ("rounding", "fp16"), OPENVINO: ("approximate", "fp32")}
+QNN, OPENVINO, WEBGPU = "onnxruntime/qnn:sm8650", "onnxruntime/openvino", "onnxruntime/webgpu"
+PRECISION = {QNN: ("rounding", "fp16"), OPENVINO: ("approximate", "fp32"), WEBGPU: ("approximate", "fp32")}
 DRAWN = np.random.default_rng(0)
 Case = tuple[str, str, onnx.ModelProto, str]
 
@@ -87,6 +87,8 @@ def _pool(op: str, size: int, kernel: int, pads: list[int], stride: int, **attrs
 
 
 KERNEL = DRAWN.normal(size=(4, 3, 3, 3, 3)).astype(np.float32)
+COLUMN = DRAWN.normal(size=4).astype(np.float32)
+SQUARES = DRAWN.normal(size=(2, 2, 4, 3)).astype(np.float32)
 CASES: list[Case] = [
     ("half-pixel-up-by-2", QNN, _resize("half_pixel", "round_prefer_floor", 2), ""),
     ("half-pixel-down-by-2", QNN, _resize("half_pixel", "round_prefer_floor", 0.5), "nearest-mode-ignored"),
@@ -138,6 +140,10 @@ CASES: list[Case] = [
     ),
     ("attention", OPENVINO, _attention(""), ""),
     ("attention-of-stored-values", OPENVINO, _attention("v"), "attention-of-stored-keys-or-values"),
+    ("row-times-vector", WEBGPU, _one("MatMul", [1, 4], COLUMN), ""),
+    ("matrix-times-vector", WEBGPU, _one("MatMul", [3, 4], COLUMN), "matrix-times-vector"),
+    ("vector-times-matrix", WEBGPU, _one("MatMul", [4], SQUARES[0, 0]), ""),
+    ("vector-times-matrices", WEBGPU, _one("MatMul", [4], SQUARES), "vector-times-matrices"),
     ("attention-of-stored-keys", OPENVINO, _attention("k"), "attention-of-stored-keys-or-values"),
 ]
 
@@ -145,7 +151,7 @@ CASES: list[Case] = [
 @pytest.fixture(scope="module")
 def sessions() -> Iterator[dict[str, Any]]:
     """A worker a target, and the reference."""
-    ready = [name for name in (QNN, OPENVINO) if info(find(name)[0]).available]
+    ready = [name for name in (QNN, OPENVINO, WEBGPU) if info(find(name)[0]).available]
     opened: dict[str, Any] = {name: Session(name, timeout=60) for name in ready}
     opened["reference"] = Reference("onnx", timeout=60)
     yield opened

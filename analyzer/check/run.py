@@ -412,7 +412,7 @@ def _rejection(judge: Judge, op: Operator, host: Chosen, *, runs: bool = True) -
     verdict, findings = judge.verdict(op)
     if verdict is not Verdict.REJECTED:
         return None
-    of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model"}
+    of_files = {rule.name for rule in host.rules_for(op) if rule.scope == "model" and "*" in rule.ops}
     registrable = of_the_user(op)
     gone = {*of_files, *(["custom-operator"] if registrable else [])}
     found = [item for item in findings if item.effect == "rejected" and item.rule not in gone]
