@@ -271,10 +271,10 @@ def test_wrong_numbers_are_told_where_the_simulator_gives_them(
     path = tmp_path / "model.onnx"
     if name.startswith("depthwise"):
         pads = {"pads": [1, 1], "output_padding": [1]} if wrong else {"pads": [1, 0]}
-        transposed(path, [1, 8, 20], [8, 1, 3], [1, 8, 40], partition=8, strides=[2], **pads)
+        transposed(path, [1, 8, 20], [8, 1, 3], [1, 8, 40], group=8, strides=[2], **pads)
     elif name.startswith("grouped"):
         filters = [4, 2, 3, 3, 3] if wrong else [4, 4, 3, 3, 3]
-        transposed(path, [1, 4, 5, 6, 7], filters, [1, 4, 7, 8, 9], partition=2 if wrong else 1)
+        transposed(path, [1, 4, 5, 6, 7], filters, [1, 4, 7, 8, 9], group=2 if wrong else 1)
     else:
         normalized(path, 1 if wrong else 64)
     run = accelint("verify", path, "--target", TARGET)
