@@ -18,7 +18,12 @@ _HOME = {
     "AccelintError": "analyzer.errors",
     "load": "analyzer.formats",
     "emit": "analyzer.formats",
-    "check": "analyzer.check.run",
+    "check": "analyzer.api",
+    "fix": "analyzer.api",
+    "verify": "analyzer.api",
+    "diff": "analyzer.api",
+    "Report": "analyzer.api",
+    "Result": "analyzer.api",
     "Coverage": "analyzer.check.coverage",
     "Finding": "analyzer.check.coverage",
     "Verdict": "rules.verdict",
@@ -29,9 +34,14 @@ _HOME = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from .analyzer.api import Report as Report
+    from .analyzer.api import Result as Result
+    from .analyzer.api import check as check
+    from .analyzer.api import diff as diff
+    from .analyzer.api import fix as fix
+    from .analyzer.api import verify as verify
     from .analyzer.check.coverage import Coverage as Coverage
     from .analyzer.check.coverage import Finding as Finding
-    from .analyzer.check.run import check as check
     from .analyzer.errors import AccelintError as AccelintError
     from .analyzer.formats import emit as emit
     from .analyzer.formats import load as load

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from accelint.analyzer.check.run import check
 from accelint.analyzer.ir.graph import Graph, Operator, Tensor
 from accelint.rules.registry import choose
 from cli import accelint
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from tflite_models import F32, write
 
-from accelint import check, load
+from accelint import load
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
 

@@ -41,11 +41,7 @@ def check_file(
     """
     entry = Entry(path)
     try:
-        entry.model = load(path)
-        entry.about = About.of(entry.model)
-        _check(entry, Prepared(entry.model), packs, optimize=optimize)
-        if flow:
-            _draw(entry, entry.model)
+        _fill(entry, load(path), packs, optimize=optimize, flow=flow)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -53,6 +49,23 @@ def check_file(
     except Exception as error:  # a defect at one model is no reason to say nothing of the others
         entry.error = unexpected(error, path)
     return entry
+
+
+def check_model(
+    model: Model, packs: Iterable[Chosen], *, optimize: str | None = None, flow: bool = False
+) -> Entry:
+    """The same for a model that was read; its errors are raised."""
+    entry = Entry(model.path)
+    _fill(entry, model, packs, optimize=optimize, flow=flow)
+    return entry
+
+
+def _fill(entry: Entry, model: Model, packs: Iterable[Chosen], *, optimize: str | None, flow: bool) -> None:
+    entry.model = model
+    entry.about = About.of(model)
+    _check(entry, Prepared(model), packs, optimize=optimize)
+    if flow:
+        _draw(entry, model)
 
 
 def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimize: str | None) -> None:
