@@ -14,8 +14,8 @@ CALLS = ("check", "fix", "verify", "diff", "load", "emit")
 TYPES = ("Report", "Result", "Coverage", "OperatorVerdict", "Partition", "Finding", "Verdict", "Model")
 HEAD = """# Python API
 
-Made from the docstrings by `tools/docs/api.py`. Importing `accelint` costs next to nothing: names are imported
-when they are first used. Nothing prints.
+Made from the docstrings by `tools/docs/api.py`. Importing `accelint` costs next to nothing: names
+are imported when they are first used. Nothing prints.
 
 ```python
 import accelint
@@ -27,7 +27,7 @@ report.write("report.html")
 ```
 
 In a notebook a report shows itself. In tests, `assert_accelerated` says what is missed and why; the pytest
-plug-in is there once accelint is installed, and `--accelint-report FILE` writes one report of all that a run checked:
+plug-in is there once accelint is installed; `--accelint-report FILE` writes one report of what a run checked:
 
 ```python
 def test_model(assert_accelerated):
