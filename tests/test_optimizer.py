@@ -57,6 +57,15 @@ CASES = {
         " else_branch = b () => (float[2] q) { q=Neg(x) }> y=Abs(t) }",
         {"c": np.array(True)},
     ),
+    "a shape of its own sizes, where zeros are kept": (
+        SPLIT.replace("Reshape(r,c)", "Reshape<allowzero=1>(r,c)"),
+        SIZES,
+    ),
+    "reshapes in a row, where zeros are kept": (
+        "g (float[2,12] x) => (float[24] y) { r=Relu(x) a=Reshape(r,s) b=Reshape<allowzero=1>(a,t)"
+        " y=Neg(b) }",
+        {"s": np.array([4, 6]), "t": np.array([24])},
+    ),
     "neutral": (
         "g (float[2,3] x) => (float[2,3] y) { r=Relu(x) a=Add(r,z) y=Neg(a) }",
         {"z": np.array([0], F)},
@@ -313,3 +322,19 @@ def test_random_graphs(start: int, tmp_path: Path) -> None:
         ours = level1.predicted(tmp_path / "m.onnx")
         differing += [] if ours == theirs else [(seed, ours, theirs)]
     assert not differing
+
+
+def test_an_operator_that_stays_has_its_own_verdict(tmp_path: Path) -> None:
+    """A Shape behind a Transpose is read before it, and a Gather puts the sizes in order: WebGPU runs the
+    Shape, and the Gather of int64, which the file has not, stays on the CPU.
+    """
+    text = """g (float[N,3,4] x) => (float[N,4,3] y, int64[3] z) { r=Neg(x) a=Transpose<perm=[0,2,1]>(r)
+     s=Shape(a) z=Slice(s,b,e) y=Softmax(a) }"""
+    model = parser.parse_model(f'<ir_version: 8, opset_import: ["" : 17]> {text}')
+    for name, value in (("b", [0]), ("e", [3])):
+        model.graph.initializer.append(numpy_helper.from_array(np.array(value), name))
+    onnx.save(model, tmp_path / "m.onnx")
+    told = report("check", tmp_path / "m.onnx", "--target", "onnxruntime/webgpu")["models"][0]["targets"][0]
+    verdicts = {item["type"]: item["verdict"] for item in told["operators"]}
+    assert verdicts["Shape"] == "accelerated", verdicts
+    assert verdicts["Slice"] == "fallback", verdicts

@@ -14,7 +14,7 @@ import pytest
 import tflite_models as tflite
 from accelint.analyzer.runtimes import Request, Session, find
 from accelint.analyzer.runtimes.catalog import info
-from cli import ROOT
+from cli import ROOT, report
 from onnx import TensorProto, helper
 
 TOOL = ROOT / "tools" / "conformance" / "wild.py"
@@ -109,7 +109,7 @@ def test_the_list_of_packages_is_whole(tmp_path: Path) -> None:
     finally:
         sys.path.remove(str(TOOL.parent))
     listed = wild.packages(tmp_path)
-    assert {item.share for item in listed} == {"named", "found", "held-out"}
+    assert {item.share for item in listed} == {"named", "found", "held-out", "fresh"}
     assert len({item.name for item in listed}) == len(listed)
     assert {item.client for item in listed} == {"pip", "npm"}
 
@@ -147,3 +147,34 @@ def test_a_value_that_only_a_variable_takes_is_in_the_partition_that_computes_it
     assert answer.ok, answer.reason
     assert [item.device for item in answer.placement] == ["accelerator"] * 6
     assert answer.partitions == 1
+
+
+@pytest.mark.parametrize(("shape", "kind"), [([1], "full"), ([1, 1], "rejected")])
+def test_openvino_reads_a_condition_of_rank_1_at_most(shape: list[int], kind: str, tmp_path: Path) -> None:
+    if not info(find("onnxruntime/openvino")[0]).available:
+        pytest.skip("accelint runtimes add onnxruntime/openvino")
+    model = onnx.load(_if_with_folded_bodies(tmp_path / "m.onnx"))
+    model.graph.input[0].type.tensor_type.shape.CopyFrom(
+        helper.make_tensor_value_info("c", TensorProto.BOOL, shape).type.tensor_type.shape
+    )
+    onnx.save(model, tmp_path / "m.onnx")
+    told = report("check", tmp_path / "m.onnx", "--target", "onnxruntime/openvino")["models"][0]["targets"][0]
+    assert told["verdict"] == kind
+    with Session("onnxruntime/openvino") as session:
+        answer = session.ask(Request(tmp_path / "m.onnx", options={"optimize": "default"}))
+    assert answer.ok == (kind != "rejected"), answer.reason
+
+
+def test_an_output_that_is_stored_as_a_scalar_is_none(tmp_path: Path) -> None:
+    """Exporters store an empty shape for an output that they do not know; ONNX Runtime goes on without it."""
+    nodes = [helper.make_node("Relu", ["x"], ["a"]), helper.make_node("Softmax", ["a"], ["y"])]
+    x, y = (
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in (("x", [2, 3]), ("y", []))
+    )
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), ir_version=9)
+    onnx.save(model, tmp_path / "m.onnx")
+    told = report("check", tmp_path / "m.onnx", "--target", "onnxruntime/openvino")["models"][0]["targets"][0]
+    assert (told["verdict"], told["fallback"]) == ("full", 0)
+    with Session("onnxruntime/cpu") as session:
+        assert session.ask(Request(tmp_path / "m.onnx", options={"optimize": "default"})).ok

@@ -35,6 +35,7 @@ def lifted(
     one comes from.
 
     An operator of a body that only inlining made is counted with the call, and so is a call that vanished.
+    One that is still there has its own verdict, whatever became of those that an optimizer put beside it.
     ``gone`` names, by operator of ``model``, passes of an optimizer that took it away, and the operators of
     the coverage that compute its results now: it goes as they do.
     """
@@ -83,8 +84,9 @@ def _of_call(
     from ...rules.subjects import operator_key
     from .coverage import OperatorVerdict
 
-    hosts = [] if shares else [by_id[into] for _, into in gone if into in by_id]
-    verdicts = {share.verdict for share in shares or hosts} or {Verdict.FOLDED}
+    own = [share for share in shares if share.id == op.id]
+    hosts = [] if own else [by_id[into] for _, into in gone if into in by_id]
+    verdicts = {share.verdict for share in own or (*shares, *hosts)} or {Verdict.FOLDED}
     macs = [share.macs for share in shares]
     findings = Counter(index for share in shares for index in share.findings)
     return OperatorVerdict(
@@ -96,6 +98,6 @@ def _of_call(
         None if None in macs else sum(count or 0 for count in macs),
         op.source.code,
         gone[0][0] if gone and not shares else "",
-        origins.get(hosts[0].id, hosts[0].id) if hosts else "",
+        origins.get(hosts[0].id, hosts[0].id) if hosts and not shares else "",
         op.source.named and bool(op.name),
     )

@@ -42,6 +42,7 @@ def _note_plain_shapes(model: Model) -> None:
     """What a runtime will see that carries no values: most shapes are stated in the edited file."""
     from ...analyzer.formats.onnx.build import Builder
     from ...analyzer.formats.onnx.carried import note_plain_shapes
+    from ...analyzer.formats.onnx.stale import forget_stale
 
     model.graph.attrs.pop("plain_shapes", None)
     note_plain_shapes(
@@ -49,6 +50,7 @@ def _note_plain_shapes(model: Model) -> None:
         Builder(model).model(),
         lambda proto, twin: {info.name: _type(info) for info in (*twin.value_info, *twin.output)},
     )
+    forget_stale(model.graph)
 
 
 def _forget_open(graph: Any) -> None:

@@ -211,6 +211,53 @@ def litert_sizes_known(graph: Graph, op: Operator, context: Context) -> Outcome:
     )
 
 
+@predicate("litert_window_fits")
+def litert_window_fits(graph: Graph, op: Operator, context: Context, *, least: int) -> Outcome:
+    """Without padding, the window leaves at least so many results along height and width of the input in its
+    stored size, a 1 for each unknown dimension: in that size the model is loaded and prepared. Holds behind
+    the first operator with an output of unknown size, where nothing is prepared.
+    """
+    wanted = f"a result of {least} or more"
+    if op.attrs.get("padding") != "VALID" or not _is_prepared(graph, op):
+        return holds_if(True, "", wanted)
+    found = [
+        (size, window, int((size + stride - window) / stride))
+        for size, window, stride in _windows(graph, op)
+        if stride > 0
+    ]
+    small = [f"a window of {window} over {size}" for size, window, left in found if left < least]
+    return holds_if(not small, ", ".join(small), wanted)
+
+
+def _is_prepared(graph: Graph, op: Operator) -> bool:
+    last = prepared(graph).first_dynamic
+    for item in graph.ops() if last is not None else ():
+        if item.id == last:
+            return False
+        if item.id == op.id:
+            return True
+    return True
+
+
+def _windows(graph: Graph, op: Operator) -> list[tuple[int, int, int]]:
+    """Input size, size of the window with its gaps, and stride, of height and width."""
+    tensors = graph.input_tensors(op)
+    stored = [
+        tuple(item.attrs.get("stored_shape", item.shape) or ()) if item is not None else ()
+        for item in tensors
+    ]
+    kernel = stored[1] if len(stored) > 1 else ()
+    found = []
+    for axis, name in ((1, "h"), (2, "w")):
+        size = stored[0][axis] if stored and len(stored[0]) == 4 else None
+        long = "height" if name == "h" else "width"
+        window = kernel[axis] if len(kernel) == 4 else op.attrs.get(f"filter_{long}")
+        if isinstance(size, int) and isinstance(window, int):
+            gaps = int(op.attrs.get(f"dilation_{name}_factor", 1) or 1)
+            found.append((size, (window - 1) * gaps + 1, int(op.attrs.get(f"stride_{name}", 1))))
+    return found
+
+
 @predicate("litert_permutation_as_int32")
 def litert_permutation_as_int32(graph: Graph, op: Operator, context: Context) -> Outcome:
     """Is the permutation still one when its bytes are read as int32, as XNNPACK reads them?"""

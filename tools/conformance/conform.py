@@ -153,6 +153,7 @@ def summary() -> str:
     lines[-1] += (
         "[Core ML on the Neural Engine](coreml_ane.md). What a device did: [device tables](device_tables.md)."
     )
+    lines += ["", "Real models out of packages, [as applications load them](as_loaded.md): `make wild`."]
     return "\n".join(lines) + "\n"
 
 

@@ -22,6 +22,7 @@ from .functions import check_functions, function_key
 from .infer import infer_missing
 from .proto import pb, prose, text
 from .source import code_of
+from .stale import forget_stale
 from .stored import GraphRecord, Stored
 from .tensors import Values
 from .types import Type, Types
@@ -106,6 +107,7 @@ class _Reader:
         self.fill(graph, proto.graph, inferred.graph, lambda: stored.proto.graph)
         if not problem:
             note_plain_shapes(graph, proto, self.types.of_graph)
+        forget_stale(graph)
         graph.facts = replace(graph.facts, ir_version=self.ir_version)
         functions: dict[str, Graph] = {}
         for index, function in enumerate(proto.functions):

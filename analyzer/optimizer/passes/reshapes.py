@@ -21,14 +21,23 @@ def fuse_reshapes(board: Board) -> None:
         current = board.get(op.id)
         if current is None or current.type != "Reshape" or current.domain or current.version < 5:
             continue
+        if _keeps_zeros(current):
+            continue
         if not _fuse_shape(board, current) and board.has("ReshapeFusion:row"):
             _fuse_row(board, current)
+
+
+def _keeps_zeros(op: Operator) -> bool:
+    """A 0 in the shape is a size of 0 and does not stand for the size at its place: such a Reshape is left
+    as it is (measured on 1.24.1 and 1.31.1).
+    """
+    return bool(op.attrs.get("allowzero", 0))
 
 
 def _fuse_row(board: Board, first: Operator) -> None:
     row = [first]
     while (after := board.sole(row[-1], "Reshape", "Squeeze", "Unsqueeze")) is not None:
-        if after.inputs[0] != row[-1].outputs[0]:
+        if after.inputs[0] != row[-1].outputs[0] or _keeps_zeros(after):
             break
         row.append(after)
     sizes = [board.sizes(op.outputs[0]) for op in row]
