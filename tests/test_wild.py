@@ -172,7 +172,8 @@ def test_an_output_that_is_stored_as_a_scalar_is_none(tmp_path: Path) -> None:
         helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
         for name, shape in (("x", [2, 3]), ("y", []))
     )
-    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), ir_version=9)
+    opset = helper.make_opsetid("", 17)
+    model = helper.make_model(helper.make_graph(nodes, "g", [x], [y]), opset_imports=[opset], ir_version=9)
     onnx.save(model, tmp_path / "m.onnx")
     told = report("check", tmp_path / "m.onnx", "--target", "onnxruntime/openvino")["models"][0]["targets"][0]
     assert (told["verdict"], told["fallback"]) == ("full", 0)
