@@ -66,6 +66,10 @@ CASES = {
         " y=Neg(b) }",
         {"s": np.array([4, 6]), "t": np.array([24])},
     ),
+    "elements of a row": (
+        "g (int64[1,3] x) => (int64[1,3] y) { n=GatherElements<axis=1>(c,i) y=Add(n,x) }",
+        {"c": np.arange(5).reshape(1, 5), "i": np.array([[0, 2, 4]])},
+    ),
     "neutral": (
         "g (float[2,3] x) => (float[2,3] y) { r=Relu(x) a=Add(r,z) y=Neg(a) }",
         {"z": np.array([0], F)},

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from ..errors import GraphError
 from ..formats.wire import KEEP
 from ..ir.graph import Constant, Graph, Operator, Tensor
 from ..ir.model import Model
@@ -146,13 +147,24 @@ def _infer(model: Model, infer: Infer) -> None:
     for graph in _all(model.graph):
         for tensor in list(graph.tensors.values()):
             value = tensor.const
-            if value is not None and value.loader is not None and value.elements > SHOWN:
+            if value is not None and value.loader is not None and not _showable(value):
                 held.append((graph, tensor))
                 hidden = Constant(value.dtype, value.shape, model.path, 0, max(value.length, KEEP + 1))
                 graph.set_tensor(replace(tensor, const=hidden))
     infer(model)
     for graph, tensor in held:
         graph.set_tensor(tensor)
+
+
+def _showable(value: Constant) -> bool:
+    """A small value that can be computed here."""
+    if value.elements > SHOWN:
+        return False
+    try:
+        value.raw()
+    except GraphError:
+        return False
+    return True
 
 
 def _all(graph: Graph) -> Iterator[Graph]:

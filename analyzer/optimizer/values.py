@@ -87,7 +87,25 @@ def now(op: Operator, inputs: Sequence[Constant | None]) -> list[Constant]:
         raise GraphError(f"{op.type} gives more than {MOST} elements")
     if any(item is not None and item.dtype not in _EXACT for item in inputs):
         raise GraphError(f"{op.type} on elements that numpy has not")
+    if op.type == "GatherElements":
+        return [_constant(_gathered(op, *(item.read() for item in inputs if item is not None)))]
     return [_constant(array) for array in _reference(op, inputs)]
+
+
+def _gathered(op: Operator, data: NDArray[Any], indices: NDArray[Any]) -> NDArray[Any]:
+    """GatherElements; onnx's evaluator reshapes a row of several to one (1.23.2)."""
+    import numpy as np
+
+    axis = int(op.attrs.get("axis", 0))
+    if data.ndim != indices.ndim or not -data.ndim <= axis < data.ndim:
+        raise GraphError(f"GatherElements along axis {axis} of {data.shape} by {indices.shape}")
+    inside = tuple(
+        slice(None) if place == axis % data.ndim else slice(size) for place, size in enumerate(indices.shape)
+    )
+    try:
+        return np.take_along_axis(data[inside], indices, axis)
+    except (IndexError, ValueError) as error:
+        raise GraphError(f"GatherElements cannot be evaluated: {error}") from error
 
 
 def _quick(op: Operator, inputs: Sequence[Constant | None]) -> Constant | None:
