@@ -128,17 +128,22 @@ def _with_graph(model: Model, graph: Graph) -> Model:
 
 
 def _tells_shapes(board: Board, learned: set[str]) -> bool:
-    """Whether what became a constant may tell the shape of something: one that is read by an operator whose
-    result's shape is not known.
+    """Whether what became a constant may tell the shape of something: one that an operator reads whose
+    result's shape is not known, or one that went with an operator in front of it (a Pad that was fused).
     """
     if not learned:
         return False
     for graph, op in board.walk():
-        if any(name in learned for name in op.inputs) and any(
-            name and graph.sizes(name) is None for name in op.outputs
-        ):
+        if op.type in _OF_VALUES or all(not name or graph.sizes(name) is not None for name in op.outputs):
+            continue
+        known = all(not name or graph.sizes(name) is not None for name in op.inputs)
+        if known or any(name in learned for name in op.inputs):
             return True
     return False
+
+
+_OF_VALUES = frozenset(("Compress", "NonMaxSuppression", "NonZero", "Unique"))
+"""Types of whose results no shape tells the size."""
 
 
 def _infer(model: Model, infer: Infer) -> None:
