@@ -342,3 +342,19 @@ def test_an_operator_that_stays_has_its_own_verdict(tmp_path: Path) -> None:
     verdicts = {item["type"]: item["verdict"] for item in told["operators"]}
     assert verdicts["Shape"] == "accelerated", verdicts
     assert verdicts["Slice"] == "fallback", verdicts
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "r=Relu(x) k=Mul(one4,two) p=Pad(r,k) y=Neg(p)",
+        "r=Relu(x) s=Shape(r) a=Gather(s,zero) au=Unsqueeze(a,ax) c=Concat<axis=0>(au,m) q=Reshape(r,c)"
+        " y=Neg(q)",
+    ],
+)
+def test_what_a_pass_tells_of_shapes_is_known_to_providers(text: str, tmp_path: Path) -> None:
+    """Sizes that were computed are stored after the passes: an accelerator that needs them has them."""
+    values = {**SIZES, "one4": np.ones(4, I), "m": np.array([-1])}
+    file = model(f"g (float[2,3] x) => (float[A,B] y) {{ {text} }}", values, tmp_path / "m.onnx")
+    target = report("check", file, "--target", "onnxruntime/qnn:sm8650")["models"][0]["targets"][0]
+    assert target["verdict"] == "full", target["findings"]

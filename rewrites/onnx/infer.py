@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..freeze import learn
@@ -44,7 +45,7 @@ def _note_plain_shapes(model: Model) -> None:
     from ...analyzer.formats.onnx.carried import note_plain_shapes
     from ...analyzer.formats.onnx.stale import forget_stale
 
-    model.graph.attrs.pop("plain_shapes", None)
+    model.graph.facts = replace(model.graph.facts, plain_shapes={})  # those of the graph before its edits
     note_plain_shapes(
         model.graph,
         Builder(model).model(),
