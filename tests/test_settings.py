@@ -463,3 +463,20 @@ def test_what_is_too_large_is_no_configuration(tmp_path: Path) -> None:
     os.truncate(path, 2 << 20)
     with pytest.raises(UsageError, match="larger than 1 MB"):
         read(path)
+
+
+def test_every_form_knows_what_may_stay(project: Path) -> None:
+    """SARIF suppresses it, the others leave it out, and the table says why."""
+    configure(project, BASE + '[[ignore]]\ncode = "ACL101"\nreason = "known"\n')
+    forms = ("sarif", "github", "gitlab", "junit", "rdjson", "markdown", "csv")
+    pairs = [word for form in forms for word in ("-f", form, "-o", f"out.{form}")]
+    assert run(project, "check", *pairs).returncode == 0
+    texts = {form: (project / f"out.{form}").read_text() for form in forms}
+    rows = json.loads(texts["sarif"])["runs"][0]["results"]
+    told = {row["ruleId"].partition("/")[0]: row.get("suppressions") for row in rows}
+    assert told["ACL101"] == [{"kind": "external", "justification": "known"}]
+    assert told["ACL201"] is None
+    for form in ("github", "gitlab", "junit", "rdjson", "markdown"):
+        assert "ACL201" in texts[form], form
+        assert "ACL101" not in texts[form], form
+    assert ",known" in texts["csv"]

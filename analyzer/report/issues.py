@@ -36,6 +36,7 @@ class Issue:
         messages: what was found, with how often.
         prints: fingerprints of the findings of ``operators``.
         fix: the command that repairs it, or what else to do; empty where nothing is known.
+        ignored: why it may stay; empty for one that counts.
     """
 
     model: str
@@ -52,6 +53,7 @@ class Issue:
     prints: list[str] = field(default_factory=list)
     fix: str = ""
     fingerprint: str = ""
+    ignored: str = ""
 
     @property
     def message(self) -> str:
@@ -69,12 +71,19 @@ class Issue:
         return f"{self.code} {self.rule} on {self.target}"
 
 
-def issues(document: Mapping[str, Any], places: Places | None = None) -> list[Issue]:
-    """Every issue of a report, the worst first; models that cannot be read are not among them."""
+def issues(
+    document: Mapping[str, Any], places: Places | None = None, *, ignored: bool = False
+) -> list[Issue]:
+    """Every issue of a report, the worst first; models that cannot be read are not among them, and those that
+    may stay only where ``ignored`` asks for them.
+    """
     at = places or Places()
-    found = [issue for model in document["models"] for issue in _of_model(model, at, by_line=True)]
-    if len(found) > MOST:
-        found = [issue for model in document["models"] for issue in _of_model(model, at, by_line=False)]
+    found: list[Issue] = []
+    for by_line in (True, False):
+        found = [issue for model in document["models"] for issue in _of_model(model, at, by_line=by_line)]
+        found = [issue for issue in found if ignored or not issue.ignored]
+        if len(found) <= MOST:
+            break
     return sorted(found, key=lambda issue: (_RANK[issue.severity], -issue.count))
 
 
@@ -101,11 +110,11 @@ def _of_target(
     home = places.model(model["path"])
     blamed = {finding["operator"] for finding in target["findings"]}
     ops = {op["id"]: op for op in target["operators"] if op["id"] in blamed}
-    found: dict[tuple[str, str, Place], Issue] = {}
+    found: dict[tuple[str, str, Place, str], Issue] = {}
     for finding in target["findings"]:
         op = ops.get(finding["operator"]) or {"id": finding["operator"], "name": "", "type": ""}
         place = (places.code(op.get("code")) if by_line else None) or home
-        key = (finding["code"], finding["rule"], place)
+        key = (finding["code"], finding["rule"], place, finding.get("ignored", ""))
         issue = found.get(key)
         if issue is None:
             issue = found[key] = Issue(
@@ -119,9 +128,10 @@ def _of_target(
                 line(finding["source"]),
             )
             issue.fix = _fix(model, target, finding)
+            issue.ignored = line(finding.get("ignored", ""))
         _count(issue, op, finding)
     same: Counter[str] = Counter()
-    for issue in sorted(found.values(), key=lambda issue: issue.place.line):
+    for issue in sorted(found.values(), key=lambda issue: (issue.ignored != "", issue.place.line)):
         base = _fingerprint(issue, home, places)
         issue.fingerprint = fingerprint(base, str(same[base])) if same[base] else base
         same[base] += 1

@@ -12,7 +12,7 @@ from typing import Any
 
 COLUMNS = (
     "model", "target", "id", "name", "type", "verdict", "partition", "code", "rule", "severity", "message",
-    "fix", "fingerprint", "made_by",
+    "fix", "fingerprint", "made_by", "ignored",
 )  # fmt: skip
 _FORMULA = ("=", "+", "-", "@")
 

@@ -120,7 +120,7 @@ def _cause(model: Mapping[str, Any], target: Mapping[str, Any], cause: Cause, ne
     fresh = sum(
         finding["fingerprint"] in new
         for finding in target["findings"]
-        if (finding["code"], finding["rule"]) == (cause.code, cause.rule)
+        if (finding["code"], finding["rule"]) == (cause.code, cause.rule) and not finding.get("ignored")
     ) if new else 0  # fmt: skip
     told = f", {counted(fresh, 'new finding')}" if fresh else ""
     yield f"- **{cause.severity} {cause.code}** {code(cause.rule)}: {count}{told}"

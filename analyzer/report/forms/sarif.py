@@ -34,7 +34,7 @@ _LINK = re.compile(r"\[(?=[^\[\]]*\]\()")
 def chunks(document: dict[str, Any]) -> Iterator[str]:
     """The log file, whole."""
     places = Places()
-    found = issues(document, places)
+    found = issues(document, places, ignored=True)
     models = [model for model in document["models"] if "error" not in model]
     declared = rules((line(row["target"]) for model in models for row in model["targets"]), found)
     index = {id: place for place, id in enumerate(declared)}
@@ -151,6 +151,8 @@ def _result(issue: Issue, places: Places, index: Mapping[str, int]) -> dict[str,
         "partialFingerprints": dict.fromkeys(FINGERPRINTS, issue.fingerprint),
         "properties": {"target": issue.target, "operators": issue.count, "evidence": issue.evidence},
     }
+    if issue.ignored:
+        row["suppressions"] = [{"kind": "external", "justification": _plain(issue.ignored)}]
     if issue.place != home:
         row["relatedLocations"] = [
             {"id": 1, "physicalLocation": _physical(home), "message": {"text": "the model"}}
