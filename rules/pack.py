@@ -328,10 +328,11 @@ class Chosen:
         name = self.pack.host.partition("@")[0]
         return name and f"{name}@{self.pack.host_release(self.version)}"
 
-    def without(self, names: Set[str]) -> Chosen:
-        """The same, but for the rules of those names."""
+    def without(self, names: Set[str], types: Set[str] = frozenset()) -> Chosen:
+        """The same, but for the rules of those names, and as if it had operators of those types."""
         fewer = Chosen(self.pack, self.variant, self.version)
         fewer.rules = tuple(rule for rule in fewer.rules if rule.name not in names)
+        fewer.known |= types
         return fewer
 
     def rules_for(self, op: Operator) -> tuple[Rule, ...]:

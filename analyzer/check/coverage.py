@@ -100,6 +100,19 @@ class Coverage:
     """
     optimize: str | None = None
     """The optimization level of ONNX Runtime that it holds for; None where no runtime optimizes."""
+    more: Mapping[str, Any] = field(default_factory=dict)
+    """What was asked for beside: keys of a target in the report."""
+
+    @property
+    def accelerated(self) -> int:
+        """Operators that the accelerator runs."""
+        return self.count(Verdict.ACCELERATED)
+
+    @property
+    def boundary_bytes(self) -> int | None:
+        """Bytes that cross the boundaries of the partitions; None where a size is unknown."""
+        moved = [count for part in self.partitions for count in (part.bytes_in, part.bytes_out)]
+        return None if None in moved else sum(count or 0 for count in moved)
 
     def count_gone(self) -> int:
         """Operators that an optimizer's pass took away."""

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ...rules.pack import Chosen
     from ..check.coverage import Entry
+    from ..flows.check_file import Also
     from ..settings import Settings
     from ..settings.decided import Decided
     from ..settings.gates import Gates
@@ -101,6 +102,18 @@ class By(str, Enum):
 
     OPS = "ops"
     MACS = "macs"
+
+
+class Sort(str, Enum):
+    """In which order the targets of a model are told."""
+
+    TARGET = "target"
+    VERDICT = "verdict"
+    COVERAGE = "coverage"
+    MACS = "macs"
+    PARTITIONS = "partitions"
+    BYTES = "bytes"
+    ERRORS = "errors"
 
 
 class Level(str, Enum):
@@ -177,6 +190,20 @@ def check(
     output: Outputs = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
+    matrix: Annotated[
+        bool, typer.Option("--matrix", help="In text, one table of all models and targets.")
+    ] = False,
+    sort: Annotated[
+        Sort | None, typer.Option(help="Order of the targets of a model.", show_default="as given")
+    ] = None,
+    fix_first: Annotated[
+        bool,
+        typer.Option(
+            "--fix-first",
+            help="Tell what removing each cause would give, the most first: the model is checked again "
+            "without it.",
+        ),
+    ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, help="Models that are checked at a time; 0 for one a core.")
     ] = 1,
@@ -217,6 +244,8 @@ def check(
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
+    from ..decide.order import arrange
+    from ..decide.wishes import Wishes
     from .models import paths
 
     held = settings(config, isolated)
@@ -227,20 +256,23 @@ def check(
         ignore,
         baseline,
     )
-    places = report_places(context, form, output, quiet, verbose)
+    places = report_places(context, form, output, quiet, verbose, matrix=matrix)
     files = paths(models_of(models, held))
     pack = pack or held.pack
     inputs = [*files, pack, baseline_report, holds.baseline.path if holds.baseline else None]
     keep_inputs((place for _, place in places), inputs)
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
-    entries = _all(files, words, pack, asked_level, jobs, drawn=draws(places))
+    also = Wishes(fix_first=fix_first) if fix_first else None
+    entries = _all(files, words, pack, asked_level, jobs, drawn=draws(places), also=also)
     for entry in entries:
         holds.mark(entry)
     if baseline_report is not None:
         from ..report.previous import compare
 
         compare(entries, baseline_report)
+    if sort is not None:
+        arrange(entries, sort.value)
     write_report(entries, places)
     if not quiet:
         _say_skipped(entries, len(_packs(words, pack)))
@@ -272,8 +304,9 @@ def _all(
     jobs: int = 1,
     *,
     drawn: bool = False,
+    also: "Also | None" = None,
 ) -> "list[Entry]":
-    entries = list(_entries(files, target, pack, optimize, jobs, drawn=drawn))
+    entries = list(_entries(files, target, pack, optimize, jobs, drawn=drawn, also=also))
     _nothing_fits(entries)
     return entries
 
@@ -307,11 +340,12 @@ def _entries(
     jobs: int,
     *,
     drawn: bool = False,
+    also: "Also | None" = None,
 ) -> "Iterator[Entry]":
     """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
     import os
 
-    work = partial(_checked, target=target, pack=pack, optimize=optimize, drawn=drawn)
+    work = partial(_checked, target=target, pack=pack, optimize=optimize, drawn=drawn, also=also)
     count = min(jobs or os.cpu_count() or 1, len(models))
     if count < 2:
         yield from map(work, models)
@@ -346,12 +380,18 @@ def draws(places: "Sequence[Sink]") -> bool:
 
 
 def _checked(
-    path: Path, target: tuple[str, ...], pack: Path | None, optimize: str | None, *, drawn: bool = False
+    path: Path,
+    target: tuple[str, ...],
+    pack: Path | None,
+    optimize: str | None,
+    *,
+    drawn: bool = False,
+    also: "Also | None" = None,
 ) -> "Entry":
     """One model's entry without the model, whose graph is not needed any more."""
     from ..flows.check_file import check_file
 
-    entry = check_file(path, _packs(target, pack), optimize=optimize, flow=drawn)
+    entry = check_file(path, _packs(target, pack), optimize=optimize, flow=drawn, also=also)
     entry.model = None
     return entry
 
@@ -392,12 +432,18 @@ def share(text: str | None) -> float | None:
 
 
 def report_places(
-    context: typer.Context, forms: list[str] | None, files: list[str] | None, quiet: bool, verbose: bool
+    context: typer.Context,
+    forms: list[str] | None,
+    files: list[str] | None,
+    quiet: bool,
+    verbose: bool,
+    *,
+    matrix: bool = False,
 ) -> "list[Sink]":
     """Which form of the report goes where. Raises UsageError for options that contradict each other."""
     from .outputs import sinks
 
-    text = ("brief", "text", "full")[detail(quiet, verbose)]
+    text = "matrix" if matrix else ("brief", "text", "full")[detail(quiet, verbose)]
     named = [text if form == "text" else form for form in forms or ["text"]]
     return sinks(named, files or [], context.meta.get("accelint.order", ""))
 

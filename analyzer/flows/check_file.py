@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
@@ -25,8 +25,23 @@ if TYPE_CHECKING:
     from ..convert.blockers import Blocker
 
 
+class Also(Protocol):
+    """What a caller does beside, while the model is at hand."""
+
+    def before(self, model: Model) -> Model:
+        """The model that is checked."""
+
+    def after(self, entry: Entry, prepared: Prepared, packs: Sequence[Chosen], optimize: str | None) -> None:
+        """Add to an entry that was checked."""
+
+
 def check_file(
-    path: Path, packs: Iterable[Chosen], *, optimize: str | None = None, flow: bool = False
+    path: Path,
+    packs: Iterable[Chosen],
+    *,
+    optimize: str | None = None,
+    flow: bool = False,
+    also: Also | None = None,
 ) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
@@ -36,12 +51,14 @@ def check_file(
     ``flow``: also how the data flows through the partitions, for forms that draw it; not of models that are
     converted first.
 
+    ``also``: what is done to the model before, and what is told of it after.
+
     Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
     two words named for this dialect is checked once.
     """
     entry = Entry(path)
     try:
-        _fill(entry, load(path), packs, optimize=optimize, flow=flow)
+        _fill(entry, load(path), packs, optimize=optimize, flow=flow, also=also)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -52,20 +69,37 @@ def check_file(
 
 
 def check_model(
-    model: Model, packs: Iterable[Chosen], *, optimize: str | None = None, flow: bool = False
+    model: Model,
+    packs: Iterable[Chosen],
+    *,
+    optimize: str | None = None,
+    flow: bool = False,
+    also: Also | None = None,
 ) -> Entry:
     """The same for a model that was read; its errors are raised."""
     entry = Entry(model.path)
-    _fill(entry, model, packs, optimize=optimize, flow=flow)
+    _fill(entry, model, packs, optimize=optimize, flow=flow, also=also)
     return entry
 
 
-def _fill(entry: Entry, model: Model, packs: Iterable[Chosen], *, optimize: str | None, flow: bool) -> None:
+def _fill(
+    entry: Entry,
+    model: Model,
+    packs: Iterable[Chosen],
+    *,
+    optimize: str | None,
+    flow: bool,
+    also: Also | None = None,
+) -> None:
+    model = model if also is None else also.before(model)
     entry.model = model
     entry.about = About.of(model)
-    _check(entry, Prepared(model), packs, optimize=optimize)
+    prepared, asked = Prepared(model), list(packs)
+    _check(entry, prepared, asked, optimize=optimize)
     if flow:
         _draw(entry, model)
+    if also is not None:
+        also.after(entry, prepared, asked, optimize)
 
 
 def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimize: str | None) -> None:
@@ -98,13 +132,20 @@ def _draw(entry: Entry, model: Model) -> None:
 
 
 def _coverage(prepared: Prepared, chosen: Chosen, optimize: str | None) -> Coverage:
+    if chosen.pack.dialect != prepared.model.dialect:
+        return judged(prepared, chosen, optimize)
+    return _with_fixes(judged(prepared, chosen, optimize), prepared, chosen, optimize)
+
+
+def judged(prepared: Prepared, chosen: Chosen, optimize: str | None = None) -> Coverage:
+    """One target's answer, converted first where it has to be; without rewrites, unless it is converted."""
     model, dialect = prepared.model, chosen.pack.dialect
     if dialect == model.dialect == "onnx":
         from .optimized import check_at
 
-        return _with_fixes(check_at(prepared, chosen, optimize), prepared, chosen, optimize)
+        return check_at(prepared, chosen, optimize)
     if dialect == model.dialect:
-        return _with_fixes(check(prepared, chosen), prepared, chosen)
+        return check(prepared, chosen)
     from ..convert.roads import between
 
     road = between(model.dialect, dialect)

@@ -49,7 +49,12 @@ def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
         "outputs": [_shown(*item) for item in about.outputs],
         "graphs": [{"id": id, "name": name} for id, name in about.graphs],
         "targets": [
-            {**_target(coverage, rows), **_commands(entry, coverage), **entry.extra.get(coverage.target, {})}
+            {
+                **_target(coverage, rows),
+                **_commands(entry, coverage),
+                **coverage.more,
+                **entry.extra.get(coverage.target, {}),
+            }
             for coverage in entry.coverages
         ],
     }

@@ -18,6 +18,7 @@ from rich.text import Text
 from ...inert import line as clean
 from ...words import counted, percent, size
 from ..causes import SHOWN, Cause, causes, dynamic_inputs, ignored, remedy
+from ..decided import decided
 from ..previous import in_words
 from ..purposes import purpose_of
 
@@ -26,7 +27,7 @@ UNWRAPPED = 10_000
 """Width of a line that goes to a file or a pipe, where a break would only be in the way of a search."""
 PLACEMENTS = 24
 """Lines of placement in the text; the JSON document has every operator."""
-_VERDICT = {
+STYLES = {
     "full": "bold green",
     "partial": "yellow",
     "none": "bold red",
@@ -97,6 +98,8 @@ def _target(console: _Page, model: Mapping[str, Any], target: Mapping[str, Any])
         return
     for cause in causes(target):
         _cause(console, model, target, cause)
+    for line in decided(target):
+        console.print(Text(f"    {line}", "bold" if not line.startswith(" ") else ""))
     for why, count in ignored(target).items():
         console.print(Text(f"    {counted(count, 'finding')} ignored: {clean(why)}", "dim"))
     if console.full:
@@ -117,7 +120,7 @@ def headline(target: Mapping[str, Any]) -> Text:
         "  ",
         (target["target"], "bold"),
         f" ({target['runtime']})  ",
-        (purpose.of_model(target["verdict"], target.get("phase")), _VERDICT[target["verdict"]]),
+        (purpose.of_model(target["verdict"], target.get("phase")), STYLES[target["verdict"]]),
     )
     blocking = {item["operator"] for item in target["findings"] if item["severity"] == "error"}
     if target["verdict"] == "rejected" and purpose.undone and blocking:
