@@ -45,7 +45,8 @@ def render(document: dict[str, Any]) -> str:
 
 
 def _asset(name: str) -> str:
-    return (_WEB / name).read_text(encoding="utf-8").strip()
+    text = (_WEB / name).read_text(encoding="utf-8").strip()
+    return text.replace("\x01", "\\x01")  # dagre has the character itself in two strings of its own
 
 
 def _digest(text: str) -> str:
