@@ -93,6 +93,7 @@ def test_search_finds_operators_and_causes(page: Any, report: Path) -> None:
     page.keyboard.press("/")
     page.keyboard.type("LayerNormalization")
     page.get_by_text(re.compile("^2 of ")).wait_for()
+    page.wait_for_selector(".row:not(.head)")
     types = page.locator(".row:not(.head) span:nth-child(2)").all_inner_texts()
     assert set(types) == {"LayerNormalization"}
     page.keyboard.press("Escape")
@@ -170,6 +171,7 @@ def test_names_of_strangers_are_text(page: Any, tmp_path: Path) -> None:
     assert page.locator("img").count() == 0
     assert "<i>.onnx" in page.locator("#about").inner_text()
     page.click("#tab-operators")
+    page.wait_for_selector(".row:not(.head)")
     names = page.locator(".row:not(.head) span:last-child").all_inner_texts()
     assert names == ["</script><img src=x onerror=alert(1)>\\u202e", "${alert(1)}"]
 
