@@ -22,6 +22,7 @@ COMMANDS = {
     "verify": "verify",
     "runtimes": "verify",
     "releases": "releases",
+    "recommend": "recommend",
     "diff": "diff",
     "baseline": "decided",
     "config": "decided",

@@ -165,8 +165,8 @@ def schema(
     name: Annotated[
         str,
         typer.Argument(
-            help="Of which JSON: report (check, verify), releases, fix, conform, targets, rules, runtimes, "
-            "baseline, diff, config."
+            help="Of which JSON: report (check, verify), releases, recommend, fix, conform, targets, rules, "
+            "runtimes, baseline, diff, config."
         ),
     ] = "report",
 ) -> None:

@@ -204,6 +204,14 @@ def check(
             "without it.",
         ),
     ] = False,
+    worth: Annotated[
+        bool,
+        typer.Option(
+            "--worth",
+            help="Estimate whether the accelerator is faster than the CPU, by a simple model of time whose "
+            "constants the configuration may set ([costs]).",
+        ),
+    ] = False,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, help="Models that are checked at a time; 0 for one a core.")
     ] = 1,
@@ -263,7 +271,7 @@ def check(
     keep_inputs((place for _, place in places), inputs)
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
-    also = Wishes(fix_first=fix_first) if fix_first else None
+    also = Wishes(fix_first, worth, held.costs)
     entries = _all(files, words, pack, asked_level, jobs, drawn=draws(places), also=also)
     for entry in entries:
         holds.mark(entry)

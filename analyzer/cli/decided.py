@@ -61,6 +61,11 @@ def _rows(held: "Settings") -> list[dict[str, Any]]:
             if (value := getattr(gates, name)) is not None:
                 rows.append(row(f"{table}.{name.replace('_', '-')}", value))
     rows += [row(f"target.{name}.select", select) for name, (_, select) in held.targets.items() if select]
+    rows += [
+        row(f"costs.{name}.{key}", value)
+        for name, costs in held.costs.items()
+        for key, value in costs.items()
+    ]
     for index, item in enumerate(held.ignores):
         said = {name: getattr(item, name) for name in _SAID if getattr(item, name)}
         rows.append({"key": f"ignore[{index}]", "value": said, "origin": item.origin})

@@ -33,6 +33,9 @@ from .progress import busy
 from .settings import failing_on
 
 if TYPE_CHECKING:
+    from ..check.coverage import Entry
+    from ..decide.calibration import Costs
+    from ..flows.verify import Verified
     from ..proof.parity import Tolerance
 
 
@@ -90,6 +93,13 @@ def verify(
             min=0, help="Timed runs; 0 for none. With --against the runs of both models are interleaved."
         ),
     ] = 0,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --latency: write the constants of the cost model (check --worth) by which it takes "
+            "the time that was measured; a configuration may extend the file."
+        ),
+    ] = None,
     optimize: LevelOption = None,
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
@@ -112,7 +122,8 @@ def verify(
 
     places = report_places(context, form, output, quiet, verbose)
     arrays = [Path(name) for name in inputs or [] if name not in ("random", "boundary")]
-    keep_inputs((place for _, place in places), [model, against, pack, *arrays])
+    keep_inputs([*(place for _, place in places), calibrate], [model, against, pack, *arrays])
+    before = _known(calibrate, latency)
     options = Options(
         against,
         tuple(inputs or ()),
@@ -157,9 +168,43 @@ def verify(
         verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = {**entry.extra.get(chosen.target, {}), **verified.to_json()}
     write_report([entry], places)
+    if calibrate is not None:
+        _calibrate(calibrate, before, entry, verified)
     for line in verified.contradictions[:20]:
         typer.echo(f"accelint: {line}", err=True)
     raise typer.Exit(verified.exit_code)
+
+
+def _known(path: Path | None, latency: int) -> "Costs":
+    """What a calibration adds to. Raises UsageError before anything runs."""
+    from ..errors import UsageError
+
+    if path is None:
+        return {}
+    if not latency:
+        raise UsageError("--calibrate needs a time: give --latency too")
+    from ..decide.calibration import known
+
+    return known(path)
+
+
+def _calibrate(path: Path, before: "Costs", entry: "Entry", verified: "Verified") -> None:
+    from datetime import UTC, datetime
+
+    from ..decide.calibration import measured, write
+    from ..words import counted
+
+    time = verified.answer.latency
+    elsewhere = verified.contradictions and entry.coverages[0].purpose == "accelerates"
+    if time is None or elsewhere:
+        why = "the runtime told no time" if time is None else "operators did not run where it was predicted"
+        typer.echo(f"accelint: {path} was not written: {why}", err=True)
+        return
+    told = (
+        f"measured {datetime.now(UTC).date()}: {time.median:.4g} ms, median of {time.runs} runs on "
+        f"{counted(time.threads, 'thread')}, {entry.path.name} on {entry.coverages[0].runtime}"
+    )
+    write(path, measured(entry.coverages[0], time.median / 1000, told, before))
 
 
 def _bounds(tolerance: str | None) -> "Tolerance | None":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -19,9 +19,13 @@ class Wishes:
 
     Attributes:
         fix_first: what removing each cause would give.
+        worth: whether the accelerator is faster than the CPU.
+        costs: the user's constants of the cost model, by pattern of targets.
     """
 
     fix_first: bool = False
+    worth: bool = False
+    costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def before(self, model: Model) -> Model:
         """The model that is checked."""
@@ -33,6 +37,17 @@ class Wishes:
             entry.coverages = [
                 self._with_gains(coverage, prepared, packs, optimize) for coverage in entry.coverages
             ]
+
+        if self.worth:
+            entry.coverages = [self._with_worth(coverage) for coverage in entry.coverages]
+
+    def _with_worth(self, coverage: Coverage) -> Coverage:
+        from .cost import constants_of, estimate
+
+        if coverage.purpose != "accelerates":
+            return coverage
+        found = estimate(coverage, constants_of(coverage.target, self.costs))
+        return replace(coverage, more={**coverage.more, "worth": found.to_json()})
 
     def _with_gains(
         self, coverage: Coverage, prepared: Prepared, packs: Sequence[Chosen], optimize: str | None

@@ -1,4 +1,4 @@
-"""What was found out for a decision, in words: what to fix first."""
+"""What was found out for a decision, in words: what to fix first, whether it is worth it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,30 @@ from .purposes import purpose_of
 def decided(target: Mapping[str, Any]) -> Iterator[str]:
     """Lines for people; those that begin with spaces belong to the one before."""
     yield from _fix_first(target)
+    yield from _worth(target)
+
+
+CHOICES = {
+    "accelerator": "worth it",
+    "cpu": "stay on the CPU",
+    "close": "no clear gain",
+    "unknown": "not estimated",
+}
+"""What the cost model answers, in words."""
+
+
+def _worth(target: Mapping[str, Any]) -> Iterator[str]:
+    found = target.get("worth")
+    if not found:
+        return
+    times = ""
+    if found["cpu_ms"] is not None:
+        times = f" ({found['accelerator_ms']:.3g} ms against {found['cpu_ms']:.3g} ms)"
+    yield f"is it worth it: {CHOICES[found['choice']]}: {clean(found['why'])}{times}"
+    if times:
+        parts = ", ".join(f"{name} {value:.3g} ms" for name, value in found["parts_ms"].items())
+        yield f"  estimated: {parts}"
+        yield f"  constants: {clean(found['constants']['basis'])}"
 
 
 def _fix_first(target: Mapping[str, Any]) -> Iterator[str]:

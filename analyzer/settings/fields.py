@@ -49,6 +49,12 @@ def _count(value: Any) -> int:
     return value
 
 
+def _positive(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+        raise ValueError("has to be a number above 0")
+    return float(value)
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("has to be true or false")
@@ -109,6 +115,7 @@ def _choice(*names: str) -> Kind:
 
 TEXT = Kind(_text, {"type": "string", "pattern": r"\S"})
 TEXTS = Kind(_texts, {"oneOf": [TEXT.schema, {"type": "array", "items": TEXT.schema}]})
+POSITIVE = Kind(_positive, {"type": "number", "exclusiveMinimum": 0})
 COUNT = Kind(_count, {"type": "integer", "minimum": 0})
 FLAG = Kind(_flag, {"type": "boolean"})
 SHARE = Kind(
@@ -150,6 +157,15 @@ TARGET = (
 )
 """One table ``[target."NAME"]``; NAME may be a pattern."""
 
+COSTS = (
+    Field("rate", POSITIVE, "10^9 multiply-accumulates a second on the accelerator"),
+    Field("bandwidth", POSITIVE, "10^9 bytes a second across the boundary of a partition"),
+    Field("overhead", POSITIVE, "microseconds that a partition costs before it computes"),
+    Field("cpu-rate", POSITIVE, "10^9 multiply-accumulates a second on the CPU"),
+    Field("basis", TEXT, "where they come from; reports say it"),
+)
+"""One table ``[costs."NAME"]``; NAME may be a pattern. What it does not name stays an assumption."""
+
 TOP = (
     Field("extends", TEXTS, "configurations whose values hold where this one says nothing"),
     Field("models", TEXTS, "files, folders and patterns of models, from this file's folder on"),
@@ -161,7 +177,7 @@ TOP = (
     Field("select", TEXTS, "only findings of these codes and rules count; a code's beginning, or a pattern"),
     Field("preview", FLAG, "rules in preview count as well"),
 )
-"""Keys of the file itself; beside them are the tables ``gates``, ``target`` and ``ignore``."""
+"""Keys of the file itself; beside them are the tables ``gates``, ``target``, ``costs`` and ``ignore``."""
 
 
 def schema() -> dict[str, Any]:
@@ -179,6 +195,11 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "description": "by target, patterns allowed: gates that take the place of [gates]",
                 "additionalProperties": target,
+            },
+            costs={
+                "type": "object",
+                "description": "by target, patterns allowed: constants of the cost model (--worth)",
+                "additionalProperties": _table(COSTS),
             },
             ignore={
                 "type": "array",

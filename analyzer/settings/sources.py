@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
-from .fields import GATES, IGNORED, TARGET, TOP, Field
+from .fields import COSTS, GATES, IGNORED, TARGET, TOP, Field
 from .gates import NAMES, Gates
 from .ignored import Ignore
 
@@ -30,6 +30,7 @@ class Settings:
         values: value by key of the file (``models``, ``targets`` and so on).
         gates: for every target; ``targets`` has those of single ones, by pattern, in order.
         ignores: findings that may stay.
+        costs: constants of the cost model, by pattern of targets, in order.
         origins: the file that says each value, by key; a gate's key is ``gates.max-partitions``.
     """
 
@@ -38,6 +39,7 @@ class Settings:
     gates: Gates = field(default_factory=Gates)
     targets: dict[str, tuple[Gates, tuple[str, ...]]] = field(default_factory=dict)
     ignores: list[Ignore] = field(default_factory=list)
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
     origins: dict[str, Path] = field(default_factory=dict)
 
     @property
@@ -148,7 +150,7 @@ def _bases(path: Path, table: Mapping[str, Any], problems: list[str]) -> list[Pa
 
 def _merge(settings: Settings, file: Path, table: dict[str, Any], problems: list[str]) -> None:
     rest = dict(table)
-    tables = {name: rest.pop(name, None) for name in ("gates", "target", "ignore")}
+    tables = {name: rest.pop(name, None) for name in ("gates", "target", "costs", "ignore")}
     for key, value in _checked(TOP, rest, f"{file}: ", problems).items():
         settings.values[key] = _placed(file, value) if key in _PATHS else value
         settings.origins[key] = file
@@ -164,6 +166,11 @@ def _merge(settings: Settings, file: Path, table: dict[str, Any], problems: list
         before, select = settings.targets.pop(pattern, (Gates(), ()))
         settings.targets[pattern] = (_gates(found).over(before), found.get("select", select))
         settings.origins.update({f"target.{pattern}.{key}": file for key in found})
+    for pattern, value in _as_table(tables["costs"], f"{file}: costs", problems).items():
+        where = f"{file}: costs.{pattern}"
+        found = _checked(COSTS, _as_table(value, where, problems), f"{where}.", problems)
+        settings.costs[pattern] = {**settings.costs.pop(pattern, {}), **found}
+        settings.origins.update({f"costs.{pattern}.{key}": file for key in found})
     _ignores(settings, file, tables["ignore"], problems)
 
 

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ...inert import line as clean
 from ...words import counted, percent, size
+from ..decided import CHOICES
 from ..purposes import purpose_of
 from .text import STYLES, UNWRAPPED
 
@@ -54,6 +55,7 @@ def _rows(document: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], lis
 
 
 _HEADS = ("verdict", "operators", "MACs", "partitions", "boundary", "errors")
+_WORTH = "worth it"
 
 
 def _cells(target: Mapping[str, Any]) -> list[Text]:
@@ -74,14 +76,23 @@ def _cells(target: Mapping[str, Any]) -> list[Text]:
     ]
 
 
+def _worth(target: Mapping[str, Any]) -> Text:
+    found = target.get("worth")
+    return Text(CHOICES[found["choice"]] if found else "")
+
+
 def _wide(document: Mapping[str, Any]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     table.add_column("model", overflow="fold", style="bold")
     table.add_column("target", overflow="fold")
     for head in _HEADS:
         table.add_column(head, justify="left" if head == "verdict" else "right", no_wrap=head != "verdict")
-    for path, target, cells in _rows(document):
-        table.add_row(Text(path), Text(target["target"]), *cells)
+    rows = _rows(document)
+    estimated = any("worth" in target for _, target, _ in rows)
+    if estimated:
+        table.add_column(_WORTH)
+    for path, target, cells in rows:
+        table.add_row(Text(path), Text(target["target"]), *cells, *([_worth(target)] if estimated else []))
     return table
 
 
@@ -96,5 +107,6 @@ def _stacked(document: Mapping[str, Any]) -> Group:
         told += [counted(int(parts.plain), "partition")] if parts.plain else []
         told += [f"{moved} moved"] if moved.plain else []
         told += [counted(int(errors.plain), "error")] if errors.plain else []
+        told += [worth] if (worth := _worth(target).plain) else []
         lines.append(Padding(Text(", ".join(told)), (0, 0, 0, 4)))
     return Group(*lines)
