@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers demo test lint types fuzz guided bench conform releases numbers phases wild passes clean
+.PHONY: help setup runtimes consumers demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -41,6 +41,9 @@ lint: $(STAMP) ## Lint and check the format
 types: $(STAMP) ## Check types strictly, in the package's installed layout
 	$(BIN)/python tools/dev/types_tree.py .work/types
 	MYPYPATH=.work/types $(BIN)/mypy --config-file pyproject.toml -p accelint
+
+site: $(STAMP) ## Build the documentation as a site in .work/site/html; broken links and anchors are errors
+	$(BIN)/python tools/docs/build_site.py
 
 SECONDS ?= 60
 
