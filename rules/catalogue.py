@@ -41,6 +41,7 @@ def rule_rows(target: str | None, code: str | None, operator: str | None) -> lis
             "source": rule["where"],
             "version": rule["version"],
             "message": rule["message"],
+            "lifecycle": rule.get("lifecycle", "stable"),
             "formerly": list(former_names(pack.target, rule["name"])),
         }
         for pack in _packs(target)

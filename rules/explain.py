@@ -155,6 +155,7 @@ def _limits(rule: Table, asked: _Target) -> list[str]:
         lines.append(f"always: {_ALWAYS[rule['effect']]}")
     else:
         lines += [f"supported: {'; and '.join(map(say, rule['require']))}", _OTHERWISE[rule["effect"]]]
+    lines += [_LIFECYCLES[rule["lifecycle"]]] if rule.get("lifecycle") in _LIFECYCLES else []
     lines += [f"only for {', '.join(rule['variants'])}"] if rule.get("variants") else []
     lines += [f"from {rule['since']} on"] if rule.get("since") else []
     lines += [f"before {rule['until']}"] if rule.get("until") else []
@@ -166,6 +167,10 @@ def _limits(rule: Table, asked: _Target) -> list[str]:
     return lines + (list(_cases(rule)) if asked.cases else [])
 
 
+_LIFECYCLES = {
+    "preview": "in preview: it counts only with --preview",
+    "deprecated": "deprecated: it goes with the next release of the rules",
+}
 _CASES = {"holds": "supported", "fails": "not supported", "unknown": "unknown"}
 
 

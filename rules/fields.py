@@ -127,6 +127,7 @@ RULE: Kinds = {
     "scope": one_of("operator", "model"),
     "severity": one_of(*SEVERITIES),
     "evidence": one_of(*EVIDENCE),
+    "lifecycle": one_of("preview", "stable", "deprecated"),
     "examples": TABLE,
 }
 CASE: Kinds = {

@@ -296,6 +296,7 @@ def _rule(
         until=str(table.get("until", "")),
         variants=tuple(table.get("variants", ())),
         advice=table.get("advice", ""),
+        lifecycle=table.get("lifecycle", "stable"),
         cases=_cases(where, table, problems),
     )
 

@@ -73,6 +73,8 @@ class Rule:
     variants: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     advice: str = ""
+    lifecycle: str = "stable"
+    """``preview``, ``stable`` or ``deprecated``: rules in preview count only where they are asked for."""
     identity: str = ""
     """What it limits, where that outlives the name: rules that are derived anew with each release are named
     by their limit's value.
@@ -303,14 +305,17 @@ Answered = tuple[int, Rule, Outcome]
 class Chosen:
     """A pack for one variant and version: what a check asks."""
 
-    def __init__(self, pack: Pack, variant: str, version: str) -> None:
+    def __init__(self, pack: Pack, variant: str, version: str, *, preview: bool = False) -> None:
         self.pack = pack
+        self.preview = preview
         self.variant = variant
         self.version = version
         self.context = Context(
             dict(pack.variants.get(variant, {})), version, pack.host_release(version) if pack.pairs else ""
         )
-        self.rules = tuple(rule for rule in pack.rules if self._in_force(rule))
+        self.rules = tuple(
+            rule for rule in pack.rules if (preview or rule.lifecycle != "preview") and self._in_force(rule)
+        )
         self.known = frozenset(
             name for support in pack.supports if self._in_force(support) for name in support.ops
         )
@@ -330,10 +335,16 @@ class Chosen:
 
     def without(self, names: Set[str], types: Set[str] = frozenset()) -> Chosen:
         """The same, but for the rules of those names, and as if it had operators of those types."""
-        fewer = Chosen(self.pack, self.variant, self.version)
+        fewer = Chosen(self.pack, self.variant, self.version, preview=self.preview)
         fewer.rules = tuple(rule for rule in fewer.rules if rule.name not in names)
         fewer.known |= types
         return fewer
+
+    def previewed(self) -> Chosen:
+        """The same with the rules in preview."""
+        if all(rule.lifecycle != "preview" for rule in self.pack.rules):
+            return self
+        return Chosen(self.pack, self.variant, self.version, preview=True)
 
     def rules_for(self, op: Operator) -> tuple[Rule, ...]:
         """Rules that speak of the operator's type, in the pack's order."""

@@ -480,3 +480,46 @@ def test_every_form_knows_what_may_stay(project: Path) -> None:
         assert "ACL201" in texts[form], form
         assert "ACL101" not in texts[form], form
     assert ",known" in texts["csv"]
+
+
+PACK = """[pack]
+target = "onnxruntime/qnn"
+extends = "onnxruntime_qnn"
+
+[source.own]
+url = "https://example.org/notes"
+version = "1"
+evidence = "reported"
+
+[[rule]]
+id = "ACL405"
+name = "relu-under-test"
+ops = ["Relu"]
+message = "{type} is under test"
+refuse = true
+source = "own"
+reason = "of this test"
+lifecycle = "preview"
+examples.fails = [ {} ]
+"""
+
+
+def test_a_rule_in_preview_counts_where_it_is_asked_for(project: Path) -> None:
+    from test_cli_check import model
+
+    model(project / "m.onnx", [1, 3, 8, 8])
+    (project / "own.toml").write_text(PACK)
+    args = ("check", "m.onnx", "-t", QNN, "--pack", "own.toml", "--format", "json")
+    assert [row["rule"] for row in findings(run(project, *args))] == []
+    assert [row["rule"] for row in findings(run(project, *args, "--preview"))] == ["relu-under-test"]
+    configure(project, "preview = true\n")
+    assert [row["rule"] for row in findings(run(project, *args))] == ["relu-under-test"]
+
+
+def test_a_rule_is_ignored_by_any_name_that_it_had() -> None:
+    from accelint.analyzer.check.coverage import Finding
+    from accelint.analyzer.settings.ignored import Ignore
+
+    found = Finding("ACL101", "dynamic-shape-fails-to-compile", "error", "main/0", "m")
+    assert Ignore("r", rule="dynamic-shape-refused").matches(found, None, QNN)
+    assert not Ignore("r", rule="dynamic-shape-refused").matches(found, None, NNAPI)

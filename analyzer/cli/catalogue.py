@@ -104,7 +104,10 @@ def rules(
             continue
         ops = ", ".join(row["ops"][:4]) + (", ..." if len(row["ops"]) > 4 else "")
         former = f"  (formerly {', '.join(row['formerly'])})" if row["formerly"] else ""
-        typer.echo(f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}{former}")
+        stage = "" if row["lifecycle"] == "stable" else f"  ({row['lifecycle']})"
+        typer.echo(
+            f"{row['code']}  {row['target']}  {row['name']}  [{row['evidence']}]  {ops}{former}{stage}"
+        )
         if much is Detail.FULL:
             typer.echo(f"  {row['effect']}: {row['message']}")
             typer.echo(f"  source: {row['source']} {row['version']}")

@@ -246,6 +246,7 @@ def check(
     baseline: BaselineFile = None,
     config: ConfigFile = None,
     isolated: Isolated = False,
+    preview: Annotated[bool, typer.Option("--preview", help="Rules in preview count as well.")] = False,
     optimize: LevelOption = None,
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
@@ -272,7 +273,8 @@ def check(
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
     also = Wishes(fix_first, worth, held.costs)
-    entries = _all(files, words, pack, asked_level, jobs, drawn=draws(places), also=also)
+    preview = preview or bool(held.values.get("preview"))
+    entries = _all(files, words, pack, asked_level, jobs, preview=preview, drawn=draws(places), also=also)
     for entry in entries:
         holds.mark(entry)
     if baseline_report is not None:
@@ -283,7 +285,7 @@ def check(
         arrange(entries, sort.value)
     write_report(entries, places)
     if not quiet:
-        _say_skipped(entries, len(_packs(words, pack)))
+        _say_skipped(entries, len(_packs(words, pack, preview)))
     failed = say(holds, entries, quiet=quiet)
     raise typer.Exit(exit_code(entries, holds, failed))
 
@@ -301,7 +303,8 @@ def checked(
 
     files = paths(models)
     keep_inputs(outputs, [*files, pack])
-    return _all(files, target, pack, optimize or held.values.get("optimize"))
+    preview = bool(held.values.get("preview"))
+    return _all(files, target, pack, optimize or held.values.get("optimize"), preview=preview)
 
 
 def _all(
@@ -311,10 +314,11 @@ def _all(
     optimize: str | None,
     jobs: int = 1,
     *,
+    preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
 ) -> "list[Entry]":
-    entries = list(_entries(files, target, pack, optimize, jobs, drawn=drawn, also=also))
+    entries = list(_entries(files, target, pack, optimize, jobs, preview=preview, drawn=drawn, also=also))
     _nothing_fits(entries)
     return entries
 
@@ -347,13 +351,16 @@ def _entries(
     optimize: str | None,
     jobs: int,
     *,
+    preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
 ) -> "Iterator[Entry]":
     """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
     import os
 
-    work = partial(_checked, target=target, pack=pack, optimize=optimize, drawn=drawn, also=also)
+    work = partial(
+        _checked, target=target, pack=pack, optimize=optimize, preview=preview, drawn=drawn, also=also
+    )
     count = min(jobs or os.cpu_count() or 1, len(models))
     if count < 2:
         yield from map(work, models)
@@ -373,11 +380,11 @@ def _entries(
 
 
 @cache
-def _packs(target: tuple[str, ...], pack: Path | None) -> "list[Chosen]":
+def _packs(target: tuple[str, ...], pack: Path | None, preview: bool) -> "list[Chosen]":
     """Chosen once a process: a pack keeps what it found out about equal operators."""
     from ..flows.targets import chosen
 
-    return chosen(target, pack)
+    return chosen(target, pack, preview=preview)
 
 
 def draws(places: "Sequence[Sink]") -> bool:
@@ -393,13 +400,14 @@ def _checked(
     pack: Path | None,
     optimize: str | None,
     *,
+    preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
 ) -> "Entry":
     """One model's entry without the model, whose graph is not needed any more."""
     from ..flows.check_file import check_file
 
-    entry = check_file(path, _packs(target, pack), optimize=optimize, flow=drawn, also=also)
+    entry = check_file(path, _packs(target, pack, preview), optimize=optimize, flow=drawn, also=also)
     entry.model = None
     return entry
 

@@ -41,8 +41,9 @@ def _base(name: str) -> str:
     return name.partition("@")[0].partition(":")[0]
 
 
-def chosen(words: Iterable[str], pack: Path | None = None) -> list[Chosen]:
+def chosen(words: Iterable[str], pack: Path | None = None, *, preview: bool = False) -> list[Chosen]:
     """The packs of every target that the words mean, each once; ``pack`` is the user's own for one of them.
+    ``preview``: with their rules in preview.
 
     Raises UsageError when the user's pack is for none of them.
     """
@@ -51,7 +52,8 @@ def chosen(words: Iterable[str], pack: Path | None = None) -> list[Chosen]:
     if own and own not in map(_base, found):
         choose(found[0], pack)  # says whose pack it is
     packs = [choose(name, pack if _base(name) == own else None) for name in found]
-    return list({(item.target, item.version): item for item in packs}.values())
+    each = {(item.target, item.version): item for item in packs}.values()
+    return [item.previewed() if preview else item for item in each]
 
 
 def one(word: str, packs: Sequence[Chosen], dialect: str) -> Chosen:

@@ -8,6 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from ...rules.renamed import current_name
 from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict
 
 
@@ -38,13 +39,13 @@ class Ignore:
         """Whether it can match findings of a model on a target."""
         return self._model(path) and (not self.target or _target(target, self.target))
 
-    def matches(self, finding: Finding, op: OperatorVerdict | None) -> bool:
+    def matches(self, finding: Finding, op: OperatorVerdict | None, target: str) -> bool:
         """Whether it names a finding of a model and target that it covers."""
         if self.fingerprint and finding.fingerprint != self.fingerprint:
             return False
         if self.code and not finding.code.startswith(self.code):
             return False
-        return _like(finding.rule, self.rule) and self._operator(finding, op)
+        return _like(finding.rule, self.rule, target) and self._operator(finding, op)
 
     def _operator(self, finding: Finding, op: OperatorVerdict | None) -> bool:
         if not self.operator:
@@ -60,8 +61,9 @@ class Ignore:
         return fnmatchcase(short, self.model) or fnmatchcase(path.as_posix(), self.model)
 
 
-def _like(text: str, pattern: str) -> bool:
-    return not pattern or fnmatchcase(text, pattern)
+def _like(rule: str, pattern: str, target: str) -> bool:
+    """Whether a pattern, or any name that the rule ever had, names it."""
+    return not pattern or fnmatchcase(rule, pattern) or current_name(target, pattern) == rule
 
 
 def _target(target: str, pattern: str) -> bool:
@@ -110,10 +112,10 @@ def named(word: str) -> tuple[str, str]:
     return (word, "") if word.startswith("ACL") else ("", word)
 
 
-def selects(finding: Finding, select: Sequence[str]) -> bool:
+def selects(finding: Finding, select: Sequence[str], target: str) -> bool:
     """Whether a finding is of the codes and rules that count."""
     return not select or any(
-        finding.code.startswith(word) or fnmatchcase(finding.rule, word) for word in select
+        finding.code.startswith(word) or _like(finding.rule, word, target) for word in select
     )
 
 
@@ -127,17 +129,24 @@ def marked(
     if not coverage.findings or not (active or select):
         return coverage
     ops = {op.id: op for op in coverage.operators}
-    findings = [_marked(finding, ops.get(finding.operator), active, select) for finding in coverage.findings]
+    findings = [
+        _marked(finding, ops.get(finding.operator), active, select, coverage.target)
+        for finding in coverage.findings
+    ]
     return replace(coverage, findings=tuple(findings))
 
 
 def _marked(
-    finding: Finding, op: OperatorVerdict | None, active: Sequence[Ignore], select: Sequence[str]
+    finding: Finding,
+    op: OperatorVerdict | None,
+    active: Sequence[Ignore],
+    select: Sequence[str],
+    target: str,
 ) -> Finding:
-    if not selects(finding, select):
+    if not selects(finding, select, target):
         return replace(finding, ignored="not selected")
     for item in active:
-        if item.matches(finding, op):
+        if item.matches(finding, op, target):
             item.uses += 1
             return replace(finding, ignored=item.reason)
     return finding
