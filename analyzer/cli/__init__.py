@@ -31,6 +31,9 @@ COMMANDS = {
     "rules": "catalogue",
     "explain": "catalogue",
     "schema": "catalogue",
+    "lsp": "assist",
+    "mcp": "assist",
+    "summary": "assist",
 }
 """Command -> the module here that registers it."""
 

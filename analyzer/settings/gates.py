@@ -37,11 +37,13 @@ def _first(own: Any, other: Any) -> Any:
 
 def missed(coverage: Coverage, gates: Gates) -> list[str]:
     """One line a gate that the coverage misses."""
-    return [
-        f"{coverage.target}: {line}"
-        for gate in (_share, _partitions, _bytes, _full)
-        if (line := gate(coverage, gates))
-    ]
+    return [f"{coverage.target}: {line}" for line in misses(coverage, gates).values()]
+
+
+def misses(coverage: Coverage, gates: Gates) -> dict[str, str]:
+    """The keys of the gates that the coverage misses, and what is said of each."""
+    found = {key: gate(coverage, gates) for key, gate in _GATES.items()}
+    return {key: line for key, line in found.items() if line}
 
 
 def _share(coverage: Coverage, gates: Gates) -> str:
@@ -88,3 +90,11 @@ def _full(coverage: Coverage, gates: Gates) -> str:
     if not gates.require_full or coverage.verdict == "full":
         return ""
     return f"the model is {coverage.verdict}, required: full"
+
+
+_GATES = {
+    "min-coverage": _share,
+    "max-partitions": _partitions,
+    "max-boundary-bytes": _bytes,
+    "require-full": _full,
+}

@@ -13,6 +13,7 @@ from ..errors import UsageError
 from .fields import COSTS, GATES, IGNORED, TARGET, TOP, Field
 from .gates import NAMES, Gates
 from .ignored import Ignore
+from .problems import Problem, SettingsError
 
 OWN, SHARED = "accelint.toml", "pyproject.toml"
 _LARGEST = 1 << 20
@@ -98,77 +99,90 @@ def _tools(path: Path) -> Mapping[str, Any]:
     return tools if isinstance(tools, dict) else {}
 
 
-def read(path: Path) -> Settings:
-    """The configuration of a file, with what it extends. Raises UsageError that lists every problem."""
+def read(path: Path, text: str | None = None) -> Settings:
+    """The configuration of a file, with what it extends; ``text`` is what an editor has not saved yet.
+
+    Raises SettingsError that lists every problem, UsageError for a file that cannot be read.
+    """
     settings = Settings(path)
-    problems: list[str] = []
-    for file, table in _chain(path, (), problems):
+    problems: list[Problem] = []
+    for file, table in _chain(path, (), problems, text):
         _merge(settings, file, table, problems)
     if problems:
-        told = "\n  ".join(problems)
-        raise UsageError(f"{path} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n  {told}")
+        told = "\n  ".join(map(str, problems))
+        raise SettingsError(
+            f"{path} has {len(problems)} problem{'s' * (len(problems) > 1)}:\n  {told}", problems
+        )
     return settings
 
 
-def _parsed(path: Path) -> dict[str, Any]:
+def _parsed(path: Path, text: str | None = None) -> dict[str, Any]:
     try:
+        if text is not None:
+            return tomllib.loads(text)
         if path.stat().st_size > _LARGEST:
             raise UsageError(f"{path} is larger than {_LARGEST >> 20} MB: it is no configuration")
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"{path} is no valid TOML: {error}") from error
+        raise SettingsError(
+            f"{path} is no valid TOML: {error}", [Problem(path, (), f" is no valid TOML: {error}")]
+        ) from error
 
 
-def _chain(path: Path, above: tuple[Path, ...], problems: list[str]) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _chain(
+    path: Path, above: tuple[Path, ...], problems: list[Problem], text: str | None = None
+) -> Iterator[tuple[Path, dict[str, Any]]]:
     """Each file with its table, what is extended before what extends it."""
     real = path.resolve()
     if real in above or len(above) >= _DEEPEST:
-        raise UsageError(f"{path} extends itself" if real in above else f"{path} is extended too deeply")
-    table: Any = _parsed(path)
+        what = "extends itself" if real in above else "is extended too deeply"
+        raise SettingsError(f"{path} {what}", [Problem(path, ("extends",), f" {what}")])
+    table: Any = _parsed(path, text)
     if path.name == SHARED:
         tools = table.get("tool")
         table = tools.get("accelint", {}) if isinstance(tools, dict) else {}
     if not isinstance(table, dict):
-        problems.append(f"{path}: tool.accelint has to be a table")
+        problems.append(Problem(path, ("tool", "accelint"), " has to be a table"))
         return
     for base in _bases(path, table, problems):
         yield from _chain(base, (*above, real), problems)
     yield path, table
 
 
-def _bases(path: Path, table: Mapping[str, Any], problems: list[str]) -> list[Path]:
+def _bases(path: Path, table: Mapping[str, Any], problems: list[Problem]) -> list[Path]:
     value = table.get("extends", [])
     names = [value] if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return []  # told when the field is checked
     found = [path.parent / name for name in names]
-    problems.extend(f"{path}: extends: there is no file {base}" for base in found if not base.is_file())
+    problems.extend(
+        Problem(path, ("extends",), f": there is no file {base}") for base in found if not base.is_file()
+    )
     return [base for base in found if base.is_file()]
 
 
-def _merge(settings: Settings, file: Path, table: dict[str, Any], problems: list[str]) -> None:
+def _merge(settings: Settings, file: Path, table: dict[str, Any], problems: list[Problem]) -> None:
     rest = dict(table)
     tables = {name: rest.pop(name, None) for name in ("gates", "target", "costs", "ignore")}
-    for key, value in _checked(TOP, rest, f"{file}: ", problems).items():
+    for key, value in _checked(TOP, rest, Problem(file), problems).items():
         settings.values[key] = _placed(file, value) if key in _PATHS else value
         settings.origins[key] = file
-    gates = _checked(
-        GATES, _as_table(tables["gates"], f"{file}: gates", problems), f"{file}: gates.", problems
-    )
+    here = Problem(file, ("gates",))
+    gates = _checked(GATES, _as_table(tables["gates"], here, problems), here, problems)
     settings.gates = _gates(gates).over(settings.gates)
     settings.origins.update({f"gates.{key}": file for key in gates})
-    targets = _as_table(tables["target"], f"{file}: target", problems)
+    targets = _as_table(tables["target"], Problem(file, ("target",)), problems)
     for pattern, value in targets.items():
-        where = f"{file}: target.{pattern}"
-        found = _checked(TARGET, _as_table(value, where, problems), f"{where}.", problems)
+        here = Problem(file, ("target", pattern))
+        found = _checked(TARGET, _as_table(value, here, problems), here, problems)
         before, select = settings.targets.pop(pattern, (Gates(), ()))
         settings.targets[pattern] = (_gates(found).over(before), found.get("select", select))
         settings.origins.update({f"target.{pattern}.{key}": file for key in found})
-    for pattern, value in _as_table(tables["costs"], f"{file}: costs", problems).items():
-        where = f"{file}: costs.{pattern}"
-        found = _checked(COSTS, _as_table(value, where, problems), f"{where}.", problems)
+    for pattern, value in _as_table(tables["costs"], Problem(file, ("costs",)), problems).items():
+        here = Problem(file, ("costs", pattern))
+        found = _checked(COSTS, _as_table(value, here, problems), here, problems)
         settings.costs[pattern] = {**settings.costs.pop(pattern, {}), **found}
         settings.origins.update({f"costs.{pattern}.{key}": file for key in found})
     _ignores(settings, file, tables["ignore"], problems)
@@ -184,31 +198,33 @@ def _gates(found: Mapping[str, Any]) -> Gates:
     return Gates(**{name: found.get(name.replace("_", "-")) for name in NAMES})
 
 
-def _as_table(value: Any, where: str, problems: list[str]) -> dict[str, Any]:
+def _as_table(value: Any, here: Problem, problems: list[Problem]) -> dict[str, Any]:
     if value is None:
         return {}
     if not isinstance(value, dict):
-        problems.append(f"{where} has to be a table")
+        problems.append(here.saying(" has to be a table"))
         return {}
     return value
 
 
 def _checked(
-    fields: Sequence[Field], table: Mapping[str, Any], where: str, problems: list[str]
+    fields: Sequence[Field], table: Mapping[str, Any], here: Problem, problems: list[Problem]
 ) -> dict[str, Any]:
     """The good values of a table; each other one is a problem, with the nearest known key."""
     known = {item.name: item for item in fields}
     good: dict[str, Any] = {}
     for key, value in table.items():
         if key not in known:
-            problems.append(f"{where}{key}: unknown key{_nearest(key, list(known))}")
+            problems.append(here.at(key).saying(f": unknown key{_nearest(key, list(known))}"))
             continue
         try:
             good[key] = known[key].kind.check(value)
         except ValueError as error:
-            problems.append(f"{where}{key} {error}")
+            problems.append(here.at(key).saying(f" {error}"))
     problems.extend(
-        f"{where}{item.name} is missing" for item in fields if item.required and item.name not in table
+        here.at(item.name).saying(" is missing")
+        for item in fields
+        if item.required and item.name not in table
     )
     return good
 
@@ -220,16 +236,16 @@ def _nearest(key: str, known: list[str]) -> str:
     return f"; is {near[0]} meant?" if near else f" (known: {', '.join(known)})"
 
 
-def _ignores(settings: Settings, file: Path, value: Any, problems: list[str]) -> None:
+def _ignores(settings: Settings, file: Path, value: Any, problems: list[Problem]) -> None:
     if value is None:
         return
     if not isinstance(value, list):
-        problems.append(f"{file}: ignore has to be a list of tables: [[ignore]]")
+        problems.append(Problem(file, ("ignore",), " has to be a list of tables: [[ignore]]"))
         return
     for index, item in enumerate(value):
-        where = f"{file}: ignore[{index}]"
-        found = _checked(IGNORED, _as_table(item, where, problems), f"{where}.", problems)
+        here = Problem(file, ("ignore", index))
+        found = _checked(IGNORED, _as_table(item, here, problems), here, problems)
         if not {"code", "rule", "fingerprint"} & found.keys():
-            problems.append(f"{where}: one of code, rule and fingerprint is needed")
+            problems.append(here.saying(": one of code, rule and fingerprint is needed"))
             continue
         settings.ignores.append(Ignore(origin=f"{file}, ignore[{index}]", folder=file.parent, **found))
