@@ -212,6 +212,13 @@ def check(
             "constants the configuration may set ([costs]).",
         ),
     ] = False,
+    assume: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Check the model as if it were frozen (freeze=batch:1,input:1x3x224x224), fp16 or int8, "
+            "without writing a file; may be repeated.",
+        ),
+    ] = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, help="Models that are checked at a time; 0 for one a core.")
     ] = 1,
@@ -253,6 +260,7 @@ def check(
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
+    from ..decide.assumed import parsed
     from ..decide.order import arrange
     from ..decide.wishes import Wishes
     from .models import paths
@@ -272,7 +280,7 @@ def check(
     keep_inputs((place for _, place in places), inputs)
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
-    also = Wishes(fix_first, worth, held.costs)
+    also = Wishes(fix_first, worth, held.costs, parsed(assume or ()))
     preview = preview or bool(held.values.get("preview"))
     entries = _all(files, words, pack, asked_level, jobs, preview=preview, drawn=draws(places), also=also)
     for entry in entries:

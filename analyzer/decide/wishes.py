@@ -20,19 +20,29 @@ class Wishes:
     Attributes:
         fix_first: what removing each cause would give.
         worth: whether the accelerator is faster than the CPU.
+        assume: what is done to the model in memory before it is checked.
         costs: the user's constants of the cost model, by pattern of targets.
     """
 
     fix_first: bool = False
     worth: bool = False
     costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    assume: tuple[str, ...] = ()
 
     def before(self, model: Model) -> Model:
         """The model that is checked."""
-        return model
+        if not self.assume:
+            return model
+        from .assumed import assume
+
+        return assume(model, self.assume)
 
     def after(self, entry: Entry, prepared: Prepared, packs: Sequence[Chosen], optimize: str | None) -> None:
         """Add what was wished for to the coverages of an entry."""
+        if self.assume:
+            from .assumed import told
+
+            entry.coverages = [told(item, prepared.model, self.assume) for item in entry.coverages]
         if self.fix_first:
             entry.coverages = [
                 self._with_gains(coverage, prepared, packs, optimize) for coverage in entry.coverages

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 
 class Also(Protocol):
-    """What a caller does beside, while the model is at hand."""
+    """What a caller does beside, while the model is at hand; ``assume`` is what it does to the model."""
+
+    @property
+    def assume(self) -> tuple[str, ...]:
+        """What is done to the model before."""
 
     def before(self, model: Model) -> Model:
         """The model that is checked."""
@@ -94,7 +98,7 @@ def _fill(
     model = model if also is None else also.before(model)
     entry.model = model
     entry.about = About.of(model)
-    prepared, asked = Prepared(model), list(packs)
+    prepared, asked = Prepared(model, edited=also is not None and bool(also.assume)), list(packs)
     _check(entry, prepared, asked, optimize=optimize)
     if flow:
         _draw(entry, model)
