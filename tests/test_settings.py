@@ -341,7 +341,7 @@ def test_pruning_removes_what_is_gone_and_adds_nothing(project: Path) -> None:
     row["findings"]["0" * 16] = {"code": "ACL101", "rule": "r", "operator": "o"}
     row["coverage"], row["partitions"] = 0.0, 99
     path.write_text(json.dumps(known))
-    assert "1 known findings are gone" in run(project, "baseline", "check").stdout
+    assert "1 known finding gone" in run(project, "baseline", "check").stdout
     assert run(project, "baseline", "prune").returncode == 0
     (row,) = json.loads(path.read_text())["models"]["models/encoder.onnx"].values()
     assert row["findings"] == left
@@ -523,3 +523,22 @@ def test_a_rule_is_ignored_by_any_name_that_it_had() -> None:
     found = Finding("ACL101", "dynamic-shape-fails-to-compile", "error", "main/0", "m")
     assert Ignore("r", rule="dynamic-shape-refused").matches(found, None, QNN)
     assert not Ignore("r", rule="dynamic-shape-refused").matches(found, None, NNAPI)
+
+
+def test_baseline_and_diff_say_as_much_as_is_asked_for(project: Path) -> None:
+    configure(project, BASE)
+    run(project, "baseline", "write")
+    path = project / "accelint-baseline.json"
+    known = json.loads(path.read_text())
+    (row,) = known["models"]["models/encoder.onnx"].values()
+    row["findings"] = {}
+    path.write_text(json.dumps(known))
+    brief, usual, full = (
+        run(project, "baseline", "check", *option).stdout.splitlines() for option in (["-q"], [], ["-v"])
+    )
+    assert (len(brief), len(usual) < len(full)) == (1, True)
+    frozen(project / "static.onnx")
+    args = ("diff", "models/encoder.onnx", "static.onnx", "-t", QNN)
+    brief, usual, full = (run(project, *args, *option).stdout.splitlines() for option in (["-q"], [], ["-v"]))
+    assert len(brief) < len(usual) < len(full)
+    assert run(project, *args, "-q", "-v").returncode == 2

@@ -6,12 +6,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..words import counted
 from .check import MaybeTargets, Models, PackFile, write_text
+from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
 from .settings import ConfigFile, Isolated, decided, models_of, settings, targets_of
 
 if TYPE_CHECKING:
-    from ..check.coverage import Entry
+    from collections.abc import Iterator
+
+    from ..check.coverage import Entry, Finding
     from ..settings import Settings
 
 BASELINE = "accelint-baseline.json"
@@ -99,18 +103,24 @@ def write(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     memory: Memory = None,
 ) -> None:
     """Write what is found now as known: only what is new or worse fails after that."""
     from ..settings import baseline as baselines
 
+    much = detail(quiet, verbose)
     held = settings(file, isolated)
     place = _place(output, held)
     entries = _checked(models, target, pack, held, place)
     made = baselines.of(place, entries)
     write_text(place, baselines.text(made))
     count = sum(len(row["findings"]) for rows in made.models.values() for row in rows.values())
-    typer.echo(f"{place}: {count} findings of {len(made.models)} models are known now")
+    typer.echo(f"{place}: {counted(count, 'finding')} of {counted(len(made.models), 'model')} known now")
+    for model, rows in made.models.items() if much is Detail.FULL else ():
+        for name, row in rows.items():
+            typer.echo(f"  {model}: {name}: {row['verdict']}, {counted(len(row['findings']), 'finding')}")
 
 
 def check(
@@ -120,12 +130,15 @@ def check(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     memory: Memory = None,
 ) -> None:
     """Compare with the baseline: exit code 1 when findings are new, or a model does worse."""
     from ..settings import baseline as baselines
     from ..settings.gates import Gates
 
+    much = detail(quiet, verbose)
     held = settings(file, isolated)
     place = _place(output, held)
     entries = _checked(models, target, pack, held, place)
@@ -135,18 +148,32 @@ def check(
     failed = False
     for entry in entries:
         holds.mark(entry)
-        for line in [line for item in entry.coverages for line in baselines.worse(item, entry, known)]:
-            failed = True
-            typer.echo(f"{entry.path}: worse: {line}")
         for coverage in entry.coverages:
+            worse = baselines.worse(coverage, entry, known)
             fresh = [item for item in coverage.findings if not item.ignored]
-            for item in fresh:
-                typer.echo(f"{entry.path}: new: {coverage.target}: {item.code} {item.rule}: {item.message}")
-            failed = failed or bool(fresh)
+            failed = failed or bool(worse or fresh)
+            for line in _changes(coverage.target, worse, fresh, much):
+                typer.echo(f"{entry.path}: {line}")
     gone = sum(map(len, baselines.stale(entries, known).values()))
     if gone:
-        typer.echo(f"{place}: {gone} known findings are gone: accelint baseline prune")
+        typer.echo(f"{place}: {counted(gone, 'known finding')} gone: accelint baseline prune")
     raise typer.Exit(int(failed))
+
+
+def _changes(target: str, worse: "list[str]", fresh: "list[Finding]", much: Detail) -> "Iterator[str]":
+    """What is worse and what is new on a target: a line a cause, or one in all, or one a finding."""
+    yield from (f"worse: {line}" for line in worse)
+    if much is Detail.BRIEF:
+        if fresh:
+            yield f"new: {target}: {counted(len(fresh), 'finding')}"
+        return
+    causes: dict[tuple[str, str], list[Finding]] = {}
+    for item in fresh:
+        causes.setdefault((item.code, item.rule), []).append(item)
+    for (code, rule), items in causes.items():
+        shown = items if much is Detail.FULL else items[:1]
+        more = f" (and {len(items) - 1} more)" if len(items) > len(shown) else ""
+        yield from (f"new: {target}: {code} {rule}: {item.message}{more}" for item in shown)
 
 
 def prune(
@@ -156,18 +183,24 @@ def prune(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     memory: Memory = None,
 ) -> None:
     """Remove what is gone from the baseline, and let models that do better keep that. Nothing is added."""
     from ..settings import baseline as baselines
 
+    much = detail(quiet, verbose)
     held = settings(file, isolated)
     place = _place(output, held)
     known = baselines.read(place)
     entries = _checked(models, target, pack, held, place)
     gone = baselines.stale(entries, known)
     write_text(place, baselines.text(baselines.pruned(known, gone, entries)))
-    typer.echo(f"{place}: {sum(map(len, gone.values()))} findings that are gone were removed")
+    count = sum(map(len, gone.values()))
+    typer.echo(f"{place}: {counted(count, 'finding')} that {'is' if count == 1 else 'are'} gone removed")
+    for (model, name), marks in gone.items() if much is Detail.FULL else ():
+        typer.echo(f"  {model}: {name}: {', '.join(marks)}")
 
 
 def _place(output: Path | None, held: "Settings") -> Path:

@@ -9,6 +9,7 @@ import typer
 
 from ..errors import UsageError
 from .check import LevelOption, PackFile, checked, level
+from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
 from .settings import ConfigFile, Isolated, settings, targets_of
 
@@ -40,6 +41,8 @@ def diff(
     exit_zero: Annotated[
         bool, typer.Option("--exit-zero", help="Exit code 0 also when it is worse.")
     ] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     pack: PackFile = None,
     optimize: LevelOption = None,
     config: ConfigFile = None,
@@ -51,6 +54,7 @@ def diff(
     """
     from ..report.difference import difference, text
 
+    much = detail(quiet, verbose)
     held = settings(config, isolated)
     documents = []
     for path, words in ((old, old_target or target), (new, target)):
@@ -62,11 +66,12 @@ def diff(
             document = _document(entries)
         documents.append(document)
     found = difference(*documents)
-    from ..inert import json_text
+    if form is Form.JSON:
+        from ..inert import json_text
 
-    typer.echo(
-        json_text(json.dumps(found, indent=1)) if form is Form.JSON else text(found), nl=form is Form.JSON
-    )
+        typer.echo(json_text(json.dumps(found, indent=1)))
+    else:
+        typer.echo(text(found, brief=much is Detail.BRIEF, full=much is Detail.FULL), nl=False)
     raise typer.Exit(int(found["worse"] and not exit_zero))
 
 

@@ -129,25 +129,29 @@ def target_worse(target: Row) -> bool:
 # ---- for people ------------------------------------------------------------------------------
 
 
-def text(document: Row) -> str:
-    """The difference as text."""
+def text(document: Row, *, brief: bool = False, full: bool = False) -> str:
+    """The difference as text. ``brief``: a line a target; ``full``: every finding and not one a cause."""
     lines = []
     for model in document["models"]:
         same = model["old"] == model["new"]
         lines.append(clean(model["new"] if same else f"{model['old']} -> {model['new']}"))
         lines += [f"  contract: {clean(line)}" for line in model["contract"]]
         for target in model["targets"]:
-            lines += _lines(target)
+            lines += _lines(target, brief=brief, full=full)
     return "\n".join(lines) + "\n"
 
 
-def _lines(target: Row) -> list[str]:
+def _lines(target: Row, *, brief: bool, full: bool) -> list[str]:
     lines = [f"  {target['target']}  {summary(target)}"]
+    if brief:
+        return lines
     for word in ("new", "fixed"):
         for (severity, code, rule), rows in _causes(target[word]).items():
-            message = clean(rows[0]["message"])
-            more = f"  (and {len(rows) - 1} more)" if len(rows) > 1 else ""
-            lines.append(f"    {word:<5} {severity} {code} {rule}: {message}{more}")
+            shown = rows if full else rows[:1]
+            more = f"  (and {len(rows) - 1} more)" if len(rows) > len(shown) else ""
+            lines += [
+                f"    {word:<5} {severity} {code} {rule}: {clean(row['message'])}{more}" for row in shown
+            ]
     return lines
 
 
