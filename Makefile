@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
+.PHONY: help setup runtimes consumers exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -31,7 +31,10 @@ consumers: ## Install what reads report forms and is no Python package (npm); wi
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py
 
-test: $(STAMP) runtimes consumers ## Run the test suite
+exporters: $(STAMP) ## Build environments with PyTorch and JAX, from which tests export models; without them those tests are skipped
+	@$(BIN)/python tools/dev/exporters.py
+
+test: $(STAMP) runtimes consumers exporters ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## Lint and check the format

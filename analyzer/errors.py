@@ -28,6 +28,11 @@ class AccelintError(Exception):
     exit_code = 2
     kind = "error"
 
+    printed: str = ""
+    """What the user's own code printed before, where such was run."""
+    files: tuple[str, ...] = ()
+    """The user's own files that took part, as far as known."""
+
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
@@ -78,6 +83,18 @@ class ModelError(AccelintError):
         self.path = str(path)
         self.problem = problem
         self.advice = advice
+
+
+class SourceError(ModelError):
+    """The user's code does not import, build or export a model. ``place``: ``file.py:line`` of the user's
+    own, where it is known.
+    """
+
+    kind = "source"
+
+    def __init__(self, name: str, problem: str, advice: str = "", place: str | None = None) -> None:
+        super().__init__(name, problem, advice)
+        self.place = place
 
 
 class GraphError(AccelintError):

@@ -250,6 +250,25 @@ def _interface(graph: Graph, name: str) -> Interface:
     return (name, "unknown", None) if tensor is None else (name, tensor.dtype, tensor.shape)
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model came from that the user's own code builds.
+
+    Attributes:
+        by: which exporter wrote it; empty where the user's code did.
+        place: ``file.py:line`` where the user wrote it.
+        files: the user's own files that took part.
+        printed: what the user's code printed.
+        stored: the exported model, where it stays.
+    """
+
+    by: str
+    place: str | None
+    files: tuple[str, ...]
+    printed: str
+    stored: Path | None = None
+
+
 @dataclass(eq=False)
 class Entry:
     """One model of a call: what was read and found, or the error.
@@ -260,6 +279,7 @@ class Entry:
         skipped: targets of the call that do not take the model, and why.
         failures: targets that it could not be checked for, and why.
         extra: what verify adds, by target.
+        origin: where a model that the user's own code builds came from.
     """
 
     path: Path
@@ -270,3 +290,4 @@ class Entry:
     skipped: dict[str, str] = field(default_factory=dict)
     failures: dict[str, AccelintError] = field(default_factory=dict)
     extra: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    origin: Origin | None = None

@@ -17,6 +17,7 @@ from . import debug, streams
 
 COMMANDS = {
     "check": "check",
+    "watch": "watch",
     "fix": "fix",
     "convert": "fix",
     "verify": "verify",

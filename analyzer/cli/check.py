@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand
 
 from ..errors import InternalError, ModelError
-from . import debug
+from . import debug, sources
 from .detail import detail
 from .limits import Memory
 from .settings import (
@@ -24,6 +24,7 @@ from .settings import (
     settings,
     targets_of,
 )
+from .sources import ExportTimeout, ExportTo, Python
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,14 +35,15 @@ if TYPE_CHECKING:
     from ..settings import Settings
     from ..settings.decided import Decided
     from ..settings.gates import Gates
+    from ..source.export import Exporting
     from .outputs import Sink
 
 Models = Annotated[
     list[str] | None,
     typer.Argument(
         help="Models (.onnx, .tflite, SavedModel, .keras, .mlmodel, .mlpackage, .mlmodelc): files, folders "
-        "with models in them, globs, or - for a list on standard input, one path a line. Default: those of "
-        "the configuration."
+        "with models in them, globs, or - for a list on standard input, one path a line; or models in your "
+        "own code: package.module:build, path/file.py:build. Default: those of the configuration."
     ),
 ]
 MaybeTargets = Annotated[
@@ -257,6 +259,9 @@ def check(
     optimize: LevelOption = None,
     optimizer: OptimizerOption = Optimizer.BUILTIN,
     optimized: Annotated[bool, typer.Option("--optimized", hidden=True)] = False,
+    python: Python = None,
+    export_timeout: ExportTimeout = None,
+    export_to: ExportTo = None,
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
@@ -277,12 +282,18 @@ def check(
     files = paths(models_of(models, held))
     pack = pack or held.pack
     inputs = [*files, pack, baseline_report, holds.baseline.path if holds.baseline else None]
-    keep_inputs((place for _, place in places), inputs)
+    exporting = sources.exporting(files, python, export_timeout, export_to)
+    keep_inputs([*(place for _, place in places), export_to], inputs)
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
     also = Wishes(fix_first, worth, held.costs, parsed(assume or ()))
     preview = preview or bool(held.values.get("preview"))
-    entries = _all(files, words, pack, asked_level, jobs, preview=preview, drawn=draws(places), also=also)
+    entries = _all(
+        files, words, pack, asked_level, jobs,
+        preview=preview, drawn=draws(places), also=also, exporting=exporting,
+    )  # fmt: skip
+    context.meta[sources.ENTRIES] = entries
+    sources.say_printed(entries)
     for entry in entries:
         holds.mark(entry)
     if baseline_report is not None:
@@ -325,8 +336,12 @@ def _all(
     preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
+    exporting: "Exporting | None" = None,
 ) -> "list[Entry]":
-    entries = list(_entries(files, target, pack, optimize, jobs, preview=preview, drawn=drawn, also=also))
+    found = _entries(
+        files, target, pack, optimize, jobs, preview=preview, drawn=drawn, also=also, exporting=exporting
+    )
+    entries = list(found)
     _nothing_fits(entries)
     return entries
 
@@ -362,12 +377,20 @@ def _entries(
     preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
+    exporting: "Exporting | None" = None,
 ) -> "Iterator[Entry]":
     """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
     import os
 
     work = partial(
-        _checked, target=target, pack=pack, optimize=optimize, preview=preview, drawn=drawn, also=also
+        _checked,
+        target=target,
+        pack=pack,
+        optimize=optimize,
+        preview=preview,
+        drawn=drawn,
+        also=also,
+        exporting=exporting,
     )
     count = min(jobs or os.cpu_count() or 1, len(models))
     if count < 2:
@@ -411,11 +434,13 @@ def _checked(
     preview: bool = False,
     drawn: bool = False,
     also: "Also | None" = None,
+    exporting: "Exporting | None" = None,
 ) -> "Entry":
     """One model's entry without the model, whose graph is not needed any more."""
     from ..flows.check_file import check_file
 
-    entry = check_file(path, _packs(target, pack, preview), optimize=optimize, flow=drawn, also=also)
+    packs = _packs(target, pack, preview)
+    entry = check_file(path, packs, optimize=optimize, flow=drawn, also=also, exporting=exporting)
     entry.model = None
     return entry
 

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 
-def seconds(value: float) -> float:
+def seconds(value: float, option: str = "--timeout") -> float:
     """A time limit: more than nothing, and a number. Raises UsageError."""
     from ..errors import UsageError
 
     if not 0 < value < float("inf"):
-        raise UsageError(f"--timeout {value:g} is no time limit: give seconds, more than 0")
+        raise UsageError(f"{option} {value:g} is no time limit: give seconds, more than 0")
     return value
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ...rules.pack import Chosen
 from ...rules.verdict import Verdict
-from ..check.coverage import About, Coverage, Entry, Finding, OperatorVerdict
+from ..check.coverage import About, Coverage, Entry, Finding, OperatorVerdict, Origin
 from ..check.fingerprints import Place, marked
 from ..check.prepared import Conversion, Prepared
 from ..check.run import check
@@ -23,6 +23,7 @@ from .targets import fitting
 if TYPE_CHECKING:
     from ..convert import Converted
     from ..convert.blockers import Blocker
+    from ..source.export import Exporting
 
 
 class Also(Protocol):
@@ -46,6 +47,7 @@ def check_file(
     optimize: str | None = None,
     flow: bool = False,
     also: Also | None = None,
+    exporting: Exporting | None = None,
 ) -> Entry:
     """Check one file, read once, for several targets; an error of the file becomes the entry's error.
 
@@ -59,10 +61,13 @@ def check_file(
 
     Targets that take another dialect, to which nothing converts, are the entry's ``skipped``; a target that
     two words named for this dialect is checked once.
+
+    ``path`` may be a model in the user's code (``package.module:build``), which is exported first as
+    ``exporting`` says.
     """
     entry = Entry(path)
     try:
-        _fill(entry, load(path), packs, optimize=optimize, flow=flow, also=also)
+        _fill(entry, _loaded(entry, exporting), packs, optimize=optimize, flow=flow, also=also)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -104,6 +109,24 @@ def _fill(
         _draw(entry, model)
     if also is not None:
         also.after(entry, prepared, asked, optimize)
+
+
+def _loaded(entry: Entry, exporting: Exporting | None) -> Model:
+    """The model of a path, or the one that the user's code builds."""
+    if ":" not in str(entry.path):
+        return load(entry.path)
+    from ..source.names import named
+
+    name = named(str(entry.path))
+    if name is None:
+        return load(entry.path)
+    from ..source.export import Exporting, export
+
+    made = export(name, exporting or Exporting())
+    entry.origin = Origin(made.by, made.place, made.files, made.printed, made.stored)
+    model = load(made.path)
+    model.metadata["exported"] = made.folder  # whose files the graph's constants are read from
+    return model
 
 
 def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimize: str | None) -> None:

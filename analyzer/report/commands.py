@@ -42,15 +42,16 @@ def commands(entry: Entry, coverage: Coverage) -> dict[str, str]:
     others do, ``freeze`` where shapes are dynamic and only a batch is to be chosen.
     """
     about = entry.about
-    if about is None or about.format == "ort":  # which is read and not written
+    path = entry.path if entry.origin is None else entry.origin.stored
+    if about is None or about.format == "ort" or path is None:  # which is read and not written
         return {}
     found = {}
     repaired = [item.safe for item in coverage.findings if item.fix is not None]
     if any(repaired):
-        found["fix"] = _fix(entry.path, about, coverage)
+        found["fix"] = _fix(path, about, coverage)
     if not all(repaired):
-        found["fix_unsafe"] = _fix(entry.path, about, coverage, "--fix-level", "unsafe")
-    if freezing := _freeze(entry.path, about, coverage):
+        found["fix_unsafe"] = _fix(path, about, coverage, "--fix-level", "unsafe")
+    if freezing := _freeze(path, about, coverage):
         found["freeze"] = freezing
     return found
 

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...rules.verdict import Verdict
-from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict, Partition
+from ..check.coverage import Coverage, Entry, Finding, OperatorVerdict, Origin, Partition
+from ..errors import AccelintError, SourceError
 from ..ir.graph import Dim
 from ..words import rounded
 from .commands import advice, commands
@@ -36,11 +37,12 @@ def document(entries: Sequence[Entry], version: str, rows: Listing = listed) -> 
 
 def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
     if entry.error is not None:
-        return {"path": str(entry.path), "error": {"kind": entry.error.kind, "message": entry.error.message}}
+        return {"path": str(entry.path), "error": _error(entry.error)}
     about = entry.about
     assert about is not None
     row = {
         "path": str(entry.path),
+        **({} if entry.origin is None else {"exported": _exported(entry.origin)}),
         "format": about.format,
         "dialect": about.dialect,
         "sha256": about.sha256,
@@ -64,6 +66,17 @@ def _entry(entry: Entry, rows: Listing) -> dict[str, Any]:
         for target, error in entry.failures.items()
     ]
     return {**row, "skipped": skipped} if skipped else row
+
+
+def _error(error: AccelintError) -> dict[str, Any]:
+    code = error.place if isinstance(error, SourceError) else None
+    return {"kind": error.kind, "message": error.message, **({"code": code} if code else {})}
+
+
+def _exported(origin: Origin) -> dict[str, Any]:
+    """How the user's code became the model: the exporter, the user's line, and where the model is."""
+    row = {"by": origin.by, "code": origin.place, "file": origin.stored and str(origin.stored)}
+    return {key: value for key, value in row.items() if value}
 
 
 def _commands(entry: Entry, coverage: Coverage) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Issue:
         prints: fingerprints of the findings of ``operators``.
         fix: the command that repairs it, or what else to do; empty where nothing is known.
         ignored: why it may stay; empty for one that counts.
+        home: the place of the model.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Issue:
     fix: str = ""
     fingerprint: str = ""
     ignored: str = ""
+    home: Place = field(default=Place(""))
 
     @property
     def message(self) -> str:
@@ -87,16 +89,16 @@ def issues(
     return sorted(found, key=lambda issue: (_RANK[issue.severity], -issue.count))
 
 
-def unreadable(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Path and message of the models that cannot be read, and of those not checked for a target."""
-    found = [(model["path"], model["error"]["message"]) for model in document["models"] if "error" in model]
+def unreadable(document: Mapping[str, Any], places: Places) -> list[tuple[str, Place, str]]:
+    """Path, place and message of the models that cannot be read, and of those not checked for a target."""
+    found = [(model, model["error"]["message"]) for model in document["models"] if "error" in model]
     found += [
-        (model["path"], f"not checked for {item['target']}: {item['reason']}")
+        (model, f"not checked for {item['target']}: {item['reason']}")
         for model in document["models"]
         for item in model.get("skipped", ())
         if "kind" in item
     ]
-    return [(path, line(message)) for path, message in found]
+    return [(model["path"], places.home(model), line(message)) for model, message in found]
 
 
 def _of_model(model: Mapping[str, Any], places: Places, *, by_line: bool) -> Iterator[Issue]:
@@ -107,7 +109,7 @@ def _of_model(model: Mapping[str, Any], places: Places, *, by_line: bool) -> Ite
 def _of_target(
     model: Mapping[str, Any], target: Mapping[str, Any], places: Places, *, by_line: bool
 ) -> Iterator[Issue]:
-    home = places.model(model["path"])
+    home = places.home(model)
     blamed = {finding["operator"] for finding in target["findings"]}
     ops = {op["id"]: op for op in target["operators"] if op["id"] in blamed}
     found: dict[tuple[str, str, Place, str], Issue] = {}
@@ -126,13 +128,14 @@ def _of_target(
                 place,
                 finding["evidence"],
                 line(finding["source"]),
+                home=home,
             )
             issue.fix = _fix(model, target, finding)
             issue.ignored = line(finding.get("ignored", ""))
         _count(issue, op, finding)
     same: Counter[str] = Counter()
     for issue in sorted(found.values(), key=lambda issue: (issue.ignored != "", issue.place.line)):
-        base = _fingerprint(issue, home, places)
+        base = _fingerprint(issue, model["path"] if "exported" in model else home.path, places)
         issue.fingerprint = fingerprint(base, str(same[base])) if same[base] else base
         same[base] += 1
         yield issue
@@ -160,12 +163,12 @@ def _fix(model: Mapping[str, Any], target: Mapping[str, Any], finding: Mapping[s
     return line(told.get("fix" if finding["fix_level"] == "safe" else "fix_unsafe", ""))
 
 
-def _fingerprint(issue: Issue, home: Place, places: Places) -> str:
+def _fingerprint(issue: Issue, model: str, places: Places) -> str:
     """Of what the rule limits in which model on which target; of an issue at a line of code also of what that
     line says. Numbers of lines, operators and counts leave no mark; lines that say the same are counted.
     """
-    words = [home.path, issue.target, first_name(issue.target, issue.rule)]
-    if issue.place != home:
+    words = [model, issue.target, first_name(issue.target, issue.rule)]
+    if issue.place != issue.home:
         words += [issue.place.path, places.text(issue.place)]
     return fingerprint(*words)
 

@@ -9,7 +9,11 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _LARGEST = 4 << 20
 """Bytes of a file whose lines are looked at."""
@@ -54,6 +58,16 @@ class Places:
         """The place of a model."""
         whole = os.path.abspath(path)  # noqa: PTH100 (a link is a place too)
         return Place(self._below(whole) or Path(whole).as_posix())
+
+    def home(self, row: Mapping[str, Any]) -> Place:
+        """The place of a model's row in a report: where the user's code has it, for one that was exported for
+        the check, else its file.
+        """
+        recorded = row.get("exported", row.get("error", {})).get("code")
+        if not recorded:
+            return self.model(row["path"])
+        file, _, line = recorded.rpartition(":")
+        return self.code(recorded) or Place(Path(file).as_posix(), int(line))
 
     def code(self, recorded: str | None) -> Place | None:
         """The place of ``file.py:line`` as an exporter recorded it; None where the repository has no such

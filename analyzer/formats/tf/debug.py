@@ -6,10 +6,8 @@ frames outermost first.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
+from typing import Any
 
 _LIBRARIES = (
     "/tensorflow/python/",
@@ -18,6 +16,7 @@ _LIBRARIES = (
     "/dist-packages/",
     "/keras/src/",
     "<frozen ",
+    str(Path(__file__).resolve().parents[2] / "source") + "/",  # which let the user's code be exported
 )
 
 

@@ -26,8 +26,8 @@ def chunks(document: dict[str, Any]) -> Iterator[str]:
     """One workflow command a line."""
     places = Places()
     found: dict[str, list[str]] = {command: [] for command in _COMMANDS.values()}
-    for path, message in unreadable(document):
-        found["error"].append(_command("error", places.model(path), "cannot be checked", message))
+    for _, place, message in unreadable(document, places):
+        found["error"].append(_command("error", place, "cannot be checked", message))
     for issue in issues(document, places):
         command = _COMMANDS[issue.severity]
         found[command].append(_command(command, issue.place, issue.title, _message(issue)))

@@ -22,11 +22,11 @@ def chunks(document: dict[str, Any]) -> Iterator[str]:
         {
             "description": message,
             "check_name": "accelint/unreadable",
-            "fingerprint": fingerprint(places.model(path).path, message),
+            "fingerprint": fingerprint(place.path, message),
             "severity": "blocker",
-            "location": {"path": places.model(path).path, "lines": {"begin": 1}},
+            "location": {"path": place.path, "lines": {"begin": place.line}},
         }
-        for path, message in unreadable(document)
+        for _, place, message in unreadable(document, places)
     ]
     rows += [_row(issue) for issue in issues(document, places)]
     yield json.dumps(rows, ensure_ascii=False)

@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ...words import counted, percent
 from ..issues import Issue, issues, unreadable
+from ..places import Places
 from ..proofs import proofs
 from ..purposes import purpose_of
 
@@ -21,12 +22,13 @@ _NOTHING = ("none", "unknown", "rejected")
 def render(document: dict[str, Any]) -> str:
     """The XML document."""
     root = Element("testsuites", name="accelint")
-    for path, message in unreadable(document):
+    places = Places()
+    for path, _, message in unreadable(document, places):
         suite = _suite(root, path)
         case = SubElement(suite, "testcase", name="the model is read", classname=path, time="0")
         SubElement(case, "error", message=message, type="unreadable").text = message
     by_place: dict[tuple[str, str], list[Issue]] = {}
-    for issue in issues(document):
+    for issue in issues(document, places):
         by_place.setdefault((issue.model, issue.target), []).append(issue)
     for model in document["models"]:
         for target in model.get("targets", ()):

@@ -19,8 +19,8 @@ def chunks(document: dict[str, Any]) -> Iterator[str]:
     """One diagnostic a root cause."""
     places = Places()
     rows = [
-        {"message": message, "location": _location(places.model(path)), "severity": "ERROR"}
-        for path, message in unreadable(document)
+        {"message": message, "location": _location(place), "severity": "ERROR"}
+        for _, place, message in unreadable(document, places)
     ]
     rows += [_row(issue) for issue in issues(document, places)]
     source = {"name": document["tool"]["name"]}

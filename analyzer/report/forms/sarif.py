@@ -101,23 +101,23 @@ _WAYS = {"pytorch": "PyTorch", "keras": "Keras"}
 
 def _invocation(document: Mapping[str, Any], places: Places) -> dict[str, Any]:
     """Successful when every model was checked for every target that takes it."""
-    failed = unreadable(document)
+    failed = unreadable(document, places)
     row: dict[str, Any] = {"executionSuccessful": not failed}
     if failed:
         row["toolExecutionNotifications"] = [
             {
                 "level": "error",
                 "message": {"text": _plain(message)},
-                "locations": [{"physicalLocation": {"artifactLocation": {"uri": places.model(path).uri}}}],
+                "locations": [{"physicalLocation": _physical(place)}],
             }
-            for path, message in failed
+            for _, place, message in failed
         ]
     return row
 
 
 def _artifact(model: Mapping[str, Any], places: Places) -> dict[str, Any]:
     row: dict[str, Any] = {
-        "location": {"uri": places.model(model["path"]).uri},
+        "location": {"uri": places.home(model).uri},
         "roles": ["analysisTarget"],
         "properties": {
             "format": model["format"],
@@ -138,7 +138,7 @@ def _artifact(model: Mapping[str, Any], places: Places) -> dict[str, Any]:
 
 
 def _result(issue: Issue, places: Places, index: Mapping[str, int]) -> dict[str, Any]:
-    home = places.model(issue.model)
+    home = issue.home
     rule = f"{issue.code}/{issue.rule}"
     row: dict[str, Any] = {
         "ruleId": rule,

@@ -75,9 +75,12 @@ def render(document: dict[str, Any], *, brief: bool = False, full: bool = False)
     return stream.getvalue()
 
 
+_FAILED = {"internal": "internal error", "source": "cannot be exported"}
+
+
 def _model(console: _Page, model: Mapping[str, Any]) -> None:
     if "error" in model:
-        told = "internal error" if model["error"]["kind"] == "internal" else "cannot be read"
+        told = _FAILED.get(model["error"]["kind"], "cannot be read")
         console.print(Text.assemble((clean(model["path"]), "bold"), "  ", (told, "bold red")))
         console.print(Text("  " + clean(model["error"]["message"])))
         return
