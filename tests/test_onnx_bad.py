@@ -291,7 +291,7 @@ def checkpoint(path: Path) -> None:
 STRANGE: list[tuple[Callable[[Path], object], str]] = [
     (lambda path: None, "no such file"),
     (lambda path: path.write_bytes(b""), "is empty"),
-    (lambda path: path.write_bytes(b"\x18\0\0\0ORTM" + bytes(99)), "ONNX Runtime's own format"),
+    (lambda path: path.write_bytes(b"\x18\0\0\0ORTM" + bytes(99)), "cannot be read as ONNX Runtime's format"),
     (lambda path: path.write_text('{"irVersion": "8"}'), "a text file"),
     (lambda path: path.write_bytes(b"\x7fELF" + bytes(99)), "not a model file"),
     (checkpoint, "a PyTorch checkpoint"),

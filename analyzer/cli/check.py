@@ -1,5 +1,6 @@
 """``accelint check``."""
 
+import sys
 from enum import Enum
 from functools import cache, partial
 from pathlib import Path
@@ -525,8 +526,9 @@ def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
     for form, output in places:
         chunks = render(entries, __version__, form)
         if output is None:
+            write = getattr(sys.stdout, "write_form", sys.stdout.write)
             for chunk in chunks:
-                typer.echo(chunk, nl=False)
+                write(chunk)
             continue
         with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
             stream.writelines(chunks)

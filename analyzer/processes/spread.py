@@ -5,6 +5,7 @@ Answers come in the items' order, and where a process ends that is the answer of
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -44,8 +45,10 @@ class _Hand(Generic[Item, Result]):
         self.at: int | None = None
 
     def give(self, index: int, item: Item) -> None:
+        """Let it work; one that has ended is met when its answer is read."""
         self.at = index
-        self.ours.send(item)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            self.ours.send(item)
 
     def stop(self) -> None:
         """Kill it and what it started; harmless when it has ended."""

@@ -169,9 +169,10 @@ FOLLOWS = ("EyeLike", "RandomNormalLike", "RandomUniformLike", "com.microsoft:Gr
 """Only the result shows the type parameter: where the input is float16, casts around the operator serve a
 float16 result.
 """
-UNFOLDED = ("Attention",)
-"""A kernel for some element types and a body in the standard: for other types the operator becomes its body,
-so that the types of its kernels are no limit. ``model.toml`` has what the bodies' operators lack.
+UNFOLDED = {"Attention": 1, "Range": 27}
+"""Operators, with the operator set from which on they have a kernel for some element types and a body in the
+standard: for other types the operator becomes its body, so that the types of its kernels are no limit.
+``model.toml`` has what the bodies' operators lack.
 """
 ORDER = [
     "float32",
@@ -228,7 +229,9 @@ def _document(
     for key, found in segments.items():
         if listed[key] in bodies:
             continue
-        for first, last, combinations in found if listed[key] not in UNFOLDED else ():
+        for first, last, combinations in found:
+            if first >= UNFOLDED.get(listed[key], OPEN):
+                continue
             bounds = (
                 first if first > min(schemas[key]) else 0,
                 last if last < (newest if key[0] == "" else OPEN) else OPEN,
