@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 
 from ..errors import InternalError, ModelError
 from . import debug, sources
+from .decisions import Assume, FixFirst, Matrix, Order, SaveUnsupported, Worth, wishes
 from .detail import detail
 from .limits import Memory
 from .settings import (
@@ -107,18 +108,6 @@ class By(str, Enum):
     MACS = "macs"
 
 
-class Sort(str, Enum):
-    """In which order the targets of a model are told."""
-
-    TARGET = "target"
-    VERDICT = "verdict"
-    COVERAGE = "coverage"
-    MACS = "macs"
-    PARTITIONS = "partitions"
-    BYTES = "bytes"
-    ERRORS = "errors"
-
-
 class Level(str, Enum):
     """Optimization that ONNX Runtime does before it asks a provider."""
 
@@ -193,35 +182,12 @@ def check(
     output: Outputs = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
-    matrix: Annotated[
-        bool, typer.Option("--matrix", help="In text, one table of all models and targets.")
-    ] = False,
-    sort: Annotated[
-        Sort | None, typer.Option(help="Order of the targets of a model.", show_default="as given")
-    ] = None,
-    fix_first: Annotated[
-        bool,
-        typer.Option(
-            "--fix-first",
-            help="Tell what removing each cause would give, the most first: the model is checked again "
-            "without it.",
-        ),
-    ] = False,
-    worth: Annotated[
-        bool,
-        typer.Option(
-            "--worth",
-            help="Estimate whether the accelerator is faster than the CPU, by a simple model of time whose "
-            "constants the configuration may set ([costs]).",
-        ),
-    ] = False,
-    assume: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Check the model as if it were frozen (freeze=batch:1,input:1x3x224x224), fp16 or int8, "
-            "without writing a file; may be repeated.",
-        ),
-    ] = None,
+    matrix: Matrix = False,
+    sort: Order = None,
+    fix_first: FixFirst = False,
+    worth: Worth = False,
+    assume: Assume = None,
+    save_unsupported: SaveUnsupported = None,
     jobs: Annotated[
         int, typer.Option("--jobs", "-j", min=0, help="Models that are checked at a time; 0 for one a core.")
     ] = 1,
@@ -266,9 +232,7 @@ def check(
     memory: Memory = None,
 ) -> None:
     """Predict what becomes of every operator of a model on a target, and say why."""
-    from ..decide.assumed import parsed
     from ..decide.order import arrange
-    from ..decide.wishes import Wishes
     from .models import paths
 
     held = settings(config, isolated)
@@ -287,7 +251,7 @@ def check(
     keep_inputs([*(place for _, place in places), export_to], inputs)
     words = targets_of(target, held)
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
-    also = Wishes(fix_first, worth, held.costs, parsed(assume or ()))
+    also = wishes(fix_first, worth, held.costs, assume, save_unsupported)
     preview = preview or bool(held.values.get("preview"))
     entries = _all(
         files, words, pack, asked_level, jobs,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ class Wishes:
     Attributes:
         fix_first: what removing each cause would give.
         worth: whether the accelerator is faster than the CPU.
+        save: a folder for small models that show each cause.
         assume: what is done to the model in memory before it is checked.
         costs: the user's constants of the cost model, by pattern of targets.
     """
@@ -28,6 +30,7 @@ class Wishes:
     worth: bool = False
     costs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     assume: tuple[str, ...] = ()
+    save: Path | None = None
 
     def before(self, model: Model) -> Model:
         """The model that is checked."""
@@ -50,6 +53,37 @@ class Wishes:
 
         if self.worth:
             entry.coverages = [self._with_worth(coverage) for coverage in entry.coverages]
+
+        if self.save is not None:
+            entry.coverages = [
+                self._with_models(coverage, prepared, packs, optimize, self.save)
+                for coverage in entry.coverages
+            ]
+
+    def _with_models(
+        self,
+        coverage: Coverage,
+        prepared: Prepared,
+        packs: Sequence[Chosen],
+        optimize: str | None,
+        folder: Path,
+    ) -> Coverage:
+        from accelint import __version__
+
+        from ..check.prepared import Prepared as Again
+        from ..flows.check_file import judged
+        from .repro import save
+
+        chosen = chosen_for(coverage, prepared.model, packs)
+        found = save(
+            prepared.model,
+            coverage,
+            chosen,
+            lambda small: judged(Again(small), chosen, optimize),
+            folder,
+            __version__,
+        )
+        return replace(coverage, more={**coverage.more, "saved": found})
 
     def _with_worth(self, coverage: Coverage) -> Coverage:
         from .cost import constants_of, estimate

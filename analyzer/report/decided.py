@@ -14,6 +14,9 @@ def decided(target: Mapping[str, Any]) -> Iterator[str]:
     """Lines for people; those that begin with spaces belong to the one before."""
     yield from _fix_first(target)
     yield from _worth(target)
+    for saved in target.get("saved", ()):
+        where = clean(saved["issue"] or "") or "no small model shows it"
+        yield f"saved {saved['code']} {clean(saved['rule'])}: {where}"
 
 
 CHOICES = {
