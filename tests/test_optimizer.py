@@ -127,6 +127,11 @@ CASES = {
         {"W": W, "B": B.reshape(1, 5)},
     ),
     "reshape by own sizes": (SPLIT, SIZES),
+    "reshape by sizes of another": (SPLIT.replace("Shape(r)", "Shape(x)"), SIZES),
+    "reshape by sizes of another and one element": (
+        SPLIT.replace("Shape(r)", "Shape(x)").replace("(au,bu,two,four)", "(au,two,four)"),
+        SIZES,
+    ),
     "reshape by other sizes": (SPLIT.replace("Gather(s,zero)", "Gather(s,one)"), SIZES),
     "reshapes in a row": (
         "g (float[2,12] x) => (float[24] y) { a=Reshape(x,s) b=Reshape(a,t) y=Neg(b) }",
@@ -281,6 +286,11 @@ OLDER = [
     ("pad and pool", "1.32.0", ["Pad", "MaxPool"]),
     ("matmul of three", "1.20.1", ["MatMul", "Add"]),
     ("reshapes in a row", "1.20.1", ["Reshape", "Reshape", "Neg"]),
+    (
+        "reshape by sizes of another",
+        "1.28.0",
+        ["Neg", "Shape", "Gather", "Unsqueeze", "Gather", "Unsqueeze", "Concat", "Reshape"],
+    ),
     ("not and where", "1.24.4", ["Not", "Where"]),
     ("nonzero", "1.26.0", ["Add"]),
 ]

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
 import tflite_models as tflite
@@ -17,6 +20,7 @@ from accelint.analyzer.runtimes.catalog import info
 from cli import ROOT, report
 from onnx import TensorProto, helper
 
+RECURRENT = ("GRU", "LSTM", "RNN")
 TOOL = ROOT / "tools" / "conformance" / "wild.py"
 
 
@@ -67,9 +71,13 @@ def test_a_folder_of_models_is_asked_at_the_default_level_and_compared(tmp_path:
     assert (tmp_path / "work" / "figures" / "models-onnxruntime_cpu.json").is_file()
 
 
-def test_operators_of_a_body_that_are_folded_did_not_run(tmp_path: Path) -> None:
+@pytest.mark.parametrize("target", ["onnxruntime/cpu", "onnxruntime/openvino"])
+def test_operators_of_a_body_that_are_folded_did_not_run(target: str, tmp_path: Path) -> None:
+    """A body that the CPU provider runs is listed, one that a provider compiles with its If is not."""
+    if not info(find(target)[0]).available:
+        pytest.skip(f"accelint runtimes add {target}")
     model = _if_with_folded_bodies(tmp_path / "bodies.onnx")
-    with Session("onnxruntime/cpu") as session:
+    with Session(target) as session:
         answer = session.ask(Request(model, options={"optimize": "default"}))
         stored = session.ask(Request(model))
     assert {item.type: item.device for item in stored.placement} == {
@@ -179,3 +187,140 @@ def test_an_output_that_is_stored_as_a_scalar_is_none(tmp_path: Path) -> None:
     assert (told["verdict"], told["fallback"]) == ("full", 0)
     with Session("onnxruntime/cpu") as session:
         assert session.ask(Request(tmp_path / "m.onnx", options={"optimize": "default"})).ok
+
+
+# ---- what OpenVINO compiles -------------------------------------------------------------------------------
+
+
+def _recurrent(path: Path, kind: str, state: str, batch: int | str = "N", *, squeezed: bool = True) -> Path:
+    """A recurrent operator of five steps whose state is an ``input``, ``stored``, of ``open`` size or not
+    there, and a Squeeze without axes behind it.
+    """
+    gates = {"GRU": 3, "LSTM": 4, "RNN": 1}[kind]
+    random = np.random.default_rng(1)
+    stored = {
+        "w": (1, gates * 4, 3),
+        "r": (1, gates * 4, 4),
+        **({"h": (1, 1, 4)} if state == "stored" else {}),
+    }
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [5, batch, 3])]
+    if state in ("input", "open"):
+        size = 1 if state == "input" else "M"
+        inputs.append(helper.make_tensor_value_info("h", TensorProto.FLOAT, [1, size, 4]))
+    operands = ["x", "w", "r", *(["", "", "h"] if state else [])]
+    nodes = [
+        helper.make_node(kind, operands, ["a"], "rec", hidden_size=4),
+        helper.make_node("Relu", ["a"], ["b"]),
+    ]
+    nodes += [helper.make_node("Squeeze", ["b"], ["c"], "sq")] if squeezed else []
+    nodes.append(helper.make_node("Neg", ["c" if squeezed else "b"], ["y"], "neg"))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        inputs,
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [
+            onnx.numpy_helper.from_array(random.random(shape, np.float32), name)
+            for name, shape in stored.items()
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)], ir_version=8), path)
+    return path
+
+
+def _chosen_by_matrix(path: Path, opset: int) -> Path:
+    """The condition is a comparison of one row and one column, whose shape ONNX Runtime knows from operator
+    set 16 on; one branch gives what is there.
+    """
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1])
+
+    def body(name: str, kind: str) -> onnx.GraphProto:
+        out = helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 1])
+        return helper.make_graph([helper.make_node(kind, ["s"], [name], f"{name}_op")], name, [], [out])
+
+    nodes = [
+        helper.make_node("Sigmoid", ["x"], ["s"], "score"),
+        helper.make_node("GreaterOrEqual", ["s", "half"], ["c"], "compare"),
+        helper.make_node(
+            "If", ["c"], ["y"], "choose", then_branch=body("t", "Relu"), else_branch=body("e", "Identity")
+        ),
+    ]
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1])
+    half = helper.make_tensor("half", TensorProto.FLOAT, [], [0.5])
+    graph = helper.make_graph(nodes, "g", [x], [y], [half])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+def _split_with_a_newer_attribute(path: Path, opset: int) -> Path:
+    """``num_outputs`` came with operator set 18."""
+    x, *parts = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in "xab")
+    node = helper.make_node("Split", ["x"], ["a", "b"], "part", num_outputs=2)
+    for part in parts:
+        part.type.tensor_type.shape.dim[0].dim_value = 2
+    graph = helper.make_graph([node], "g", [x], parts)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)
+    return path
+
+
+COMPILED: dict[str, tuple[Callable[[Path], Path], str]] = {
+    **{
+        f"{kind}, a state that is read": (partial(_recurrent, kind=kind, state="input"), "")
+        for kind in RECURRENT
+    },
+    **{
+        f"{kind}, {state or 'no'} state": (
+            partial(_recurrent, kind=kind, state=state),
+            "unknown-rank-of-the-result",
+        )
+        for kind in RECURRENT
+        for state in ("open", "")
+    },
+    "GRU, one item": (partial(_recurrent, kind="GRU", state="stored", batch=1), ""),
+    "GRU, a stored state": (
+        partial(_recurrent, kind="GRU", state="stored", squeezed=False),
+        "stored-state-of-a-dynamic-batch",
+    ),
+    "RNN, a stored state": (
+        partial(_recurrent, kind="RNN", state="stored", squeezed=False),
+        "stored-state-of-a-dynamic-batch",
+    ),
+    "a matrix decides": (partial(_chosen_by_matrix, opset=13), "condition-of-rank-over-1"),
+    "a matrix of known shape decides": (partial(_chosen_by_matrix, opset=16), "condition-of-rank-over-1"),
+    "an attribute of another set": (
+        partial(_split_with_a_newer_attribute, opset=17),
+        "attribute-not-in-the-operator-set",
+    ),
+}
+"""By name, a model and the rule by which it is rejected; empty where it runs on OpenVINO."""
+
+
+@pytest.fixture(scope="module")
+def openvino() -> Iterator[Session]:
+    if not info(find("onnxruntime/openvino")[0]).available:
+        pytest.skip("accelint runtimes add onnxruntime/openvino")
+    with Session("onnxruntime/openvino") as session:
+        yield session
+
+
+@pytest.mark.parametrize("name", COMPILED)
+def test_what_openvino_compiles(name: str, openvino: Session, tmp_path: Path) -> None:
+    make, rule = COMPILED[name]
+    model = make(tmp_path / "m.onnx")
+    found = report("check", model, "--target", "onnxruntime/openvino")["models"][0]["targets"][0]
+    rejecting = {item["rule"] for item in found["findings"] if item["severity"] == "error"}
+    assert (found["verdict"], rejecting) == (("rejected", {rule}) if rule else ("full", set()))
+    answer = openvino.ask(Request(model, options={"optimize": "default"}))
+    assert answer.status == ("refused" if rule else "ok"), answer
+
+
+def test_an_attribute_of_a_newer_operator_set_is_rejected_by_every_provider(tmp_path: Path) -> None:
+    """ONNX Runtime reads the file before it asks any of them."""
+    providers = ("cpu", "openvino", "webgpu", "qnn", "nnapi", "coreml", "xnnpack")
+    targets = [word for name in providers for word in ("--target", f"onnxruntime/{name}")]
+    for opset, rejected in ((17, True), (18, False)):
+        model = _split_with_a_newer_attribute(tmp_path / f"{opset}.onnx", opset)
+        for found in report("check", model, *targets)["models"][0]["targets"]:
+            rules = {(item["rule"], item["phase"]) for item in found["findings"]}
+            assert (("attribute-not-in-the-operator-set", "load") in rules) == rejected, found["target"]
+            assert (found["verdict"] == "rejected") == rejected, found["target"]

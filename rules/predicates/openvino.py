@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 
-from ...analyzer.ir.graph import Graph, Operator
+from ...analyzer.ir.graph import Graph, Operator, Shape
 from ...analyzer.ir.match import sole_reader, writer
 from ..conditions import Context, Outcome
 from . import holds_if, predicate
@@ -21,6 +21,34 @@ def openvino_attention(graph: Graph, op: Operator, context: Context) -> Outcome:
         [] if scores is None else [count for count in (_heads(graph, scores), _heads(graph, op)) if count > 1]
     )
     return holds_if(not heads, f"{heads[0]} heads" if heads else "", "one head")
+
+
+@predicate("openvino_control_rank")
+def openvino_control_rank(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """What decides about a body has one dimension at most, as OpenVINO's own inference sees it: that also
+    knows shapes that ONNX Runtime does not (``plain_shapes``: GreaterOrEqual before operator set 16).
+    """
+    for place, name in enumerate(op.inputs[: _CONTROLS.get(op.type, 0)]):
+        shape = _inferred(graph, name)
+        if shape is not None and len(shape) > 1:
+            return holds_if(False, f"rank {len(shape)} of input {place}", "rank 0 or 1")
+    return holds_if(True, "", "rank 0 or 1")
+
+
+def _inferred(graph: Graph, name: str | None) -> Shape:
+    """The shape as onnx infers it, of a tensor of this graph or of an outer one."""
+    scope: Graph | None = graph
+    while scope is not None and name:
+        if name in scope.tensors:
+            shape = scope.tensors[name].shape
+            inferred, plain = scope.facts.plain_shapes.get(name, (shape, shape))
+            return inferred if shape == plain else shape
+        scope = scope.outer
+    return None
+
+
+_CONTROLS = {"If": 1, "Loop": 2}
+"""How many inputs decide about the bodies: the condition; the trip count and the condition."""
 
 
 def _scores(graph: Graph, weights: Operator) -> Operator | None:

@@ -16,6 +16,7 @@ from ...ir.graph import Graph, Operator
 from ...ir.match import Scope, alone, constant, op, value
 from ..base import Dropped
 from ..tables import Book, Tables
+from .ranks import evaluated, state_of_open_batch, unknown_rank
 
 _BOOK = "openvino/stops"
 
@@ -54,18 +55,7 @@ def _pads_some_axes(graph: Graph, op: Operator, inside: Set[str], book: Book) ->
     data, pads = graph.find(op.inputs[0] or ""), graph.find(op.inputs[1] or "")
     if data is None or pads is None or graph.constant(pads.name) is not None or data.shape is None:
         return False
-    return pads.shape != (2 * len(data.shape),) and _evaluated(graph, pads.name, inside, book)
-
-
-def _evaluated(graph: Graph, name: str | None, inside: Set[str], book: Book) -> bool:
-    """Whether the values follow from constants and the shapes of tensors of the partition."""
-    writer = graph.producer(name)
-    if writer is None or writer.id not in inside:
-        return graph.constant(name) is not None
-    if writer.type in book.types("measures"):
-        source = graph.find(writer.inputs[0] or "")
-        return source is not None and source.static
-    return all(_evaluated(graph, item, inside, book) for item in writer.inputs if item)
+    return pads.shape != (2 * len(data.shape),) and evaluated(graph, pads.name, inside, book)
 
 
 def reads_stored(graph: Graph, op: Operator) -> bool:
@@ -181,58 +171,6 @@ def _scales_or_moves(graph: Graph, op: Operator, book: Book) -> bool:
 def _pads_with_more_than_zero(graph: Graph, op: Operator) -> bool:
     value = graph.constant(op.inputs[2]) if len(op.inputs) > 2 else None
     return bool(op.attrs.get("value", 0.0)) or (value is not None and any(value.numbers()))
-
-
-def _unknown_rank(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
-    """Whether OpenVINO cannot tell how many dimensions a result has.
-
-    It follows values through the operators of a partition as the reader does ("CPU plug-in doesn't support
-    Reshape operation with dynamic rank"); what another partition or the host computes has no value for it.
-    """
-    if op.type == "Squeeze" and not op.attrs.get("axes") and len(op.inputs) < 2:
-        data = graph.find(op.inputs[0] or "")
-        return data is None or not data.static
-    if (
-        op.type in ("Squeeze", "Unsqueeze")
-        and len(op.inputs) > 1
-        and not _evaluated(graph, op.inputs[1], inside, book)
-    ):
-        axes = graph.find(op.inputs[1] or "")
-        return op.type == "Unsqueeze" or axes is None or not axes.static
-    place = _PLACES.get(book.kinds("sizes").get(op.type, ""))
-    sizes = graph.find(op.inputs[place] or "") if place is not None and place < len(op.inputs) else None
-    if sizes is None or graph.constant(sizes.name) is not None:
-        return False
-    _, plain = graph.facts.plain_shapes.get(sizes.name, (None, sizes.shape))
-    by_values = not plain or not isinstance(plain[0], int)
-    return by_values and not _within(graph, sizes.name, inside)
-
-
-_PLACES = {"first": 0, "second": 1}
-"""The input whose length is the number of dimensions of the result, by the kinds of the table of sizes."""
-
-
-def _within(graph: Graph, sizes: str, inside: Set[str]) -> bool:
-    """Whether everything that a tensor of sizes is computed from is in the partition, back to the shapes of
-    its tensors.
-    """
-    todo, seen = [sizes], {sizes}
-    while todo:
-        name = todo.pop()
-        writer = graph.producer(name)
-        if writer is None:
-            source = graph.find(name)
-            if graph.constant(name) is None and source is not None and not source.static:
-                return False
-            continue
-        if writer.id not in inside:
-            return False
-        fresh = (
-            [] if writer.type == "Shape" else [name for name in writer.inputs if name and name not in seen]
-        )
-        seen.update(fresh)
-        todo += fresh
-    return True
 
 
 def _dynamic_boxes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
@@ -473,7 +411,8 @@ _MET: Mapping[str, Callable[[Graph, Operator, Set[str], Book], bool]] = {
     "pad-of-a-dequantized-tensor-with-other-readers": _pads_shared,
     "gather-elements-part": _gathers_part,
     "reshape-transpose-reshape": _shuffles,
-    "unknown-rank-of-the-result": _unknown_rank,
+    "unknown-rank-of-the-result": unknown_rank,
+    "stored-state-of-a-dynamic-batch": state_of_open_batch,
     "if-of-unknown-rank": _branches_of_other_ranks,
     "product-with-blocks-along-the-second-axis": _blocks_of_a_factor,
 }

@@ -49,3 +49,13 @@ def behind(nodes: Iterable[Node], optimized: Any, constants: Iterable[str] = ())
         for place in seen:
             found.setdefault(place, []).append(made.name)
     return found
+
+
+def names_in(graph: Any) -> list[str]:
+    """Names of the nodes of a ``GraphProto`` and of the bodies in it."""
+    found = [node.name for node in graph.node]
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                found += names_in(attribute.g)
+    return found

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..answers import Answer
+from .onnx_fused import names_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def write(ort: Any, model: Path, marked: Marked, folder: Path) -> Answer:
     made = onnx.load(str(file), load_external_data=False)
     if _without_casts(made.graph):
         file.write_bytes(made.SerializeToString())
-    found = ((name, marked.find(name)) for name in _names(made.graph) if name)
+    found = ((name, marked.find(name)) for name in names_in(made.graph) if name)
     places = {name: (node.place, next(iter(node.outputs), "")) for name, node in found if node is not None}
     version = f"ONNX Runtime {ort.__version__}"
     return Answer("ok", notes={"file": str(file), "places": places, "version": version})
@@ -90,12 +91,3 @@ def _end(names: dict[str, str], name: str) -> str:
         seen.add(name)
         name = names[name]
     return name
-
-
-def _names(graph: Any) -> list[str]:
-    found = [node.name for node in graph.node]
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                found += _names(attribute.g)
-    return found

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from .. import tensors
 from ..answers import MERGED, Answer, Placed, Request
 from .onnx_feeds import as_fed
-from .onnx_fused import behind
+from .onnx_fused import behind, names_in
 from .onnx_names import RENAMED, Marked, Node, mark
 from .printed import Printed
 from .timing import measure
@@ -179,11 +179,7 @@ class OrtWorker:
         if self.stopped:
             mapper.folded = {node.place for node in marked.nodes if node.type == "Constant"}
         if request.options.get("optimize", "off") != "off":
-            mapper.fused = self._fused(
-                request,
-                marked,
-                {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned},
-            )
+            self._tell_optimized(request, marked, mapper, assigned)
         partitions = (
             len({item.partition for item in assigned if item.partition is not None})
             if self.compiles
@@ -195,11 +191,11 @@ class OrtWorker:
             {"added": len(extra), "added_nodes": extra[:50]},
         )
 
-    def _fused(
-        self, request: Request, marked: Marked, assigned: dict[str, tuple[str, int | None]]
-    ) -> dict[str, list[tuple[str, int | None]]]:
-        """Provider and partition by place, of the nodes that optimization merged into others before providers
-        were asked.
+    def _tell_optimized(
+        self, request: Request, marked: Marked, mapper: _Mapper, assigned: list[Assigned]
+    ) -> None:
+        """What optimization left before providers were asked, and provider and partition by place of nodes
+        that it merged into others.
         """
         import onnx
 
@@ -209,13 +205,16 @@ class OrtWorker:
         options.optimized_model_filepath = str(target)
         session = self.load(request, marked.source, options)
         if isinstance(session, Answer) or not target.is_file():
-            return {}
-        names = behind(marked.nodes, onnx.load(str(target), load_external_data=False).graph, marked.constants)
+            return
+        graph = onnx.load(str(target), load_external_data=False).graph
         target.unlink()
-        return {
+        kept = (marked.find(name) for name in names_in(graph) if name)
+        mapper.left = {node.place for node in kept if node is not None}
+        known = {RENAMED.sub("", item.name): (item.provider, item.partition) for item in assigned}
+        mapper.fused = {
             place: assignments
-            for place, made in names.items()
-            if (assignments := [assigned[name] for name in made if name in assigned])
+            for place, made in behind(marked.nodes, graph, marked.constants).items()
+            if (assignments := [known[name] for name in made if name in known])
         }
 
     def _run(self, session: Any, request: Request) -> Answer:
@@ -309,6 +308,8 @@ class _Mapper:
     ) -> None:
         self.found = found
         self.fused: dict[str, list[tuple[str, int | None]]] = {}
+        self.left: set[str] | None = None
+        """Places of the nodes that optimization left, where it was asked for and is known."""
         self.anonymous = anonymous
         self.provider = provider
         self.nodes = {node.place: node for node in marked.nodes}
@@ -370,9 +371,10 @@ class _Mapper:
 
     def _holder(self, node: Node) -> list[tuple[str, int | None]] | None:
         """A body that is not listed by itself runs where the accelerator took the node that holds it. Where
-        others of the same body are listed, one that is not is gone.
+        others of the same body are listed, one that is not is gone, and so is one that optimization did not
+        leave.
         """
-        if node.graph in self.told:
+        if node.graph in self.told or (self.left is not None and node.place not in self.left):
             return None
         while node.parent:
             node = self.nodes[node.parent]
