@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
+.PHONY: help setup runtimes consumers extension exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -25,8 +25,14 @@ runtimes: $(STAMP) ## Build the environments of the runtimes that need one of th
 	  $(BIN)/accelint runtimes | grep -q "^$$name *ready" || $(BIN)/accelint runtimes add $$name || echo "$$name: not here, its tests are skipped"; \
 	done
 
-consumers: ## Install what reads report forms and is no Python package (npm); without it those tests are skipped
+consumers: ## Install what reads report forms and builds the extension and is no Python package (npm); without it those tests are skipped
 	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --prefix tests/consumers || echo "no npm here: tests of Mermaid are skipped"
+	@command -v npm >/dev/null && npm install --silent --no-audit --no-fund --no-package-lock --include=dev --prefix editors/vscode || echo "no npm here: tests of the VS Code extension are skipped"
+
+extension: $(STAMP) consumers ## Build and package the VS Code extension: editors/vscode/dist/accelint.vsix (npm)
+	mkdir -p editors/vscode/dist
+	$(BIN)/accelint schema config > editors/vscode/dist/accelint.schema.json
+	cd editors/vscode && npm run --silent bundle && npm run --silent package
 
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py

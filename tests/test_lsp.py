@@ -7,9 +7,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -196,20 +196,35 @@ def test_actions_fix_a_model_and_ignore_a_finding(project: Path) -> None:
     edited(work, project)
 
 
-def test_no_model_ends_or_stops_the_server(project: Path) -> None:
-    config = project / "accelint.toml"
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="finds the worker in /proc")
+def test_a_worker_that_is_killed_or_hangs_leaves_the_server(project: Path) -> None:
+    config, code = project / "accelint.toml", project / "net.py"
 
     async def work(client: Editor) -> None:
-        began = time.monotonic()
-        assert "at most this many" in await client.hover(config, 4, 2)
-        assert time.monotonic() - began < 1.5, "answers while models are read"
-        await client.until(lambda: any("did not finish in 0.5 s" in text for text in client.at(config)))
-        assert "at most this many" in await client.hover(config, 4, 2)
+        assert client._server is not None
+        threads = Path(f"/proc/{client._server.pid}/task")
 
-    os.mkfifo(project / "never.onnx")
-    for number in range(40):
-        shutil.copy(TRACED / "traced.onnx", project / f"copy{number}.onnx")
-    edited(work, project, options=["--timeout", "0.5"])
+        def workers() -> list[int]:
+            return [int(word) for file in threads.glob("*/children") for word in file.read_text().split()]
+
+        await client.until(workers)
+        os.kill(workers()[0], signal.SIGSTOP)
+        assert "at most this many" in await client.hover(config, 4, 2), "answers while a worker hangs"
+        os.kill(workers()[0], signal.SIGKILL)
+        await client.until(lambda: any("SIGKILL" in text for text in client.at(config)))
+        client.saved(config)
+        await client.until(lambda: client.at(code))
+        assert not any("SIGKILL" in text for text in client.at(config))
+
+    edited(work, project)
+
+
+def test_a_check_ends_at_its_time_limit(project: Path) -> None:
+    async def work(client: Editor) -> None:
+        told = "did not finish in 0.05 s"
+        await client.until(lambda: any(told in text for text in client.at(project / "accelint.toml")))
+
+    edited(work, project, options=["--timeout", "0.05"])
 
 
 def test_without_pygls_the_extra_is_named(tmp_path: Path) -> None:

@@ -53,7 +53,7 @@ async def call(client: Client, tool: str, **arguments: Any) -> tuple[bool, str]:
 def test_models_are_checked_explained_and_fixed(project: Path) -> None:
     async def work(client: Client) -> None:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
-        assert {"check", "explain", "fix", "targets", "releases"} <= set(tools)
+        assert {"check", "explain", "fix", "targets", "releases", "recommend"} <= set(tools)
         assert all(tool.description for tool in tools.values())
         assert [name for name, tool in tools.items() if not tool.annotations.read_only_hint] == ["fix"]
         good, said = await call(client, "check", models=["*.onnx"], targets=["qnn"])
@@ -70,6 +70,8 @@ def test_models_are_checked_explained_and_fixed(project: Path) -> None:
         assert good and "litert/gpu" in said
         good, said = await call(client, "releases", model="traced.onnx", target="onnxruntime/cpu")
         assert good and "1.30" in said
+        good, said = await call(client, "recommend", model="traced.onnx", devices=["qnn", "pixel-9"])
+        assert good and said.startswith("traced.onnx: ") and "onnxruntime/qnn:sm8650" in said
         good, said = await call(client, "fix", model="traced.onnx", target=QNN, approximate=True)
         assert good and "coverage: partial 60% -> " in said and "written: traced.fixed.onnx" in said
         fixed = onnx.load(project / "traced.fixed.onnx")

@@ -47,7 +47,11 @@ OneTarget = Annotated[str, Field(description="One target, as `targets` lists the
 MaybeTarget = Annotated[str, Field(description="Only of this target; all where empty")]
 What = Annotated[str, Field(description="A code (ACL503), a rule's name or an operator type (Resize)")]
 Part = Annotated[str, Field(description="Only targets with this in a name: qnn, pixel-9, snapdragon")]
-Source = Annotated[str, Field(description="An ONNX or TFLite model")]
+Source = Annotated[str, Field(description="A model, below the server's folder")]
+Devices = Annotated[
+    list[str],
+    Field(description="Devices, chips, runtimes or targets: iphone-15, pixel-9, qnn", min_length=1),
+]
 Output = Annotated[
     str, Field(description="The file to write, which must not exist; MODEL.fixed.onnx where empty")
 ]
@@ -88,11 +92,19 @@ class Tools:
         """
         return await self._text("targets", "--", name)
 
-    async def releases(self, model: str, target: OneTarget) -> str:
+    async def releases(self, model: Source, target: OneTarget) -> str:
         """How a model does at each release of the target's runtime that is known, newest first, and what
         changed between them.
         """
         return await self._text("releases", str(self._inside(model)), options=_options([target]))
+
+    async def recommend(self, model: Source, devices: Devices) -> str:
+        """Rank the targets of devices for one model, with reasons and an estimate of whether it is worth it:
+        the answer may be to stay on the CPU.
+        """
+        named = ",".join(_few(devices, _TARGETS, "devices"))
+        options = [f"--devices={named}", "--isolated"]
+        return await self._text("recommend", str(self._inside(model)), options=options)
 
     async def fix(
         self,
@@ -197,7 +209,7 @@ def server(root: Path, seconds: float) -> MCPServer[Any]:
     made: MCPServer[Any] = MCPServer(
         "accelint", version=__version__, instructions=_INSTRUCTIONS, log_level="ERROR"
     )
-    for tool in (tools.check, tools.explain, tools.targets, tools.releases, tools.fix):
+    for tool in (tools.check, tools.explain, tools.targets, tools.releases, tools.recommend, tools.fix):
         writes = tool == tools.fix
         notes = ToolAnnotations(read_only_hint=not writes, destructive_hint=False, open_world_hint=False)
         made.tool(annotations=notes, structured_output=False)(tool)

@@ -41,8 +41,8 @@ def mcp(
     timeout: Seconds = 300.0,
     memory: Memory = None,
 ) -> None:
-    """Serve assistants by the Model Context Protocol, on standard input and output: check, explain, fix and
-    targets as tools.
+    """Serve assistants by the Model Context Protocol, on standard input and output: check, explain,
+    recommend, releases, targets and fix as tools.
     """
     gc.enable()
     from ..assist.mcp import serve
