@@ -7,7 +7,12 @@ from typing import Annotated
 import typer
 
 
-def seconds(value: float, option: str = "--timeout") -> float:
+def seconds(value: float) -> float:
+    """``--timeout``: a callback, which is handed the context too if it has a second parameter."""
+    return time_limit(value, "--timeout")
+
+
+def time_limit(value: float, option: str) -> float:
     """A time limit: more than nothing, and a number. Raises UsageError."""
     from ..errors import UsageError
 

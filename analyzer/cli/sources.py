@@ -44,7 +44,7 @@ def exporting(
     from ..errors import UsageError
     from ..source.export import SECONDS, Exporting
     from ..source.names import named
-    from .limits import seconds
+    from .limits import time_limit
 
     sources = [path for path in files if named(str(path)) is not None]
     if not sources:
@@ -57,7 +57,7 @@ def exporting(
             f"--export-to keeps one model, and {len(sources)} are exported: check them one by one"
         )
     if timeout is not None:
-        seconds(timeout, "--export-timeout")
+        time_limit(timeout, "--export-timeout")
     return Exporting(_program(python), timeout or SECONDS, keep)
 
 
