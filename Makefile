@@ -40,7 +40,7 @@ demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 exporters: $(STAMP) ## Build environments with PyTorch and JAX, from which tests export models; without them those tests are skipped
 	@$(BIN)/python tools/dev/exporters.py
 
-test: $(STAMP) runtimes consumers exporters ## Run the test suite
+test: $(STAMP) runtimes consumers ## Run the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(STAMP) ## Lint and check the format

@@ -18,6 +18,8 @@ PINS = {
     "jax": ("jax==0.10.2", "flax==0.12.8", "jax2onnx==0.17.1", "onnx==1.23.2"),
 }
 STAMP = "exporters.json"
+PATIENCE = 300
+"""Seconds for each step: from a far index, PyTorch is gigabytes, and nobody waits for them to run tests."""
 
 
 def folder(name: str) -> Path:
@@ -44,7 +46,10 @@ def build(name: str) -> bool:
         [str(own), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *PINS[name]],
         [str(own), "-c", f"import {name}"],
     ]
-    if any(subprocess.run(command, check=False).returncode for command in commands):
+    try:
+        if any(subprocess.run(command, check=False, timeout=PATIENCE).returncode for command in commands):
+            return False
+    except subprocess.TimeoutExpired:
         return False
     (home / STAMP).write_text(json.dumps(PINS[name]), encoding="utf-8")
     return True
