@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers extension exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes clean
+.PHONY: help setup runtimes consumers extension exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes fix-lines clean
 
 help: ## List the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 setup: $(STAMP) ## Make .venv with everything that development needs, at pinned versions
 
@@ -87,6 +87,9 @@ phases: $(STAMP) runtimes ## Where models fail to load, compile or run, predicte
 
 passes: $(STAMP) ## Compare the model of ONNX Runtime's first level with its own optimizer, over generated and random models
 	$(BIN)/python tools/conformance/level1.py generated backend random
+
+fix-lines: $(STAMP) ## Follow the fix lines that check prints over the corpora that are here; writes docs/conformance/fix_lines.md
+	$(BIN)/python tools/conformance/fix_lines.py --write docs/conformance/fix_lines.md
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .work build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -171,25 +171,34 @@ def not_asked(parity: Promise) -> Proof:
     return Proof("not proved", "no prover was given", waived=True)
 
 
-def plan(graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover = not_asked) -> Plan:
+def plan(
+    graph: Graph,
+    rewrites: Sequence[AnyRewrite],
+    check: Check,
+    prove: Prover = not_asked,
+    first: Sequence[AnyRewrite] | None = None,
+    singles: int = SINGLES,
+) -> Plan:
     """Improve the graph for the target behind ``check``, in place; every step that does not help or is not
     proved is undone.
 
     A step may lose accelerated MACs for a while, where the target takes only the largest group and another
     one grows first. When they are still lost in the end, everything is undone and done again with steps that
-    lose none. A graph with an operator that does not fit its schema is left alone.
+    lose none. A graph with an operator that does not fit its schema is left alone. ``first``: the only ones
+    that the stored operators are asked about; all repair what these make. ``singles``: places of a rewrite
+    that are tried one by one.
     """
     unfit = misfits(graph.walk())
     if unfit:
         return Plan(passed=[Passed("fix", id, words) for id, words in unfit.items()])
     state = graph.state()
-    free = _Planner(graph, rewrites, check, prove, guard_macs=False)
+    free = _Planner(graph, rewrites, check, prove, first, singles, guard_macs=False)
     start = score(free.coverage)
     done = free.plan()
     if not loses_macs(start, score(free.coverage)):
         return done
     graph.restore(state)
-    return _Planner(graph, rewrites, check, prove, guard_macs=True).plan()
+    return _Planner(graph, rewrites, check, prove, first, singles, guard_macs=True).plan()
 
 
 def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
@@ -212,12 +221,22 @@ def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Promise:
 
 class _Planner:
     def __init__(
-        self, graph: Graph, rewrites: Sequence[AnyRewrite], check: Check, prove: Prover, *, guard_macs: bool
+        self,
+        graph: Graph,
+        rewrites: Sequence[AnyRewrite],
+        check: Check,
+        prove: Prover,
+        first: Sequence[AnyRewrite] | None,
+        singles: int,
+        *,
+        guard_macs: bool,
     ) -> None:
         self.graph = graph
         self.guard_macs = guard_macs
         self.all = tuple(rewrites)
         self.asked = tuple(item for item in rewrites if item.answers)
+        self.singles = singles
+        self.first = self.asked if first is None else tuple(first)
         self.check = check
         self.prove = prove
         self.plan_ = Plan()
@@ -228,7 +247,7 @@ class _Planner:
     def plan(self) -> Plan:
         self.clean()
         for _ in range(ROUNDS):
-            if not sum(self.improve(rewrite) for rewrite in self.asked):
+            if not sum(self.improve(rewrite) for rewrite in self.first):
                 break
         return self.plan_
 
@@ -253,7 +272,7 @@ class _Planner:
             return False
         if self.attempt(rewrite, places, everywhere=True):
             return True
-        singles = places[:SINGLES] if len(places) > 1 else []
+        singles = places[: self.singles] if len(places) > 1 else []
         return sum(self.attempt(rewrite, [place]) for place in singles) > 0
 
     def places(self, rewrite: AnyRewrite, coverage: Coverage) -> list[tuple[Graph, Operator]]:

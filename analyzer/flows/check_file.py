@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -15,7 +15,7 @@ from ..check.prepared import Conversion, Prepared
 from ..check.run import check
 from ..errors import AccelintError, MissingExtraError, RuntimeFailure, UsageError
 from ..formats import load
-from ..ir.graph import Operator
+from ..ir.graph import Graph, Operator
 from ..ir.model import Model
 from ..unexpected import unexpected
 from .targets import fitting
@@ -188,16 +188,34 @@ def judged(prepared: Prepared, chosen: Chosen, optimize: str | None = None) -> C
 def _with_fixes(
     coverage: Coverage, prepared: Prepared, chosen: Chosen, optimize: str | None = None
 ) -> Coverage:
-    """With the rewrites that match where findings are, and the options that name the target."""
+    """With the rewrites that remove findings, and the options that name the target."""
     leveled = ("--optimize", "off") if coverage.optimize == "off" else ()
     asked = ("--optimizer", "runtime") if optimize == "runtime" and coverage.optimize else ()
     coverage = replace(coverage, options=(*_options(chosen), *leveled, *asked))
     if not coverage.findings:
         return coverage
     from ...rewrites.registry import repairs
+    from ...rewrites.trial import kept
 
     found = repairs(prepared.model.graph, coverage, prepared.repairs)
+    if found:
+        known = next((item.prepared.model.graph for item in prepared.optimized.values()), None)
+        check_of = _predicting(prepared.model, chosen, optimize)
+        found = kept(prepared.model.graph, coverage, found, check_of, known)
     return coverage.with_fixes({index: (item.id, item.parity.safe) for index, item in found.items()})
+
+
+def _predicting(model: Model, chosen: Chosen, optimize: str | None) -> Callable[[Graph], Coverage]:
+    """The check of another graph of a model."""
+    from .optimized import DEFAULT, RUNTIME, check_at
+
+    level = DEFAULT if optimize == RUNTIME else optimize  # the runtime itself is not asked dozens of times
+
+    def predict(graph: Graph) -> Coverage:
+        graphs = {name: graph if item is model.graph else item for name, item in model.graphs.items()}
+        return check_at(Prepared(replace(model, graph=graph, graphs=graphs), edited=True), chosen, level)
+
+    return predict
 
 
 def _options(chosen: Chosen) -> tuple[str, ...]:
