@@ -177,7 +177,8 @@ def plan(
     check: Check,
     prove: Prover = not_asked,
     first: Sequence[AnyRewrite] | None = None,
-    singles: int = SINGLES,
+    *,
+    brief: bool = False,
 ) -> Plan:
     """Improve the graph for the target behind ``check``, in place; every step that does not help or is not
     proved is undone.
@@ -185,20 +186,20 @@ def plan(
     A step may lose accelerated MACs for a while, where the target takes only the largest group and another
     one grows first. When they are still lost in the end, everything is undone and done again with steps that
     lose none. A graph with an operator that does not fit its schema is left alone. ``first``: the only ones
-    that the stored operators are asked about; all repair what these make. ``singles``: places of a rewrite
-    that are tried one by one.
+    that the stored operators are asked about; all repair what these make. ``brief``: one
+    round, no place by itself.
     """
     unfit = misfits(graph.walk())
     if unfit:
         return Plan(passed=[Passed("fix", id, words) for id, words in unfit.items()])
     state = graph.state()
-    free = _Planner(graph, rewrites, check, prove, first, singles, guard_macs=False)
+    free = _Planner(graph, rewrites, check, prove, first, guard_macs=False, brief=brief)
     start = score(free.coverage)
     done = free.plan()
     if not loses_macs(start, score(free.coverage)):
         return done
     graph.restore(state)
-    return _Planner(graph, rewrites, check, prove, first, singles, guard_macs=True).plan()
+    return _Planner(graph, rewrites, check, prove, first, guard_macs=True, brief=brief).plan()
 
 
 def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
@@ -227,15 +228,15 @@ class _Planner:
         check: Check,
         prove: Prover,
         first: Sequence[AnyRewrite] | None,
-        singles: int,
         *,
         guard_macs: bool,
+        brief: bool,
     ) -> None:
         self.graph = graph
         self.guard_macs = guard_macs
         self.all = tuple(rewrites)
         self.asked = tuple(item for item in rewrites if item.answers)
-        self.singles = singles
+        self.rounds, self.singles = (1, 0) if brief else (ROUNDS, SINGLES)
         self.first = self.asked if first is None else tuple(first)
         self.check = check
         self.prove = prove
@@ -246,7 +247,7 @@ class _Planner:
 
     def plan(self) -> Plan:
         self.clean()
-        for _ in range(ROUNDS):
+        for _ in range(self.rounds):
             if not sum(self.improve(rewrite) for rewrite in self.first):
                 break
         return self.plan_

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..analyzer.errors import AccelintError
 from ..analyzer.ir.graph import Graph
-from .planner import SINGLES, plan
+from .planner import plan
 from .registry import allowed, answering
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _left(
     rest = {index: finding for index, finding in findings.items() if index not in left}
     if rest and len(owners) <= CONFIRMED:
         claim = tuple(item for item in rewrites if any(answering(one, (item,)) for one in rest.values()))
-        left |= _staying(graph.copy(), rest, rewrites, check, claim, singles=0)
+        left |= _staying(graph.copy(), rest, rewrites, check, claim, brief=True)
     return left
 
 
@@ -92,13 +92,14 @@ def _staying(
     rewrites: tuple[AnyRewrite, ...],
     check: Check,
     first: tuple[AnyRewrite, ...] | None = None,
-    singles: int = SINGLES,
+    *,
+    brief: bool = False,
 ) -> set[int]:
     """Plan on a graph that may be changed; the positions of the findings that are there afterwards."""
     known = {op.id for _, op in graph.walk()}
     ask = _Asked(graph, check)
     try:
-        done = plan(graph, rewrites, ask, first=first, singles=singles)
+        done = plan(graph, rewrites, ask, first=first, brief=brief)
         after = ask() if done.kept else None
     except AccelintError:  # it is told where the model is fixed
         return set()

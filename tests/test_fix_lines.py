@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accelint.analyzer.flows.fix import deliver, fix
+from accelint.analyzer.flows.left import NONE, UNSAFE
+from accelint.analyzer.formats import load
+from accelint.rules.registry import choose
 from cli import accelint, report
+from rewrite_cases_onnx import APPLIES
 from rewrite_models import onnx_bytes
 
 NNAPI, QNN = "onnxruntime/nnapi", "onnxruntime/qnn:sm8650"
@@ -60,3 +65,42 @@ def test_a_trial_leaves_the_model_and_its_prediction_alone(tmp_path: Path) -> No
     alone = [told(path, QNN), told(path, NNAPI)]
     assert [item["operators"] for item in both] == [item["operators"] for item in alone]
     assert [item["findings"] for item in both] == [item["findings"] for item in alone]
+
+
+LEFT = """g (float[2,3] x) => (float[2,3] y) {
+  s = Shrink<lambd=0.5>(x)
+  h = Sinh(s)
+  o = Einsum<equation="ij,ij->ij">(h, h)
+  d = Asinh(o)
+  y = Add(o, d)
+}"""
+
+
+def test_what_is_left_says_what_held_the_closest_rewrite_back(tmp_path: Path) -> None:
+    path = saved(LEFT, tmp_path)
+    done = accelint("fix", path, "--target", NNAPI, "--json")
+    found = {item["operator"]: item for item in json.loads(done.stdout)["left"]}
+    assert (found["s"]["rewrite"], found["s"]["reason"]) == (
+        "shrink-to-where",
+        "it does not improve the placement",
+    )
+    assert (found["h"]["rewrite"], found["h"]["reason"]) == ("sinh-parts", UNSAFE)
+    assert (found["d"]["rewrite"], found["d"]["reason"]) == (None, NONE)
+    shown = accelint("fix", path, "--target", NNAPI, "-o", tmp_path / "out.onnx").stdout
+    assert f"       shrink-to-where: {found['s']['reason']}\n" in shown
+    assert f"       {NONE}\n" in shown and f"       sinh-parts: {UNSAFE}\n" in shown
+
+
+REPEATED = sorted(id for id in APPLIES if id.endswith("parts"))
+"""Rewrites that make several operators of one: more than others, these could fire again."""
+
+
+@pytest.mark.parametrize("id", REPEATED)
+def test_a_repaired_file_is_repaired_again_without_change(id: str, tmp_path: Path) -> None:
+    for number, case in enumerate(list(APPLIES[id].values())[:1]):
+        text, opset = (case, 17) if isinstance(case, str) else case
+        path, once = tmp_path / f"{number}.onnx", tmp_path / f"{number}.fixed.onnx"
+        path.write_bytes(onnx_bytes(text, opset))
+        deliver(fix(load(path), choose(QNN)), choose(QNN), once)
+        again = fix(load(once), choose(QNN))
+        assert not again.changed and again.before.verdict == again.after.verdict

@@ -141,6 +141,7 @@ def _show(result: "FixResult", output: Path | None, detail: Detail, *, diff: boo
         typer.echo(clean_lines(result.diff))
     if detail is not Detail.BRIEF:
         _show_steps(result, 3 if detail is Detail.USUAL else None)
+        _show_left(result, 3 if detail is Detail.USUAL else None)
     before, after = result.scores
     typer.echo(f"{result.after.target}: {before.text} -> {after.text}")
     shares = [
@@ -165,6 +166,20 @@ def _show_steps(result: "FixResult", named: int | None) -> None:
             typer.echo(f"       {clean(step.proof.text)}")
     for item in () if named is not None else result.passed:
         typer.echo(f"not applied {item.rewrite} at {clean(item.operator)}: {clean(item.reason)}")
+
+
+def _show_left(result: "FixResult", named: int | None) -> None:
+    """What is still there, by rule and by what held the rewrite that came closest back."""
+    from ..inert import line as clean
+
+    alike: dict[tuple[str, str, str], list[str]] = {}
+    for item in result.left:
+        alike.setdefault((item.rule, item.rewrite, item.reason), []).append(item.operator)
+    for (rule, rewrite, reason), places in alike.items():
+        more = ", ..." if named is not None and len(places) > named else ""
+        closest = f"{rewrite}: " if rewrite else ""
+        typer.echo(f"left   {rule} at {clean(', '.join(places[:named]))}{more}")
+        typer.echo(f"       {closest}{clean(reason)}")
 
 
 def clean_lines(text: str) -> str:

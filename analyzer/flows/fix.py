@@ -21,6 +21,7 @@ from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
 from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
+from .left import Left, left
 from .optimized import DEFAULT, OF_ORT, OFF, check_at, leveled
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ class FixResult:
     """The optimization level that was asked for."""
     unproved: str = ""
     """Why changes could not be proved; empty when they could, or none was tried."""
+    level: str = "safe"
+    """Which rewrites were allowed."""
+
+    @property
+    def left(self) -> tuple[Left, ...]:
+        """The findings that are still there, each with the rewrite that came closest and what held it
+        back.
+        """
+        return left(self.after, self.steps, self.passed, self.model.dialect, self.level)
 
     @property
     def kept(self) -> tuple[Step, ...]:
@@ -95,6 +105,16 @@ class FixResult:
                 {"rewrite": item.rewrite, "operator": item.operator, "reason": item.reason}
                 for item in self.passed
             ],
+            "left": [
+                {
+                    "operator": item.operator,
+                    "rule": item.rule,
+                    "message": item.message,
+                    "rewrite": item.rewrite or None,
+                    "reason": item.reason,
+                }
+                for item in self.left
+            ],
         }
 
 
@@ -135,7 +155,8 @@ def fix(
         )
     rewrites = allowed(model.dialect, level)
     _need_reference(model, unproved=unproved)
-    return _Fixing(model, chosen, sizes, unproved=unproved, optimize=optimize).result(rewrites)
+    result = _Fixing(model, chosen, sizes, unproved=unproved, optimize=optimize).result(rewrites)
+    return replace(result, level=level)
 
 
 def _need_reference(model: Model, *, unproved: bool) -> None:
