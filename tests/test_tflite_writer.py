@@ -21,6 +21,7 @@ from accelint.analyzer.formats.tflite.schema import Field, schema
 from accelint.analyzer.formats.tflite.writer import to_bytes, write
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
 from accelint.analyzer.ir.model import Model
+from cli import accelint as command_line
 
 import accelint
 
@@ -340,3 +341,16 @@ def test_what_tflite_cannot_hold_is_an_error_and_nothing_is_written(
 def test_another_dialect_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="dialect 'onnx'"):
         write(Model(Path("m.onnx"), "onnx", Graph("main", "onnx")), tmp_path / "out.tflite")
+
+
+def test_fix_carries_files_after_the_model(tmp_path: Path) -> None:
+    packed, out = tmp_path / "packed.tflite", tmp_path / "out.tflite"
+    packed.write_bytes((FIXTURES[0].with_name("conv_net_dynamic_batch.tflite")).read_bytes())
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+        archive.comment = b"by hand"
+    run = command_line("fix", packed, "-t", "litert/gpu", "--freeze", "batch=2", "--unproved", "-o", out)
+    assert run.returncode == 0, run.stderr
+    with zipfile.ZipFile(out) as archive:
+        assert (archive.read("labels.txt"), archive.comment) == (b"cat\ndog\n", b"by hand")
+    assert accelint.load(out).graph.tensor("serving_default_image:0").shape == (2, 16, 16, 3)

@@ -48,15 +48,21 @@ def _carry_archive(source: Path, draft: Path) -> None:
     """Append the zip archive that stands after the model in its file (labels, vocabularies: "associated
     files" of the metadata).
     """
+    import shutil
     import zipfile
+    import zlib
+    from copy import copy
 
+    unreadable = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError)
     try:
         if not source.is_file() or not zipfile.is_zipfile(source):
             return
-        with zipfile.ZipFile(source) as archive, zipfile.ZipFile(draft, "a") as copy:
-            for entry in archive.infolist():
-                copy.writestr(entry, archive.read(entry))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
+        with zipfile.ZipFile(source) as archive, zipfile.ZipFile(draft, "a") as carried:
+            for entry in archive.infolist():  # by blocks: a small archive may unpack to a lot
+                with archive.open(entry) as file, carried.open(copy(entry), "w") as place:
+                    shutil.copyfileobj(file, place)
+            carried.comment = archive.comment
+    except (*unreadable, RuntimeError, zlib.error) as error:  # RuntimeError: it is encrypted
         raise GraphError(
             f"{source}: its associated files (a zip archive after the model) cannot be read: {error}"
         ) from error
