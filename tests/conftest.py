@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 
@@ -16,3 +17,11 @@ FOLDERS = (
     "tools/dev",
 )
 sys.path[:0] = [str(ROOT / folder) for folder in FOLDERS]
+
+for _name in ("SIGHUP", "SIGQUIT"):
+    if hasattr(signal, _name):
+        signal.signal(getattr(signal, _name), signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell's background job and ``nohup`` ignore these; the commands that tests start inherit that and would
+ignore the tests' signals too.
+"""
