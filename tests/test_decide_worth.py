@@ -137,7 +137,7 @@ def test_a_measurement_of_the_runtime_is_what_the_model_says_then(tmp_path: Path
     again = accelint(
         "verify", DENOISER, "-t", "litert/cpu", "--latency", "5", "--no-parity", "--calibrate", file
     )
-    assert again.returncode in (0, 4), again.stderr
+    assert again.returncode == 0, again.stderr
     costs = tomllib.loads(file.read_text())["costs"]
     assert list(costs) == ["litert/*", "litert/xnnpack"], "what holds for all comes first"
     assert list(costs["litert/*"]) == ["cpu-rate", "basis"]

@@ -60,11 +60,19 @@ class CpuWorker:
             placement=placement, partitions=partitions, notes=notes,
         )  # fmt: skip
 
-    def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int]:
+    def _placement(self, interpreter: Any, request: Request) -> tuple[tuple[Placed, ...], int | None]:
+        """Without the delegate every operator runs on the target, the kernels, and nothing is partitioned."""
         file = TfliteFile(request.model)
+        if not self.delegate:
+            graphs = [file, *file.called()]
+            return tuple(
+                Placed(op.index, graph.label(op), op.type, "accelerator", graph.graph)
+                for graph in graphs
+                for op in graph.ops
+            ), None
         placed, count = _placements(file, interpreter)
         for body in file.called():
-            more, partitioned = self._body(body, count) if self.delegate else _placements(body, None)
+            more, partitioned = self._body(body, count)
             placed, count = placed + more, count + partitioned
         return tuple(placed), count
 
@@ -115,9 +123,9 @@ def open(name: str, folder: Path) -> CpuWorker:
 
 def _placements(file: TfliteFile, interpreter: Any, first: int = 0) -> tuple[list[Placed], int]:
     """Where the operators of one subgraph run and in how many partitions; ``interpreter`` has it as its
-    first, None without delegate.
+    first.
     """
-    details = interpreter._get_ops_details()[len(file.ops) :] if interpreter is not None else []
+    details = interpreter._get_ops_details()[len(file.ops) :]
     ends = [
         ({int(item) for item in each["inputs"]}, [int(item) for item in each["outputs"]]) for each in details
     ]
