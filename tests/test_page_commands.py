@@ -54,7 +54,7 @@ def run(line: str, folder: Path) -> subprocess.CompletedProcess[str]:
     path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-c", line], cwd=folder, env={**os.environ, "PATH": path, "COLUMNS": "200"},
-        capture_output=True, text=True, timeout=300, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=False,
     )  # fmt: skip
 
 
@@ -106,8 +106,8 @@ def test_the_commands_within_sentences_work(folder: Path) -> None:
 @cache
 def options(command: str) -> frozenset[str]:
     """The options of a command, those of its own commands included."""
-    group = typer.main.get_command(application())
-    found, left = set(), [group.commands[command]]  # type: ignore[attr-defined]
+    tool = typer.main.get_command(application())
+    found, left = set(), [tool.commands[command]]  # type: ignore[attr-defined]
     while left:
         one = left.pop()
         left += getattr(one, "commands", {}).values()
