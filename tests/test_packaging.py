@@ -71,5 +71,10 @@ def test_the_wheel_installs_one_name_and_carries_the_data(wheel: Path) -> None:
         for item in folder.iterdir():
             if item.is_file() and item.suffix in (".py", ".json", ".tsv", ".toml", ".binpb"):
                 assert f"{name.replace('.', '/')}/{item.name}" in names
-    packs = [file.relative_to(ROOT).as_posix() for file in (ROOT / "rules" / "packs").rglob("*.toml")]
-    assert {f"accelint/{name}" for name in packs} <= names
+    data = {
+        f"accelint/{file.relative_to(ROOT).as_posix()}"
+        for top in ("analyzer", "rules", "rewrites")
+        for suffix in ("json", "tsv", "toml", "binpb", "js", "css", "html")
+        for file in (ROOT / top).rglob(f"*.{suffix}")
+    }
+    assert data <= names, "folders without modules too: runtimes/declared, report/web, rules/packs"
