@@ -146,7 +146,7 @@ def _cut(model: Model, graph: Graph, ops: Sequence[Operator]) -> Model | None:
     ]
     ends = [name for name in small.tensors if name in written and name not in read]
     small.set_interface(inputs, ends)
-    return Model(Path(), model.format, small, {"main": small} if model.dialect == "tflite" else {})
+    return Model(model.path, model.format, small, {"main": small} if model.dialect == "tflite" else {})
 
 
 def _plain(tensor: Tensor, name: str, symbols: dict[str, str], seed: int) -> Tensor:
