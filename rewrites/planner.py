@@ -220,6 +220,12 @@ def promise_of(edits: Iterable[str], rewrites: Iterable[AnyRewrite]) -> Promise:
     return parity
 
 
+def _in_the_way(known: set[str], coverage: Coverage) -> str:
+    """What the target says of the first operator that was just made; empty where it takes all of them."""
+    new = (item for item in coverage.findings if item.operator not in known and item.effect != "note")
+    return next((item.message for item in new), "")
+
+
 class _Planner:
     def __init__(
         self,
@@ -306,6 +312,8 @@ class _Planner:
         coverage = self.check()
         objection = objection_to(score(self.coverage), score(coverage), guard_macs=self.guard_macs)
         better = not objection
+        if not better and (made := _in_the_way(known, coverage)):
+            objection += f"; of what it makes: {made}"
         if not better and len(places) == 1:
             self.tried.update((rewrite.id, op.id) for _, op in places)
         return self.settle(rewrite.id, rewrite.title, parity, done, state, coverage, objection)

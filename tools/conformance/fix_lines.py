@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import sys
 import tempfile
 import time
@@ -85,20 +86,20 @@ def main() -> int:
     parser.add_argument("--largest", type=int, default=MOST, help="operators of the largest model")
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models")
     parser.add_argument("--wild", type=Path, default=ROOT / ".work" / "wild" / "models")
-    parser.add_argument("--write", type=Path, help="a Markdown page")
+    parser.add_argument("--write", type=Path, help="a Markdown page, with its figures beside it as JSON")
     asked = parser.parse_args()
     found: dict[tuple[str, str], Figures] = {}
+    rows: dict[tuple[str, str], Figures] = {}
     with tempfile.TemporaryDirectory(prefix="fix-lines-") as folder:
         for share in asked.share or SHARES:
             for file in files(share, asked, Path(folder)):
                 for target in targets(file, asked.target):
                     row = followed(file, target, asked.largest)
                     found.setdefault((share, target), Figures()).add(row)
-    rows = {key: value for key, value in found.items() if value.models}
-    text = table(rows)
-    print(text)
-    if asked.write:
-        asked.write.write_text(page(text, rows, asked), encoding="utf-8")
+            rows = {key: value for key, value in found.items() if value.models}
+            if asked.write:  # after each share: all of them take long
+                write(asked.write, rows, asked)
+    print(table(rows))
     total = summed(rows)
     return 0 if not total.findings or total.gone / total.findings >= ASKED else 1
 
@@ -235,6 +236,26 @@ def fixed(file: Path, chosen: Any, level: str) -> Any:
 
 
 # ---- the page ------------------------------------------------------------------------------
+
+
+def told(row: Figures) -> dict[str, Any]:
+    """The figures of a share and target, with the day on which they were measured."""
+    return {**vars(row), "left": dict(row.left), "date": str(date.today())}
+
+
+def write(file: Path, rows: dict[tuple[str, str], Figures], asked: argparse.Namespace) -> None:
+    """The page, and beside it the figures as JSON, in which those of other shares and targets stay."""
+    stored = file.with_suffix(".json")
+    known = json.loads(stored.read_text("utf-8")) if stored.is_file() else {}
+    known |= {" ".join(key): told(row) for key, row in rows.items()}
+    stored.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    everything: dict[tuple[str, str], Figures] = {}
+    for key, row in known.items():
+        share, target = key.split(" ")
+        row = {name: value for name, value in row.items() if name != "date"}
+        everything[share, target] = Figures(**{**row, "left": Counter(row["left"])})
+    ordered = dict(sorted(everything.items(), key=lambda item: SHARES.index(item[0][0])))
+    file.write_text(page(table(ordered), ordered, asked), encoding="utf-8")
 
 
 def summed(rows: dict[tuple[str, str], Figures]) -> Figures:
