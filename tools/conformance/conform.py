@@ -154,6 +154,7 @@ def summary() -> str:
         "[Core ML on the Neural Engine](coreml_ane.md). What a device did: [device tables](device_tables.md)."
     )
     lines += ["", "Real models out of packages, [as applications load them](as_loaded.md): `make wild`."]
+    lines[-1] += " [Fix lines, followed](fix_lines.md): `make fix-lines`."
     return "\n".join(lines) + "\n"
 
 

@@ -86,7 +86,9 @@ def main() -> int:
     parser.add_argument("--largest", type=int, default=MOST, help="operators of the largest model")
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models")
     parser.add_argument("--wild", type=Path, default=ROOT / ".work" / "wild" / "models")
-    parser.add_argument("--write", type=Path, help="a Markdown page, with its figures beside it as JSON")
+    parser.add_argument(
+        "--write", type=Path, help="a Markdown page, with its figures as JSON in notes beside it"
+    )
     asked = parser.parse_args()
     found: dict[tuple[str, str], Figures] = {}
     rows: dict[tuple[str, str], Figures] = {}
@@ -244,8 +246,9 @@ def told(row: Figures) -> dict[str, Any]:
 
 
 def write(file: Path, rows: dict[tuple[str, str], Figures], asked: argparse.Namespace) -> None:
-    """The page, and beside it the figures as JSON, in which those of other shares and targets stay."""
-    stored = file.with_suffix(".json")
+    """The page, and in ``notes`` beside it the figures, in which those of other shares and targets stay."""
+    stored = file.parent / "notes" / f"{file.stem}.json"
+    stored.parent.mkdir(exist_ok=True)
     known = json.loads(stored.read_text("utf-8")) if stored.is_file() else {}
     known |= {" ".join(key): told(row) for key, row in rows.items()}
     stored.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
