@@ -37,6 +37,8 @@ GELU = """g (float[2,3] x) => (float[2,3] y) { d=Div(x,s) e=Erf(d) a=Add(e,o) m=
 GELUS = {"s": np.array(1.4142135, F), "o": np.array(1, F), "h": np.array(0.5, F)}
 PADS = np.array([0, 0, 1, 1, 0, 0, 1, 1])
 CONV = "g (float[1,2,8,8] x) => (float[1,3,6,6] y) { a=Conv(x,K) "
+TOWARDS = """g (float[N,M,4] x) => (float[A,B,C] y, int64[3] z) { r=Relu(x) t=Transpose<perm=[1,0,2]>(r)
+ c=Neg(t) """
 CASES = {
     "a whole shape": ("g (float[2,3] x) => (int64[2] y) { s=Shape(x) y=Abs(s) }", {}),
     "a part of a dynamic shape": ("g (float[N,3] x) => (int64 y) { s=Shape(x) y=Gather(s,one) }", SIZES),
@@ -158,6 +160,19 @@ CASES = {
         " b=Transpose<perm=[0,2,1]>(z) c=Add(a,b) y=Transpose<perm=[0,2,1]>(c) }",
         {},
     ),
+    "transpose towards one and a shape": (TOWARDS + "z=Shape(c) y=Transpose<perm=[0,2,1]>(c) }", {}),
+    "transpose towards its inverse and a shape": (TOWARDS + "z=Shape(c) y=Transpose<perm=[1,0,2]>(c) }", {}),
+    "transpose towards its inverse and another": (
+        TOWARDS + "z=Shape(c) e=Exp(c) a=Transpose<perm=[1,0,2]>(e) b=Transpose<perm=[0,2,1]>(c)"
+        " y=MatMul(a,b) }",
+        {},
+    ),
+    "transpose of a shape that a pass makes known": (
+        "g (float[A,B] x, float[2,3,1] z) => (float[2,1,3] y) { r=Relu(x) k=Mul(one3,sizes) q=Reshape(r,k)"
+        " t=Transpose<perm=[0,2,1]>(q) b=Add(t,z) y=Transpose<perm=[0,2,1]>(b) }",
+        {"one3": np.ones(3, I), "sizes": np.array([2, 1, 3])},
+    ),
+    "transpose towards one alone": (TOWARDS + "e=Exp(c) y=Transpose<perm=[0,2,1]>(e) z=Shape(x) }", {}),
     "shape of a transpose": (
         "g (float[N,3,4] x) => (float[N,4,3] y, int64[3] z) { r=Neg(x) a=Transpose<perm=[0,2,1]>(r)"
         " s=Shape(a) z=Neg(s) y=Softmax(a) }",
@@ -290,6 +305,11 @@ OLDER = [
         "reshape by sizes of another",
         "1.28.0",
         ["Neg", "Shape", "Gather", "Unsqueeze", "Gather", "Unsqueeze", "Concat", "Reshape"],
+    ),
+    (
+        "transpose towards one and a shape",
+        "1.30.0",
+        ["Relu", "Neg", "Shape", "Transpose", "Gather"],
     ),
     ("not and where", "1.24.4", ["Not", "Where"]),
     ("nonzero", "1.26.0", ["Add"]),

@@ -68,13 +68,13 @@ def optimized(model: Model, kernel: Kernel, infer: Infer, lacking: frozenset[str
     """
     log = Log(lacking=lacking)
     current, shared = model, False
-    for _ in range(INFERENCES):
+    for left in reversed(range(INFERENCES)):
         board = Board(current.graph, log)
         if not shared:
             share(board)
             shared = True
         before, log.learned = log.edits, set()
-        run(board, kernel)
+        run(board, kernel, patient=left > 0)
         if log.edits == before:
             break
         current = _with_graph(model, board.build())
@@ -84,8 +84,10 @@ def optimized(model: Model, kernel: Kernel, infer: Infer, lacking: frozenset[str
     return Level1(current, log.fates, log.made)
 
 
-def run(board: Board, kernel: Kernel) -> None:
-    """All passes, until a round changes nothing."""
+def run(board: Board, kernel: Kernel, *, patient: bool = False) -> None:
+    """All passes, until a round changes nothing; a ``patient`` run ends where transposes would be pushed by
+    shapes that are not known yet: ONNX Runtime infers shapes after each pass.
+    """
     for graph in _graphs(board):
         unshare(graph)
     for _ in range(STEPS):
@@ -100,9 +102,12 @@ def run(board: Board, kernel: Kernel) -> None:
         ):
             for graph in _graphs(board):
                 work(graph)
+        _settle(board)
+        if patient and _tells_shapes(board, board.log.learned):
+            return
         for graph in _graphs(board):
-            for id in list(graph.bodies):
-                graph.settle(id)
+            push_transposes(graph)
+        _settle(board)
         if board.log.edits == before:
             break
     for graph in _graphs(board):
@@ -111,8 +116,14 @@ def run(board: Board, kernel: Kernel) -> None:
 
 _FUSIONS = (
     fuse_products, fuse_reshapes, fuse_norms, propagate, quantize_weights, unshare,
-    dequantize_scalars, push_transposes,
+    dequantize_scalars,
 )  # fmt: skip
+
+
+def _settle(board: Board) -> None:
+    for graph in _graphs(board):
+        for id in list(graph.bodies):
+            graph.settle(id)
 
 
 def _graphs(board: Board) -> Iterator[Board]:

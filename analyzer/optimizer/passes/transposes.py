@@ -2,13 +2,15 @@
 
 Source: core/optimizer/transpose_optimization/onnx_transpose_optimization.cc of ONNX Runtime, whose cost
 estimate decides: a transpose is pushed through an operator when the dimensions that are transposed above it
-become fewer, those below counted too unless the result leads to another transpose. Not modelled: pads and
-repeats that are computed, and what a provider allows for Resize and MaxPool.
+become fewer, those below counted too unless the result leads to another transpose (from 1.31.0 on, to one
+that undoes it, or by a way that nothing else takes). Not modelled: pads and repeats that are computed, and
+what a provider allows for Resize and MaxPool.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
+from dataclasses import dataclass, field
 
 from ...ir.graph import Operator
 from ..board import Board
@@ -46,20 +48,55 @@ def push_transposes(board: Board) -> None:
             _above_dequantize(board, op)
 
 
-def _leading(board: Board, ops: Sequence[Operator]) -> set[str]:
+@dataclass(slots=True)
+class _Ahead:
+    """Where tensors lead through operators that transposes can be pushed through.
+
+    Attributes:
+        towards: names of tensors that lead to a transpose; from 1.31.0 on those that nothing else reads.
+        perms: by name, the axes of the transposes that a tensor leads to, where no axis is lost on the way.
+    """
+
+    towards: set[str] = field(default_factory=set)
+    perms: dict[str, set[Perm]] = field(default_factory=dict)
+
+    def waits(self, op: Operator, perm: Perm) -> bool:
+        """Whether a transpose of the results of an operator is likely to go."""
+        names = [name for name in op.outputs if name]
+        back = inverted(perm)
+        return any(name in self.towards or back in self.perms.get(name, ()) for name in names)
+
+
+_KEEP_NO_AXES = ("ArgMax", "ArgMin", "Squeeze", "Unsqueeze")
+
+
+def _leading(board: Board, ops: Sequence[Operator]) -> _Ahead:
     """Tensors from which operators that can be pushed through lead to a transpose."""
-    found: set[str] = set()
+    found, shared = _Ahead(), not board.has("TransposeOptimizer:shared")
+
+    def note(name: str, perms: Set[Perm], *, leads: bool) -> None:
+        found.perms.setdefault(name, set()).update(perms)
+        if leads and (shared or (len(board.readers(name)) == 1 and name not in board.outputs)):
+            found.towards.add(name)
+
     for op in reversed(ops):
         if op.type == "Transpose" and not op.domain:
-            found.add(op.inputs[0] or "")
-        elif any(name in found for name in op.outputs):
-            handler = handler_of(op)
-            if handler is not None and handler.outputs:
-                found.update(op.inputs[place] or "" for place in handler.places(board, op))
+            perm = perm_of(op)
+            note(op.inputs[0] or "", set() if perm is None or shared else {perm}, leads=True)
+            continue
+        perms = {perm for name in op.outputs for perm in found.perms.get(name or "", ())}
+        leads = any(name in found.towards for name in op.outputs)
+        handler = handler_of(op) if leads or perms else None
+        if handler is None or not handler.outputs:
+            continue
+        if op.type in _KEEP_NO_AXES or not op.attrs.get("keepdims", 1):
+            perms = set()
+        for place in handler.places(board, op):
+            note(op.inputs[place] or "", perms, leads=leads)
     return found
 
 
-def _process(board: Board, op: Operator, place: int, leading: set[str]) -> bool:
+def _process(board: Board, op: Operator, place: int, leading: _Ahead) -> bool:
     transpose = board.maker(op.inputs[place])
     perm, handler = perm_of(transpose), handler_of(op)
     if transpose is None or perm is None or handler is None:
@@ -76,10 +113,10 @@ def _process(board: Board, op: Operator, place: int, leading: set[str]) -> bool:
 
 
 def _cost(
-    board: Board, op: Operator, perm: Perm, places: Sequence[int], handler: Handler, leading: set[str]
+    board: Board, op: Operator, perm: Perm, places: Sequence[int], handler: Handler, leading: _Ahead
 ) -> int:
     cost = sum(_input_cost(board, op.inputs[place], perm) for place in places)
-    if cost < 0 and handler.outputs and not any(name in leading for name in op.outputs):
+    if cost < 0 and handler.outputs and not leading.waits(op, perm):
         cost += max(_rank(board, name) for name in op.outputs)
     return cost
 
