@@ -30,7 +30,7 @@ AROUND = 24
 KINDS = 12
 """Different places of a larger model that are tried; it is said of the others that a rewrite matches."""
 CONFIRMED = 600
-"""Operators of the largest model that is planned as a whole for what its pieces promise."""
+"""Operators of the largest model that is planned as a whole for what its parts promise."""
 
 Check = Callable[[Graph], "Coverage"]
 
@@ -74,10 +74,10 @@ def _left(
     for indexes in list(kinds.values())[:KINDS]:
         one = findings[indexes[0]]
         try:
-            piece = _piece(*owners[one.operator], order, shapes)
+            part = _part_of(*owners[one.operator], order, shapes)
         except AccelintError:  # an operator that cannot be cut out
             continue
-        if _staying(piece, {indexes[0]: one}, rewrites, check, answering(one, rewrites)):
+        if _staying(part, {indexes[0]: one}, rewrites, check, answering(one, rewrites)):
             left.update(indexes)
     rest = {index: finding for index, finding in findings.items() if index not in left}
     if rest and len(owners) <= CONFIRMED:
@@ -144,22 +144,22 @@ def staying(findings: Mapping[int, Finding], after: Coverage, known: Iterable[st
 # ---- what lies around an operator ------------------------------------------------------------
 
 
-def _piece(graph: Graph, op: Operator, order: Mapping[str, int], shapes: Mapping[str, Tensor]) -> Graph:
+def _part_of(graph: Graph, op: Operator, order: Mapping[str, int], shapes: Mapping[str, Tensor]) -> Graph:
     """A graph of the operators nearest to one."""
     inside = _near(graph, op)
-    piece = Graph(graph.name, graph.dialect, graph.opsets)
-    piece.attrs, piece.facts = dict(graph.attrs), graph.facts
+    part = Graph(graph.name, graph.dialect, graph.opsets)
+    part.attrs, part.facts = dict(graph.attrs), graph.facts
     ops = [graph.op(id) for id in sorted(inside, key=lambda id: order[id])]
     names = dict.fromkeys(name for item in ops for name in (*item.inputs, *item.outputs) if name)
     made = dict.fromkeys(name for item in ops for name in item.outputs if name)
     for name in names:
-        piece.add_tensor(_shaped(graph.tensor(name), shapes))
+        part.add_tensor(_shaped(graph.tensor(name), shapes))
     for item in ops:
-        piece.add_op(item)
+        part.add_op(item)
     fed = [name for name in names if name not in made and graph.constant(name) is None]
     given = set(graph.outputs)
-    piece.set_interface(fed, [name for name in made if name in given or graph.leaves(name, inside)])
-    return piece
+    part.set_interface(fed, [name for name in made if name in given or graph.leaves(name, inside)])
+    return part
 
 
 def _shaped(tensor: Tensor, shapes: Mapping[str, Tensor]) -> Tensor:

@@ -142,8 +142,8 @@ def test_a_measurement_of_the_runtime_is_what_the_model_says_then(tmp_path: Path
     assert list(costs) == ["litert/*", "litert/xnnpack"], "what holds for all comes first"
     assert list(costs["litert/*"]) == ["cpu-rate", "basis"]
     own = tmp_path / "accelint.toml"
-    refused = accelint("verify", DENOISER, "-t", "litert/xnnpack", "--latency", "1", "--calibrate", own)
-    assert refused.returncode == 2 and own.read_text() == 'extends = "measured.toml"\n'
+    wrong = accelint("verify", DENOISER, "-t", "litert/xnnpack", "--latency", "1", "--calibrate", own)
+    assert wrong.returncode == 2 and own.read_text() == 'extends = "measured.toml"\n'
     assert accelint("verify", DENOISER, "-t", "litert/xnnpack", "--calibrate", file).returncode == 2
 
 

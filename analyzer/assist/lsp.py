@@ -105,8 +105,8 @@ class Server(LanguageServer):
         while True:
             await asyncio.sleep(_LOOK)
             for project in list(self.projects.values()):
-                idle = project.task is None or project.task.done()
-                if idle and project.stamps and project.look() != project.stamps:
+                waiting = project.task is None or project.task.done()
+                if waiting and project.stamps and project.look() != project.stamps:
                     self.ask(project)
 
     # ---- diagnostics -------------------------------------------------------------------------
