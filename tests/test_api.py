@@ -175,6 +175,7 @@ def test_the_plug_in_in_a_suite_of_a_stranger(tmp_path: Path, static: Path) -> N
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "accelint.pytest_plugin"]
     command += ["--accelint-report", "all.html", "--accelint-report", "all.json"]
     env = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST")}
+    env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # it is there already where accelint is installed
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env=env, timeout=300)
     assert "1 failed, 2 passed" in done.stdout, done.stdout + done.stderr
     assert "required: full" in done.stdout

@@ -355,7 +355,7 @@ def test_processes_share_the_limit_of_memory() -> None:
 def test_the_readme_installs_from_a_checkout_with_extras_that_exist() -> None:
     readme = (ROOT / "README.md").read_text()
     extras = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"])
-    named = set(re.findall(r"\[([a-z-]+)\]", readme.split("## Install")[1].split("## Commands")[0]))
+    named = set(re.findall(r"\[([a-z-]+)\]", readme.split("## Install")[1].split("\n## ")[0]))
     assert named == extras - {"dev", "fuzz", "docs"}
     assert "pip install .  " in readme
     assert "pip install accelint " not in readme

@@ -52,7 +52,8 @@ def test_explain_leaves_out_sources_or_adds_the_cases() -> None:
 def test_fix_says_the_outcome_or_everything(tmp_path: Path) -> None:
     options = ["fix", MODEL, "-t", "onnxruntime/qnn", "-o", tmp_path / "fixed.onnx"]
     brief, usual, full = (lines(*options, *option, code=None) for option in (["-q"], [], ["-v"]))
-    assert len(brief) == 3 and set(brief) < set(usual) <= set(full)
+    cut = {line for line in usual if line.endswith("...")}
+    assert len(brief) == 3 and set(brief) < set(usual) and set(usual) - cut <= set(full)
 
 
 def test_releases_says_the_table_or_every_operator() -> None:

@@ -101,7 +101,7 @@ def test_a_version_that_is_not_known_lists_those_that_are(  # type: ignore[no-un
     asked = [target] if command == "conform" else [model(FULL), "--target", target]
     result = accelint(command, *asked, *(["--json"] if command == "fix" else []))
     assert result.returncode == 2, result.stderr
-    assert f"known versions are {known}" in result.stderr
+    assert "known versions are" in result.stderr and known in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -88,7 +88,10 @@ def main() -> None:
     streams.prepare()
     sys.argv[1:] = debug.without_switch(sys.argv[1:])
     try:
-        application(sys.argv[1:])()
+        try:
+            application(sys.argv[1:])()
+        finally:
+            sys.stdout.flush()  # a full disk is told here, and not when the interpreter ends
     except AccelintError as error:
         _end(error)
     except KeyboardInterrupt:
