@@ -76,5 +76,6 @@ def test_the_wheel_installs_one_name_and_carries_the_data(wheel: Path) -> None:
         for top in ("analyzer", "rules", "rewrites")
         for suffix in ("json", "tsv", "toml", "binpb", "js", "css", "html")
         for file in (ROOT / top).rglob(f"*.{suffix}")
+        if "__pycache__" not in file.parts
     }
     assert data <= names, "folders without modules too: runtimes/declared, report/web, rules/packs"
