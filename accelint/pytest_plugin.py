@@ -54,12 +54,12 @@ def assert_accelerated(request: pytest.FixtureRequest) -> Callable[..., Report]:
     def held(model: Any, target: Any, **limits: Any) -> Report:
         __tracebackhide__ = True
         from .analyzer.api import check
-        from .testing import assert_accelerated
+        from .testing import assert_within
 
-        if request.config.getoption("--accelint-report"):
-            options = {key: limits[key] for key in ("optimize", "pack") if key in limits}
-            _kept(request.config, check(model, target, **options))
-        return assert_accelerated(model, target, **limits)
+        options = {key: limits.pop(key) for key in ("optimize", "pack") if key in limits}
+        report = _kept(request.config, check(model, target, **options))
+        assert_within(report, **limits)
+        return report
 
     return held
 

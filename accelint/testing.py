@@ -37,14 +37,29 @@ def assert_accelerated(
     """
     __tracebackhide__ = True
     from .analyzer.api import check
+
+    report = check(model, target, **options)
+    assert_within(report, max_partitions, min_coverage, max_boundary_bytes, require_full)
+    return report
+
+
+def assert_within(
+    report: Report,
+    max_partitions: int | None = None,
+    min_coverage: float | str | None = None,
+    max_boundary_bytes: int | None = None,
+    require_full: bool | None = None,
+) -> None:
+    """The same of a report that is there already."""
+    __tracebackhide__ = True
     from .analyzer.settings.fields import SHARE
-    from .analyzer.settings.gates import NOTHING, Gates, missed
+    from .analyzer.settings.gates import Gates, missed
+    from .rules.verdict import NOTHING
 
     if (max_partitions, min_coverage, max_boundary_bytes, require_full) == (None,) * 4:
         require_full = True
     least = None if min_coverage is None else SHARE.check(min_coverage)
     gates = Gates(least, None, max_partitions, max_boundary_bytes, require_full)
-    report = check(model, target, **options)
     lines = [line for row in report for line in missed(row.coverage, gates)]
     lines += [
         f"{row.target}: nothing is accelerated (the model is {row.verdict})"
@@ -53,4 +68,3 @@ def assert_accelerated(
     ]
     if lines:
         raise AssertionError("\n".join([*dict.fromkeys(lines), "", report.render("text")]))
-    return report

@@ -25,6 +25,10 @@ class Answer(Enum):
     UNKNOWN = "unknown"
 
 
+OF_MODELS = ("full", "partial", "none", "unknown", "rejected")
+"""What becomes of a whole model, best first."""
+NOTHING = OF_MODELS[2:]
+"""Verdicts of a model of which nothing is known to be accelerated."""
 EVIDENCE = ("device", "measured", "source", "documented", "reported")
 """Where a rule comes from, best first: compiled or run on the silicon itself, asked of a simulator or of the
 runtime here, read in the source, in documentation, or told by somebody.

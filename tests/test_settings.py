@@ -542,3 +542,16 @@ def test_baseline_and_diff_say_as_much_as_is_asked_for(project: Path) -> None:
     brief, usual, full = (run(project, *args, *option).stdout.splitlines() for option in (["-q"], [], ["-v"]))
     assert len(brief) < len(usual) < len(full)
     assert run(project, *args, "-q", "-v").returncode == 2
+
+
+def test_sizes_of_the_configuration_are_those_that_verify_feeds(project: Path) -> None:
+    configure(project, "sizes = {batch = 2, steps = 3, other = 9}\n")
+    args = ("verify", "models/encoder.onnx", "-t", "onnxruntime/cpu", "--format", "json")
+    configured = json.loads(run(project, *args).stdout)["models"][0]["targets"][0]
+    configure(project, "sizes = {batch = 0}\n")
+    assert "sizes has to be a table" in run(project, *args).stderr
+    (project / "accelint.toml").unlink()
+    given = run(project, *args, "--size", "batch=2", "--size", "steps=3")
+    assert json.loads(given.stdout)["models"][0]["targets"][0]["parity"] == configured["parity"]
+    made_up = json.loads(run(project, *args).stdout)["models"][0]["targets"][0]
+    assert made_up["parity"] != configured["parity"]

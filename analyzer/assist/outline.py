@@ -15,7 +15,8 @@ from typing import Any
 import tree_sitter
 import tree_sitter_toml
 
-from ..settings.sources import SHARED, meant
+from ..settings.ignored import meant
+from ..settings.sources import SHARED
 
 Keys = tuple[str | int, ...]
 """The way to a value from the configuration's top: names of tables and keys, places in lists."""

@@ -154,7 +154,7 @@ def about_key(keys: Sequence[str | int]) -> str:
 
 def table(answer: Mapping[str, Any], model: str = "", target: str = "") -> str:
     """How models do on targets, as Markdown: of one model, of one target's name or pattern, or all."""
-    from ..settings.sources import meant
+    from ..settings.ignored import meant
 
     rows = [
         _row(item["path"], row)

@@ -290,4 +290,11 @@ class Entry:
     skipped: dict[str, str] = field(default_factory=dict)
     failures: dict[str, AccelintError] = field(default_factory=dict)
     extra: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def raise_errors(self) -> None:
+        """Raise what the model, or a target of it, could not be checked for."""
+        for error in (self.error, *self.failures.values()):
+            if error is not None:
+                raise error
+
     origin: Origin | None = None

@@ -215,7 +215,5 @@ def _checked(
 
     entries = checked(models_of(models, held), targets_of(target, held), pack or held.pack, held, [place])
     for entry in entries:
-        for error in (entry.error, *entry.failures.values()):
-            if error is not None:
-                raise error
+        entry.raise_errors()
     return entries

@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from ..errors import UsageError
 from .check import LevelOption, PackFile, checked, level
 from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
@@ -81,9 +80,7 @@ def _document(entries: list[Any]) -> dict[str, Any]:
     from ..report.document import document
 
     for entry in entries:
-        for error in (entry.error, *entry.failures.values()):
-            if error is not None:
-                raise error
+        entry.raise_errors()
     return document(entries, __version__)
 
 
@@ -92,9 +89,5 @@ def report(path: Path) -> dict[str, Any] | None:
     if path.suffix != ".json" or not path.is_file():
         return None
     from ..report.previous import read
-    from ..report.stored import problem
 
-    document = read(path)
-    if why := problem(document):
-        raise UsageError(f"{path} is a damaged report: {why}")
-    return document
+    return read(path)

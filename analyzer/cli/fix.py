@@ -126,7 +126,7 @@ def _exit_code(result: "FixResult") -> int:
         return 1 if result.worse else 5
     if any(_waits(step) for step in result.steps):
         return 5
-    from ..settings.gates import NOTHING
+    from ...rules.verdict import NOTHING
 
     return int(result.after.verdict in NOTHING)
 

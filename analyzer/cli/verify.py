@@ -30,12 +30,13 @@ from .detail import Verbose as Long
 from .detail import detail as detail_of
 from .limits import Memory, seconds
 from .progress import busy
-from .settings import failing_on
+from .settings import failing_on, settings
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
     from ..decide.calibration import Costs
     from ..flows.verify import Verified
+    from ..ir.graph import Graph
     from ..proof.parity import Tolerance
 
 
@@ -160,10 +161,10 @@ def verify(
         )
     if leveled(chosen):
         options = replace(options, runtime_options={"optimize": level_of(asked)})
-    if size:
+    if words := size or configured_sizes(entry.model.graph):
         from ...rewrites.freeze import chosen_sizes
 
-        options = replace(options, sizes=chosen_sizes(entry.model.graph, size, "--size"))
+        options = replace(options, sizes=chosen_sizes(entry.model.graph, words, "--size"))
     with busy(f"asking {chosen.target}"):
         verified = ask(entry.model, chosen, entry.coverages[0], options)
     entry.extra[chosen.target] = {**entry.extra.get(chosen.target, {}), **verified.to_json()}
@@ -205,6 +206,14 @@ def _calibrate(path: Path, before: "Costs", entry: "Entry", verified: "Verified"
         f"{counted(time.threads, 'thread')}, {entry.path.name} on {entry.coverages[0].runtime}"
     )
     write(path, measured(entry.coverages[0], time.median / 1000, told, before))
+
+
+def configured_sizes(graph: "Graph") -> list[str]:
+    """The configuration's sizes of the dimensions that the model's inputs leave open."""
+    sizes = settings(None, isolated=False).values.get("sizes", {})
+    shapes = [tensor.shape or () for name in graph.inputs if (tensor := graph.find(name)) is not None]
+    opened = {dim for shape in shapes for dim in shape if isinstance(dim, str)}
+    return [f"{name}={size}" for name, size in sizes.items() if name in opened]
 
 
 def _bounds(tolerance: str | None) -> "Tolerance | None":

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ...rules.verdict import OF_MODELS
+
 if TYPE_CHECKING:
     from ..check.coverage import Coverage, Entry
 
-VERDICTS = ("full", "partial", "none", "unknown", "rejected")
-"""The best first."""
 _NEVER = float("inf")
 
 
@@ -20,7 +20,7 @@ def errors(coverage: Coverage) -> int:
 
 KEYS: dict[str, Callable[[Coverage], Any]] = {
     "target": lambda item: (),
-    "verdict": lambda item: (VERDICTS.index(item.verdict), -item.by_operators),
+    "verdict": lambda item: (OF_MODELS.index(item.verdict), -item.by_operators),
     "coverage": lambda item: -item.by_operators,
     "macs": lambda item: _NEVER if item.by_macs is None else -item.by_macs,
     "partitions": lambda item: len(item.partitions) or _NEVER,

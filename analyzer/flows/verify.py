@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...rules.pack import Chosen
+from ...rules.verdict import NOTHING
 from ..check.coverage import Coverage
 from ..errors import AccelintError, RuntimeFailure, UsageError
 from ..ir.model import Model
@@ -266,7 +267,7 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
         agreement, contradictions = compare_placement(coverage, answer)
     package, _, version = answer.runtime.rpartition(" ")
     drift = stale_data(chosen.pack, version) if package == chosen.pack.runtime else None
-    nothing = coverage.verdict in ("none", "unknown", "rejected")
+    nothing = coverage.verdict in NOTHING
     phase = phase_of(chosen.target, answer.status, answer.reason)
     numbers = tuple(compared)
     return Verified(answer, agreement, contradictions, numbers, first, drift, nothing, phase, timed)

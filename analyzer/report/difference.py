@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from ...rules.verdict import OF_MODELS
 from ..errors import UsageError
 from ..inert import line as clean
 from ..words import counted, percent
 
 SCHEMA = "accelint/diff/1"
-_ORDER = ("rejected", "none", "unknown", "partial", "full")
 Row = Mapping[str, Any]
 
 
@@ -120,7 +120,7 @@ def target_worse(target: Row) -> bool:
     before, after = target["coverage"]["operators"]
     return (
         any(row["severity"] != "note" for row in target["new"])
-        or _ORDER.index(new) < _ORDER.index(old)
+        or OF_MODELS.index(new) > OF_MODELS.index(old)
         or after < before
         or (new == old and target["partitions"][1] > target["partitions"][0])
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..words import counted
+from .stored import problem
 
 if TYPE_CHECKING:
     from ..check.coverage import Coverage, Entry
@@ -49,30 +50,13 @@ def read(file: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         words = error.strerror if isinstance(error, OSError) else "it is not JSON"
         raise UsageError(f"{file} cannot be read as an earlier report: {words}") from error
-    if not isinstance(found, dict) or found.get("schema") != SCHEMA or not _whole(found):
+    if not isinstance(found, dict) or found.get("schema") != SCHEMA:
         raise UsageError(
             f"{file} is no earlier report: write one with accelint check ... --format json --output {file}"
         )
+    if why := problem(found):
+        raise UsageError(f"{file} is no earlier report, or a damaged one: {why}")
     return found
-
-
-def _whole(document: Mapping[str, Any]) -> bool:
-    """Whether what is compared has the types that the schema says."""
-    try:
-        for model in document["models"]:
-            for row in [] if "error" in model else [*model["targets"]]:
-                texts = [model["path"], row["target"], row["verdict"]]
-                texts += [finding["fingerprint"] for finding in row["findings"]]
-                shares = [share for share in row["coverage"].values() if share is not None]
-                if not all(isinstance(text, str) for text in texts) or not isinstance(
-                    row["partitions"], list
-                ):
-                    return False
-                if not all(isinstance(share, int | float) and 0 <= share <= 1 for share in shares):
-                    return False
-    except (KeyError, TypeError, AttributeError):
-        return False
-    return True
 
 
 def _change(old: Mapping[str, Any], coverage: Coverage) -> dict[str, Any]:

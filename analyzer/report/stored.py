@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ...rules.verdict import OF_MODELS
+
 _FINDING = {"code": str, "rule": str, "severity": str, "message": str, "fingerprint": str}
 _TARGET = {
     "target": str,
@@ -15,7 +17,6 @@ _TARGET = {
     "operators": list,
     "findings": list,
 }
-_VERDICTS = ("full", "partial", "none", "rejected", "unknown")
 
 
 def problem(document: Mapping[str, Any]) -> str:
@@ -50,16 +51,21 @@ def _model(model: Any) -> str:
 def _target(target: Any) -> str:
     if not _has(target, _TARGET):
         return "a target lacks one of " + ", ".join(_TARGET)
-    share = target["coverage"].get("operators")
-    if target["verdict"] not in _VERDICTS or isinstance(share, bool) or not isinstance(share, int | float):
+    shares = target["coverage"]
+    macs = shares.get("macs")
+    if target["verdict"] not in OF_MODELS or not _is_share(shares.get("operators")):
         return f"{target['target']}: its verdict or coverage is none"
-    if "macs" not in target["coverage"]:
-        return f"{target['target']}: its coverage says nothing of MACs"
+    if "macs" not in shares or not (macs is None or _is_share(macs)):
+        return f"{target['target']}: its coverage by MACs is none"
     if not all(_has(row, _FINDING) for row in target["findings"]):
         return f"{target['target']}: a finding lacks one of {', '.join(_FINDING)}"
     if not all(map(_partition, target["partitions"])):
         return f"{target['target']}: a partition has no bytes"
     return ""
+
+
+def _is_share(value: Any) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= 1
 
 
 def _partition(row: Any) -> bool:

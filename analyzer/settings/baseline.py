@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ...rules.verdict import OF_MODELS
 from ..check.coverage import Coverage, Entry
 from ..errors import UsageError
 from ..words import counted, percent, rounded
@@ -16,7 +17,6 @@ from ..words import counted, percent, rounded
 SCHEMA = "accelint/baseline/1"
 REASON = "in the baseline"
 _LARGEST = 1 << 28
-_ORDER = ("rejected", "none", "unknown", "partial", "full")
 
 
 @dataclass
@@ -65,7 +65,7 @@ def _fits(document: Any) -> bool:
 def _row_fits(row: Any) -> bool:
     return (
         isinstance(row, dict)
-        and row.get("verdict") in _ORDER
+        and row.get("verdict") in OF_MODELS
         and isinstance(row.get("coverage"), int | float)
         and isinstance(row.get("partitions"), int)
         and isinstance(row.get("findings"), dict)
@@ -118,7 +118,7 @@ def worse(coverage: Coverage, entry: Entry, baseline: Baseline) -> list[str]:
     if row is None:
         return []
     told = []
-    if _ORDER.index(coverage.verdict) < _ORDER.index(row["verdict"]):
+    if OF_MODELS.index(coverage.verdict) > OF_MODELS.index(row["verdict"]):
         told.append(f"the model is {coverage.verdict}, in the baseline {row['verdict']}")
     share = rounded(coverage.by_operators)
     if share < row["coverage"]:

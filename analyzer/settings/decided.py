@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
+from ...rules.verdict import NOTHING
 from ..check.coverage import IGNORES, Coverage, Entry
 from . import baseline as baselines
 from .baseline import Baseline
-from .gates import NOTHING, Gates, missed
+from .gates import Gates, missed
 from .ignored import Ignore, marked, named, parsed
 from .sources import Settings
 

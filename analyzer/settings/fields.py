@@ -171,7 +171,11 @@ TOP = (
     Field("models", TEXTS, "files, folders and patterns of models, from this file's folder on"),
     Field("targets", TEXTS, "targets, families and known names"),
     Field("optimize", _choice("default", "off"), "ONNX Runtime's optimization level"),
-    Field("sizes", SIZES, "sizes of dynamic dimensions, by their names"),
+    Field(
+        "sizes",
+        SIZES,
+        "sizes that verify gives to dynamic dimensions, by their names, where --size is not given",
+    ),
     Field("pack", TEXT, "a pack of your own"),
     Field("baseline", TEXT, "the file of findings that are known (accelint baseline write)"),
     Field("select", TEXTS, "only findings of these codes and rules count; a code's beginning, or a pattern"),

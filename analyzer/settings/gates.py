@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ...rules.verdict import NOTHING
 from ..check.coverage import Coverage
 from ..words import counted, percent
-
-NOTHING = ("none", "unknown", "rejected")
-"""Verdicts of a model of which nothing is known to be accelerated."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +68,10 @@ def _bytes(coverage: Coverage, gates: Gates) -> str:
     most = gates.max_boundary_bytes
     if most is None:
         return ""
-    moved = boundary_bytes(coverage)
+    moved = coverage.boundary_bytes
     if moved is None:
         return f"the bytes across boundaries are unknown, at most {most} allowed"
     return f"{moved} bytes cross boundaries, at most {most} allowed" if moved > most else ""
-
-
-def boundary_bytes(coverage: Coverage) -> int | None:
-    """Bytes that flow into and out of all partitions; None where one of them is unknown."""
-    moved = 0
-    for part in coverage.partitions:
-        if part.bytes_in is None or part.bytes_out is None:
-            return None
-        moved += part.bytes_in + part.bytes_out
-    return moved
 
 
 def _full(coverage: Coverage, gates: Gates) -> str:

@@ -37,7 +37,7 @@ class Ignore:
 
     def covers(self, path: Path, target: str) -> bool:
         """Whether it can match findings of a model on a target."""
-        return self._model(path) and (not self.target or _target(target, self.target))
+        return self._model(path) and (not self.target or meant(target, self.target))
 
     def matches(self, finding: Finding, op: OperatorVerdict | None, target: str) -> bool:
         """Whether it names a finding of a model and target that it covers."""
@@ -66,7 +66,8 @@ def _like(rule: str, pattern: str, target: str) -> bool:
     return not pattern or fnmatchcase(rule, pattern) or current_name(target, pattern) == rule
 
 
-def _target(target: str, pattern: str) -> bool:
+def meant(target: str, pattern: str) -> bool:
+    """Whether a pattern names a target, with or without its variant."""
     return fnmatchcase(target, pattern) or fnmatchcase(target.partition(":")[0], pattern)
 
 

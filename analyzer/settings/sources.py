@@ -5,14 +5,13 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from ..errors import UsageError
 from .fields import COSTS, GATES, IGNORED, TARGET, TOP, Field
 from .gates import NAMES, Gates
-from .ignored import Ignore
+from .ignored import Ignore, meant
 from .problems import Problem, SettingsError
 
 OWN, SHARED = "accelint.toml", "pyproject.toml"
@@ -63,11 +62,6 @@ class Settings:
             if select and meant(target, pattern):
                 found = select
         return found
-
-
-def meant(target: str, pattern: str) -> bool:
-    """Whether a pattern names a target, with or without its variant."""
-    return fnmatchcase(target, pattern) or fnmatchcase(target.partition(":")[0], pattern)
 
 
 def find(start: Path) -> Path | None:

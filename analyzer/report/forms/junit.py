@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from ....rules.verdict import NOTHING
 from ...words import counted, percent
 from ..issues import Issue, issues, unreadable
 from ..places import Places
 from ..proofs import proofs
 from ..purposes import purpose_of
-
-_NOTHING = ("none", "unknown", "rejected")
 
 
 def render(document: dict[str, Any]) -> str:
@@ -55,7 +54,7 @@ def _target(root: Element, model: Mapping[str, Any], target: Mapping[str, Any], 
     )
     case = SubElement(suite, "testcase", name="verdict", classname=name, time="0")
     by_design = bool(found) and all(issue.severity == "note" for issue in found)
-    if target["verdict"] in _NOTHING and not (target["verdict"] == "none" and by_design):
+    if target["verdict"] in NOTHING and not (target["verdict"] == "none" and by_design):
         SubElement(case, "failure", message=said, type=target["verdict"]).text = said
     else:
         SubElement(case, "system-out").text = said
