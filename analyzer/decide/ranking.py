@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 _CHOICES = (ACCELERATOR, EQUAL, UNKNOWN, CPU)
 """The best first: what is not estimated comes before what is known to be slower."""
-_VERDICTS = ("full", "partial", "unknown", "none", "rejected")
 Costs = Mapping[str, Mapping[str, Any]]
 
 
@@ -146,7 +145,7 @@ def _value(worth: Estimate, coverage: Coverage) -> tuple[Any, ...]:
     speed = worth.cpu / worth.accelerated if worth.cpu and worth.accelerated else 0.0
     moved = coverage.boundary_bytes
     return (
-        _VERDICTS.index(coverage.verdict) >= 3,
+        coverage.verdict in ("none", "rejected"),
         _CHOICES.index(worth.choice),
         -speed,
         -(coverage.by_macs or 0.0),
