@@ -91,7 +91,7 @@ def main() -> None:
         try:
             application(sys.argv[1:])()
         finally:
-            sys.stdout.flush()  # a full disk is told here, and not when the interpreter ends
+            streams.finish()
     except AccelintError as error:
         _end(error)
     except KeyboardInterrupt:

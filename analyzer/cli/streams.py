@@ -51,6 +51,14 @@ def prepare() -> None:
     sys.stderr = _forgiving(sys.stderr, 2)
 
 
+def finish() -> None:
+    """Write what is left, so that a full disk is told and not met when the interpreter ends. A server may have
+    closed the stream already. Raises UsageError where it cannot be written.
+    """
+    if not sys.stdout.closed:
+        sys.stdout.flush()
+
+
 def _open(number: int, mode: int) -> None:
     opened = os.open(os.devnull, mode)
     if opened != number:
