@@ -52,8 +52,8 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Write what is left, so that a full disk is told and not met when the interpreter ends. A server may have
-    closed the stream already. Raises UsageError where it cannot be written.
+    """Write what is left, so that a full disk is told and not met when the interpreter ends; a server may
+    have closed the stream already. Raises UsageError where it cannot be written.
     """
     if not sys.stdout.closed:
         sys.stdout.flush()
