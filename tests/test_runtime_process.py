@@ -104,7 +104,7 @@ def test_a_hang_is_an_answer_and_the_worker_is_killed(rogue) -> None:
     start = time.monotonic()
     answer = ask(session, "hang")
     assert answer.status == "hung"
-    assert 0.4 < time.monotonic() - start < 3
+    assert 0.4 < time.monotonic() - start < 10
     assert gone(pid)
 
 
