@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from .families import candidates, families
 if TYPE_CHECKING:
     from ..analyzer.check.coverage import Coverage, Finding
     from ..analyzer.ir.graph import Graph, Operator
+    from ..analyzer.ir.model import Model
 
 
 @cache
@@ -41,6 +42,18 @@ def rewrite(id: str) -> AnyRewrite:
         if item.id == id:
             return item
     raise UsageError(f"no rewrite is named {id!r}: {nearest(id, [item.id for item in rewrites()])}")
+
+
+def shape_inference(dialect: str) -> Callable[[Model], None] | None:
+    """What works out shapes after an edit: ``infer_<dialect>`` of the dialect's module ``infer``, where it
+    has one.
+    """
+    if f"{dialect}.infer" not in families().get(dialect, ()):
+        return None
+    found: Callable[[Model], None] = getattr(
+        import_module(f".{dialect}.infer", __package__), f"infer_{dialect}"
+    )
+    return found
 
 
 def allowed(dialect: str, level: str) -> tuple[AnyRewrite, ...]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ...rewrites.freeze import Frozen, freeze
 from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy
 from ...rewrites.promise import Promise, weakest
-from ...rewrites.registry import allowed
+from ...rewrites.registry import allowed, shape_inference
 from ..check.prepared import Prepared
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
 from ..files import atomic, is_stream, sha256
@@ -385,14 +385,13 @@ def _external(model: Model) -> bool:
 
 def inference(dialect: str) -> Callable[[Model], None]:
     """The function that works out shapes after a freeze. Raises UsageError for a dialect that has none."""
-    if dialect == "onnx":
-        from ...rewrites.onnx.infer import infer_onnx
-
-        return infer_onnx
-    if dialect == "tflite":
+    if dialect == "tflite":  # by the runtime itself, which no rewrite may know
         from .litert_shapes import infer_litert
 
         return infer_litert
+    found = shape_inference(dialect)
+    if found is not None:
+        return found
     raise UsageError(f"shapes of {dialect} models cannot be frozen: freeze them in ONNX or TFLite")
 
 

@@ -19,7 +19,7 @@ from ..ir.payloads import NOTHING
 from ..processes.scratch import make
 from ..runtimes import Request, Session, find
 from ..runtimes.catalog import info
-from ..runtimes.catalog import reference as runtime_of
+from .evaluators import evaluator, runtime_of
 from .parity import compare
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ TIMEOUT = 300.0
 
 
 def state(dialect: str) -> RuntimeInfo | None:
-    """Whether the reference runtime of a dialect is here; None where a dialect has none."""
+    """Whether what computes a dialect's reference is here; None where a dialect has none."""
     name = runtime_of(dialect)
     return None if name is None else info(find(name)[0])
 
@@ -47,6 +47,7 @@ def state(dialect: str) -> RuntimeInfo | None:
 class Reference:
     """The reference runtime of a dialect, one worker for all models and inputs.
 
+    A dialect without a runtime here may be evaluated by that of another (``evaluators``): ``words`` says so.
     Models are run as they are stored unless ``options`` say otherwise. Where the runtime loads one only with
     its default optimizations (a kernel that is missing is folded away), that one and all after it are run so.
 
@@ -63,12 +64,19 @@ class Reference:
         self.runtime = ""
         self.options = options
         self.session = Session(name, timeout=timeout)
+        self.evaluator = evaluator(dialect)
+        self._folder: Path | None = None
+        self._translated: dict[str, Path] = {}
 
     def outputs(self, model: Path, feeds: Path) -> dict[str, NDArray[Any]] | str:
         """What a model computes from the arrays of an ``.npz``, or why there is nothing.
 
         Raises RuntimeFailure, with the command that brings it, when the runtime is not here.
         """
+        try:
+            model = self._runnable(model)
+        except UsageError as error:
+            return error.message
         answer = self._ask(model, feeds, self.options)
         if answer.status == "refused" and self.name.startswith("onnxruntime/") and not self.options:
             again = self._ask(model, feeds, {"optimize": "default"})
@@ -80,7 +88,7 @@ class Reference:
             )
         if answer.status == "killed":
             raise WorkerKilled(f"{self.name}, the reference: {answer.reason}")
-        self.runtime = answer.runtime
+        self.runtime = f"{answer.runtime}, {self.words}" if self.words else answer.runtime
         return answer.tensors() if answer.ok else f"{self.name} {answer.status}: {answer.reason}"[:500]
 
     def _ask(self, model: Path, feeds: Path, options: Mapping[str, Any]) -> Answer:
@@ -88,9 +96,29 @@ class Reference:
             Request(model, inputs=feeds, outputs=True, placement=False, options=dict(options))
         )
 
+    @property
+    def words(self) -> str:
+        """What the numbers are where no runtime of the dialect computes them; empty otherwise."""
+        return "" if self.evaluator is None else self.evaluator.words
+
+    def _runnable(self, model: Path) -> Path:
+        """The model, or what an evaluator makes of it. Raises UsageError where it cannot be expressed."""
+        if self.evaluator is None:
+            return model
+        key = sha256(model)
+        if key not in self._translated:
+            if self._folder is None:
+                self._folder = make("evaluate-")
+            place = self._folder / str(len(self._translated))
+            place.mkdir()
+            self._translated[key] = self.evaluator.translate(model, place)
+        return self._translated[key]
+
     def close(self) -> None:
         """End the worker."""
         self.session.close()
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Prover:
