@@ -32,9 +32,41 @@ def five(op: str, after: str = "2,3,4,5,2") -> str:
     return f"g (float[2,3,4,5,2] x) => (float[{after}] y) {{ y = {op} }}"
 
 
+def dynamic(
+    weight: str, product: str, scales: str = "s = Mul(xs, ws) y = Mul(f, s)", scale: str = "1"
+) -> str:
+    """A product of integers as dynamic quantization writes it."""
+    return (
+        f"g (float[2,3,8] x) => (float[2,3,4] y) <{weight}, float[{scale}] ws, int8[1] wz> "
+        f"{{ xq, xs, xz = DynamicQuantizeLinear(x) i = {product} f = Cast<to=1>(i) {scales} }}"
+    )
+
+
+PRODUCT = "MatMulInteger(xq, w, xz, wz)"
+
 Case = tuple[str, int]
 
 APPLIES: dict[str, dict[str, str | Case]] = {
+    "float-for-dynamic-integers": {
+        "product": dynamic("int8[8,4] w", PRODUCT),
+        "without a zero point": dynamic("int8[8,4] w", "MatMulInteger(xq, w, xz)"),
+        "a scale a column": dynamic("int8[8,4] w", PRODUCT, scale="4"),
+        "scales one after the other": dynamic("int8[8,4] w", PRODUCT, "s = Mul(f, ws) y = Mul(xs, s)"),
+        "two readers": """g (float[3,8] x) => (float[3,4] y, float[3,2] z)
+            <int8[8,4] w, int8[8,2] v, float ws, float vs> {
+            xq, xs, xz = DynamicQuantizeLinear(x)
+            i = MatMulInteger(xq, w, xz) f = Cast<to=1>(i) s = Mul(xs, ws) y = Mul(f, s)
+            j = MatMulInteger(xq, v, xz) h = Cast<to=1>(j) t = Mul(vs, xs) z = Mul(t, h) }""",
+        "convolution": """g (float[1,3,6,6] x) => (float[1,4,4,4] y)
+            <uint8[4,3,3,3] w, float[1] ws, uint8 wz={3}> {
+            xq, xs, xz = DynamicQuantizeLinear(x)
+            i = ConvInteger(xq, w, xz, wz) f = Cast<to=1>(i) s = Mul(xs, ws) y = Mul(f, s) }""",
+        "to float": """g (float[3,8] x) => (float[3,4] y) <int8[8,4] w, float[4] ws, int8[4] wz, float[4] b> {
+            xq, xs, xz = DynamicQuantizeLinear(x)
+            y = com.microsoft.MatMulIntegerToFloat(xq, w, xs, ws, xz, wz, b) }""",
+        "at once": """g (float[3,8] x) => (float[3,4] y) <int8[8,4] w, float ws, int8 wz, float[4] b> {
+            y = com.microsoft.DynamicQuantizeMatMul(x, w, ws, wz, b) }""",
+    },
     "fold-shape": {
         "shape": "g (float[2,3] x) => (float[2,3] y) { s = Shape(x) c = Cast<to=1>(s) d = "
         "ReduceSum(c) y = Mul(x, d) }"
@@ -206,6 +238,12 @@ APPLIES: dict[str, dict[str, str | Case]] = {
 }
 
 MISSES: dict[str, tuple[str | Case, str]] = {
+    "float-for-dynamic-integers": (
+        """g (float[3,8] x, int8[8,4] w) => (float[3,4] y) <float ws> {
+        xq, xs, xz = DynamicQuantizeLinear(x)
+        i = MatMulInteger(xq, w, xz) f = Cast<to=1>(i) s = Mul(xs, ws) y = Mul(f, s) }""",
+        "are computed",
+    ),
     "fold-shape": ("g (float[N,3] x) => (int64[2] y) { s = Shape(x) y = Neg(s) }", "not all known"),
     "fold-part-of-shape": (
         "g (float[N,3,4] x) => (int64 y) <int64 i={0}> { s = Shape(x) g = Gather(s, i) y = Neg(g) }",

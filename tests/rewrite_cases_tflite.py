@@ -98,9 +98,9 @@ def argmax(cast: bool) -> Build:
     return build
 
 
-def prelu(shape: tuple[int, ...], alpha: tuple[int, ...]) -> Build:
+def prelu(shape: tuple[int, ...], alpha: tuple[int, ...], low: float = 0.1, high: float = 0.9) -> Build:
     def build(net: Net) -> str:
-        slopes = net.const(np.linspace(0.1, 0.9, int(np.prod(alpha))).reshape(alpha))
+        slopes = net.const(np.linspace(low, high, int(np.prod(alpha))).reshape(alpha))
         return net.op("PRELU", [net.input("x", shape), slopes], shape)
 
     return build
@@ -194,7 +194,33 @@ def compared(type: str) -> Build:
     return lambda net: net.op(type, [ints(net, 0, 1, 2, 3), net.input("x", (4,), "int32")], (4,), "bool")
 
 
+def leaky(alpha: float, quant: Quantization | None = None, after: Quantization | None = None) -> Build:
+    dtype = "float32" if quant is None else "int8"
+
+    def build(net: Net) -> str:
+        return net.op(
+            "LEAKY_RELU",
+            [net.input("x", (2, 3, 5), dtype, quant)],
+            (2, 3, 5),
+            dtype,
+            alpha=alpha,
+            quant=after,
+        )
+
+    return build
+
+
 APPLIES: dict[str, dict[str, Build]] = {
+    "leaky-relu-to-maximum": {
+        "float": leaky(0.1),
+        "negative": leaky(-0.5),
+        "steep": leaky(1.5),
+        "int8": leaky(0.2, QUANT, QUANT),
+        "int8 of another scale": leaky(0.2, QUANT, OTHER),
+        "steep int8": leaky(2.0, QUANT, OTHER),
+        "prelu": prelu((2, 3, 5), (5,), low=-1.0, high=1.0),
+        "steep prelu": prelu((2, 3, 5), (1, 1, 5), low=1.0, high=2.0),
+    },
     "fold-shape-tflite": {
         "shape": shape_arithmetic,
         "rank": lambda net: net.op(
@@ -330,6 +356,7 @@ APPLIES: dict[str, dict[str, Build]] = {
 }
 
 MISSES: dict[str, tuple[Build, str]] = {
+    "leaky-relu-to-maximum": (leaky(0.0, QUANT, QUANT), "not positive"),
     "fold-shape-tflite": (
         lambda net: net.op("SHAPE", [net.input("x", (2, 3))], (2,), "int32", out_type="INT32"),
         "output of the graph",

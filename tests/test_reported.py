@@ -60,3 +60,39 @@ def test_the_answer_is_the_one_that_is_known(case: dict[str, Any]) -> None:
         assert any(case["says"] in text for text in words), words
     if case.get("no_fix"):
         assert not [item for item in findings if item["fix"]], findings
+
+
+REPAIRED = [
+    ("tflite/c14_leaky_int8.tflite", "litert/hexagon", (), "leaky-relu-to-maximum"),
+    (
+        "onnx/10-coreml-dynamic-int8.onnx",
+        "onnxruntime/coreml:mlprogram",
+        ("--fix-level", "unsafe"),
+        "float-for-dynamic-integers",
+    ),
+    (
+        "onnx/18-qnn-select-scatter-function.onnx",
+        "onnxruntime/qnn:sm8650",
+        ("--optimize", "off"),
+        "inline-functions",
+    ),
+    ("onnx/21b-fix-stale-opset14.onnx", "onnxruntime/qnn:sm8650", ("--optimize", "off"), "clean-up"),
+]
+"""What was reported and can be repaired: the file, the target, how it is fixed, and what repairs it."""
+
+
+@pytest.mark.parametrize(
+    ("file", "target", "options", "by"), REPAIRED, ids=[case[0].partition("/")[2] for case in REPAIRED]
+)
+def test_what_can_be_repaired_is(
+    file: str, target: str, options: tuple[str, ...], by: str, tmp_path: Path
+) -> None:
+    fixed = tmp_path / Path(file).name
+    done = accelint("fix", HOME / file, "--target", target, *options, "-o", fixed, "--json")
+    told = json.loads(done.stdout)
+    kept = [step for step in told["steps"] if step["kept"]]
+    assert by in [step["rewrite"] for step in kept], told
+    assert all(step["proof"].startswith("proved: largest difference") for step in kept), kept
+    level = [item for item in options if item in ("--optimize", "off")]
+    again = accelint("check", fixed, "--target", target, *level, "--format", "json")
+    assert json.loads(again.stdout)["models"][0]["targets"][0]["verdict"] == "full"

@@ -202,11 +202,13 @@ class _Fixing:
         self.steps: list[Step] = []
         self.frozen: Frozen | None = None
         self.worse = False
+        self.stored = model
 
     def result(self, rewrites: Sequence[Any]) -> FixResult:
         """Freeze, plan, and take the word of the file that comes out."""
         passed: list[Passed] = []
         with self.prover:
+            self.inline()
             not_written = self.freeze() if self.sizes or _derivable(self.model) else ""
             if not not_written:
                 done = plan(self.model.graph, rewrites, lambda: self.check(self.model), self.prove)
@@ -278,9 +280,42 @@ class _Fixing:
 
     def undo(self, reason: str) -> None:
         """Put the original back; what was kept says why it is not."""
+        self.model = self.prover.model = self.stored
         self.model.graph.restore(self.start)
         self.frozen = None
         self.steps = [replace(step, kept=False, reason=reason) if step.kept else step for step in self.steps]
+
+    # ---- local functions ---------------------------------------------------------------------
+
+    def inline(self) -> None:
+        """Put local functions in place of their calls and fold what follows from that, where the target runs
+        more of the model then: without optimizations a call is offered to it as one operator.
+        """
+        if not self.model.functions:
+            return
+        from ..formats.onnx.inline import inlined
+
+        flat, _ = inlined(self.model)
+        clean = allowed(flat.dialect, "safe")
+        try:
+            edits = freeze(flat, (), inference(flat.dialect), lambda graph: tidy(graph, clean)).edits
+        except RuntimeFailure:  # without the reference runtime there is no shape inference
+            edits = {}
+        self.model = self.prover.model = flat
+        coverage = self.check(flat)
+        if fitness(coverage) >= self.bar:
+            self.model = self.prover.model = self.stored
+            return
+        first, after = score(self.before), score(coverage)
+        promise = promise_of(edits, clean)
+        proof = self.prove(promise)
+        if not proof.accepted:
+            self.model = self.prover.model = self.stored
+        title = "local functions are put in place of their calls, and what becomes constant is folded"
+        places, change = tuple(self.stored.functions), f"{first.text} -> {after.text}"
+        self.steps.append(
+            Step("inline-functions", title, promise, places, proof.accepted, change, first, after, proof)
+        )
 
     # ---- freezing ----------------------------------------------------------------------------
 
