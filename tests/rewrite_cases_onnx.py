@@ -5,6 +5,8 @@ A case is the body of a model in onnx's text format, with an operator set when i
 
 from __future__ import annotations
 
+import rewrite_cases_onnx_forms as forms
+
 X = "float[2,3,5] x"
 Y = "float[2,3,5] y"
 
@@ -345,3 +347,10 @@ for _id in ("mean-variance-parts", "softsign-parts", "cosh-parts", "sinh-parts")
         "sinh-parts": "Sinh",
     }[_id]
     MISSES[_id] = (f"g (bfloat16[2,3,4,5] x) => (bfloat16[2,3,4,5] y) {{ y = {_type}(x) }}", "not on floats")
+
+FAMILIES = (forms,)
+"""Families with cases of their own."""
+NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {id: (miss,) for id, miss in MISSES.items()}
+for _family in FAMILIES:
+    APPLIES.update(_family.APPLIES)
+    NEAR.update(_family.NEAR)
