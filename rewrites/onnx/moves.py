@@ -123,12 +123,12 @@ def _ranges(graph: Graph, op: Operator, shape: Sequence[int]) -> list[range] | N
     if any(values is None for values in lists):
         return None
     starts, ends, axes, steps = (values or [] for values in lists)
-    taken = [range(size) for size in shape]
+    chosen = [range(size) for size in shape]
     axes = axes or list(range(len(starts)))
     for start, end, axis, step in zip(starts, ends, axes, steps or [1] * len(starts), strict=True):
         at = axis % len(shape)
-        taken[at] = range(*slice(start, end, step).indices(shape[at]))
-    return taken
+        chosen[at] = range(*slice(start, end, step).indices(shape[at]))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,13 +355,13 @@ class MovesOnViews(Rewrite[Along]):
         """The same bounds on the axes of the view."""
         shape = sizes(draft.find(op.inputs[0] or "")) or ()
         ranges = _ranges(draft.graph, op, shape) or []
-        taken = [item for axis, item in enumerate(ranges) if item != range(shape[axis])]
+        chosen = [item for axis, item in enumerate(ranges) if item != range(shape[axis])]
         after = list(found.view)
-        for axis, item in zip(found.axes, taken, strict=True):
+        for axis, item in zip(found.axes, chosen, strict=True):
             after[axis] = len(item)
         least = -(1 << 31)
-        ends = [item.stop if item.step > 0 or item.stop >= 0 else least for item in taken]
-        lists = ([item.start for item in taken], ends, found.axes, [item.step for item in taken])
+        ends = [item.stop if item.step > 0 or item.stop >= 0 else least for item in chosen]
+        lists = ([item.start for item in chosen], ends, found.axes, [item.step for item in chosen])
         bounds = [integers(draft, values, "bound") for values in lists]
         name = draft.value("Slice", (view, *bounds), draft.find(view).dtype, tuple(after))
         self.shaped(draft, name, op.outputs[0])

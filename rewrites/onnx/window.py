@@ -115,19 +115,19 @@ class TransposedConvAsConv(Parts):
         weight = array_of(draft.graph, op.inputs[1])
         assert weight is not None
         n, _, height, width = sizes(draft.find(x)) or (0, 0, 0, 0)
-        strides, group = _pair(op, "strides"), int(op.attrs.get("group", 1))
-        kernel, taps = _phases(weight, strides, group)
+        strides, lanes = _pair(op, "strides"), int(op.attrs.get("group", 1))
+        kernel, taps = _phases(weight, strides, lanes)
         inputs: list[str | None] = [x, draft.constant(kernel, dtype, "kernel")]
         if _present(op, 2):
             bias = array_of(draft.graph, op.inputs[2])
             assert bias is not None
             count = strides[0] * strides[1]
-            inputs.append(draft.constant(bias.repeat(count) if group > 1 else _tiled(bias, count), dtype))
+            inputs.append(draft.constant(bias.repeat(count) if lanes > 1 else _tiled(bias, count), dtype))
         made = (n, kernel.shape[0], height + taps[0] - 1, width + taps[1] - 1)
         pads = (taps[0] - 1, taps[1] - 1) * 2
-        attrs: dict[str, Any] = {"kernel_shape": taps, "pads": pads, "strides": (1, 1), "group": group}
+        attrs: dict[str, Any] = {"kernel_shape": taps, "pads": pads, "strides": (1, 1), "group": lanes}
         name = draft.value("Conv", inputs, dtype, made, attrs)
-        name = _spread(draft, name, made, strides, "CRD" if group > 1 else "DCR")
+        name = _spread(draft, name, made, strides, "CRD" if lanes > 1 else "DCR")
         begin = _pads(op)[:2]
         after = sizes(draft.find(op.outputs[0] or "")) or ()
         if (begin, after[2:]) == ((0, 0), (sizes(draft.find(name)) or ())[2:]):
@@ -138,7 +138,7 @@ class TransposedConvAsConv(Parts):
 
 
 def _phases(
-    weight: NDArray[Any], strides: tuple[int, int], group: int
+    weight: NDArray[Any], strides: tuple[int, int], lanes: int
 ) -> tuple[NDArray[Any], tuple[int, int]]:
     """The weights [outputs * strides, inputs, taps, taps] of the convolution, and its taps.
 
@@ -150,11 +150,11 @@ def _phases(
     (sh, sw), taps = strides, (ceil(kh / strides[0]), ceil(kw / strides[1]))
     full = np.zeros((into, out, taps[0] * sh, taps[1] * sw), weight.dtype)
     full[:, :, :kh, :kw] = weight
-    grouped = full.reshape(group, into // group, out, taps[0], sh, taps[1], sw)[:, :, :, ::-1, :, ::-1]
+    sides = full.reshape(lanes, into // lanes, out, taps[0], sh, taps[1], sw)[:, :, :, ::-1, :, ::-1]
     # group, input, output, tap, phase, tap, phase
-    order = (0, 2, 4, 6, 1, 3, 5) if group > 1 else (4, 6, 0, 2, 1, 3, 5)
-    turned = grouped.transpose(order)
-    return np.ascontiguousarray(turned.reshape(group * out * sh * sw, into // group, *taps)), taps
+    order = (0, 2, 4, 6, 1, 3, 5) if lanes > 1 else (4, 6, 0, 2, 1, 3, 5)
+    turned = sides.transpose(order)
+    return np.ascontiguousarray(turned.reshape(lanes * out * sh * sw, into // lanes, *taps)), taps
 
 
 def _spread(draft: Draft, name: str, made: tuple[int, ...], strides: tuple[int, int], mode: str) -> str:
