@@ -215,6 +215,24 @@ def test_an_unknown_operator_dtype_and_opset_are_about_the_model_not_the_file(tm
     assert graph.tensor("stem").dtype == "unknown"
 
 
+def test_a_field_that_only_the_reader_writes(tmp_path: Path) -> None:
+    """A file's own reference into itself is none: written again, the file would grow at will."""
+    from accelint.analyzer.formats.coreml.schema import STORED
+
+    path = copied(tmp_path, "conv_net.mlpackage")
+
+    def forged(spec: Any) -> None:
+        block = next(iter(spec.mlProgram.functions["main"].block_specializations.values()))
+        place = next(op for op in block.operations if op.type == "const").attributes["val"]
+        stored = bytes([8, 1, 16, 0, 24, 127])
+        key = STORED << 3 | 2
+        head = bytes(key >> 7 * at & 127 | (128 if at < 4 else 0) for at in range(5))
+        place.immediateValue.tensor.floats.MergeFromString(head + bytes([len(stored)]) + stored)
+
+    edited(path, forged)
+    rejected(path, "a field that Core ML does not know")
+
+
 def test_a_pipeline_without_stages_is_rejected(tmp_path: Path) -> None:
     spec = message("Model")(specificationVersion=4)
     spec.pipeline.SetInParent()

@@ -167,6 +167,14 @@ def forged_mark() -> onnx.ModelProto:
     return model(inits=(bad,))
 
 
+def mark_used_twice() -> onnx.ModelProto:
+    """A second tensor that names the data of the first: written again, the file would grow at will."""
+    whole = TensorProto(name="big", dims=[4096], data_type=1, raw_data=bytes(4 * 4096))
+    bad = TensorProto(name="w", dims=[4096], data_type=1, data_location=TensorProto.EXTERNAL)
+    bad.external_data.add(key="accelint.span", value="0")
+    return model(inits=(whole, bad))
+
+
 def no_graph() -> onnx.ModelProto:
     return onnx.ModelProto(ir_version=8, producer_name="x")
 
@@ -196,6 +204,7 @@ WRONG: list[tuple[Callable[[], onnx.ModelProto], str]] = [
     (function_calls_itself, "calls itself"),
     (function_twice, "two functions"),
     (forged_mark, "reserved key"),
+    (mark_used_twice, "reserved key"),
 ]
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODEL = PREFIX + "Model"
+_MARK = tag(STORED, 2)
 
 
 def strip(path: Path) -> bytes:
@@ -40,12 +41,23 @@ def strip(path: Path) -> bytes:
     if path.stat().st_size == 0:
         raise ModelError(path, "the file is empty", "export it again")
     with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        replaced = 0
+
+        def reference(leaf: Leaf) -> list[Piece] | None:
+            nonlocal replaced
+            pieces = _reference(data, leaf)
+            replaced += pieces is not None
+            return pieces
+
         try:
-            return stripped(data, len(data), _MODEL, routes(), lambda leaf: _reference(data, leaf))
+            left = stripped(data, len(data), _MODEL, routes(), reference)
         except WireError as error:
             raise ModelError(
                 path, f"no Core ML specification: {error}", "the file is damaged or cut off: export it again"
             ) from error
+    if left.count(_MARK) != replaced:  # a reference of the file's own would be followed when it is written
+        raise ModelError(path, f"it has a field that Core ML does not know ({STORED})", "export it again")
+    return left
 
 
 def _reference(data: Buffer, leaf: Leaf) -> list[Piece] | None:
@@ -69,10 +81,9 @@ def _is_message(kind: str) -> bool:
 
 def restore(data: bytes) -> list[Piece]:
     """A serialized model with every ``Stored`` field replaced by its value's place in the source file."""
-    mark = tag(STORED, 2)
 
     def marked(start: int, stop: int) -> bool:
-        return data.find(mark, start, stop) >= 0
+        return data.find(_MARK, start, stop) >= 0
 
     return splice(data, len(data), _MODEL, _ways_back(), lambda leaf: _value(data, leaf), marked) or [data]
 

@@ -88,7 +88,10 @@ def strip(data: Buffer, size: int) -> Stripped:
         inner = _strip_tensor(data, leaf.start, leaf.stop, spans) if large else None
         return None if inner is None else tagged(leaf.number, inner)
 
-    return Stripped(stripped(data, size, "model", _ROUTES, without), spans)
+    left = stripped(data, size, "model", _ROUTES, without)
+    if left.count(_MARK) != len(spans):  # a mark of the file's own would be followed when it is written
+        raise WireError(f"external_data with the reserved key {MARK!r}")
+    return Stripped(left, spans)
 
 
 def _strip_tensor(data: Buffer, at: int, end: int, spans: list[Span]) -> list[bytes] | None:
