@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import rewrite_cases_onnx_forms as forms
 import rewrite_cases_onnx_integers as integers
+import rewrite_cases_onnx_logic as logic
 
 X = "float[2,3,5] x"
 Y = "float[2,3,5] y"
@@ -349,7 +350,7 @@ for _id in ("mean-variance-parts", "softsign-parts", "cosh-parts", "sinh-parts")
     }[_id]
     MISSES[_id] = (f"g (bfloat16[2,3,4,5] x) => (bfloat16[2,3,4,5] y) {{ y = {_type}(x) }}", "not on floats")
 
-FAMILIES = (forms, integers)
+FAMILIES = (forms, integers, logic)
 """Families with cases of their own."""
 NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {id: (miss,) for id, miss in MISSES.items()}
 for _family in FAMILIES:

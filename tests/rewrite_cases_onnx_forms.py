@@ -129,6 +129,10 @@ APPLIES: dict[str, dict[str, str | Case]] = {
         "min": f"g ({X}, float[5] z) => ({Y}) {{ y = Min(x, z) }}",
         "min of a constant": one("Min(z, x)", constants="float[3,1] z"),
     },
+    "round-to-floor": {
+        "plain": one("Round(x)"),
+        "halves": f"g ({X}) => ({Y}) <float h={{0.5}}> {{ r = Round(x) m = Mul(r, h) y = Round(m) }}",
+    },
     "floor-to-ceil": {"plain": one("Floor(x)")},
     "several-to-pairs": {
         "sum": f"g ({X}, float[3,1] v, float[1,5] w) => ({Y}) {{ y = Sum(v, w, x) }}",
@@ -283,6 +287,7 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
     "cos-to-sin": (("g (float16[3] x) => (float16[3] y) { y = Cos(x) }", "not on float32"),),
     "softplus-parts": (("g (bfloat16[3] x) => (bfloat16[3] y) { y = Softplus(x) }", "not on floats"),),
     "selu-to-elu": (("g (bfloat16[3] x) => (bfloat16[3] y) { y = Selu(x) }", "not on floats"),),
+    "round-to-floor": (("g (bfloat16[3] x) => (bfloat16[3] y) { y = Round(x) }", "not on floats"),),
     "floor-to-ceil": (("g (bfloat16[3] x) => (bfloat16[3] y) { y = Floor(x) }", "not on floats"),),
     "sign-turned": (
         (f"g ({X}, float[5] v, float[5] w) => ({Y}) {{ y = Min(x, v, w) }}", "compare two"),

@@ -88,6 +88,7 @@ APPLIES: dict[str, dict[str, str | Case]] = {
             "GRU", ",linear_before_reset=1", inputs=', "", h0', more="float[1,2,4] h0", outputs=("", "h")
         ),
         "rnn": recurrent("RNN", outputs=("y", "h")),
+        "old": (recurrent("GRU", BOTH, count=2, outputs=("y", "h")), 9),
         "rnn with a state": (recurrent("RNN", inputs=', "", h0', more="float[1,2,4] h0"), 18),
         "quantized lstm": f"""g (float[3,1,5] x, float[1,1,4] h0) => (float[3,1,1,4] y, float[1,1,4] h)
             <int8[1,5,16] w={{{integers(80, -100, 100)}}}, int8[1,4,16] r={{{integers(64, -100, 100)}}},
@@ -129,6 +130,12 @@ APPLIES: dict[str, dict[str, str | Case]] = {
         "gathered": """g (int64[3] i) => (float[3,2] y) <uint8[4,2] w={0,1,2,3,200,201,254,255},
             float s={0.3}, uint8 z={7}> { g = Gather(w, i) y0 = DequantizeLinear(g, s, z) y = Neg(y0) }""",
     },
+    "dequantized-before-moves": {
+        "computed": """g (uint8[2,3] x) => (float[3,2] y) <float s={0.3}, uint8 z={7}> {
+            t = Transpose(x) y = DequantizeLinear(t, s, z) }""",
+        "stored": """g (int64[3] i) => (float[3,2] y) <uint8[4,2] w={0,1,2,3,200,201,254,255},
+            float s={0.3}, uint8 z={7}> { g = Gather(w, i) y = DequantizeLinear(g, s, z) }""",
+    },
     "quantization-as-float": {
         "uint8": pairs("uint8", "140"),
         "int8": pairs("int8", "-3"),
@@ -144,7 +151,7 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
         (recurrent("LSTM", steps="N"), "not all known"),
         (recurrent("LSTM", ",clip=3.0"), "has clip"),
         (recurrent("LSTM", inputs=', "", "", "", p', more="|float[1,12] p"), "peepholes"),
-        ((recurrent("LSTM"), 12), "before operator set 13"),
+        ((recurrent("LSTM"), 6), "before operator set 7"),
         (recurrent("LSTM", inputs=", l", more="|int32[2] l={3,2}"), "end early"),
         (recurrent("LSTM", inputs=", l", more="int32[2] l"), "end early"),
         (
@@ -193,6 +200,15 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
                 21,
             ),
             "uint4 are not written out",
+        ),
+    ),
+    "dequantized-before-moves": (
+        ("g (float[2,3] x) => (float[3,2] y) { y = Transpose(x) }", "not move quantized"),
+        ("g (uint8[2,3] x) => (uint8[3,2] y) { y = Transpose(x) }", "read by others"),
+        (
+            """g (uint8[2,2] x) => (float[2,2] y) <float[2] s={0.3,0.5}> {
+            t = Transpose(x) y = DequantizeLinear(t, s) }""",
+            "for each channel",
         ),
     ),
     "quantization-as-float": (

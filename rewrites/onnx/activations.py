@@ -213,6 +213,27 @@ def _negated(draft: Draft, x: str, dtype: str) -> str:
     return binary(draft, "Mul", x, scalar(draft, -1.0, dtype))
 
 
+class RoundByFloor(Parts):
+    """Round to the nearest even number becomes Floor of the number, of its half and of what is left."""
+
+    id: ClassVar[str] = "round-to-floor"
+    title: ClassVar[str] = "Round becomes Floor(x), and 1 more where more than a half is left, or half of odd"
+    root: ClassVar[tuple[str, ...]] = ("Round",)
+    answers: ClassVar[tuple[str, ...]] = ("ACL201",)
+
+    def build(self, draft: Draft, x: str, op: Operator, dtype: str) -> str:
+        """Each difference is exact. ``more``: over a half is left; ``least``: a half or more."""
+        half, one, two = (scalar(draft, value, dtype) for value in (0.5, 1.0, 2.0))
+        whole = unary(draft, "Floor", x)
+        even = binary(draft, "Mul", unary(draft, "Floor", binary(draft, "Mul", whole, half)), two)
+        odd = binary(draft, "Sub", whole, even)
+        rest = binary(draft, "Sub", x, whole)
+        more = _negated(draft, unary(draft, "Floor", binary(draft, "Sub", half, rest)), dtype)
+        least = binary(draft, "Add", unary(draft, "Floor", binary(draft, "Sub", rest, half)), one)
+        tie = binary(draft, "Mul", binary(draft, "Sub", least, more), odd)
+        return binary(draft, "Add", binary(draft, "Add", whole, more), tie)
+
+
 class SeveralAsPairs(Parts):
     """Sum, Mean, Min or Max of several operands becomes a chain of two at a time."""
 
@@ -252,5 +273,6 @@ REWRITES = (
     SeluByElu(),
     SignTurned(),
     FloorByCeil(),
+    RoundByFloor(),
     SeveralAsPairs(),
 )

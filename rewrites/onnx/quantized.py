@@ -137,6 +137,59 @@ class StoredAsFloats(Rewrite[Folded]):
         draft.commit((found.op,))
 
 
+MOVES = ("Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Gather")
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """An operator that moves integers, and the DequantizeLinear that alone reads it."""
+
+    op: Operator
+    reader: Operator
+    value: NDArray[Any] | None
+
+
+class DequantizedBeforeMoves(Rewrite[Behind]):
+    """What moves integers that are then dequantized moves floats."""
+
+    id: ClassVar[str] = "dequantized-before-moves"
+    title: ClassVar[str] = "DequantizeLinear behind an operator that only moves integers comes before it"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = MOVES
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("ACL301", "uint8-from-outside", "gather-dtype", "dtype")
+
+    def match(self, graph: Graph, op: Operator) -> Behind | Miss:
+        """Integers of one scale, read by nothing else."""
+        tensor = graph.find(op.inputs[0] or "")
+        if tensor is None or tensor.dtype not in RANGES:
+            return Miss("it does not move quantized integers")
+        reader = sole_reader(graph, op, "DequantizeLinear")
+        if reader is None:
+            return Miss("what it gives is read by others than one DequantizeLinear")
+        scale = graph.find(reader.inputs[1] or "")
+        if scale is None or scale.elements != 1:
+            return Miss("it is dequantized with a scale for each channel")
+        const = graph.constant(op.inputs[0])
+        if const is None:
+            return Behind(op, reader, None)
+        zero = reader.inputs[2] if len(reader.inputs) > 2 else None
+        value = dequantized(graph, const.read(), reader.inputs[1], zero)
+        return Miss("its scale is computed") if value is None else Behind(op, reader, value)
+
+    def apply(self, graph: Graph, found: Behind) -> None:
+        """Floats, and the move."""
+        draft, name = Draft(graph, found.op), found.op.inputs[0] or ""
+        dtype = graph.tensor(found.reader.outputs[0] or "").dtype
+        if found.value is not None:
+            name = draft.constant(found.value, dtype, "floats")
+        else:
+            inputs = (name, *found.reader.inputs[1:])
+            name = draft.value("DequantizeLinear", inputs, dtype, graph.tensor(name).shape)
+        draft.keep(found.op, inputs=(name, *found.op.inputs[1:]), outputs=found.reader.outputs)
+        draft.commit((found.op, found.reader))
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """An integer product of dynamically quantized values: what computes its float result, and its weight."""
@@ -299,4 +352,4 @@ def _differs(graph: Graph, op: Operator, reader: Operator) -> bool:
     return False
 
 
-REWRITES = (StoredAsFloats(), DynamicAsFloat(), PairsAsFloat())
+REWRITES = (StoredAsFloats(), DequantizedBeforeMoves(), DynamicAsFloat(), PairsAsFloat())

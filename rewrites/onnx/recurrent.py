@@ -10,7 +10,7 @@ from ...analyzer.ir.graph import Graph, Operator
 from ..draft import Draft
 from ..engine import Miss, Promise, Rewrite
 from ..views import sizes
-from .operands import array_of, binary, floating, reshape, unary
+from .operands import array_of, binary, floating, integers, reshape, unary
 from .quantized import rounded
 
 if TYPE_CHECKING:
@@ -22,7 +22,9 @@ GATES = {"LSTM": 4, "GRU": 3, "RNN": 1, "DynamicQuantizeLSTM": 4}
 DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
 ACTIVATIONS = ("Sigmoid", "Tanh", "Relu")
 FIRST_SPLIT = 13
-"""Operator set from which on Split has its sizes as an input."""
+"""Operator set from which on accelerators have Split."""
+OLDEST = 7
+"""Operator set from which on Add and Mul broadcast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +87,8 @@ class UnrollRecurrent(Rewrite[Recurrent]):
         unusual = [name for name in ("clip", "layout", "input_forget") if op.attrs.get(name)]
         if unusual or _given(op, 7):
             return Miss(f"it has {unusual[0] if unusual else 'peepholes'}")
-        if graph.opsets.get("", 1) < FIRST_SPLIT:
-            return Miss(f"before operator set {FIRST_SPLIT} the parts of Split are no input")
+        if graph.opsets.get("", 1) < OLDEST:
+            return Miss(f"before operator set {OLDEST} operands are not broadcast")
         if _given(op, 4) and not _whole(graph, op.inputs[4], shape[0]):
             return Miss("its sequences end early, or where is computed when the model runs")
         directions = _directions(graph, op)
@@ -308,12 +310,21 @@ def _parts(draft: Draft, name: str, axis: int, parts: Sequence[int]) -> list[str
     shapes = [
         tuple(size if at == axis else dim for at, dim in enumerate(source.shape or ())) for size in parts
     ]
+    opset = draft.graph.opsets.get("", 1)
+    if opset < FIRST_SPLIT:
+        return [_gathered(draft, name, axis, at, shape) for at, shape in enumerate(shapes)]
     names = [draft.tensor(source.dtype, shape, stem="part") for shape in shapes]
     attrs: dict[str, Any] = {"axis": axis}
-    if draft.graph.opsets.get("", 1) >= 18:
+    if opset >= 18:
         attrs["num_outputs"] = len(parts)
     draft.op("Split", (name,), names, attrs)
     return names
+
+
+def _gathered(draft: Draft, name: str, axis: int, at: int, shape: tuple[Any, ...]) -> str:
+    """A part by its positions: before operator set 13 providers have no Split."""
+    positions = integers(draft, range(at * shape[axis], (at + 1) * shape[axis]), "positions")
+    return draft.value("Gather", (name, positions), draft.find(name).dtype, shape, {"axis": axis})
 
 
 def _joined(draft: Draft, names: list[str], axis: int, to: str) -> str:
