@@ -10,7 +10,7 @@ for an omitted one and ``@0`` for input 0 again. ``passes`` is true where the fi
 graph as well, ``inner`` where the operator's results are not.
 ``graphs`` has bodies by name, each a list of operator types that read its two inputs (``"Less LogicalAnd"``).
 ``readers`` are operators that read the first result, ``Cast:int32`` with the dtype that they write.
-``ir`` is the version of the file's format.
+``ir`` is the version of the file's format. Constants of strings hold ``a`` throughout.
 """
 
 from __future__ import annotations
@@ -173,6 +173,8 @@ def _constant(dtype: str, shape: Shape, values: str | None) -> Constant:
     count = 1
     for dim in dims:
         count *= dim
+    if dtype == "string":  # each is stored behind its length as four bytes
+        return Constant(dtype, dims, inline=(b"\1\0\0\0a" * count))
     numbers = [_number(text) for text in values.split(",")] if values else [0] * count
     array = np.resize(np.array(numbers), count) if count else np.array([])
     return Constant(dtype, dims, inline=to_bytes(array, dtype))

@@ -11,13 +11,13 @@ from ..check.inlining import lifted
 from ..check.prepared import Optimized, Prepared
 from ..check.run import check
 from ..errors import UsageError
+from ..ir.graph import Graph, Operator, Tensor
 from ..optimizer.level1 import Level1, optimized
 from ..optimizer.releases import lacking
 from ..words import counted
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
-    from ..ir.graph import Operator
     from ..ir.model import Model
     from ..optimizer.board import Board
 
@@ -173,4 +173,17 @@ class _Kernels:
 
         if self._host is None:
             self._host = choose(HOST)
-        return judge(board.graph, op, self._host)[0] is Verdict.ACCELERATED
+        return judge(_alone(board, op), op, self._host)[0] is Verdict.ACCELERATED
+
+
+def _alone(board: Board, op: Operator) -> Graph:
+    """A graph of one operator, with the tensors as they are on the board: passes make operators of their
+    own."""
+    graph = Graph(board.graph.name, board.graph.dialect, board.graph.opsets)
+    graph.facts = board.graph.facts
+    for name in dict.fromkeys((*op.inputs, *op.outputs)):
+        if name:
+            graph.add_tensor(replace(board.find(name) or Tensor(name), name=name, const=board.constant(name)))
+    graph.set_interface([], [name for name in op.outputs if name])
+    graph.add_op(op)
+    return graph

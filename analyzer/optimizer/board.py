@@ -12,6 +12,13 @@ from typing import Any
 
 from ..errors import GraphError
 from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
+from ..policies.tables import STANDARD, Book, Tables
+
+BOOK = "onnxruntime/level1"
+"""The file of tables. A member's kind may be a change of ``releases.toml``: it is one where the release has the
+change, or, behind ``LACKS``, where it has it not.
+"""
+LACKS = "lacks "
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,7 @@ class Log:
         edits: counts changes.
         learned: names of tensors that became constants.
         lacking: passes that the release does not have, as ``releases.toml`` names them.
+        tables: what is known of the runtime: operator types, element types and limits.
     """
 
     fates: dict[str, Fate] = field(default_factory=dict)
@@ -44,6 +52,7 @@ class Log:
     edits: int = 0
     learned: set[str] = field(default_factory=set)
     lacking: frozenset[str] = frozenset()
+    tables: Tables = STANDARD
 
 
 class Board:
@@ -76,6 +85,20 @@ class Board:
     def has(self, name: str) -> bool:
         """Whether the release has a pass."""
         return name not in self.log.lacking
+
+    @property
+    def book(self) -> Book:
+        """What is known of the runtime's first level."""
+        return self.log.tables[BOOK]
+
+    def types(self, name: str) -> frozenset[str]:
+        """The members of a table that hold for the release."""
+        gone = self.log.lacking
+        return frozenset(
+            member
+            for member, kind in self.book.kinds(name).items()
+            if kind not in gone and (not kind.startswith(LACKS) or kind.removeprefix(LACKS) in gone)
+        )
 
     # ---- reading -------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """ONNX Runtime's first optimization level, which runs once before any provider is asked for its operators.
 
 Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, Level1) for what
-runs in which order, core/session/inference_session.cc for the ten rounds at most.
+runs in which order, core/session/inference_session.cc for the rounds.
 
 Not modelled: LabelEncoderFusion, whose operators no accelerator runs, SliceConcatToSpaceToDepthFusion, and
 what only an application switches on (FreeDimensionOverride, CastChainElimination).
@@ -16,6 +16,7 @@ from ..errors import GraphError
 from ..formats.wire import KEEP
 from ..ir.graph import Constant, Graph, Operator, Tensor
 from ..ir.model import Model
+from ..policies.tables import STANDARD, Tables
 from .board import Board, Fate, Log
 from .passes.combine import combine
 from .passes.eliminate import eliminate
@@ -28,8 +29,6 @@ from .passes.quantized import unshare
 from .passes.reshapes import fuse_reshapes
 from .passes.transposes import push_transposes
 
-STEPS = 10
-"""Rounds of all passes at most: ``max_num_graph_transformation_steps``."""
 INFERENCES = 4
 """Times at most that shapes are inferred again: how deep shapes that become known stand on each other."""
 SHOWN = 16
@@ -62,11 +61,17 @@ class Level1:
         return "" if id in self.fates else id
 
 
-def optimized(model: Model, kernel: Kernel, infer: Infer, lacking: frozenset[str] = frozenset()) -> Level1:
+def optimized(
+    model: Model,
+    kernel: Kernel,
+    infer: Infer,
+    lacking: frozenset[str] = frozenset(),
+    tables: Tables = STANDARD,
+) -> Level1:
     """The model as providers see it, by a release without the passes that are ``lacking``. The model stays as
     it is.
     """
-    log = Log(lacking=lacking)
+    log = Log(lacking=lacking, tables=tables)
     current, shared = model, False
     for left in reversed(range(INFERENCES)):
         board = Board(current.graph, log)
@@ -90,7 +95,7 @@ def run(board: Board, kernel: Kernel, *, patient: bool = False) -> None:
     """
     for graph in _graphs(board):
         unshare(graph)
-    for _ in range(STEPS):
+    for _ in range(board.book.limit("rounds")):
         before = board.log.edits
         for work in (
             eliminate,

@@ -10,14 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from math import prod
 
 from ..errors import GraphError
+from ..formats.onnx.proto import DTYPES
 from ..ir.graph import Constant, Operator
 
 Sizes = tuple[int, ...]
 Inputs = Sequence[Constant | None]
-_CAST = {
-    1: "float32", 2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 6: "int32", 7: "int64", 9: "bool",
-    10: "float16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16",
-}  # fmt: skip
 
 
 def like(op: Operator, inputs: Inputs) -> Constant | None:
@@ -32,7 +29,7 @@ def like(op: Operator, inputs: Inputs) -> Constant | None:
 
 def _dtype(op: Operator, inputs: Inputs) -> str | None:
     if op.type == "Cast":
-        return _CAST.get(int(op.attrs.get("to", 0)))
+        return DTYPES.get(int(op.attrs.get("to", 0)))
     if op.type in _TESTS:
         return "bool"
     told = inputs[1] if op.type == "Where" else inputs[0]

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import GraphError
+from ..formats.onnx.proto import DTYPES
 from ..ir.dtypes import BITS
 from ..ir.graph import Constant, Operator
 from ..policies.folded_values import value_of
@@ -112,7 +113,7 @@ def _quick(op: Operator, inputs: Sequence[Constant | None]) -> Constant | None:
     """By the arithmetic of shapes, without onnx's evaluator."""
     dtype = next((item.dtype for item in inputs if item is not None), "unknown")
     if op.type == "Cast":
-        dtype = _CAST.get(int(op.attrs.get("to", 0)), "unknown")
+        dtype = DTYPES.get(int(op.attrs.get("to", 0)), "unknown")
     elif op.type in ("Equal", "Not", "Less", "Greater"):
         dtype = "bool"
     elif op.type == "Where":
@@ -120,9 +121,6 @@ def _quick(op: Operator, inputs: Sequence[Constant | None]) -> Constant | None:
     elif op.type in ("ConstantOfShape", "Shape", "Size"):
         return None
     return value_of(op, inputs, None, dtype)
-
-
-_CAST = {1: "float32", 6: "int32", 7: "int64", 9: "bool", 11: "float64"}
 
 
 def _promised(op: Operator, inputs: Sequence[Constant | None]) -> int:

@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from ...rules.cases import add_tensor
 from ..ir.graph import Graph, Operator
+from ..ir.payloads import NOTHING
 from . import policy_of
 from .base import Viewing
 from .tablefiles import Fact, Raw, Table, TableFile
@@ -25,6 +26,8 @@ from .tables import Tables
 
 _LINE = re.compile(r"^(?P<outputs>[\w, ]+?) = (?P<type>[\w.:{}]+)\((?P<inputs>.*)\)$")
 _MEMBER = "{member}"
+Ways = Mapping[str, Callable[[Graph, Tables], str]]
+"""What else can come of an example's graph than an answer of a policy, by the name that ``of`` has for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +39,15 @@ class Example:
     name: str
     gives: str
 
-    def outcome(self, tables: Tables) -> str:
-        """What the policy makes of the graph, as ``gives`` is written."""
+    def outcome(self, tables: Tables, ways: Ways = NOTHING) -> str:
+        """What becomes of the graph, as ``gives`` is written: by the policy, or in the way that ``of`` names."""
+        way = ways.get(self._value("of", ""))
+        if way is not None:
+            return way(self.graph(), tables)
         policy = policy_of(self._value("policy", ""), tables)
         options = {**self._value("options", {})}
         graph = self.graph()
-        if self.table.get("of") == "view":
+        if self._value("of", "") == "view":
             assert isinstance(policy, Viewing), policy
             return "; ".join(_shown(graph, policy.view(graph, options)))
         folded = policy.folded(graph, options)
@@ -106,7 +112,7 @@ class Example:
             version=opset,
             inputs=tuple(names),
             outputs=tuple(outputs),
-            attrs={key: _value_of(text) for key, text in attrs.items()},
+            attrs={key: _attribute(text) for key, text in attrs.items()},
             graphs={name: self._body(graph, name, lines, opset) for name, lines in bodies.items()},
         )
 
@@ -153,6 +159,15 @@ def examples_of(file: TableFile, fact: Fact) -> Iterator[Example]:
 def _example(file: TableFile, raw: Raw, name: str, key: str) -> Example:
     ids = " ".join(line.partition(" =")[0].partition(",")[0] for line in raw["graph"])
     return Example(file.head, raw, name, raw[key].replace(_MEMBER, name).replace("{all}", ids))
+
+
+def _attribute(text: str) -> Any:
+    """The value of an attribute; ``const float16[1]`` is a tensor."""
+    if not text.startswith("const "):
+        return _value_of(text)
+    scratch = Graph("value", "onnx", {})
+    add_tensor(scratch, "value", text)
+    return scratch.tensor("value").const
 
 
 def _value_of(text: str) -> Any:

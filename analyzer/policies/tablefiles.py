@@ -27,6 +27,7 @@ _HEAD = {
     "dialect": str,
     "runtime": str,
     "policy": str,
+    "of": str,
     "options": dict,
     "opset": int,
     "tensors": dict,
@@ -42,7 +43,7 @@ _EXAMPLE = {
     **dict.fromkeys(("policy", "of", "gives", "otherwise"), str),
     "opset": int,
 }
-_OF = ("partitions", "view")
+_OF = ("partitions", "view", "optimized")
 F = TypeVar("F", bound="Fact")
 
 
@@ -147,7 +148,8 @@ def read_file(path: Path, name: str) -> TableFile:
     reader.keys("", data, dict.fromkeys(_TOP, object))
     head = data.get("head", {})
     reader.keys("head", head, _HEAD)
-    reader.needs("head", head, ("runtime", "policy"))
+    optimizer = isinstance(head, dict) and head.get("of") == "optimized"
+    reader.needs("head", head, ("runtime",) if optimizer else ("runtime", "policy"))
     sources = {key: reader.source(f"source.{key}", table) for key, table in data.get("source", {}).items()}
     tables = tuple(
         reader.table(f"table[{index}]", item, sources) for index, item in enumerate(data.get("table", ()))

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from ...ir.dtypes import BITS
 from ...ir.graph import Constant, Operator, Tensor
 from ..board import Board
-
-_REALS = ("float32", "float16", "float64")
 
 
 def combine(board: Board) -> None:
@@ -72,7 +71,7 @@ def _conv_add(board: Board, conv: Operator) -> None:
     if add is None or weights is None or add.inputs[0] != conv.outputs[0]:
         return
     value = board.constant(add.inputs[1])
-    if value is None or value.dtype != weights.dtype or value.dtype not in _REALS:
+    if value is None or value.dtype != weights.dtype or value.dtype not in board.types("combined-dtypes"):
         return
     if not _per_channel(value, weights):
         return
@@ -85,7 +84,7 @@ def _conv_mul(board: Board, conv: Operator) -> None:
     if mul is None or weights is None or mul.inputs[0] != conv.outputs[0]:
         return
     value = board.constant(mul.inputs[1])
-    if value is None or value.dtype != weights.dtype or value.dtype not in _REALS:
+    if value is None or value.dtype != weights.dtype or value.dtype not in board.types("combined-dtypes"):
         return
     if value.shape and not _per_channel(value, weights):
         return
@@ -169,9 +168,8 @@ def _gemm_transpose(board: Board, gemm: Operator) -> None:
 
 def _pad(board: Board, pad: Operator) -> None:
     """Zeros around the spatial axes become ``pads`` of a Conv or of a pooling."""
-    into = ["Conv", *(("MaxPool", "AveragePool") if board.has("PadFusion:pool") else ())]
-    child = board.sole(pad, *into) if board.has("PadFusion") else None
-    if child is None or len(pad.inputs) > 3 or pad.attrs.get("mode", "constant") != "constant":
+    child = board.sole(pad)
+    if child is None or child.type not in board.types("takes-pads") or len(pad.inputs) > 3 or pad.attrs.get("mode", "constant") != "constant":
         return
     pads = board.numbers(pad.inputs[1]) if pad.version >= 11 else list(pad.attrs.get("pads", ()))
     value = board.number(pad.input(2)) if pad.input(2) else pad.attrs.get("value", 0)
@@ -194,14 +192,15 @@ def _pad(board: Board, pad: Operator) -> None:
 def _relu_clip(board: Board, relu: Operator) -> None:
     """The lower bound of the Clip becomes 0 where it was less."""
     clip = board.sole(relu, "Clip")
-    if clip is None or clip.inputs[0] != relu.outputs[0] or board.dtype(relu.inputs[0]) not in _REALS:
+    if clip is None or clip.inputs[0] != relu.outputs[0]:
         return
     if clip.version < 11:
         low = clip.attrs.get("min")
         board.update(clip, inputs=relu.inputs, attrs={**clip.attrs, "min": max(0.0, low or 0.0)})
         board.drop(relu, "FuseReluClip", clip.id)
         return
-    if clip.input(1) and board.constant(clip.input(1)) is None:
+    stored = board.constant(clip.input(1)) if clip.input(1) else None
+    if clip.input(1) and (stored is None or stored.dtype not in board.types("clip-dtypes")):
         return
     low = board.number(clip.input(1)) if clip.input(1) else None
     lower = clip.input(1) if low is not None and low >= 0 else _zero(board, board.dtype(relu.inputs[0]))
@@ -211,7 +210,7 @@ def _relu_clip(board: Board, relu: Operator) -> None:
 
 def _zero(board: Board, dtype: str) -> str:
     name = board.fresh("FuseReluClip_min_zero")
-    width = {"float16": 2, "float32": 4, "float64": 8}[dtype]
+    width = BITS[dtype] // 8
     board.tensors[name] = Tensor(name, dtype, (), Constant(dtype, (), length=width, inline=bytes(width)))
     return name
 

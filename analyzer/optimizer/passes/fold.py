@@ -23,33 +23,15 @@ from ...ir.graph import Constant, Operator, Tensor
 from .. import values
 from ..board import Board, Fate
 from ..likes import like
-from .merge import RANDOM
 
 Kernel = Callable[[Board, Operator], bool]
 """Whether ONNX Runtime's CPU provider has a kernel for an operator."""
 _BY = "ConstantFolding"
-_COUNTED = frozenset(("NonZero", "Compress", "Unique", "NonMaxSuppression", "StringSplit"))
-"""Operators whose results have a size that only running them tells."""
-_COMMON = frozenset(("float32", "float64", "int64", "int32", "bool", "uint8", "int8"))
-"""Types of which the CPU provider has nearly every kernel."""
-
-
-_MOVES = frozenset(
-    (
-        "Reshape", "Transpose", "Identity", "Concat", "Gather", "GatherElements", "GatherND", "Slice",
-        "Squeeze", "Unsqueeze", "Expand", "Flatten", "Cast", "Split", "ScatterND", "ConstantOfShape",
-    )
-)  # fmt: skip
-"""Operators of which the CPU provider has a kernel for every type."""
-_HALVES = _MOVES | {"Clip", "Relu", "Max", "Min", "Softmax", "IsNaN", "LayerNormalization", "Sign", "Mod"}
-"""Those of which it has one for float16, of 46 that were asked on 1.31.1; for others it inserts casts when it
-runs them, and folds nothing.
-"""
 
 
 def fold(board: Board, kernel: Kernel) -> None:
     """One walk over a graph."""
-    counted = _COUNTED - {"NonZero"} if board.has("ConstantFolding:counted") else _COUNTED
+    stays = board.types("stays") | board.types("random")
     for op in board.ops():
         op = board.get(op.id) or op
         if board.get(op.id) is None or op.domain != "" or op.type == "Constant":
@@ -58,7 +40,7 @@ def fold(board: Board, kernel: Kernel) -> None:
             _inline_branch(board, op)
         elif op.type == "Shape":
             _fold_shape(board, op)
-        elif op.type not in RANDOM and op.type not in counted and not op.graphs:
+        elif op.type not in stays and not op.graphs:
             _fold(board, op, kernel)
 
 
@@ -81,19 +63,18 @@ def _fold(board: Board, op: Operator, kernel: Kernel) -> None:
         inputs.append(value)
     if op.type == "DequantizeLinear" and not _unit_folds(board, op):
         return
-    if not _has_kernel(board, op, inputs, kernel):
+    if not _has_kernel(board, op, kernel):
         return
     results = _results(board, op, inputs)
     if results is not None:
         _replace(board, op, results)
 
 
-def _has_kernel(board: Board, op: Operator, inputs: list[Constant | None], kernel: Kernel) -> bool:
-    kinds = {item.dtype for item in inputs if item is not None}
-    kinds |= {board.dtype(name) for name in op.outputs if name}
-    if kinds & {"float16", "bfloat16"}:
-        return op.type in (_MOVES if "bfloat16" in kinds else _HALVES)
-    return kinds <= _COMMON or kernel(board, op)
+def _has_kernel(board: Board, op: Operator, kernel: Kernel) -> bool:
+    """Whether there is a kernel; of float16 one of its own, since casts are only inserted afterwards."""
+    if any(board.dtype(name) == "float16" for name in (*op.inputs, *op.outputs) if name):
+        return op.type in board.types("half-kernels")
+    return kernel(board, op)
 
 
 def _results(board: Board, op: Operator, inputs: list[Constant | None]) -> list[Constant] | None:

@@ -1,7 +1,7 @@
 """Operators that compute the same thing are computed once.
 
 Source: onnxruntime/core/optimizer/{constant_sharing,common_subexpression_elimination}.cc. Small constants of
-equal value count as one (ConstantSharing: up to 8 elements); operators of Microsoft's domain are merged where
+equal value count as one (ConstantSharing); operators of Microsoft's domain are merged where
 ONNX Runtime lists them as deterministic, those of other domains never are.
 Values are compared once, before anything is folded (``ShouldOnlyApplyOnce``): constants that passes
 make later are equal to themselves only.
@@ -9,39 +9,30 @@ make later are equal to themselves only.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Set
 from typing import Any
 
 from ...ir.graph import Constant, Operator
 from ..board import Board
 
-RANDOM = frozenset(
-    ("RandomUniform", "RandomNormal", "RandomUniformLike", "RandomNormalLike", "Multinomial", "Bernoulli")
-)
-"""Operators whose results are drawn anew, which are neither folded nor merged."""
-_OWN = RANDOM | {"Constant", "DequantizeLinear"}
-"""Operators of which each is its own: node units share no DequantizeLinear."""
-_SHARED = 8
-"""Elements up to which constants are compared by value."""
-_TYPES = frozenset(("float32", "float16", "float64", "int32", "int64"))
-"""Types of which ConstantSharing looks at values."""
-
 
 def share(board: Board) -> None:
     """Note which small constants of a graph are equal."""
     values: dict[Hashable, str] = {}
+    most, types = board.book.limit("shared-elements"), board.types("shared-dtypes")
     for op in board.ops():
         for name in op.inputs:
             if name and name in board.tensors and name not in board.shared:
-                board.shared[name] = _value(board, name, values)
+                board.shared[name] = _value(board, name, values, most, types)
 
 
 def merge(board: Board) -> None:
     """One walk over a graph: a later operator goes, its readers read the results of the first."""
     known: dict[Hashable, Operator] = {}
     same: dict[str, str] = {}
+    own = board.types("own")
     for op in board.ops():
-        if op.domain not in ("", "com.microsoft") or op.type in _OWN or op.graphs:
+        if op.domain not in ("", "com.microsoft") or op.type in own or op.graphs:
             continue
         op = board.get(op.id) or op
         key = _key(board, op, same)
@@ -63,10 +54,10 @@ def _key(board: Board, op: Operator, same: dict[str, str]) -> Hashable:
     return op.type, op.domain, inputs, attrs, tuple(bool(name) for name in op.outputs)
 
 
-def _value(board: Board, name: str, values: dict[Hashable, str]) -> str:
+def _value(board: Board, name: str, values: dict[Hashable, str], most: int, types: Set[str]) -> str:
     """The first name under which a small constant was met."""
     constant = board.constant(name)
-    if constant is None or constant.elements > _SHARED or constant.dtype not in _TYPES:
+    if constant is None or constant.elements > most or constant.dtype not in types:
         return name
     return values.setdefault((constant.dtype, constant.shape, constant.raw()), name)
 

@@ -14,7 +14,6 @@ from .. import values
 from ..board import Board
 
 _BY = "MatMulAddFusion"
-_TYPES = ("float32", "float16", "bfloat16")
 
 
 def fuse_products(board: Board) -> None:
@@ -26,7 +25,7 @@ def fuse_products(board: Board) -> None:
 
 def _fuse(board: Board, product: Operator) -> None:
     add = board.sole(product, "Add")
-    if add is None or board.dtype(product.inputs[0]) not in _TYPES:
+    if add is None or board.dtype(product.inputs[0]) not in board.types("gemm-dtypes"):
         return
     bias = add.inputs[1] if add.inputs[0] == product.outputs[0] else add.inputs[0]
     left, right = board.shape(product.inputs[0]), board.shape(product.inputs[1])

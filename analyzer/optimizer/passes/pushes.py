@@ -56,9 +56,10 @@ def perm_of(op: Operator | None) -> Perm | None:
     return tuple(perm) if perm and sorted(perm) == list(range(len(perm))) else None
 
 
-def handler_of(op: Operator) -> Handler | None:
+def handler_of(board: Board, op: Operator) -> Handler | None:
     """How a transpose goes through an operator; None where it does not."""
-    return _HANDLERS.get(op.type) if not op.domain else None
+    kind = board.book.kinds("pushed").get(op.type) if not op.domain else None
+    return None if kind is None else _HANDLERS[kind]
 
 
 def stored_behind(board: Board, name: str | None) -> Operator | None:
@@ -450,36 +451,23 @@ def _next(left: Sequence[int | None], wanted: int) -> int | None:
     return None
 
 
-_UNARY = (
-    "Cast", "Exp", "Identity", "LeakyRelu", "Log", "Reciprocal", "Relu", "Sigmoid", "Sqrt", "Tanh", "Abs",
-    "Not", "Ceil", "Floor", "Neg", "Erf", "HardSigmoid", "Round", "IsInf", "IsNaN", "Selu", "Shrink",
-    "Sign", "Softplus", "Softsign", "ThresholdedRelu", "Celu", "HardSwish", "Sin", "Cos", "Tan", "Sinh",
-    "Cosh", "Asin", "Acos", "Atan", "Asinh", "Acosh", "Atanh",
-)  # fmt: skip
-_BROADCAST = (
-    "Add", "Max", "Min", "Mul", "Sub", "Div", "And", "Or", "Xor", "Mod", "PRelu", "BitShift", "Equal",
-    "Greater", "Less", "GreaterOrEqual", "LessOrEqual", "Mean", "Sum", "Pow", "Where",
-)  # fmt: skip
-_REDUCE = (
-    "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-    "ReduceSumSquare", "ReduceL1", "ReduceL2",
-)  # fmt: skip
 _HANDLERS: Mapping[str, Handler] = {
-    **dict.fromkeys(_UNARY, Handler(_every, _simple)),
-    **dict.fromkeys(_BROADCAST, Handler(_not_scalar, _broadcast)),
-    **dict.fromkeys(_REDUCE, Handler(_first, _reduce)),
-    **dict.fromkeys(("Clip", "CastLike"), Handler(_first, _simple)),
-    **dict.fromkeys(("Softmax", "Hardmax", "LogSoftmax"), Handler(_first, _softmax)),
-    **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), Handler(_first, _quantize)),
-    **dict.fromkeys(("ArgMin", "ArgMax"), Handler(_first, _arg)),
-    "Transpose": Handler(_first, _transpose, outputs=False),
-    "Concat": Handler(_every, _with_axis(None)),
-    "Split": Handler(_first, _with_axis(0)),
-    "Shape": Handler(_first, _shape, outputs=False),
-    "Pad": Handler(_first, _pad),
-    "Squeeze": Handler(_first, _squeeze),
-    "Unsqueeze": Handler(_first, _unsqueeze),
-    "Slice": Handler(_first, _slice),
-    "Tile": Handler(_first, _tile),
-    "Reshape": Handler(_first, _reshape, outputs=False),
+    "each-element": Handler(_every, _simple),
+    "broadcast": Handler(_not_scalar, _broadcast),
+    "reduction": Handler(_first, _reduce),
+    "first-operand": Handler(_first, _simple),
+    "softmax": Handler(_first, _softmax),
+    "quantization": Handler(_first, _quantize),
+    "arg": Handler(_first, _arg),
+    "transpose": Handler(_first, _transpose, outputs=False),
+    "concat": Handler(_every, _with_axis(None)),
+    "split": Handler(_first, _with_axis(0)),
+    "shape": Handler(_first, _shape, outputs=False),
+    "pad": Handler(_first, _pad),
+    "squeeze": Handler(_first, _squeeze),
+    "unsqueeze": Handler(_first, _unsqueeze),
+    "slice": Handler(_first, _slice),
+    "tile": Handler(_first, _tile),
+    "reshape": Handler(_first, _reshape, outputs=False),
 }
+"""By the kinds of the table of what transposes are pushed through."""

@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...formats.onnx.proto import NUMBERS
+from ...ir.dtypes import BITS
 from ...ir.graph import Constant, Operator, Tensor
 from ...ir.payloads import NOTHING
 from .. import values
 from ..board import Board
 
 Q, DQ = "QuantizeLinear", "DequantizeLinear"
-_PASSING = frozenset(("MaxPool", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Slice"))
-"""Operators that do not change values, through which scales are handed on."""
 
 
 def remove_double_pairs(board: Board) -> None:
@@ -32,7 +32,7 @@ def remove_double_pairs(board: Board) -> None:
         last = board.sole(second, DQ)
         if last is None or not (_pair(board, first, inner) and _pair(board, second, last)):
             continue
-        if board.dtype(inner.inputs[0]) not in ("uint8", "int8"):
+        if board.dtype(inner.inputs[0]) not in board.types("paired-dtypes"):
             continue
         board.update(last, inputs=(inner.inputs[0], *last.inputs[1:]))
         board.drop(second, "DoubleQDQPairsRemover", last.id)
@@ -112,7 +112,7 @@ def _before(board: Board, op: Operator) -> Operator | None:
 
 
 def _passes(board: Board, op: Operator) -> bool:
-    return op.domain == "" and op.type in _PASSING and not (op.type == "MaxPool" and op.version < 12)
+    return op.domain == "" and op.type in board.types("passes-scales") and not (op.type == "MaxPool" and op.version < 12)
 
 
 def _insert(board: Board, op: Operator, readers: list[Operator], like: Operator) -> list[Operator]:
@@ -207,17 +207,14 @@ def dequantize_scalars(board: Board) -> None:
             continue
         after = board.sole(op, Q)
         stored = board.dtype(dq.inputs[0])
-        if after is None or board.dtype(after.outputs[0]) != stored or stored not in _DUMMIES:
+        if after is None or board.dtype(after.outputs[0]) != stored or stored not in board.types("dummy-dtypes"):
             continue
         _dummy(board, op, place, value, stored)
 
 
-_DUMMIES = {"int8": 1, "uint8": 1, "int16": 2, "uint16": 2}
-
-
 def _dummy(board: Board, op: Operator, place: int, value: Constant, stored: str) -> None:
     names = []
-    width = _DUMMIES[stored]
+    width = BITS[stored] // 8
     for part, dtype, size in (("xq", stored, width), ("scale", "float32", 4), ("zp", stored, width)):
         name = board.fresh(f"{op.name}_dummy_{part}")
         made = Constant(dtype, (), length=size, inline=bytes(size))
@@ -237,16 +234,17 @@ def _dummy(board: Board, op: Operator, place: int, value: Constant, stored: str)
 
 def quantize_weights(board: Board) -> None:
     """Stored weights and bias of a Conv or Gemm whose input and result are quantized are quantized too."""
-    for op in board.ops() if board.has("WeightBiasQuantization") else ():
-        if op.type in ("Conv", "ConvTranspose", "Gemm") and not op.domain and _leads_to_q(board, op):
+    types = board.types("quantized-weights")
+    for op in board.ops() if types else ():
+        if op.type in types and not op.domain and _leads_to_q(board, op):
             _quantize(board, op)
 
 
 def _leads_to_q(board: Board, op: Operator) -> bool:
-    """Behind Relu and Clip at most."""
+    """At once, or behind what limits values."""
     if board.has("WeightBiasQuantization:anywhere"):
         return True
-    through = ("Relu", "Clip") if board.has("WeightBiasQuantization:relu") else ()
+    through = board.types("quantized-through")
     current: Operator | None = op
     while current is not None and len(current.outputs) == 1:
         after = board.readers(current.outputs[0])
@@ -304,7 +302,7 @@ def _quantized_constant(
     """
     integers, result = board.fresh(f"{op.name}_{what}_q"), board.fresh(f"{op.name}_{what}_dq")
     scale = board.fresh(f"{op.name}_{what}_scale")
-    cast = Operator("", "Cast", ("x",), ("y",), {"to": {"int8": 3, "int32": 6}[dtype]}, version=13)
+    cast = Operator("", "Cast", ("x",), ("y",), {"to": NUMBERS[dtype]}, version=13)
     made = values.later(cast, [value], 0, Constant(dtype, value.shape))
     count = value.shape if axis is not None else ()
     size = 4 * (count[0] if count else 1)

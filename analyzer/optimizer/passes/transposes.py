@@ -28,14 +28,13 @@ from .pushes import (
 )
 from .qdq import pair_behind
 
-_OLDEST, _NEWEST = 7, 25
-
 
 def push_transposes(board: Board) -> None:
     """One walk over a graph."""
-    opset = board.graph.opsets.get("", 0)
     ops = board.ops()
-    if not _OLDEST <= opset <= _NEWEST or not any(op.type == "Transpose" for op in ops):
+    if not any(op.type == "Transpose" for op in ops):
+        return
+    if board.graph.opsets.get("", 0) < board.book.limit("oldest-pushed"):
         return
     leading = _leading(board, ops)
     for op in ops:
@@ -54,7 +53,7 @@ class _Ahead:
 
     Attributes:
         towards: names of tensors that lead to a transpose; from 1.31.0 on those that nothing else reads.
-        perms: by name, the axes of the transposes that a tensor leads to, where no axis is lost on the way.
+        perms: by name, the axes of the transposes that a tensor leads to.
     """
 
     towards: set[str] = field(default_factory=set)
@@ -65,9 +64,6 @@ class _Ahead:
         names = [name for name in op.outputs if name]
         back = inverted(perm)
         return any(name in self.towards or back in self.perms.get(name, ()) for name in names)
-
-
-_KEEP_NO_AXES = ("ArgMax", "ArgMin", "Squeeze", "Unsqueeze")
 
 
 def _leading(board: Board, ops: Sequence[Operator]) -> _Ahead:
@@ -86,11 +82,9 @@ def _leading(board: Board, ops: Sequence[Operator]) -> _Ahead:
             continue
         perms = {perm for name in op.outputs for perm in found.perms.get(name or "", ())}
         leads = any(name in found.towards for name in op.outputs)
-        handler = handler_of(op) if leads or perms else None
+        handler = handler_of(board, op) if leads or perms else None
         if handler is None or not handler.outputs:
             continue
-        if op.type in _KEEP_NO_AXES or not op.attrs.get("keepdims", 1):
-            perms = set()
         for place in handler.places(board, op):
             note(op.inputs[place] or "", perms, leads=leads)
     return found
@@ -98,7 +92,7 @@ def _leading(board: Board, ops: Sequence[Operator]) -> _Ahead:
 
 def _process(board: Board, op: Operator, place: int, leading: _Ahead) -> bool:
     transpose = board.maker(op.inputs[place])
-    perm, handler = perm_of(transpose), handler_of(op)
+    perm, handler = perm_of(transpose), handler_of(board, op)
     if transpose is None or perm is None or handler is None:
         return False
     places = handler.places(board, op)
@@ -132,15 +126,15 @@ def _input_cost(board: Board, name: str | None, perm: Perm) -> int:
 
 
 def _rank(board: Board, name: str | None) -> int:
-    """How many sizes are not 1; 5 where the number of dimensions is not known."""
+    """How many sizes are not 1."""
     shape = board.shape(name)
-    return 5 if shape is None else sum(1 for dim in shape if dim != 1)
+    return board.book.limit("unknown-rank") if shape is None else sum(1 for dim in shape if dim != 1)
 
 
 def _removable(board: Board, transpose: Operator) -> bool:
     if board.gives_output(transpose):
         return False
-    return all(handler_of(item) is not None for item in board.readers(transpose.outputs[0]))
+    return all(handler_of(board, item) is not None for item in board.readers(transpose.outputs[0]))
 
 
 def _above_dequantize(board: Board, transpose: Operator) -> None:

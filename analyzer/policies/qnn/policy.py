@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
+from ...formats.onnx.proto import NUMBERS
 from ...ir.graph import Constant, Graph, Operator, Tensor
 from ...ir.match import reads, writers
 from ...ir.view import edited
@@ -23,25 +24,6 @@ from ..options import is_set
 from ..tables import Book, Tables
 from .half import meeting
 
-_TO = {
-    "float32": 1,
-    "uint8": 2,
-    "int8": 3,
-    "uint16": 4,
-    "int16": 5,
-    "int32": 6,
-    "int64": 7,
-    "string": 8,
-    "bool": 9,
-    "float16": 10,
-    "float64": 11,
-    "uint32": 12,
-    "uint64": 13,
-    "complex64": 14,
-    "complex128": 15,
-    "bfloat16": 16,
-}
-"""``onnx.TensorProto.DataType``; a dtype that is not listed is one that nothing is cast to here."""
 _BOOK = "qnn/policy"
 
 
@@ -162,9 +144,9 @@ def _single_bytes(stored: Constant) -> bytes:
 
 
 def _to_single(op: Operator, inner: Set[str]) -> Operator:
-    if op.type != "Cast" or op.attrs.get("to") != _TO["float64"] or op.outputs[0] not in inner:
+    if op.type != "Cast" or op.attrs.get("to") != NUMBERS["float64"] or op.outputs[0] not in inner:
         return op
-    return replace(op, attrs={**op.attrs, "to": _TO["float32"]})
+    return replace(op, attrs={**op.attrs, "to": NUMBERS["float32"]})
 
 
 def _by_type(op: Operator, book: Book) -> Operator:
@@ -184,7 +166,7 @@ def _as_cast(graph: Graph, op: Operator) -> Operator | None:
         return None
     like = graph.find(op.inputs[1] or "")
     return replace(
-        op, type="Cast", inputs=op.inputs[:1], attrs={"to": _TO.get(like.dtype if like else "", 0)}
+        op, type="Cast", inputs=op.inputs[:1], attrs={"to": NUMBERS.get(like.dtype if like else "", 0)}
     )
 
 
