@@ -15,10 +15,11 @@ from ..ir.graph import Constant, Graph, Operator, Shape, Tensor
 from ..policies.tables import STANDARD, Book, Tables
 
 BOOK = "onnxruntime/level1"
-"""The file of tables. A member's kind may be a change of ``releases.toml``: it is one where the release has the
-change, or, behind ``LACKS``, where it has it not.
-"""
+"""The file of tables."""
 LACKS = "lacks "
+"""A member's kind may be a change of ``releases.toml``: it is one where the release has the change, or,
+behind this, where it has it not.
+"""
 
 
 @dataclass(frozen=True, slots=True)

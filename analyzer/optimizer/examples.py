@@ -1,5 +1,5 @@
-"""The examples of the tables that passes work by: a graph of a few lines, and the operators that are left of it
-(``policies/examples.py``).
+"""The examples of the tables that passes work by: a graph of a few lines, and the operators that are left of
+it (``policies/examples.py``).
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Example:
     gives: str
 
     def outcome(self, tables: Tables, ways: Ways = NOTHING) -> str:
-        """What becomes of the graph, as ``gives`` is written: by the policy, or in the way that ``of`` names."""
+        """What becomes of the graph, as ``gives`` is written: by the policy, or as ``of`` says."""
         way = ways.get(self._value("of", ""))
         if way is not None:
             return way(self.graph(), tables)

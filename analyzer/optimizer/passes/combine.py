@@ -169,7 +169,12 @@ def _gemm_transpose(board: Board, gemm: Operator) -> None:
 def _pad(board: Board, pad: Operator) -> None:
     """Zeros around the spatial axes become ``pads`` of a Conv or of a pooling."""
     child = board.sole(pad)
-    if child is None or child.type not in board.types("takes-pads") or len(pad.inputs) > 3 or pad.attrs.get("mode", "constant") != "constant":
+    if (
+        child is None
+        or child.type not in board.types("takes-pads")
+        or len(pad.inputs) > 3
+        or pad.attrs.get("mode", "constant") != "constant"
+    ):
         return
     pads = board.numbers(pad.inputs[1]) if pad.version >= 11 else list(pad.attrs.get("pads", ()))
     value = board.number(pad.input(2)) if pad.input(2) else pad.attrs.get("value", 0)

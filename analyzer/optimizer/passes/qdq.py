@@ -112,7 +112,11 @@ def _before(board: Board, op: Operator) -> Operator | None:
 
 
 def _passes(board: Board, op: Operator) -> bool:
-    return op.domain == "" and op.type in board.types("passes-scales") and not (op.type == "MaxPool" and op.version < 12)
+    return (
+        op.domain == ""
+        and op.type in board.types("passes-scales")
+        and not (op.type == "MaxPool" and op.version < 12)
+    )
 
 
 def _insert(board: Board, op: Operator, readers: list[Operator], like: Operator) -> list[Operator]:
@@ -207,7 +211,11 @@ def dequantize_scalars(board: Board) -> None:
             continue
         after = board.sole(op, Q)
         stored = board.dtype(dq.inputs[0])
-        if after is None or board.dtype(after.outputs[0]) != stored or stored not in board.types("dummy-dtypes"):
+        if (
+            after is None
+            or board.dtype(after.outputs[0]) != stored
+            or stored not in board.types("dummy-dtypes")
+        ):
             continue
         _dummy(board, op, place, value, stored)
 
