@@ -143,6 +143,19 @@ class ParityError(AccelintError):
     kind = "parity"
 
 
+class NotCoveredError(AccelintError):
+    """An operator, or a form of it, that the reference evaluation of a dialect does not cover. ``operators``
+    are all of them, by label and with what is not covered, where more than one is.
+    """
+
+    exit_code = 5
+    kind = "not-covered"
+
+    def __init__(self, message: str, operators: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.operators = dict(operators or {})
+
+
 class LimitError(AccelintError):
     """A model asks for more memory or time than this process may spend on it."""
 

@@ -88,7 +88,8 @@ class Reference:
             )
         if answer.status == "killed":
             raise WorkerKilled(f"{self.name}, the reference: {answer.reason}")
-        self.runtime = f"{answer.runtime}, {self.words}" if self.words else answer.runtime
+        said = self.words or find(self.name)[0].label
+        self.runtime = f"{answer.runtime}, {said}" if said else answer.runtime
         return answer.tensors() if answer.ok else f"{self.name} {answer.status}: {answer.reason}"[:500]
 
     def _ask(self, model: Path, feeds: Path, options: Mapping[str, Any]) -> Answer:

@@ -36,6 +36,7 @@ class Runtime:
         any_variant: any word may follow the colon; the worker says whether this machine is that (a chip).
         isolated: packages with versions for an environment of its own, because they collide with others.
         reference: its numbers are those that others are compared with.
+        label: what is said with its numbers, where they are not those of the dialect's own runtime.
         extra_check: what else is missing, as (what, command), or None.
     """
 
@@ -49,6 +50,7 @@ class Runtime:
     isolated: tuple[str, ...] = ()
     any_variant: bool = False
     reference: bool = False
+    label: str = ""
     extra_check: Callable[[], tuple[str, str] | None] = lambda: None
 
 
@@ -106,6 +108,7 @@ _KEYS = {
     "isolated": list,
     "needs": str,
     "reference": bool,
+    "label": str,
 }
 _DECLARED = Path(__file__).parent / "declared"
 
@@ -171,6 +174,7 @@ def _runtime(file: Path) -> Runtime:
         isolated=isolated,
         any_variant=table.get("any_variant", False),
         reference=table.get("reference", False),
+        label=table.get("label", ""),
         extra_check=NEEDS[table["needs"]] if "needs" in table else lambda: None,
     )
 
