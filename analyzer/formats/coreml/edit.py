@@ -15,6 +15,7 @@ from ...errors import UsageError
 from ...ir.graph import Constant, Graph, Operator, Tensor
 from .mil import CODES, walk_blocks
 from .schema import DTYPES, message, operators
+from .weights import NEW, NewWeights
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -79,6 +80,7 @@ class _Edit:
     original: Snapshot
     consts: dict[str, Any]
     names: set[str]
+    weights: NewWeights | None = None
     emitted: list[Any] = field(default_factory=list)
     present: set[str] = field(default_factory=set)
 
@@ -102,7 +104,7 @@ class _Edit:
             and tensor.const is not None
             and (operation is None or (stored is not None and tensor is not stored))
         ):
-            operation = const_operation(name, tensor.const)
+            operation = const_operation(name, tensor.const, self.weights)
         if operation is not None:
             self.present.add(name)
             self.emitted.append(operation)
@@ -117,14 +119,14 @@ class _Edit:
         return name
 
 
-def edit_block(block: Any, graph: Graph, original: Snapshot) -> None:
-    """Rewrite ``block``, from which ``original`` was read, to say what ``graph`` says. Raises UsageError
-    where it cannot.
+def edit_block(block: Any, graph: Graph, original: Snapshot, weights: NewWeights | None = None) -> None:
+    """Rewrite ``block``, from which ``original`` was read, to say what ``graph`` says; new large values go to
+    ``weights`` where there is a file for them. Raises UsageError where it cannot.
     """
     stored = list(block.operations)
     consts = {op.outputs[0].name: op for op in stored if op.type == "const"}
     names = {value.name for inner in walk_blocks(block) for op in inner.operations for value in op.outputs}
-    edit = _Edit(graph, original, consts, names | set(graph.tensors) | set(original.tensors))
+    edit = _Edit(graph, original, consts, names | set(graph.tensors) | set(original.tensors), weights)
     read_before = references(stored) | set(block.outputs)
     position = 0
     for op in graph.ops():
@@ -194,7 +196,7 @@ def _changed(edit: _Edit, op: Operator, stored: Any) -> Any:
     bodies = edit.original.bodies.get(op.id, {})
     for key, block in zip(bodies, stored.blocks, strict=True):
         if not same(op.graphs[key], bodies[key]):
-            edit_block(block, op.graphs[key], bodies[key])
+            edit_block(block, op.graphs[key], bodies[key], edit.weights)
     return stored
 
 
@@ -244,7 +246,7 @@ def _bind_attribute(edit: _Edit, op: Operator, key: str, operation: Any) -> None
         return
     name = edit.fresh(f"{op.label}_{key}")
     constant = value if isinstance(value, Constant) else attribute_constant(edit.graph, op, key, value)
-    edit.consts[name] = const_operation(name, constant)
+    edit.consts[name] = const_operation(name, constant, edit.weights)
     _bind(operation, key, (name,))
 
 
@@ -302,12 +304,18 @@ def _text(value: Any, text: str) -> None:
     value.immediateValue.tensor.strings.values.append(text)
 
 
-def const_operation(name: str, constant: Constant) -> Any:
-    """A ``const`` operation that holds the value in the specification itself."""
+def const_operation(name: str, constant: Constant, weights: NewWeights | None = None) -> Any:
+    """A ``const`` operation that holds the value in the specification itself, or where a large one is among
+    ``weights``.
+    """
     operation = message("MILSpec.Operation")(type="const")
     _text(operation.attributes["name"], name)
     value = operation.attributes["val"]
     set_type(value.type, Tensor(name, constant.dtype, constant.shape))
+    if weights is not None and weights.takes(constant):
+        value.blobFileValue.fileName, value.blobFileValue.offset = NEW, weights.add(constant)
+        set_type(operation.outputs.add(name=name).type, Tensor(name, constant.dtype, constant.shape))
+        return operation
     tensor = value.immediateValue.tensor
     data = constant.raw()
     if constant.dtype == "string":

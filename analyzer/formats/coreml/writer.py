@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from ...files import atomic
 from .edit import Snapshot, edit_block, same, set_type
 from .mil import specialization_name
 from .reader import Stored, parts
+from .weights import NewWeights
 from .wire import restore
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ def write(model: Model, path: Path) -> None:
         raise UsageError(
             "a Core ML model is written from the file that it was read from: load it with accelint first"
         )
-    spec = _edited(model, stored)
+    weights = NewWeights() if stored.package is not None else None
+    spec = _edited(model, stored, weights)
     if stored.package is None:
         with atomic(path, source=stored.file) as draft:
             _write_spec(spec, stored, draft)
@@ -41,7 +44,23 @@ def write(model: Model, path: Path) -> None:
     with atomic(path, source=stored.package, folder=True) as draft:
         inner = stored.file.relative_to(stored.package)
         shutil.copytree(stored.package, draft, dirs_exist_ok=True, ignore=_all_but(stored))
+        if weights is not None and spec is not None:
+            weights.write(spec, (draft / inner).parent, stored.package)
+            _list_weights(draft)
         _write_spec(spec, stored, draft / inner)
+
+
+def _list_weights(package: Path) -> None:
+    """A package whose manifest names no weights gets an entry for the folder that has some now."""
+    folder = package / "Data" / "com.apple.CoreML" / "weights"
+    file = package / "Manifest.json"
+    manifest = json.loads(file.read_bytes())
+    entries = manifest["itemInfoEntries"]
+    if not folder.is_dir() or any(str(item.get("path", "")).endswith("weights") for item in entries.values()):
+        return
+    about = {"author": "com.apple.CoreML", "description": "CoreML Model Weights", "name": "weights"}
+    entries["accelint-weights"] = {**about, "path": "com.apple.CoreML/weights"}
+    file.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
 
 
 def _all_but(stored: Stored) -> Any:
@@ -73,7 +92,7 @@ def _write_spec(spec: Any, stored: Stored, draft: Path) -> None:
                 left -= len(block)
 
 
-def _edited(model: Model, stored: Stored) -> Any:
+def _edited(model: Model, stored: Stored, weights: NewWeights | None) -> Any:
     """A copy of the specification with the graphs' edits, None when there are none."""
     changed = [name for name, graph in model.graphs.items() if not same(graph, stored.original[name])]
     if not changed:
@@ -88,7 +107,8 @@ def _edited(model: Model, stored: Stored) -> Any:
         graph, original = model.graphs[name], stored.original[name]
         _check_interface(graph, original)
         if graph.dialect == "mil":
-            edit_block(part.block_specializations[specialization_name(part)], graph, original)
+            block = part.block_specializations[specialization_name(part)]
+            edit_block(block, graph, original, weights)
             _set_inputs(part, description, graph, original)
         else:
             _edit_network(part, graph, original)
