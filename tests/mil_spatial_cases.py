@@ -23,39 +23,39 @@ def conv(
     pads: list[tuple[int, int]],
     strides: list[int],
     dilations: list[int],
-    groups: int = 1,
+    pieces: int = 1,
 ) -> Array:
     """By windows and a sum of products, group by group."""
     kernel = list(weight.shape[2:])
     padded = np.pad(x, [(0, 0), (0, 0), *pads])
     rows = []
-    own, given = weight.shape[0] // groups, weight.shape[1]
-    for group in range(groups):
-        seen = windows(padded[:, group * given : (group + 1) * given], kernel, strides, dilations)
-        part = weight[group * own : (group + 1) * own]
+    own, given = weight.shape[0] // pieces, weight.shape[1]
+    for piece in range(pieces):
+        seen = windows(padded[:, piece * given : (piece + 1) * given], kernel, strides, dilations)
+        part = weight[piece * own : (piece + 1) * own]
         axes = list(range(seen.ndim - len(kernel), seen.ndim))
         rows.append(np.moveaxis(np.tensordot(seen, part, ([1, *axes], [1, *range(2, weight.ndim)])), -1, 1))
     return np.concatenate(rows, 1)
 
 
-def conv_transpose(x: Array, weight: Array, strides: list[int], groups: int = 1) -> Array:
+def conv_transpose(x: Array, weight: Array, strides: list[int], pieces: int = 1) -> Array:
     """Every element puts its kernel down; nothing is cut off."""
     kernel = weight.shape[2:]
     sizes = [
         (size - 1) * step + width for size, step, width in zip(x.shape[2:], strides, kernel, strict=True)
     ]
     own = weight.shape[1]
-    found = np.zeros((x.shape[0], own * groups, *sizes), np.float32)
-    given = x.shape[1] // groups
+    found = np.zeros((x.shape[0], own * pieces, *sizes), np.float32)
+    given = x.shape[1] // pieces
     for place in np.ndindex(*x.shape[2:]):
         where = tuple(
             slice(at * step, at * step + width)
             for at, step, width in zip(place, strides, kernel, strict=True)
         )
-        for group in range(groups):
-            part = x[(slice(None), slice(group * given, (group + 1) * given), *place)]
-            put = np.tensordot(part, weight[group * given : (group + 1) * given], 1)
-            found[(slice(None), slice(group * own, (group + 1) * own), *where)] += put
+        for piece in range(pieces):
+            part = x[(slice(None), slice(piece * given, (piece + 1) * given), *place)]
+            put = np.tensordot(part, weight[piece * given : (piece + 1) * given], 1)
+            found[(slice(None), slice(piece * own, (piece + 1) * own), *where)] += put
     return found
 
 

@@ -92,7 +92,7 @@ def test_what_is_not_covered_is_told_with_every_operator(tmp_path: Path) -> None
     assert "random_normal" in caught.value.message and "crop_resize" in caught.value.message
 
 
-def test_other_dialects_are_refused(tmp_path: Path) -> None:
+def test_other_dialects_are_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="only ML Programs"):
         lower(load(FIXTURES / "network.mlmodel"), tmp_path / "network.onnx")
 

@@ -57,16 +57,16 @@ class Emitter:
 
     nodes: list[Any] = field(default_factory=list)
     constants: dict[str, NDArray[Any]] = field(default_factory=dict)
-    taken: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
     shared: dict[tuple[Any, ...], str] = field(default_factory=dict)
 
     def fresh(self, stem: str) -> str:
         """A name that nothing has."""
         name, count = stem or "value", 0
-        while name in self.taken:
+        while name in self.used:
             count += 1
             name = f"{stem}__{count}"
-        self.taken.add(name)
+        self.used.add(name)
         return name
 
     def op(self, type: str, *inputs: str | None, to: str | None = None, **attributes: Any) -> str:

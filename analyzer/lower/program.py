@@ -60,7 +60,7 @@ class Writer:
         """Constants that operators on weights give, by graph and name."""
         self._constants: dict[tuple[int, str], str] = {}
         self._results: dict[tuple[str, int], str] = {}
-        self.refused: dict[str, str] = {}
+        self.missing: dict[str, str] = {}
         self.reserved: set[str] = set()
         """Names that results of the main graph keep."""
 
@@ -70,7 +70,7 @@ class Writer:
         """
         from onnx import helper
 
-        self.emitter.taken.update(graph.inputs)
+        self.emitter.used.update(graph.inputs)
         names = {name: name for name in graph.inputs}
         inputs = []
         for name in graph.inputs:
@@ -85,11 +85,11 @@ class Writer:
         wanted = {
             name for name in (*graph.outputs, *keep) if name not in graph.inputs and graph.producer(name)
         }
-        self.emitter.taken.update(wanted)
+        self.emitter.used.update(wanted)
         self.reserved = wanted
         names = self.block(graph, names)
-        if self.refused:
-            raise _not_covered(self.refused)
+        if self.missing:
+            raise _not_covered(self.missing)
         outputs = []
         for name in dict.fromkeys((*graph.outputs, *keep)):
             if graph.find(name) is None:
@@ -153,11 +153,11 @@ class Writer:
                 raise NotCoveredError(f"the operator {op.type}")
             function(Call(self, graph, op, scope))
         except NotCoveredError as error:
-            self.refused.setdefault(op.label, error.message)
-            self.refused.update(error.operators)
+            self.missing.setdefault(op.label, error.message)
+            self.missing.update(error.operators)
         except (IndexError, KeyError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
             # an operator of a stranger's file need not fit its own schema
-            self.refused.setdefault(op.label, f"{op.type}, which does not fit its schema ({error})"[:200])
+            self.missing.setdefault(op.label, f"{op.type}, which does not fit its schema ({error})"[:200])
 
     def result_name(self, op: Operator, index: int) -> str:
         """The ONNX name of a result."""
@@ -221,11 +221,11 @@ class Writer:
         self.known[id(owner), name] = value
 
 
-def _not_covered(refused: Mapping[str, str]) -> NotCoveredError:
-    kinds = dict.fromkeys(refused.values())
+def _not_covered(missing: Mapping[str, str]) -> NotCoveredError:
+    kinds = dict.fromkeys(missing.values())
     some = "; ".join(list(kinds)[:5]) + (f" and {len(kinds) - 5} more" if len(kinds) > 5 else "")
-    first = next(iter(refused))
-    return NotCoveredError(f"the {LABEL}, does not cover {some} (first at {first!r})", refused)
+    first = next(iter(missing))
+    return NotCoveredError(f"the {LABEL}, does not cover {some} (first at {first!r})", missing)
 
 
 def _store(parts: Any, path: Path) -> None:

@@ -53,9 +53,9 @@ def _table(call: Call) -> NDArray[Any]:
 
 def looked_up(indices: NDArray[Any], table: NDArray[Any], vector_axis: int | None) -> NDArray[Any]:
     """iOS 18: one table for each block of the indices, of scalars or of vectors along ``vector_axis``."""
-    groups, (entries, width) = table.shape[:-2], table.shape[-2:]
-    spread = table.reshape(*groups, entries, width)
-    for axis, count in enumerate(groups):
+    blocks, (entries, width) = table.shape[:-2], table.shape[-2:]
+    spread = table.reshape(*blocks, entries, width)
+    for axis, count in enumerate(blocks):
         spread = np.repeat(spread, indices.shape[axis] // count, axis=axis)
     found = np.take_along_axis(
         spread, indices.astype(np.int64)[..., None, None].repeat(width, axis=-1), axis=-2
