@@ -23,39 +23,39 @@ def conv(
     pads: list[tuple[int, int]],
     strides: list[int],
     dilations: list[int],
-    pieces: int = 1,
+    shares: int = 1,
 ) -> Array:
     """By windows and a sum of products, group by group."""
     kernel = list(weight.shape[2:])
     padded = np.pad(x, [(0, 0), (0, 0), *pads])
     rows = []
-    own, given = weight.shape[0] // pieces, weight.shape[1]
-    for piece in range(pieces):
-        seen = windows(padded[:, piece * given : (piece + 1) * given], kernel, strides, dilations)
-        part = weight[piece * own : (piece + 1) * own]
+    own, given = weight.shape[0] // shares, weight.shape[1]
+    for share in range(shares):
+        seen = windows(padded[:, share * given : (share + 1) * given], kernel, strides, dilations)
+        part = weight[share * own : (share + 1) * own]
         axes = list(range(seen.ndim - len(kernel), seen.ndim))
         rows.append(np.moveaxis(np.tensordot(seen, part, ([1, *axes], [1, *range(2, weight.ndim)])), -1, 1))
     return np.concatenate(rows, 1)
 
 
-def conv_transpose(x: Array, weight: Array, strides: list[int], pieces: int = 1) -> Array:
+def conv_transpose(x: Array, weight: Array, strides: list[int], shares: int = 1) -> Array:
     """Every element puts its kernel down; nothing is cut off."""
     kernel = weight.shape[2:]
     sizes = [
         (size - 1) * step + width for size, step, width in zip(x.shape[2:], strides, kernel, strict=True)
     ]
     own = weight.shape[1]
-    found = np.zeros((x.shape[0], own * pieces, *sizes), np.float32)
-    given = x.shape[1] // pieces
+    found = np.zeros((x.shape[0], own * shares, *sizes), np.float32)
+    given = x.shape[1] // shares
     for place in np.ndindex(*x.shape[2:]):
         where = tuple(
             slice(at * step, at * step + width)
             for at, step, width in zip(place, strides, kernel, strict=True)
         )
-        for piece in range(pieces):
-            part = x[(slice(None), slice(piece * given, (piece + 1) * given), *place)]
-            put = np.tensordot(part, weight[piece * given : (piece + 1) * given], 1)
-            found[(slice(None), slice(piece * own, (piece + 1) * own), *where)] += put
+        for share in range(shares):
+            part = x[(slice(None), slice(share * given, (share + 1) * given), *place)]
+            put = np.tensordot(part, weight[share * given : (share + 1) * given], 1)
+            found[(slice(None), slice(share * own, (share + 1) * own), *where)] += put
     return found
 
 
