@@ -153,3 +153,45 @@ def test_ranks_beyond_reason_are_unknown_shapes_and_no_hang(tmp_path: Path) -> N
     target = report("check", path, "--target", QNN)["models"][0]["targets"][0]
     assert time.monotonic() - started < 20
     assert target["operators"], "the operators are judged all the same"
+
+
+BELOW_ZERO = {
+    "MaxPool": "p=MaxPool<kernel_shape=[9,9]>(x)",
+    "Conv": "p=Conv(x,w)",
+    "ConvTranspose": "p=ConvTranspose<pads=[9,9,9,9]>(x,v)",
+    "TopK": "p,i=TopK(x,k)",
+    "Resize": "p=Resize(x,,s)",
+    "Pad": "p=Pad(x,b)",
+    "Relu of Pad": "q=Pad(x,b) p=Relu(q)",
+}
+
+
+def sliced(step: str, value_info: str = "") -> onnx.ModelProto:
+    """A Slice of what has a size below zero, on every axis."""
+    text = f"""<ir_version: 9, opset_import: ["": 18]>
+        g (float[1,3,4,4] x, float[3,3,9,9] w, float[3,3,1,1] v) => (float[a,b,c,d] y)
+        <int64[1] k={{-3}}, float[4] s={{1.0,1.0,-2.0,-2.0}}, int64[8] b={{0,0,-9,-9,0,0,0,0}},
+         int64[4] z={{0,0,0,0}}, int64[4] e={{9,9,9,9}}, int64[4] ax={{0,1,2,3}}
+         {value_info}> {{ {step} y=Slice(p,z,e,ax) }}"""
+    return parser.parse_model(text)
+
+
+@pytest.mark.parametrize("kind", BELOW_ZERO)
+def test_a_slice_of_a_size_below_zero_is_not_inferred_here(kind: str) -> None:
+    assert not sure(sliced(BELOW_ZERO[kind]))
+
+
+def test_a_slice_of_other_sizes_is_inferred_here() -> None:
+    assert sure(sliced("p=Relu(x)"))
+    assert sure(sliced("q=Conv(x,w) t=Shape(q) p=Relu(x)"))
+    assert not sure(sliced("p=Relu(x)", ", float[1,3,-4,4] p"))
+
+
+def test_a_size_below_zero_does_not_end_the_process(tmp_path: Path) -> None:
+    for at, step in enumerate(BELOW_ZERO.values()):
+        onnx.save(sliced(step), tmp_path / f"m{at}.onnx")
+    stated = sliced("p=Relu(x)")
+    stated.graph.value_info.append(helper.make_tensor_value_info("p", 1, [1, 3, -4, 4]))
+    onnx.save(stated, tmp_path / "stated.onnx")
+    result = accelint("check", tmp_path, "--target", QNN, timeout=60)
+    assert result.returncode in (0, 1, 3), result.stderr

@@ -131,6 +131,15 @@ def _guess(proto: Any) -> int:
     return next((kind for name, kind in _LISTS if len(getattr(proto, name))), 0)
 
 
+def name_types(graph: Any) -> None:
+    """Store the types of attributes that a model older than IR version 2 left out, bodies included."""
+    for node in graph.node:
+        for proto in node.attribute:
+            proto.type = proto.type or _guess(proto)
+            for body in (proto.g, *proto.graphs) if proto.type in (GRAPH, GRAPHS) else ():
+                name_types(body)
+
+
 # ---- values to attributes --------------------------------------------------------------------
 
 

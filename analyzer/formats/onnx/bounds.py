@@ -49,6 +49,11 @@ _ELEMENTWISE = frozenset({
     "Abs", "Add", "And", "Cast", "Div", "Equal", "Greater", "Identity", "Less", "Max", "Min", "Mod",
     "Mul", "Neg", "Not", "Or", "Sub", "Where",
 })  # fmt: skip
+_SHRINKING = frozenset({
+    "AveragePool", "Conv", "ConvInteger", "ConvTranspose", "LpPool", "MaxPool", "Pad", "QLinearConv",
+    "Resize", "TopK", "Upsample",
+})  # fmt: skip
+"""Operators for whose results onnx infers a size below zero: a kernel longer than its operand, a k of -3."""
 _PLAIN_EQUATION = re.compile(rb"[a-zA-Z]*(,[a-zA-Z]*)*(->[a-zA-Z]*)?")
 _EQUATION = re.compile(
     rb"[a-zA-Z ]*(\.\.\.[a-zA-Z ]*)?(,[a-zA-Z ]*(\.\.\.[a-zA-Z ]*)?)*(->[a-zA-Z ]*(\.\.\.[a-zA-Z ]*)?)?"
@@ -93,6 +98,8 @@ class _Bounds:
         self.lengths: dict[str, int] = {}
         self.steps: dict[str, int] = {}
         self.shape_of: dict[str, str] = {}
+        self.negative: set[str] = set()
+        """Tensors that may have a size below zero, with which onnx's Slice ends the process."""
         self.work = self.followed = self.names = 0
 
     def graph(self, graph: Any, depth: int) -> bool:
@@ -104,6 +111,8 @@ class _Bounds:
             if not self._stated(info):
                 return False
         for tensor in graph.initializer:
+            if min(tensor.dims, default=0) < 0:
+                return False
             self._value(tensor.name, tensor)
         for sparse in graph.sparse_initializer:
             self.ranks[sparse.values.name] = len(sparse.dims)
@@ -122,7 +131,7 @@ class _Bounds:
         if rank == 0 or (rank == 1 and kind.shape.dim[0].HasField("dim_value")):
             length = kind.shape.dim[0].dim_value if rank else 1
             self.lengths[info.name] = max(length, self.lengths.get(info.name, 0))
-        return rank <= RANK
+        return rank <= RANK and all(dim.dim_value >= 0 for dim in kind.shape.dim)
 
     def _value(self, name: str, tensor: Any) -> None:
         self.ranks[name] = len(tensor.dims)
@@ -140,8 +149,10 @@ class _Bounds:
         if kind in ("If", "Loop", "Scan"):
             return self._bodies(node, depth)
         rank = self._rank(node, kind)
-        if rank is None or rank > RANK or (kind == "Slice" and not self._steps(node)):
+        if rank is None or rank > RANK or (kind == "Slice" and not self._slice(node, depth)):
             return False
+        if kind in _SHRINKING or (kind != "Shape" and not self.negative.isdisjoint(node.input)):
+            self.negative.update(node.output)
         return self._set(node, max(rank, self._length(node, kind) is not None), self._length(node, kind))
 
     def _set(self, node: Any, rank: int, length: int | None) -> bool:
@@ -190,6 +201,10 @@ class _Bounds:
             return False
         operands: int = len(node.input)
         return texts[0].partition(b"->")[0].count(b",") + 1 == operands
+
+    def _slice(self, node: Any, depth: int) -> bool:
+        operands = node.input[:1] if depth == 0 else self.negative  # a body has its own names for them
+        return self._steps(node) and self.negative.isdisjoint(operands)
 
     def _steps(self, node: Any) -> bool:
         """Steps are added to an int in C++: one that is large or unknown may never pass the end."""

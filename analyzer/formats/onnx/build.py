@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ...errors import GraphError
 from ...ir.dtypes import BITS
 from ..wire import KEEP, Span
-from .attributes import GRAPH, GRAPHS, fill_attribute, kind_of
+from .attributes import GRAPH, GRAPHS, fill_attribute, kind_of, name_types
 from .functions import function_key
 from .proto import DTYPES, NUMBERS, attribute_type, pb
 from .stored import GraphRecord, Stored
@@ -63,6 +63,7 @@ class Builder:
         proto.CopyFrom(self.stored.proto)
         if not proto.ir_version:
             proto.ir_version = _ir_version(self.source.graph.opsets.get("", 1))
+            name_types(proto.graph)
         self.ir_version = proto.ir_version
         _set_opsets(proto.opset_import, self.source.graph.opsets)
         self.graph(proto.graph, self.source.graph)
