@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -146,8 +147,16 @@ class Rule:
             "limit": outcome.limit,
             "version": str(op.version),
         }
-        message = self.message.format_map(_Attributes(words, op))
+        message = _agreeing(self.message, outcome.limit).format_map(_Attributes(words, op))
         return Failure(outcome.answer, message, outcome.seen, outcome.limit)
+
+
+def _agreeing(message: str, limit: str) -> str:
+    """The template with the noun after a limit of one in the singular: ``1 dimension``."""
+    return _PLURAL.sub(r"{limit} \1", message) if limit == "1" else message
+
+
+_PLURAL = re.compile(r"\{limit\} (dimension|input|operand|element|column|channel)s\b")
 
 
 def unsafe_message(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import time
@@ -15,6 +16,7 @@ from cli import ROOT, accelint
 from onnx import TensorProto, helper
 
 pytestmark = pytest.mark.skipif(shutil.which("chromium") is None, reason="needs chromium (apt)")
+GRU = ROOT / "fixtures" / "tflite" / "gru_while.tflite"
 ENCODER = ROOT / "fixtures" / "demo" / "encoder.onnx"
 EVIL = "</script><img src=x onerror=alert(1)>\u202e"
 
@@ -110,6 +112,60 @@ def test_keys_reach_everything(page: Any, report: Path) -> None:
     page.keyboard.press("t")
     page.keyboard.press("t")
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+def test_targets_that_take_another_format_are_one_line_that_opens(page: Any, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    accelint("check", GRU, "-t", "litert/gpu,onnxruntime/qnn,onnxruntime/cpu", "-f", "html", "-o", out)
+    opened(page, out)
+    left = page.locator("#targets details")
+    assert left.inner_text() == "2 targets not checked"
+    left.locator("summary").click()
+    assert "onnxruntime/cpu: " in left.inner_text()
+    accelint("check", GRU, "-t", "litert/gpu,onnxruntime/qnn", "-f", "html", "-o", out)
+    opened(page, out)
+    assert "onnxruntime/qnn:sm8650: not checked: " in page.locator("#targets .left").inner_text()
+
+
+def test_partitions_within_bodies_are_told_beside_the_drawing(page: Any, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    accelint("check", GRU, "-t", "litert/gpu", "-f", "html", "-o", out)
+    opened(page, out)
+    page.click("#tab-graph")
+    inner = int(re.search(r"(\d+) partitions? within subgraphs", page.locator("#panel").inner_text())[1])
+    parts = int(page.locator("#tab-graph").inner_text().partition("(")[2].rstrip(")"))
+    assert page.locator(".graph g.accelerated").count() == parts - inner > 0
+
+
+def test_the_bar_shows_the_share_beside_it(page: Any, report: Path) -> None:
+    """Operators that never run are in neither."""
+    opened(page, report)
+    card = page.locator(".card", has_text="onnxruntime/cpu")
+    assert "100.0%" in card.inner_text()
+    assert card.locator(".bar i").count() == 1
+
+
+def test_a_finding_is_found_by_its_fingerprint(page: Any, tmp_path: Path) -> None:
+    """That is what SARIF, GitLab and a baseline call it."""
+    out, data = tmp_path / "report.html", tmp_path / "report.json"
+    accelint("check", GRU, "-t", "litert/gpu", "-f", "html", "-o", out, "-f", "json", "-o", data)
+    finding = json.loads(data.read_text())["models"][0]["targets"][0]["findings"][0]
+    opened(page, out)
+    page.click("#tab-operators")
+    page.fill("#search", finding["fingerprint"])
+    page.get_by_text(re.compile("^1 of ")).wait_for()
+    assert page.locator(".row:not(.head) span").first.inner_text() == finding["operator"]
+    page.click("#tab-causes")
+    assert page.locator("#panel details").count() == 1
+    assert finding["rule"] in page.locator("#panel details").inner_text()
+
+
+def test_an_operator_of_a_cause_counts_once(page: Any, report: Path) -> None:
+    opened(page, report)
+    page.locator(".card", has_text="onnxruntime/qnn").click()
+    box = page.locator("#panel details").first
+    listed = box.locator("p.mono span").all_inner_texts()
+    assert len(set(listed)) == len(listed) == int(re.search(r"(\d+) operators", box.inner_text())[1])
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

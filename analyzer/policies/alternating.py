@@ -9,7 +9,7 @@ from typing import Any
 
 from ..ir.graph import Graph
 from ..ir.match import writers
-from .base import Dropped, Partitioning, operators
+from .base import Dropped, Partitioning, largest, operators
 from .options import whole
 
 
@@ -79,7 +79,7 @@ def keep_largest(partitions: list[tuple[str, ...]], least: int, most: int) -> Pa
             why = Dropped(
                 "ACL602",
                 "too-many-partitions",
-                f"its partition of {operators(partition)} is not among the {most} largest of {len(ranked)}",
+                f"its partition of {operators(partition)} is not {largest(most, len(ranked))}",
             )
             dropped.update((id, why) for id in partition)
         chosen = {id(partition) for partition in ranked[:most]}

@@ -26,6 +26,11 @@ def operators(partition: Collection[object]) -> str:
     return f"{len(partition)} operator{'' if len(partition) == 1 else 's'}"
 
 
+def largest(most: int, count: int) -> str:
+    """The partitions that a runtime keeps, in words: ``the largest of 2``, ``among the 3 largest of 7``."""
+    return f"the largest of {count}" if most == 1 else f"among the {most} largest of {count}"
+
+
 @dataclass(frozen=True, slots=True)
 class Partitioning:
     """Partitions of operator ids, each run by the accelerator as one piece, and the operators left out of

@@ -15,7 +15,7 @@ from typing import Any
 from ..ir.graph import Graph, Operator, Tensor
 from ..ir.view import edited
 from ..partitioners import litert
-from .base import Dropped, Partitioning, operators
+from .base import Dropped, Partitioning, largest, operators
 from .tables import STANDARD, Tables, WithTables
 
 _BOOK = "litert"
@@ -87,7 +87,7 @@ class LiteRTDelegate(WithTables):
             if len(partition) < least:
                 why = book.dropped("partition-too-small", operators=operators(partition), least=least)
             else:
-                words = {"operators": operators(partition), "most": most, "count": len(found)}
+                words = {"operators": operators(partition), "largest": largest(most, len(found))}
                 why = book.dropped("too-many-partitions", **words)
             dropped.update((id, why) for id in partition)
         inside = {id for partition in kept for id in partition}

@@ -18,6 +18,9 @@ class Cause:
     rule: str
     severity: str
     operators: list[Mapping[str, Any]] = field(default_factory=list)
+    """Each once, in the order of their findings."""
+    prints: list[str] = field(default_factory=list)
+    """The fingerprint of each operator's first finding."""
     messages: dict[str, int] = field(default_factory=dict)
     fix: str | None = None
     safe: bool = False
@@ -30,6 +33,7 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
     """The causes in a target's findings, the worst first: by severity, then by the number of operators."""
     by_id = {op["id"]: op for op in target["operators"]}
     found: dict[tuple[str, str], Cause] = {}
+    met: set[tuple[str, str, str]] = set()
     for finding in target["findings"]:
         if finding.get("ignored"):
             continue
@@ -42,8 +46,10 @@ def causes(target: Mapping[str, Any]) -> list[Cause]:
         message = finding["message"]
         cause.messages[message] = cause.messages.get(message, 0) + 1
         op = by_id.get(finding["operator"], {"id": finding["operator"], "name": "", "type": ""})
-        if not cause.operators or cause.operators[-1]["id"] != op["id"]:
+        if (*key, op["id"]) not in met:
+            met.add((*key, op["id"]))
             cause.operators.append(op)
+            cause.prints.append(finding["fingerprint"])
     return sorted(
         found.values(), key=lambda cause: (_RANK[cause.severity], -len(cause.operators), cause.code)
     )

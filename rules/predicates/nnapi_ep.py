@@ -41,7 +41,9 @@ def matmul(graph: Graph, op: Operator, context: Context) -> Outcome:
     left, right = dims(graph, op, 0), dims(graph, op, 1)
     if left is None or right is None:
         return HOLDS
-    seen = f"{list(left)} times {list(right)}"
+    seen = " times ".join(
+        f"[{', '.join('?' if dim is None else str(dim) for dim in shape)}]" for shape in (left, right)
+    )
     if len(left) == len(right) == 2:
         return holds_if(
             graph.constant(op.inputs[1]) is not None,

@@ -61,12 +61,13 @@ def onnxsim_model_inputs(graph: Graph, op: Operator, context: Context, of: str) 
             continue
         fits = _fits(tensor, of, read=bool(op.outputs))
         if fits is not True:
-            shape = (
-                "?"
+            sizes = (
+                None
                 if tensor.shape is None
-                else [dim if isinstance(dim, int) else "?" for dim in tensor.shape]
+                else ", ".join("?" if dim is None else str(dim) for dim in tensor.shape)
             )
-            return holds_if(fits, f"{name} is {tensor.dtype}{shape}", limit)
+            shape = " of unknown rank" if sizes is None else f"[{sizes}]"
+            return holds_if(fits, f"{name} of {tensor.dtype}{shape}", limit)
     return holds_if(True, "", limit)
 
 

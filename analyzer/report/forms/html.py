@@ -107,13 +107,15 @@ def _target(model: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, An
             ]
             for op in target["operators"]
         ],
-        "findings": [[row["code"], row["rule"], row["message"]] for row in target["findings"]],
+        "findings": [
+            [row["code"], row["rule"], row["message"], row["fingerprint"]] for row in target["findings"]
+        ],
         "causes": [_cause(model, target, cause, place) for cause in causes(target)],
         "ignored": list(ignored(target).items()),
         "notes": list(target["notes"]),
     }
     if "flow" in target:
-        row |= {"flow": _drawn(target), "region": _regions(target, place)}
+        row |= {"flow": _drawn(target, place), "region": _regions(target, place)}
     if "agreement" in target:
         row |= _actual(target, place)
     return row
@@ -124,12 +126,18 @@ def _cause(
 ) -> dict[str, Any]:
     roots = dynamic_inputs(model) if cause.code == "ACL101" else []
     command, advice = remedy(target, cause, rooted=bool(roots))
+    shown = [
+        (place[op["id"]], mark)
+        for op, mark in zip(cause.operators, cause.prints, strict=True)
+        if op["id"] in place
+    ]
     return {
         "code": cause.code,
         "rule": cause.rule,
         "severity": cause.severity,
         "messages": sorted(cause.messages.items(), key=lambda item: -item[1]),
-        "operators": [place[op["id"]] for op in cause.operators if op["id"] in place],
+        "operators": [index for index, _ in shown],
+        "prints": [mark for _, mark in shown],
         "fix": cause.fix,
         "command": command,
         "advice": f"root: {', '.join(roots)}" + (f"; {advice}" if advice else "") if roots else advice,
@@ -148,8 +156,14 @@ def _regions(target: Mapping[str, Any], place: Mapping[str, int]) -> list[int | 
     return found
 
 
-def _drawn(target: Mapping[str, Any]) -> dict[str, Any]:
-    regions = [{key: row[key] for key in row if key != "members"} for row in target["flow"]["regions"]]
+def _drawn(target: Mapping[str, Any], place: Mapping[str, int]) -> dict[str, Any]:
+    """``kinds``: how many types of operators a region has, of which ``types`` are the most frequent."""
+    ops = target["operators"]
+    regions = [
+        {key: row[key] for key in row if key != "members"}
+        | {"kinds": len({ops[place[id]]["type"] for id in row.get("members", ()) if id in place})}
+        for row in target["flow"]["regions"]
+    ]
     return {"regions": regions, "edges": target["flow"]["edges"]}
 
 

@@ -53,19 +53,29 @@
     const item = model();
     const place = $("targets");
     place.replaceChildren();
-    $("about").textContent = item.error
-      ? item.path
-      : `${item.path} · ${item.format} · ${counted(item.operators, "operator")}`;
+    const about = report.models.length > 1 ? [] : [item.path];
+    if (!item.error) about.push(item.format, counted(item.operators, "operator"));
+    $("about").textContent = about.join(" · ");
     if (item.error) {
       place.append(el("p", { class: "bad" }, `cannot be read: ${item.error}`));
       return;
     }
     item.targets.forEach((row, index) => place.append(card(row, index)));
-    for (const left of item.skipped) place.append(el("p", { class: "soft" }, `${left[0]}: not checked: ${left[1]}`));
+    if (item.skipped.length) place.append(skipped(item.skipped));
+  }
+
+  /* Targets that were not checked: one line that opens, or the reason itself where there is one target. */
+  function skipped(rows) {
+    if (rows.length === 1) return el("p", { class: "soft left" }, `${rows[0][0]}: not checked: ${rows[0][1]}`);
+    const list = el("ul");
+    for (const [name, why] of rows) list.append(el("li", {}, `${name}: ${why}`));
+    return el("details", { class: "soft left" }, el("summary", {}, `${counted(rows.length, "target")} not checked`), list);
   }
 
   function card(row, index) {
-    const counts = VERDICTS.map((verdict) => [verdict, row.counts[verdict]]).filter(([, count]) => count);
+    const there = VERDICTS.map((verdict) => [verdict, row.counts[verdict]]).filter(([, count]) => count);
+    const running = there.filter(([verdict]) => verdict !== "folded");
+    const counts = running.length ? running : there; /* what is folded never runs, and is in no share */
     const bar = el("div", { class: "bar", role: "img", "aria-label": counts.map((pair) => pair.join(" ")).join(", ") });
     for (const [verdict, count] of counts) {
       const part = el("i", { class: verdict, title: `${verdict}: ${count}` });
@@ -86,13 +96,20 @@
       "button",
       {
         class: "card", type: "button", "aria-pressed": String(index === state.target),
-        onclick: () => show({ target: index, region: null }),
+        onclick: () => choose(index),
       },
       el("div", { class: "top" }, el("b", {}, row.target), el("span", { class: `verdict ${row.verdict}` }, row.words)),
       el("div", { class: "runtime" }, row.runtime),
       bar,
       facts,
     );
+  }
+
+  /* Another target; what is said of it comes into sight where the cards fill the window. */
+  function choose(index) {
+    show({ target: index, region: null });
+    const top = $("title").getBoundingClientRect().top;
+    if (top < 0 || top > innerHeight * 0.8) $("title").scrollIntoView();
   }
 
   /* ---- the views of one target ---- */
@@ -111,7 +128,7 @@
     const row = target();
     $("title").textContent = `${row.target}: ${row.words}`;
     const views = Object.keys(VIEWS).filter(
-      (name) => (name !== "graph" || row.flow) && (name !== "runtime" || row.actual),
+      (name) => (name !== "graph" || (row.flow && row.partitioned)) && (name !== "runtime" || row.actual),
     );
     if (!views.includes(state.tab)) state.tab = "causes";
     $("tabs").replaceChildren(...views.map((name) => tab(name, row, views)));
@@ -152,8 +169,8 @@
   }
 
   function causeText(row, cause) {
-    const names = cause.operators.map((index) => row.operators[index]).flatMap((op) => (op ? [op[0], op[1], op[2]] : []));
-    return [cause.code, cause.rule, ...cause.messages.map((pair) => pair[0]), ...names].join("\n").toLowerCase();
+    const names = cause.operators.map((index) => row.operators[index]).flatMap((op) => (op ? [op[0], op[1], op[2], op[5] || ""] : []));
+    return [cause.code, cause.rule, ...cause.messages.map((pair) => pair[0]), ...names, ...cause.prints].join("\n").toLowerCase();
   }
 
   function causeBox(row, cause, open) {
@@ -176,9 +193,11 @@
     const at = el("p", { class: "mono" });
     cause.operators.slice(0, MOST.operators).forEach((index, position) => {
       const op = row.operators[index];
-      if (op) at.append(position ? ", " : "at ", `${op[0]} ${op[1]}${op[5] ? ` (${op[5]})` : ""}`);
+      const told = `fingerprint ${cause.prints[position]}`;
+      if (op) at.append(position ? ", " : "at ", el("span", { title: told }, `${op[0]} ${op[1]}${op[5] ? ` (${op[5]})` : ""}`));
     });
     box.append(at, cut(cause.operators.length - MOST.operators, "more operator"));
+    if (cause.prints.length === 1) box.append(el("p", { class: "cut" }, `fingerprint: ${cause.prints[0]}`));
     if (cause.fix) box.append(el("p", { class: "soft" }, `rewrite: ${cause.fix}`));
     if (cause.command) box.append(command(cause.command));
     if (cause.advice) box.append(el("p", {}, cause.advice));
@@ -238,7 +257,7 @@
   }
 
   const opText = (row, op) =>
-    [op[0], op[1], op[2], ...op[4].map((index) => `${row.findings[index][0]} ${row.findings[index][1]}`)].join("\n").toLowerCase();
+    [op[0], op[1], op[2], op[5] || "", ...op[4].map((index) => [0, 1, 3].map((at) => row.findings[index][at]).join(" "))].join("\n").toLowerCase();
 
   function table(row, found) {
     const actual = row.actual ? " actual" : "";
@@ -266,7 +285,7 @@
     const op = row.operators[index];
     const why = op[4].map((at) => row.findings[at]);
     const codes = [...new Set(why.map((item) => item[0]))].join(", ");
-    const told = why.map((item) => item[2]).join("\n");
+    const told = why.map((item) => `${item[2]} (${item[3]})`).join("\n");
     const wrong = actual && row.actual.wrong.includes(index) ? " wrong" : "";
     const cells = [
       el("span", { class: "mono", title: op[0] }, op[0]),
@@ -298,6 +317,8 @@
       if (VERDICTS.includes(kind)) legend.append(el("span", {}, el("i", { class: kind }), row.said[kind]));
     }
     panel.append(legend);
+    const inner = row.partitions - regions.filter((item) => item.partition !== undefined).length;
+    if (inner > 0) panel.append(el("p", { class: "soft" }, `${counted(inner, "partition")} within subgraphs (bodies of loops and branches), which are drawn as the operator that runs them; the table of operators has all.`));
     const { boxes, arrows } = condensed(row, regions, edges);
     if (boxes.length < regions.length) {
       panel.append(el("p", { class: "soft" }, `The largest of ${counted(regions.length, "region")} are drawn, and what lies between them as one box each; the table of operators has all.`));
@@ -336,7 +357,7 @@
     for (const box of boxes.filter((item) => item.members)) {
       const parts = box.members.filter((item) => item.partition !== undefined).length;
       const total = box.members.reduce((sum, item) => sum + item.operators, 0);
-      box.lines = [`${counted(parts, "more partition")}, ${counted(box.members.length - parts, "more region")}`, counted(total, "operator")];
+      box.lines = [[[parts, "partition"], [box.members.length - parts, "region"]].filter(([count]) => count).map(([count, what]) => counted(count, `more ${what}`)).join(", "), counted(total, "operator")];
     }
     const sums = new Map();
     for (const edge of edges) {
@@ -351,13 +372,19 @@
     return { boxes, arrows };
   }
 
-  const short = (text) => (text.length > 44 ? `${text.slice(0, 43)}…` : text);
+  /* Whole names, as many as fit. */
+  function listed(names, left) {
+    const kept = [];
+    while (names.length && (!kept.length || [...kept, names[0]].join(", ").length <= 44)) kept.push(names.shift());
+    left += names.length;
+    return kept.join(", ") + (left ? ` and ${counted(left, "more type")}` : "");
+  }
 
   function regionLines(row, region) {
     const name = regionName(row, region.id);
     if (!region.types) return [name];
     const types = Object.entries(region.types).map(([type, count]) => (count > 1 ? `${type} ×${count}` : type));
-    return [`${name}: ${counted(region.operators, "operator")}`, short(types.join(", "))];
+    return [`${name}: ${counted(region.operators, "operator")}`, listed(types, region.kinds - types.length)];
   }
 
   function drawing(row, layout) {
@@ -369,7 +396,7 @@
       const points = found.points.map((point) => `${point.x.toFixed(1)} ${point.y.toFixed(1)}`);
       root.append(svg("path", { d: `M${points.join("L")}`, "marker-end": "url(#arrow)" }));
       if (found.label !== null && found.x !== undefined) {
-        root.append(svg("text", { class: "sub", x: found.x, y: found.y + 4, "text-anchor": "middle" }, bytes(found.label)));
+        root.append(svg("text", { class: "sub size", x: found.x, y: found.y + 4, "text-anchor": "middle" }, bytes(found.label)));
       }
     }
     for (const id of layout.nodes()) root.append(box(row, layout.node(id)));
@@ -445,6 +472,7 @@
       event.preventDefault();
       apply();
     });
+    frame.style.height = `max(14rem, min(75vh, 44rem, ${Math.ceil(size.height) + 16}px))`;
     requestAnimationFrame(fit);
     return frame;
   }
@@ -482,7 +510,7 @@
 
   function paint() {
     document.documentElement.dataset.theme = theme === "auto" ? (night.matches ? "dark" : "light") : theme;
-    $("theme").textContent = theme[0].toUpperCase() + theme.slice(1);
+    $("theme").textContent = `Theme: ${theme}`;
   }
 
   function turn() {
@@ -511,7 +539,7 @@
     if (event.key === "/") { event.preventDefault(); $("search").focus(); }
     if (event.key === "t") turn();
     const number = Number(event.key);
-    if (number > 0 && !model().error && number <= model().targets.length) show({ target: number - 1, region: null });
+    if (number > 0 && !model().error && number <= model().targets.length) choose(number - 1);
   });
   paint();
   head();
