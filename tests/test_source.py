@@ -194,6 +194,28 @@ def test_a_limit_of_time_tells_where_it_was(project: Path) -> None:
     assert f"(it was at pack/net.py:{line_of(ONNX, '# sleeps')})" in done.stdout
 
 
+def test_every_command_of_a_model_takes_code(project: Path) -> None:
+    """One that goes by what ``check`` says, and those that run, change and convert the model."""
+    own = ("--python", sys.executable)
+    ran = accelint(
+        "verify", "pack.net:build", "-t", "onnxruntime/cpu", "--against", "pack.net:MODEL", *own, cwd=project
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert "parity holds" in ran.stdout
+    assert ran.stderr.startswith("imported\nbuilding\n")
+    fixed = accelint("fix", "pack.net:build", *TARGET, "-o", "fixed.onnx", *own, cwd=project)
+    assert fixed.returncode in (0, 1), fixed.stderr
+    onnx.checker.check_model(project / "fixed.onnx")
+    history = accelint("releases", "pack.net:build", "-t", "onnxruntime/xnnpack", *own, cwd=project)
+    assert history.returncode in (0, 1), history.stderr
+    assert "pack.net:build" in history.stdout
+    made = accelint("convert", "pack.net:build", "--to", "tflite", "-o", "m.tflite", cwd=project)
+    assert made.returncode == 2
+    assert made.stderr.splitlines()[-1].startswith("accelint: pack.net:build: onnx models are not converted")
+    gone = accelint("recommend", "pack.net:bild", cwd=project)
+    assert (gone.returncode, gone.stderr.count("pack.net has no 'bild'")) == (3, 1)
+
+
 def test_an_interrupt_ends_the_users_code(project: Path) -> None:
     text = (
         "import os\nfrom pack.net import sleeps\nopen('pid', 'w').write(str(os.getpid()))\nbuild = sleeps\n"

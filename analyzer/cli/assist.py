@@ -24,7 +24,12 @@ def register(app: typer.Typer) -> None:
     app.command("summary", hidden=True)(summary)
 
 
-def lsp(timeout: Seconds = 300.0, memory: Memory = None) -> None:
+Stdio = Annotated[
+    bool, typer.Option("--stdio", hidden=True, help="What editors say by convention; there is no other way.")
+]
+
+
+def lsp(timeout: Seconds = 300.0, memory: Memory = None, stdio: Stdio = True) -> None:
     """Serve editors by the Language Server Protocol, on standard input and output: what is found in the
     models of accelint.toml stands on the lines of Python that made them, and on accelint.toml.
     """
@@ -40,6 +45,7 @@ def mcp(
     ] = Path(),
     timeout: Seconds = 300.0,
     memory: Memory = None,
+    stdio: Stdio = True,
 ) -> None:
     """Serve assistants by the Model Context Protocol, on standard input and output: check, explain,
     recommend, releases, targets and fix as tools.

@@ -281,6 +281,7 @@ def checked(
     held: "Settings",
     outputs: "Sequence[Path]",
     optimize: str | None = None,
+    exporting: "Exporting | None" = None,
 ) -> "list[Entry]":
     """The models checked as ``check`` does it, for commands that say something else of them."""
     from .models import paths
@@ -288,7 +289,10 @@ def checked(
     files = paths(models)
     keep_inputs(outputs, [*files, pack])
     preview = bool(held.values.get("preview"))
-    return _all(files, target, pack, optimize or held.values.get("optimize"), preview=preview)
+    asked = optimize or held.values.get("optimize")
+    entries = _all(files, target, pack, asked, preview=preview, exporting=exporting)
+    sources.say_printed(entries)
+    return entries
 
 
 def _all(

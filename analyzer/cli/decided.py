@@ -11,6 +11,7 @@ from .check import MaybeTargets, Models, PackFile, write_text
 from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
 from .settings import ConfigFile, Isolated, decided, models_of, settings, targets_of
+from .sources import Python, exporting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,6 +104,7 @@ def write(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    python: Python = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     memory: Memory = None,
@@ -113,7 +115,7 @@ def write(
     much = detail(quiet, verbose)
     held = settings(file, isolated)
     place = _place(output, held)
-    entries = _checked(models, target, pack, held, place)
+    entries = _checked(models, target, pack, held, place, python)
     made = baselines.of(place, entries)
     write_text(place, baselines.text(made))
     count = sum(len(row["findings"]) for rows in made.models.values() for row in rows.values())
@@ -130,6 +132,7 @@ def check(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    python: Python = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     memory: Memory = None,
@@ -141,7 +144,7 @@ def check(
     much = detail(quiet, verbose)
     held = settings(file, isolated)
     place = _place(output, held)
-    entries = _checked(models, target, pack, held, place)
+    entries = _checked(models, target, pack, held, place, python)
     holds = decided(held, Gates(), baseline=place)
     known = holds.baseline
     assert known is not None
@@ -183,6 +186,7 @@ def prune(
     pack: PackFile = None,
     file: ConfigFile = None,
     isolated: Isolated = False,
+    python: Python = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     memory: Memory = None,
@@ -194,7 +198,7 @@ def prune(
     held = settings(file, isolated)
     place = _place(output, held)
     known = baselines.read(place)
-    entries = _checked(models, target, pack, held, place)
+    entries = _checked(models, target, pack, held, place, python)
     gone = baselines.stale(entries, known)
     write_text(place, baselines.text(baselines.pruned(known, gone, entries)))
     count = sum(map(len, gone.values()))
@@ -208,12 +212,19 @@ def _place(output: Path | None, held: "Settings") -> Path:
 
 
 def _checked(
-    models: list[str] | None, target: list[str] | None, pack: Path | None, held: "Settings", place: Path
+    models: list[str] | None,
+    target: list[str] | None,
+    pack: Path | None,
+    held: "Settings",
+    place: Path,
+    python: Path | None,
 ) -> "list[Entry]":
     """The models of the call, checked. Raises the error of a model that cannot be."""
     from .check import checked
 
-    entries = checked(models_of(models, held), targets_of(target, held), pack or held.pack, held, [place])
+    named = models_of(models, held)
+    how = exporting(map(Path, named), python)
+    entries = checked(named, targets_of(target, held), pack or held.pack, held, [place], exporting=how)
     for entry in entries:
         entry.raise_errors()
     return entries

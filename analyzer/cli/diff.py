@@ -11,6 +11,7 @@ from .check import LevelOption, PackFile, checked, level
 from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
 from .settings import ConfigFile, Isolated, settings, targets_of
+from .sources import Python, exporting
 
 
 class Form(str, Enum):
@@ -46,6 +47,7 @@ def diff(
     optimize: LevelOption = None,
     config: ConfigFile = None,
     isolated: Isolated = False,
+    python: Python = None,
     memory: Memory = None,
 ) -> None:
     """Compare two models, two reports, or one model at two releases: what is new, what is fixed, what an
@@ -55,12 +57,13 @@ def diff(
 
     much = detail(quiet, verbose)
     held = settings(config, isolated)
+    how = exporting([old, new], python)
     documents = []
     for path, words in ((old, old_target or target), (new, target)):
         document = report(path)
         if document is None:
             entries = checked(
-                [str(path)], targets_of(words, held), pack or held.pack, held, [], level(optimize)
+                [str(path)], targets_of(words, held), pack or held.pack, held, [], level(optimize), how
             )
             document = _document(entries)
         documents.append(document)

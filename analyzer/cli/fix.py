@@ -13,6 +13,7 @@ from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
 from .limits import Memory
 from .progress import busy
+from .sources import Python, exported, exporting, say
 
 if TYPE_CHECKING:
     from ...rewrites.planner import Step
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def fix(
-    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
+    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model, or package.module:NAME.")],
     target: Annotated[str, typer.Option("--target", "-t", help="The target that the model is fixed for.")],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the fixed model goes; never over the input.")
@@ -72,6 +73,7 @@ def fix(
     quiet: Quiet = False,
     verbose: Verbose = False,
     pack: PackFile = None,
+    python: Python = None,
     memory: Memory = None,
 ) -> None:
     """Change a model so that more of it runs on the target; each change is proved against the original."""
@@ -79,20 +81,21 @@ def fix(
 
     from ..errors import UsageError
     from ..flows import targets
+    from ..flows.check_file import loaded
     from ..flows.fix import deliver
     from ..flows.fix import fix as apply
-    from ..formats import load
 
     detail = detail_of(quiet, verbose)
     if output is None and not diff and not as_json:
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
     keep_inputs([output], [model, pack])
     packs = targets.chosen([target], pack)
-    loaded = load(model)
-    chosen = targets.one(target, packs, loaded.dialect)
+    read, origin = loaded(model, exporting([model], python))
+    say(origin)
+    chosen = targets.one(target, packs, read.dialect)
     with busy(f"fixing {model.name} for {chosen.target}"):
         result = apply(
-            loaded,
+            read,
             chosen,
             freeze or [],
             fix_level.value,
@@ -196,7 +199,9 @@ _UNCALIBRATED = (
 
 
 def convert(
-    model: Annotated[Path, typer.Argument(help="A SavedModel folder, a GraphDef or a .keras file.")],
+    model: Annotated[
+        Path, typer.Argument(help="A SavedModel folder, a GraphDef, a .keras file, or package.module:NAME.")
+    ],
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
     batch: Annotated[
@@ -217,6 +222,7 @@ def convert(
         Path | None,
         typer.Option(help="For int8: an .npz with samples by input name, stacked on a new first axis."),
     ] = None,
+    python: Python = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     memory: Memory = None,
@@ -225,24 +231,25 @@ def convert(
     from ..convert import Options
     from ..convert import convert as run
     from ..convert.roads import roads
-    from ..errors import UsageError
+    from ..errors import AccelintError, UsageError
 
     detail = detail_of(quiet, verbose)
     if calibration is not None and not calibration.is_file():
         raise UsageError(f"{calibration}: no such file: give an .npz with samples by input name")
     usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), Options().optimize)
     with busy(f"converting {model.name} to {to}"):
-        made = run(
-            model,
-            to,
-            output,
-            Options(
-                batch=batch,
-                select_tf_ops=select_tf_ops,
-                optimize=optimize.value if optimize else usual,
-                data=calibration,
-            ),
+        stored, _folder = exported(model, exporting([model], python))
+        wanted = Options(
+            batch=batch,
+            select_tf_ops=select_tf_ops,
+            optimize=optimize.value if optimize else usual,
+            data=calibration,
         )
+        try:
+            made = run(stored, to, output, wanted)
+        except AccelintError as error:  # the user knows the name, and not where it was exported to
+            error.message = error.message.replace(str(stored), str(model))
+            raise
     if made.path is None:
         for blocker in made.blockers:
             typer.echo(f"accelint: {clean_lines(blocker.text)}", err=True)

@@ -11,6 +11,7 @@ from . import debug
 from .check import LevelOption, level
 from .limits import Memory
 from .settings import ConfigFile, Isolated, settings
+from .sources import Python, exporting, say_printed
 
 
 class Form(str, Enum):
@@ -41,6 +42,7 @@ def recommend(
     config: ConfigFile = None,
     isolated: Isolated = False,
     optimize: LevelOption = None,
+    python: Python = None,
     memory: Memory = None,
 ) -> None:
     """Rank targets and their releases for a model, with reasons; the answer may be to stay on the CPU."""
@@ -51,7 +53,9 @@ def recommend(
     from ..report.ranking import document, text
 
     held = settings(config, isolated)
-    found = rank(model, devices or ["all"], held.costs, level(optimize) or held.values.get("optimize"))
+    asked = level(optimize) or held.values.get("optimize")
+    found = rank(model, devices or ["all"], held.costs, asked, exporting([model], python))
+    say_printed([found.entry])
     if found.entry.error is not None:
         debug.show(found.entry.error)
         raise found.entry.error

@@ -13,6 +13,7 @@ from .detail import Detail, Verbose
 from .detail import detail as detail_of
 from .limits import Memory
 from .settings import failing_on
+from .sources import Python, exporting, say_printed
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
@@ -49,6 +50,7 @@ def releases(
     ] = False,
     verbose: Verbose = False,
     optimize: LevelOption = None,
+    python: Python = None,
     memory: Memory = None,
 ) -> None:
     """Predict a model's verdict at every release that a target has data for, newest first, and what changed
@@ -62,7 +64,8 @@ def releases(
     from ..report.releases import NAMED, document, text
 
     detail = detail_of(quiet, verbose)
-    entry, histories = over_releases(model, of_words(target), level(optimize))
+    entry, histories = over_releases(model, of_words(target), level(optimize), exporting([model], python))
+    say_printed([entry])
     if entry.error is not None:
         debug.show(entry.error)
         raise entry.error

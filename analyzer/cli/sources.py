@@ -1,13 +1,13 @@
 """Options for models in the user's own code, which are exported first."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from ..check.coverage import Entry
+    from ..check.coverage import Entry, Origin
     from ..source.export import Exporting
 
 Python = Annotated[
@@ -36,7 +36,10 @@ ENTRIES = "accelint.entries"
 
 
 def exporting(
-    files: Sequence[Path], python: Path | None, timeout: float | None, keep: Path | None
+    files: Iterable[Path],
+    python: Path | None,
+    timeout: float | None = None,
+    keep: Path | None = None,
 ) -> "Exporting | None":
     """How models of the user's code are exported; None where the call names none. Raises UsageError."""
     if python is None and timeout is None and keep is None:
@@ -75,6 +78,27 @@ def _program(python: Path | None) -> Path | None:
             f"--python {python}: there is no such program: give the path of a Python interpreter"
         )
     return Path(found).absolute()
+
+
+def exported(model: Path, how: "Exporting | None") -> "tuple[Path, object]":
+    """The file of a model, written now where it is the user's code, and what keeps it until it is read."""
+    from ..source.names import named
+
+    name = named(str(model))
+    if name is None:
+        return model, None
+    from ..source.export import Exporting, export
+
+    made = export(name, how or Exporting())
+    if made.printed:
+        typer.echo(made.printed, err=True)
+    return made.path, made.folder
+
+
+def say(origin: "Origin | None") -> None:
+    """What the user's code printed, on standard error."""
+    if origin and origin.printed:
+        typer.echo(origin.printed, err=True)
 
 
 def say_printed(entries: "Iterable[Entry]") -> None:

@@ -31,6 +31,7 @@ from .detail import detail as detail_of
 from .limits import Memory, seconds
 from .progress import busy
 from .settings import failing_on, settings
+from .sources import Python, exporting, say_printed
 
 if TYPE_CHECKING:
     from ..check.coverage import Entry
@@ -56,7 +57,7 @@ def register(app: typer.Typer) -> None:
 
 def verify(
     context: typer.Context,
-    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model.")],
+    model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model, or package.module:NAME.")],
     target: Annotated[
         str, typer.Option("--target", "-t", help="A target whose runtime is here (`accelint runtimes`).")
     ],
@@ -110,6 +111,7 @@ def verify(
     quiet: Quiet = False,
     verbose: Verbose = False,
     pack: PackFile = None,
+    python: Python = None,
     memory: Memory = None,
 ) -> None:
     """Run the target's real runtime: where did each operator run, and do the numbers agree?"""
@@ -125,6 +127,7 @@ def verify(
     arrays = [Path(name) for name in inputs or [] if name not in ("random", "boundary")]
     keep_inputs([*(place for _, place in places), calibrate], [model, against, pack, *arrays])
     before = _known(calibrate, latency)
+    how = exporting([model, *([against] if against else [])], python)
     options = Options(
         against,
         tuple(inputs or ()),
@@ -134,6 +137,7 @@ def verify(
         parity=not no_parity,
         latency_runs=latency,
         timeout=timeout,
+        exporting=how,
     )
     if no_parity and (against is not None or tolerance is not None):
         from ..errors import UsageError
@@ -141,7 +145,8 @@ def verify(
         raise UsageError("--no-parity compares nothing: leave out --against and --tolerance")
     packs = [of_installed(item, installed_release(item)) for item in chosen_by([target], pack)]
     asked = level(optimize, optimizer, optimized=optimized)
-    entry = check_file(model, packs, optimize=asked, flow=draws(places))
+    entry = check_file(model, packs, optimize=asked, flow=draws(places), exporting=how)
+    say_printed([entry])
     if entry.error is not None or entry.model is None:
         write_report([entry], places)
         raise typer.Exit(exit_code([entry], failing_on("never"), False))

@@ -15,6 +15,7 @@ from .gains import Result
 
 if TYPE_CHECKING:
     from ..check.history import History, Release
+    from ..source.export import Exporting
 
 _CHOICES = (ACCELERATOR, EQUAL, UNKNOWN, CPU)
 """The best first: what is not estimated comes before what is known to be slower."""
@@ -83,7 +84,11 @@ class Recommendation:
 
 
 def recommend(
-    path: Path, words: Sequence[str], costs: Costs | None = None, optimize: str | None = None
+    path: Path,
+    words: Sequence[str],
+    costs: Costs | None = None,
+    optimize: str | None = None,
+    exporting: Exporting | None = None,
 ) -> Recommendation:
     """Rank the accelerating targets that a user's words mean, over all releases that there is data for.
 
@@ -95,7 +100,7 @@ def recommend(
         for item in of_words([word]):
             devices.setdefault(item.target, []).append(word)
     accelerating = [item for item in packs if item.pack.purpose == "accelerates"]
-    entry, histories = over_releases(path, accelerating, optimize)
+    entry, histories = over_releases(path, accelerating, optimize, exporting)
     found = [_ranked(item, _words_of(item.target, devices), costs or {}) for item in histories]
     targets = tuple(sorted(found, key=_rank))
     choice, why = _choice(targets)

@@ -67,7 +67,8 @@ def check_file(
     """
     entry = Entry(path)
     try:
-        _fill(entry, _loaded(entry, exporting), packs, optimize=optimize, flow=flow, also=also)
+        model, entry.origin = loaded(entry.path, exporting)
+        _fill(entry, model, packs, optimize=optimize, flow=flow, also=also)
     except AccelintError as error:
         if isinstance(error, UsageError):
             raise
@@ -111,22 +112,21 @@ def _fill(
         also.after(entry, prepared, asked, optimize)
 
 
-def _loaded(entry: Entry, exporting: Exporting | None) -> Model:
-    """The model of a path, or the one that the user's code builds."""
-    if ":" not in str(entry.path):
-        return load(entry.path)
+def loaded(path: Path, exporting: Exporting | None = None) -> tuple[Model, Origin | None]:
+    """The model of a path, or the one that the user's code builds, with where it comes from."""
+    if ":" not in str(path):
+        return load(path), None
     from ..source.names import named
 
-    name = named(str(entry.path))
+    name = named(str(path))
     if name is None:
-        return load(entry.path)
+        return load(path), None
     from ..source.export import Exporting, export
 
     made = export(name, exporting or Exporting())
-    entry.origin = Origin(made.by, made.place, made.files, made.printed, made.stored)
     model = load(made.path)
     model.metadata["exported"] = made.folder  # whose files the graph's constants are read from
-    return model
+    return model, Origin(made.by, made.place, made.files, made.printed, made.stored)
 
 
 def _check(entry: Entry, prepared: Prepared, packs: Iterable[Chosen], *, optimize: str | None) -> None:

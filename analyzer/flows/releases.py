@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...rules.folders import pack_folders
 from ...rules.pack import Chosen, Pack
@@ -14,6 +15,9 @@ from ..check.history import History, history
 from ..errors import UsageError
 from .check_file import check_file
 from .targets import chosen
+
+if TYPE_CHECKING:
+    from ..source.export import Exporting
 
 
 def of_words(words: Sequence[str]) -> list[Chosen]:
@@ -28,13 +32,16 @@ def of_words(words: Sequence[str]) -> list[Chosen]:
 
 
 def over_releases(
-    path: Path, packs: Iterable[Chosen], optimize: str | None = None
+    path: Path,
+    packs: Iterable[Chosen],
+    optimize: str | None = None,
+    exporting: Exporting | None = None,
 ) -> tuple[Entry, list[History]]:
-    """Check a file, read once, at every release that the packs tell apart; ``optimize`` as ``check_file`` has
-    it.
+    """Check a file, read once, at every release that the packs tell apart; ``optimize`` and
+    ``exporting`` as ``check_file`` has them.
     """
     wanted = [item.pack.chosen(item.variant, version) for item in packs for version in _asked(item.pack)]
-    entry = check_file(path, wanted, optimize=optimize)
+    entry = check_file(path, wanted, optimize=optimize, exporting=exporting)
     found: dict[str, list[tuple[str, Coverage]]] = {}
     for coverage in entry.coverages:
         pack = _pack(coverage.target)

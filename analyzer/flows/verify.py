@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ..proof.drift import Drift
     from ..proof.latency import Comparison
     from ..proof.parity import Parity, Tolerance
+    from ..source.export import Exporting
 
 PRECISION = {"float32": "fp32", "float16": "fp16", "int8": "int8"}
 ROUNDS = 3
@@ -43,6 +44,7 @@ class Options:
         bounds: the user's tolerance in place of the promise's.
         parity: compare the numbers.
         latency_runs: timed runs; with ``against`` both models are timed by turns.
+        exporting: how ``against`` is exported where it is the user's code.
         runtime_options: for the target's worker (``optimize``).
     """
 
@@ -55,6 +57,7 @@ class Options:
     parity: bool = True
     latency_runs: int = 0
     timeout: float = 300.0
+    exporting: Exporting | None = None
     runtime_options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -202,11 +205,11 @@ class _Against:
     """The reference model on its reference runtime."""
 
     def __init__(self, model: Model, options: Options) -> None:
-        from ..formats import load
         from ..proof.parity import input_changes
+        from .check_file import loaded
 
         self.own = model
-        self.model = model if options.against is None else load(options.against)
+        self.model = model if options.against is None else loaded(options.against, options.exporting)[0]
         self.contract = input_changes(self.model.graph, model.graph) if options.against is not None else ()
         self.allowed = options.promise == "contract"
         self.runtime = Reference(self.model.dialect, timeout=options.timeout)
