@@ -17,16 +17,15 @@ from cli import ROOT, accelint
 HOME = ROOT / "editors" / "vscode"
 PACKAGES = HOME / "node_modules"
 
-pytestmark = pytest.mark.skipif(
+here = pytest.mark.skipif(
     shutil.which("node") is None or not (PACKAGES / "@vscode" / "vsce").is_dir(),
     reason="Node.js or the extension's packages are not here: make consumers",
 )
+pytestmark = here
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+def extension(folder: Path) -> Path:
     """The .vsix that the scripts of package.json make, from a copy of the sources."""
-    folder = tmp_path_factory.mktemp("extension") / "vscode"
     shutil.copytree(HOME, folder, ignore=shutil.ignore_patterns("node_modules", "dist"))
     (folder / "node_modules").symlink_to(PACKAGES)
     (folder / "dist").mkdir()
@@ -34,7 +33,12 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     for script in ("bundle", "package"):
         done = subprocess.run(["npm", "run", script], cwd=folder, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stdout + done.stderr
-    return zipfile.ZipFile(folder / "dist" / "accelint.vsix")
+    return folder / "dist" / "accelint.vsix"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    return zipfile.ZipFile(extension(tmp_path_factory.mktemp("extension") / "vscode"))
 
 
 def test_the_package_has_what_the_extension_needs_and_no_more(package: zipfile.ZipFile) -> None:
