@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers extension exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes fix-lines clean
+.PHONY: help setup runtimes consumers extension vscode exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes fix-lines clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,6 +33,9 @@ extension: $(STAMP) consumers ## Build and package the VS Code extension: editor
 	mkdir -p editors/vscode/dist
 	$(BIN)/accelint schema config > editors/vscode/dist/accelint.schema.json
 	cd editors/vscode && npm run --silent bundle && npm run --silent package
+
+vscode: $(STAMP) ## Bring VS Code as it runs in a browser (npm, 780 MB), in which a test runs the extension; without it that test is skipped
+	@$(BIN)/python tools/dev/vscode_host.py
 
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py
