@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import rewrite_cases_tflite_control as control
 from accelint.analyzer.ir.graph import Quantization
 from rewrite_models import Net
 
@@ -446,3 +447,8 @@ MISSES: dict[str, tuple[Build, str]] = {
         "quantized differently",
     ),
 }
+
+NEAR: dict[str, tuple[tuple[Build, str], ...]] = {id: (miss,) for id, miss in MISSES.items()}
+for _family in (control,):
+    APPLIES.update(_family.APPLIES)
+    NEAR.update(_family.NEAR)
