@@ -151,8 +151,10 @@ class Prepared:
 
     @cached_property
     def misfits(self) -> Mapping[str, str]:
-        """What is wrong with the operands of operators, by their ids: see ``arity``."""
-        return misfits(self.model.operators())
+        """What is wrong with operators, by their ids: with the number of their operands (``arity``), or what
+        the reader found.
+        """
+        return {**self.model.graph.facts.faults, **misfits(self.model.operators())}
 
     @cached_property
     def flat_misfits(self) -> Mapping[str, str]:

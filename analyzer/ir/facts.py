@@ -23,6 +23,7 @@ class Facts:
         dequantized: tensors that are constants to a converter and none to the simplifier before it.
         measured: tensors of which a simplifier reads the shape only.
         unfolded: operators that stand for a function whose parts the runtime offers in a later round.
+        faults: what an operator's schema does not allow, by the operator's id (``formats.onnx.faults``).
         ir_version: of the file that the graph was read from; 0 where the format has none.
     """
 
@@ -32,6 +33,7 @@ class Facts:
     dequantized: frozenset[str] = frozenset()
     measured: frozenset[str] = frozenset()
     unfolded: frozenset[str] = frozenset()
+    faults: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     ir_version: int = 0
 
 

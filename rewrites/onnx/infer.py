@@ -22,7 +22,7 @@ def infer_onnx(model: Model) -> None:
 
     proto = Builder(model).model()
     _forget_open(proto.graph)
-    inferred, _ = infer_missing(proto, proto.SerializeToString())
+    inferred, _, _ = infer_missing(proto, proto.SerializeToString())
     todo: list[tuple[Graph, Any]] = [(model.graph, inferred.graph)]
     while todo:
         graph, twin = todo.pop()

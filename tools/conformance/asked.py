@@ -77,6 +77,9 @@ def arguments(words: str, page: Path) -> argparse.ArgumentParser:
     parser.add_argument("targets", nargs="*", help=f"one of {', '.join(TARGETS)}; default: those here")
     parser.add_argument("--limit", type=int, default=600, help="models of each corpus, an even sample")
     parser.add_argument("--ops", help="only these operator types, with commas")
+    parser.add_argument(
+        "--seed", type=int, help="models chosen by this seed instead, several changes in each"
+    )
     parser.add_argument("--kept", action="store_true", help="ask nothing: a page of what was asked")
     parser.add_argument("--cache", type=Path, default=KEPT, help="folder of the answers")
     parser.add_argument("--page", type=Path, default=page)
@@ -104,7 +107,7 @@ def rows(target: str, options: argparse.Namespace) -> Iterator[Row]:
     """The models of the target's corpora with what is known of each; what is not known is asked unless
     ``options.kept``.
     """
-    from accelint.analyzer.conform.corpora import GENERATED
+    from accelint.analyzer.conform.corpora import GENERATED, SEEDED
 
     name, extra = _runtime(target)
     chosen = choose(name)
@@ -113,7 +116,8 @@ def rows(target: str, options: argparse.Namespace) -> Iterator[Row]:
     options.cache.mkdir(parents=True, exist_ok=True)
     path = options.cache / f"{target.replace('/', '_').replace(':', '_')}.jsonl"
     known = _known(path)
-    items = (item for each in GENERATED[dialect] for item in corpus(dialect, each, 0, options.limit, ops))
+    kinds, seed = (GENERATED, 0) if options.seed is None else (SEEDED, options.seed)
+    items = (item for each in kinds[dialect] for item in corpus(dialect, each, seed, options.limit, ops))
     with temporary("asked-") as folder, path.open("a", encoding="utf-8") as stream:
         asker = None if options.kept else _Asker(name, dialect, extra, folder)
         for item in items:
@@ -173,7 +177,7 @@ class _Asker:
         )
         row: dict[str, Any] = {
             "status": answer.status,
-            "reason": (answer.reason or answer.signal or "")[:600],
+            "reason": (answer.reason or answer.signal or "")[:1600],
             "reference": right[:300] if isinstance(right, str) else "ok",
             "accelerated": sorted({item.type for item in answer.placement if item.device == "accelerator"}),
             "differs": None,

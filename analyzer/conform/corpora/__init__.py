@@ -16,6 +16,9 @@ T = TypeVar("T")
 
 GENERATED = {"onnx": ("generated", "backend"), "tflite": ("generated",), "mil": ("cases",)}
 """Dialect -> the corpora that need no files."""
+MIXED = "mixed"
+SEEDED = {"onnx": (MIXED,), "tflite": ("generated",)}
+"""Dialect -> the corpora that are others for another seed: nobody has looked at them yet."""
 _SUFFIXES = {"onnx": ".onnx", "tflite": ".tflite", "mil": ".mlpackage"}
 
 
@@ -39,12 +42,12 @@ def corpus(
     if Path(name).is_dir():
         yield from _folder(Path(name), dialect, limit)
         return
-    if name not in GENERATED.get(dialect, ()):
+    if name not in (*GENERATED.get(dialect, ()), *SEEDED.get(dialect, ())):
         raise UsageError(
             f"{name!r} is neither a folder nor a corpus of {dialect} models: "
             f"{', '.join(GENERATED.get(dialect, ()))}"
         )
-    module = import_module(f".{dialect}.corpus", __package__)
+    module = import_module(f".{dialect}.{'mixed' if name == MIXED else 'corpus'}", __package__)
     cases = list(module.backend_cases() if name == "backend" else module.cases(seed=seed, ops=ops))
     for case in _sample(cases, limit):
         with suppress(InvalidCase):

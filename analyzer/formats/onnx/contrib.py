@@ -49,6 +49,8 @@ _TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {
 """Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an
 Einsum, and the inputs.
 """
+GUESSED = frozenset(_TURNED)
+"""Types whose stand-in may not fit where they do: onnx's Einsum takes operands of one rank."""
 _OPSET = 13
 """The operator set of the stand-ins: in a model of an older one, or that imports none, each is put into a
 local function of that set, since Microsoft's operators do not depend on the standard operator set.

@@ -34,8 +34,11 @@ MOST = 16 << 20
 """Bytes of a result, and ``GROWTH`` times the model's size."""
 
 
-def infer_shapes(data: bytes, *, values: bool, proto: Any = None) -> bytes:
-    """onnx's shape inference. ``proto`` is what ``data`` serializes, where there is one.
+def infer_shapes(
+    data: bytes, *, values: bool, proto: Any = None, strict: bool = False, types: bool = False
+) -> bytes:
+    """onnx's shape inference. ``proto`` is what ``data`` serializes, where there is one; ``strict`` raises
+    what is wrong with any operator's shapes, ``types`` the first dtype that a schema does not allow.
 
     Raises what onnx raises, ValueError for what it is known not to survive, LimitError when the call would
     take too long or too much memory.
@@ -45,9 +48,9 @@ def infer_shapes(data: bytes, *, values: bool, proto: Any = None) -> bytes:
     if problem:
         raise ValueError(problem)
     if sure(known):
-        inferred: bytes = native().shape_inference.infer_shapes(data, False, False, values)
+        inferred: bytes = native().shape_inference.infer_shapes(data, types, strict, values)
         return inferred
-    return _child.ask(data, {"do": "infer", "values": values})
+    return _child.ask(data, {"do": "infer", "values": values, "strict": strict, "types": types})
 
 
 def inline(data: bytes) -> bytes:

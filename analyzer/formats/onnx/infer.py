@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .faults import MOST_BYTES, faults, named
 from .functions import MAX_EXPANDED, expanded
 from .inference import infer_shapes
 from .proto import pb
@@ -18,32 +19,50 @@ MAX_FOLLOWED = 500_000
 """Elements of such operands beyond which values are not followed."""
 
 
-def infer_missing(proto: Any, data: bytes) -> tuple[Any, str]:
-    """The model with inferred types, and the problem when inference failed (then the model as far as it is
-    known).
+def infer_missing(proto: Any, data: bytes) -> tuple[Any, str, dict[str, str]]:
+    """The model with inferred types, the problem when inference failed (then the model as far as it is
+    known), and what is wrong with operators, by their ids (``faults``).
 
     Inference runs when the file leaves the shape of a result open, as ONNX Runtime does: it often
     finds numbers where the exporter stored symbols. ``data`` is the serialized ``proto``. Large
     constants are not in it, so what follows from their values stays unknown. Values are followed
-    through the operators that compute shapes only when something stays open without.
+    through the operators that compute shapes only when something stays open without. A large model
+    that leaves nothing open is not looked at.
     """
-    if not _open(proto.graph):
-        return proto, ""
+    leaves_open = _open(proto.graph)
+    if not leaves_open and len(data) > MOST_BYTES:
+        return proto, "", {}
     if sum(expanded(proto).values()) > MAX_EXPANDED:
-        return proto, "the local functions expand to too many operators"
-    found, problem = _infer(proto, data, values=False)
+        return proto, "the local functions expand to too many operators" if leaves_open else "", {}
+    found, problem, wrong = _checked(proto, data)
+    if not leaves_open:
+        return proto, "", wrong
     if problem or not _open(found.graph) or not (proto.functions or _counts(found.graph)):
-        return found, problem
+        return found, problem, wrong
     if _followed(found.graph) > MAX_FOLLOWED:
-        return found, "values are not followed through tensors of one long dimension"
-    return _infer(found, data, values=True)
+        return found, "values are not followed through tensors of one long dimension", wrong
+    return (*_infer(found, data, values=True), wrong)
+
+
+def _checked(proto: Any, data: bytes) -> tuple[Any, str, dict[str, str]]:
+    try:
+        inferred = infer_shapes(data, values=False, proto=proto, checked=True)
+    except Exception as error:  # the extension raises classes of its own, RuntimeError among them
+        if not named(error):
+            return proto, _words(error), {}
+        return (*_infer(proto, data, values=False), faults(data))
+    return pb().ModelProto.FromString(inferred), "", {}
 
 
 def _infer(fallback: Any, data: bytes, *, values: bool) -> tuple[Any, str]:
     try:
         return pb().ModelProto.FromString(infer_shapes(data, values=values, proto=fallback)), ""
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
-        return fallback, (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
+        return fallback, _words(error)
+
+
+def _words(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:500]
 
 
 def _counts(graph: Any) -> bool:

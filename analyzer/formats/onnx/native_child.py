@@ -32,7 +32,8 @@ def done(native: Any, request: dict[str, Any]) -> dict[str, Any]:
         if request["do"] == "inline":
             result = native.inliner.inline_local_functions(data, False)
         else:
-            result = native.shape_inference.infer_shapes(data, False, False, request["values"])
+            how = (request.get("types", False), request.get("strict", False), request["values"])
+            result = native.shape_inference.infer_shapes(data, *how)
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
         return {"error": str(error)[:4000] or type(error).__name__}
     Path(request["result"]).write_bytes(result)

@@ -101,14 +101,14 @@ class _Reader:
         proto = self.proto
         check_functions(proto, self.path)
         opsets = _opsets(proto.opset_import)
-        inferred, problem = infer_missing(proto, self.data)
+        inferred, problem, wrong = infer_missing(proto, self.data)
         graph = Graph("main", "onnx", opsets)
         stored = self.stored
         self.fill(graph, proto.graph, inferred.graph, lambda: stored.proto.graph)
         if not problem:
             note_plain_shapes(graph, proto, self.types.of_graph)
         forget_stale(graph)
-        graph.facts = replace(graph.facts, ir_version=self.ir_version)
+        graph.facts = replace(graph.facts, ir_version=self.ir_version, faults=wrong)
         functions: dict[str, Graph] = {}
         for index, function in enumerate(proto.functions):
             body = Graph(

@@ -66,7 +66,7 @@ def cases(seed: int = 0, ops: Collection[str] | None = None, limit: int | None =
         limit: at most so many cases of one operator, chosen at random but always with the base.
     """
     groups: dict[str, list[Spec]] = {}
-    for spec in _recipes():
+    for spec in recipes():
         if ops is None or spec.op in ops:
             groups.setdefault(spec.op, []).append(spec)
     for op, specs in groups.items():
@@ -79,7 +79,8 @@ def cases(seed: int = 0, ops: Collection[str] | None = None, limit: int | None =
             yield Case(spec.name, partial(build, spec), op)
 
 
-def _recipes() -> Iterator[Spec]:
+def recipes() -> Iterator[Spec]:
+    """What the corpora start from."""
     yield from onnx_elementwise.recipes()
     yield from onnx_spatial.recipes()
     yield from onnx_layout.recipes()
