@@ -49,12 +49,13 @@ _TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {
 """Products of operands that ``transA`` and ``transB`` turn: what precedes the letters of each operand in an
 Einsum, and the inputs.
 """
-GUESSED = frozenset(_TURNED)
-"""Types whose stand-in may not fit where they do: onnx's Einsum takes operands of one rank."""
+GUESS = "Einsum"
+"""A stand-in that may not fit where what it stands for does: onnx's takes operands of one rank."""
 _OPSET = 13
 """The operator set of the stand-ins: in a model of an older one, or that imports none, each is put into a
 local function of that set, since Microsoft's operators do not depend on the standard operator set.
 """
+_TURNS = ("transA", "transB", "transBatchA", "transBatchB")
 _COLUMNS: Mapping[str, str] = {"MatMulNBits": "N"}
 """Products with a packed matrix: the attribute that counts its columns, ``K`` counts the rows."""
 
@@ -169,9 +170,12 @@ def _product(graph: Any, node: Any, attributes: Mapping[str, int]) -> None:
     if (turned := _turned_weights(graph, node.output[0], inputs[1], attributes)) is not None:
         _become(node, "MatMul", [inputs[0], turned], keep=False)
         return
+    if node.op_type == "FusedMatMul" and not any(attributes.get(key) for key in _TURNS):
+        _become(node, "MatMul", inputs, keep=False)
+        return
     left = "ji" if attributes.get("transA") else "ij"
     right = "kj" if attributes.get("transB") else "jk"
-    _become(node, "Einsum", inputs, keep=False)
+    _become(node, GUESS, inputs, keep=False)
     node.attribute.add(name="equation", type=3, s=f"{before}{left},{after}{right}->{before}ik".encode())
 
 

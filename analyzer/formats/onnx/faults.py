@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from . import guard
-from .contrib import GUESSED, with_stand_ins
+from .contrib import GUESS, with_stand_ins
 from .proto import pb
 
 MOST_BYTES = 1 << 18
@@ -35,8 +35,9 @@ def faults(data: bytes) -> dict[str, str]:
     bare = bytes(proto.SerializeToString())
     adapted, replaced = with_stand_ins(bare) or (bare, [])
     found = _told(adapted, strict=True)
-    for _, node in replaced:
-        if node.op_type in GUESSED:
+    nodes = pb().ModelProto.FromString(adapted).graph.node if replaced else ()
+    for index, node in replaced:
+        if nodes[index].op_type == GUESS:
             found.pop(node.name, None)
     return found | _told(bare, types=True)
 

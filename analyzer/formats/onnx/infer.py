@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...errors import LimitError
 from .faults import MOST_BYTES, faults, named
 from .functions import MAX_EXPANDED, expanded
 from .inference import infer_shapes
@@ -47,10 +48,10 @@ def infer_missing(proto: Any, data: bytes) -> tuple[Any, str, dict[str, str]]:
 def _checked(proto: Any, data: bytes) -> tuple[Any, str, dict[str, str]]:
     try:
         inferred = infer_shapes(data, values=False, proto=proto, checked=True)
+    except LimitError as error:
+        return proto, _words(error), {}
     except Exception as error:  # the extension raises classes of its own, RuntimeError among them
-        if not named(error):
-            return proto, _words(error), {}
-        return (*_infer(proto, data, values=False), faults(data))
+        return (*_infer(proto, data, values=False), faults(data) if named(error) else {})
     return pb().ModelProto.FromString(inferred), "", {}
 
 
