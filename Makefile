@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup
 
 .DEFAULT_GOAL := help
-.PHONY: help setup runtimes consumers extension vscode exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes fix-lines clean
+.PHONY: help setup runtimes consumers extension vscode exporters demo test lint types site fuzz guided bench conform releases numbers phases wild passes fix-lines repair clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -90,6 +90,10 @@ phases: $(STAMP) runtimes ## Where models fail to load, compile or run, predicte
 
 passes: $(STAMP) ## Compare the model of ONNX Runtime's first level with its own optimizer, over generated and random models
 	$(BIN)/python tools/conformance/level1.py generated backend random
+
+repair: $(STAMP) ## Fix every (model, target) pair that is not accelerated whole, over the models that are here; writes docs/repair.md
+	$(BIN)/python tools/conformance/repair.py ask --open
+	$(BIN)/python tools/conformance/repair.py page
 
 fix-lines: $(STAMP) ## Follow the fix lines that check prints over the corpora that are here; writes docs/conformance/fix_lines.md
 	$(BIN)/python tools/conformance/fix_lines.py --write docs/conformance/fix_lines.md

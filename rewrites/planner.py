@@ -125,6 +125,32 @@ def objection_to(before: Score, after: Score, *, guard_macs: bool = False) -> st
 
 
 Check = Callable[[], "Coverage"]
+
+REMEMBERED = 8
+"""States of a graph whose coverage is kept: an undone step brings the last one back."""
+
+
+class Asked:
+    """The check of a graph that is edited and put back, each of its states asked about once."""
+
+    def __init__(self, graph: Graph, check: Callable[[Graph], Coverage]) -> None:
+        self.graph = graph
+        self.check = check
+        self.known: dict[tuple[int, ...], tuple[list[object], Coverage]] = {}
+
+    def __call__(self) -> Coverage:
+        """The coverage of the graph as it is now."""
+        items: list[object] = []
+        for graph in {id(self.graph): self.graph, **{id(g): g for g, _ in self.graph.walk()}}.values():
+            items += [*graph.ops(), *graph.tensors.values(), graph.inputs, graph.outputs]
+        state = tuple(map(id, items))
+        if state not in self.known:
+            if len(self.known) == REMEMBERED:
+                self.known.pop(next(iter(self.known)))
+            self.known[state] = (items, self.check(self.graph))  # the items stay alive, and so do their ids
+        return self.known[state][1]
+
+
 Prover = Callable[[Promise], Proof]
 """Compares the model as it is now with the original, within what the weakest kept promise allows."""
 

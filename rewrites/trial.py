@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ..analyzer.errors import AccelintError
 from ..analyzer.ir.graph import Graph
-from .planner import plan
+from .planner import Asked, plan
 from .registry import allowed, answering
 
 if TYPE_CHECKING:
@@ -97,31 +97,13 @@ def _staying(
 ) -> set[int]:
     """Plan on a graph that may be changed; the positions of the findings that are there afterwards."""
     known = {op.id for _, op in graph.walk()}
-    ask = _Asked(graph, check)
+    ask = Asked(graph, check)
     try:
         done = plan(graph, rewrites, ask, first=first, brief=brief)
         after = ask() if done.kept else None
     except AccelintError:  # it is told where the model is fixed
         return set()
     return set(findings) if after is None else staying(findings, after, known)
-
-
-class _Asked:
-    """The check of a graph that is edited and put back, each of its states asked about once."""
-
-    def __init__(self, graph: Graph, check: Check) -> None:
-        self.graph = graph
-        self.check = check
-        self.known: dict[tuple[int, ...], tuple[list[object], Coverage]] = {}
-
-    def __call__(self) -> Coverage:
-        items: list[object] = []
-        for graph in {id(self.graph): self.graph, **{id(g): g for g, _ in self.graph.walk()}}.values():
-            items += [*graph.ops(), *graph.tensors.values(), graph.inputs, graph.outputs]
-        state = tuple(map(id, items))
-        if state not in self.known:
-            self.known[state] = (items, self.check(self.graph))  # the items stay alive, and so do their ids
-        return self.known[state][1]
 
 
 def staying(findings: Mapping[int, Finding], after: Coverage, known: Iterable[str]) -> set[int]:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from accelint.analyzer.errors import GraphError
 from accelint.analyzer.ir.graph import Constant, Graph, Operator, Tensor
+from counted import Calls
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -20,12 +21,13 @@ PICK = st.integers(0, 10_000)
 
 def picture(graph: Graph) -> tuple[Any, ...]:
     """Everything that an edit can change, bodies included, by identity of the payloads."""
+    order = [op.id for op in graph.ops()]
     ops = [
         (id, op, tuple((key, picture(body)) for key, body in op.graphs.items()))
         for id, op in graph._ops.items()
     ]
     consumers = {name: {reader.id for reader in graph.consumers(name)} for name in graph.tensors}
-    return dict(graph.tensors), ops, graph.inputs, graph.outputs, consumers, [op.id for op in graph.ops()]
+    return dict(graph.tensors), ops, graph.inputs, graph.outputs, consumers, order
 
 
 def reads(graph: Graph, op: Operator) -> set[str]:
@@ -386,3 +388,54 @@ def test_a_value_that_does_not_fill_its_shape_is_rejected() -> None:
         with pytest.raises(GraphError, match="does not fill its shape"):
             graph.replace(graph.ops(), [new], [Tensor("c", "float32", (2,), const)])
     assert [op.type for op in graph.ops()] == ["Relu"]
+
+
+def row(length: int) -> Graph:
+    """Operators in a row."""
+    graph = Graph("main", "onnx")
+    for index in range(length + 1):
+        graph.add_tensor(Tensor(f"t{index}", "float32", (1,)))
+    for index in range(length):
+        graph.add_op(Operator(f"main/{index}", "Neg", (f"t{index}",), (f"t{index + 1}",)))
+    graph.set_interface(["t0"], [f"t{length}"])
+    graph.ops()
+    return graph
+
+
+def halved(graph: Graph, op: Operator, deep: int = 1) -> None:
+    """Put two operators in place of one, and two in place of the first of these, and so on."""
+    middle = graph.fresh("half")
+    first, second = graph.fresh_id(), graph.fresh_id()
+    new = [
+        Operator(first, "Abs", op.inputs, (middle,)),
+        Operator(second, "Exp", (middle,), op.outputs),
+    ]
+    graph.replace([op], new, [Tensor(middle, "float32", (1,))])
+    if deep > 1:
+        halved(graph, graph.op(first), deep - 1)
+
+
+def edited(length: int) -> int:
+    """Calls that an edit of a chain takes."""
+    graph = row(length)
+    halved(graph, graph.op("main/3"))
+    with Calls() as calls:
+        for index in range(10, 20):
+            halved(graph, graph.op(f"main/{index}"))
+    return calls.count
+
+
+def test_an_edit_costs_what_it_touches() -> None:
+    """Ten edits of a graph of forty times the size take as many calls."""
+    assert edited(4000) < 2 * edited(100)
+
+
+def test_new_operators_stand_where_the_old_one_stood() -> None:
+    """However often one is replaced: the room between neighbours never runs out."""
+    graph = row(6)
+    halved(graph, graph.op("main/3"), deep=40)
+    halved(graph, graph.op("main/1"))
+    kinds = [op.type for op in graph.ops()]
+    assert kinds == ["Neg", "Abs", "Exp", "Neg", "Abs", *["Exp"] * 40, "Neg", "Neg"]
+    graph.validate()
+    assert [op.type for op in graph.copy().ops()] == kinds

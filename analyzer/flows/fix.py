@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...rewrites.freeze import Frozen, freeze
-from ...rewrites.planner import Passed, Proof, Score, Step, plan, promise_of, score, tidy
+from ...rewrites.planner import Asked, Passed, Proof, Score, Step, plan, promise_of, score, tidy
 from ...rewrites.promise import Promise, weakest
 from ...rewrites.registry import allowed, shape_inference
 from ..check.prepared import Prepared
@@ -21,7 +21,7 @@ from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
 from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
-from .left import Left, left
+from .left import Left, fewest_partitions, left
 from .optimized import DEFAULT, OF_ORT, OFF, check_at, leveled
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class FixResult:
     """Why changes could not be proved; empty when they could, or none was tried."""
     level: str = "safe"
     """Which rewrites were allowed."""
+    fewest: int = 0
+    """The fewest partitions that the operators which stay on the CPU leave."""
 
     @property
     def left(self) -> tuple[Left, ...]:
@@ -105,6 +107,11 @@ class FixResult:
                 {"rewrite": item.rewrite, "operator": item.operator, "reason": item.reason}
                 for item in self.passed
             ],
+            "partitions": {
+                "before": len(self.before.partitions),
+                "after": len(self.after.partitions),
+                "fewest": self.fewest,
+            },
             "left": [
                 {
                     "operator": item.operator,
@@ -192,7 +199,11 @@ class _Fixing:
         self.unproved = unproved
         self.lines = listing(model.graph)
         self.start = model.graph.state()
-        self.before = self.check(model)
+        self.asked = Asked(model.graph, self.predict)
+        self.files: dict[str, tuple[Model, Coverage]] = {}
+        """By digest, what was read back of written files, and the prediction for each."""
+        self.before = self.asked()
+        self.fewest = fewest_partitions(model.graph, self.before)
         self.bar = fitness(self.before)
         """What the written file may not be worse than."""
         self.floor = Promise.ROUNDING if sizes else Promise.BIT_EXACT
@@ -211,7 +222,7 @@ class _Fixing:
             self.inline()
             not_written = self.freeze() if self.sizes or _derivable(self.model) else ""
             if not not_written:
-                done = plan(self.model.graph, rewrites, lambda: self.check(self.model), self.prove)
+                done = plan(self.model.graph, rewrites, self.asked, self.prove)
                 self.steps += done.steps
                 passed = list(done.passed)
             after, digest = self.before, ""
@@ -221,13 +232,19 @@ class _Fixing:
         return FixResult(
             self.model, self.before, after, tuple(self.steps), tuple(passed), self.frozen,
             difference(self.lines, listing(self.model.graph)), digest, not_written, self.worse,
-            self.optimize, self.prover.problem,
+            self.optimize, self.prover.problem, fewest=self.fewest,
         )  # fmt: skip
 
-    def check(self, model: Model) -> Coverage:
-        """The prediction that every step is judged by."""
-        edited = model is self.model
-        return check_at(Prepared(model, edited=edited), self.chosen, self.optimize)
+    def predict(self, graph: Graph) -> Coverage:
+        """The prediction that every step is judged by, for the model as it is now."""
+        return check_at(Prepared(self.model, edited=True), self.chosen, self.optimize)
+
+    def written(self, file: Path, digest: str) -> tuple[Model, Coverage]:
+        """A written file, read back, and the prediction for it; the same bytes are read once."""
+        if digest not in self.files:
+            model = load(file)
+            self.files = {digest: (model, check_at(Prepared(model), self.chosen, self.optimize))}
+        return self.files[digest]
 
     def prove(self, promise: Promise) -> Proof:
         """What decides about a step; one that could not be compared counts when the user said so."""
@@ -237,7 +254,7 @@ class _Fixing:
     def look(self, file: Path) -> str:
         """What speaks against a written file: it is not what the graph in memory was taken for."""
         try:
-            coverage = self.check(load(file))
+            _, coverage = self.written(file, sha256(file))
         except AccelintError as error:
             return f"the written file cannot be read: {error.message}"
         if fitness(coverage) <= self.bar:
@@ -251,11 +268,13 @@ class _Fixing:
         file = folder / f"fixed{self.model.path.suffix}"
         try:
             emit(self.model, file)
-            after, digest = self.check(load(file)), sha256(file)
+            digest = sha256(file)
+            written, after = self.written(file, digest)
             against = self.against(file, after, digest)
         except AccelintError as error:
             after, digest, against = self.before, "", f"the result cannot be used: {error.message}"
         if not against:
+            self.fewest = fewest_partitions(written.graph, after)
             return after, digest, ""
         asked = f"--freeze {' '.join(self.sizes)}: " if self.sizes else ""
         self.undo(against)
@@ -340,7 +359,7 @@ class _Fixing:
                 Step("infer-shapes", "", Promise.BIT_EXACT, (), False, error.message, first, first, failed)
             )
             return ""
-        coverage = self.check(self.model)
+        coverage = self.asked()
         after = score(coverage)
         change = f"{first.text} -> {after.text}"
         if not self.sizes and (not frozen.edits or after >= first):

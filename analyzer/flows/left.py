@@ -4,16 +4,18 @@ back, or that no rewrite answers it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ...rewrites.registry import answering, rewrites
+from ...rules.verdict import Verdict
 
 if TYPE_CHECKING:
     from ...rewrites.engine import AnyRewrite
     from ...rewrites.planner import Passed, Step
     from ..check.coverage import Coverage, Finding, OperatorVerdict
+    from ..ir.graph import Graph
 
 NONE = "no exact rewrite exists"
 UNSAFE = "it changes the numbers or the interface: --fix-level unsafe applies it"
@@ -70,3 +72,34 @@ def _closest(
         if level == "safe" and not item.parity.safe:
             return item.id, UNSAFE
     return "", FOLLOWS if finding.code.startswith("ACL6") else NONE
+
+
+def fewest_partitions(graph: Graph, after: Coverage) -> int:
+    """The fewest partitions that any order of the accelerated operators leaves: the largest number of them
+    that a path of the graph alternates into, operators that never run passed over.
+
+    Operators of one level (accelerated stretches before them on a path) could be one partition; those of
+    different levels cannot, since an operator that stays lies between them.
+    """
+    verdicts = {op.id: op.verdict for op in after.operators}
+    levels: set[int] = set()
+    for scope in {id(owner): owner for owner, _ in graph.walk()}.values():
+        levels |= _levels(scope, verdicts)
+    return len(levels)
+
+
+def _levels(graph: Graph, verdicts: Mapping[str, Verdict]) -> set[int]:
+    at: dict[str, tuple[int, bool]] = {}
+    found: set[int] = set()
+    for op in graph.ops():
+        ran = [at[name] for name in op.inputs if name in at]
+        level, inside = max(ran, default=(0, False))
+        verdict = verdicts.get(op.id)
+        if verdict is Verdict.ACCELERATED:
+            here = max((own if taken else own + 1 for own, taken in ran), default=1)
+            found.add(here)
+            state = (here, True)
+        else:
+            state = (level, inside) if verdict is Verdict.FOLDED else (level, False)
+        at.update((name, state) for name in op.outputs if name)
+    return found

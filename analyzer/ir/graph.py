@@ -45,6 +45,9 @@ State = tuple[
     tuple["Graph", Saved, tuple[str, ...], tuple[str, ...], dict[str, Any], dict[str, int], Facts], ...
 ]
 
+NARROWEST = 1e-6
+"""The room of an operator in the stored order below which all are numbered anew."""
+
 
 class Graph:
     """Operators and tensors of one dialect, with their index.
@@ -72,7 +75,10 @@ class Graph:
         self._readers: dict[str, tuple[Operator, ...]] = {}
         self._new_readers: dict[str, list[Operator]] = {}
         self._order: tuple[Operator, ...] | None = None
-        self._at: dict[str, int] | None = None
+        self._at: dict[str, float] | None = None
+        self._room: dict[str, float] = {}
+        self._loose = False
+        self._with_bodies: dict[str, Operator] = {}
         self.edits = 0
         """Counts changes of operators, tensors and interface: while it stands still, nothing was changed."""
         self._fresh = 0
@@ -122,6 +128,7 @@ class Graph:
         """
         self._settle()
         if self._order is None:
+            self._arrange()
             stored = tuple(self._ops.values())
             known = self._at is not None or self._is_topological(stored)
             self._order = stored if known else self._sorted(stored)
@@ -172,6 +179,7 @@ class Graph:
         """The bipartite index: keys ``("op", id)`` and ``("tensor", name)``, the payload in ``item``."""
         import networkx  # a fifth of a second, and most checks never ask for the index
 
+        self._arrange()
         index: networkx.DiGraph[Key] = networkx.DiGraph()
         index.add_nodes_from((("tensor", name), {"item": tensor}) for name, tensor in self._tensors.items())
         for op in self._ops.values():
@@ -251,15 +259,19 @@ class Graph:
         old, new, tensors = tuple(old), tuple(new), tuple(tensors)
         gone = {op.id for op in old}
         self._check_replace(old, new, tensors, gone)
-        saved = self._saved()
+        place = self._place_for(gone, old, new)
+        saved = self._saved() if place is None else None
         for op in old:
             self._unlink(op)
         for tensor in tensors:
             self._tensors[tensor.name] = tensor
-        self._splice(gone, new)
-        self._check_order(saved)
+        if saved is None:
+            self._put_in(gone, new, place)
+        else:
+            self._splice(gone, new)
+            self._check_order(saved)
         written = {name for op in old for name in op.outputs if name}
-        self._drop_unused(written - set(self._producer))
+        self._drop_unused(name for name in written if name not in self._producer)
 
     def remove(self, op: Operator) -> None:
         """Remove an operator that nobody needs; raises GraphError when a result of it is read."""
@@ -392,6 +404,7 @@ class Graph:
         twin.attrs, twin.facts = dict(self.attrs), self.facts
         twin._tensors = dict(self._tensors)
         twin._fresh, twin._given = self._fresh, set(self._given)
+        self._arrange()
         for op in self._ops.values():
             twin._insert(
                 replace(op, graphs={key: body._copy(done) for key, body in op.graphs.items()})
@@ -411,6 +424,7 @@ class Graph:
         twin.inputs, twin.outputs = self.inputs, self.outputs
         twin._tensors, twin._order = {**self._tensors, **told}, self.ops()
         twin._ops = {op.id: op for op in self.ops()}
+        twin._with_bodies = dict(self._with_bodies)
         twin._producer, twin._readers = dict(self._producer), dict(self._consumers)
         twin._swap_for_view(tuple(swaps))
         for name, tensor in told.items():
@@ -507,6 +521,7 @@ class Graph:
     def captures(self) -> list[str]:
         """Names of outer tensors that this body reads."""
         names: dict[str, None] = {}
+        self._arrange()
         for op in self._ops.values():
             names.update((name, None) for name in self._reads(op) if name not in self._tensors)
         names.update((name, None) for name in self.outputs if name not in self._tensors)
@@ -530,6 +545,7 @@ class Graph:
     def _saved(self) -> Saved:
         """The operators, tensors and index as they are; ``_put_back`` brings them back."""
         self._settle()
+        self._arrange()
         return dict(self._ops), dict(self._tensors), dict(self._producer), dict(self._consumers), self._order
 
     def _put_back(self, saved: Saved) -> None:
@@ -540,14 +556,16 @@ class Graph:
             dict(producer),
             dict(consumers),
         )
-        self._stale = False
+        self._stale = self._loose = False
         self._at = None
+        self._with_bodies = {id: op for id, op in ops.items() if op.graphs}
         self.__dict__.pop("nx", None)
         self._tell_outer()
 
     def _check_order(self, saved: Saved) -> None:
         """Order the operators anew; on a cycle put everything back and raise GraphError."""
         self.__dict__.pop("nx", None)
+        self._arrange()
         self._order = self._at = None
         try:
             self.ops()
@@ -573,6 +591,7 @@ class Graph:
         for op in self._ops.values():
             for name in self._reads(op):
                 self._new_readers.setdefault(name, []).append(op)
+        self._arrange()
         self._order = self._at = None
         self.__dict__.pop("nx", None)
 
@@ -584,6 +603,7 @@ class Graph:
 
     def _insert(self, op: Operator) -> None:
         self.edits += 1
+        self._arrange()
         self._ops[op.id] = op
         self._link(op)
         self._order = self._at = None
@@ -592,6 +612,8 @@ class Graph:
         self._tell_outer()
 
     def _link(self, op: Operator) -> None:
+        if op.graphs:
+            self._with_bodies[op.id] = op
         for name in op.outputs:
             if name:
                 self._producer[name] = op
@@ -600,6 +622,7 @@ class Graph:
 
     def _unlink(self, op: Operator) -> None:
         self.edits += 1
+        self._with_bodies.pop(op.id, None)
         for name in op.outputs:
             if name:
                 self._producer.pop(name, None)
@@ -628,14 +651,74 @@ class Graph:
 
     def _in_order(self, ops: list[Operator]) -> bool:
         """True when the stored order is one of execution, and stays one with these operators in it."""
-        at = self._at
+        at = self._places()
         if at is None:
-            stored = tuple(self._ops.values())
-            if self.ops() != stored:
-                return False
-            at = self._at = {op.id: index for index, op in enumerate(stored)}
+            return False
         writers = ((op, self._producer.get(name)) for op in ops for name in self._reads(op))
         return all(writer is None or at[writer.id] < at[op.id] for op, writer in writers)
+
+    def _places(self) -> dict[str, float] | None:
+        """Where each operator stands, by id; None when the stored order is not one of execution.
+
+        New operators share the room of the last that they replace (``_room``, 1 at first), so that an edit
+        moves no other; ``_ops`` is put into that order when somebody asks for it (``_arrange``).
+        """
+        self._settle()
+        if self._at is None:
+            self._arrange()
+            stored = tuple(self._ops.values())
+            if self.ops() != stored:
+                return None
+            self._at, self._room = {op.id: float(index) for index, op in enumerate(stored)}, {}
+        return self._at
+
+    def _arrange(self) -> None:
+        if self._loose and self._at is not None:
+            at = self._at
+            self._ops = {op.id: op for op in sorted(self._ops.values(), key=lambda op: at[op.id])}
+        self._loose = False
+
+    def _place_for(
+        self, gone: set[str], old: tuple[Operator, ...], new: tuple[Operator, ...]
+    ) -> float | None:
+        """Where new operators stand without a look at any but their neighbours: behind all that they read and
+        before all that reads them; None when that cannot be said.
+        """
+        at = self._places() if old else None
+        if at is None:
+            return None
+        last = max((op.id for op in old), key=at.__getitem__)
+        if self._room.get(last, 1.0) < NARROWEST * max(len(new), 1):
+            return None
+        place, written = at[last], {name for op in new for name in op.outputs if name}
+        known: set[str] = set()
+        for op in new:
+            for name in self._reads(op):
+                if name in known:
+                    continue
+                writer = None if name in written else self._producer.get(name)
+                if name in written or (writer is not None and at[writer.id] >= place):
+                    return None
+            known.update(name for name in op.outputs if name)
+        readers = (reader for name in written for reader in self.consumers(name) if reader.id not in gone)
+        return place if all(at[reader.id] > place for reader in readers) else None
+
+    def _put_in(self, gone: set[str], new: tuple[Operator, ...], place: float | None) -> None:
+        """What ``_splice`` does, at a place from ``_place_for``."""
+        at = self._at
+        assert at is not None and place is not None
+        last = max(gone, key=at.__getitem__)
+        room = self._room.pop(last, 1.0) / max(len(new), 1)
+        for id in gone:
+            del self._ops[id], at[id]
+            self._room.pop(id, None)
+        for index, op in enumerate(new):
+            self._ops[op.id] = op
+            at[op.id], self._room[op.id] = place + index * room, room
+            self._link(op)
+        self._loose, self._order = bool(new) or self._loose, None
+        self.__dict__.pop("nx", None)
+        self._tell_outer()
 
     def _swap(self, old: Operator, new: Operator) -> None:
         """Put ``new`` where ``old`` stands; both write the same tensors."""
@@ -647,6 +730,7 @@ class Graph:
         self._tell_outer()
 
     def _splice(self, gone: set[str], new: tuple[Operator, ...]) -> None:
+        self._arrange()
         spliced: dict[str, Operator] = {}
         last = [id for id in self._ops if id in gone][-1:]
         for id, op in self._ops.items():
@@ -751,7 +835,7 @@ class Graph:
         return self.find(name) is not None or self._used_below(name)
 
     def _used_below(self, name: str) -> bool:
-        bodies = [body for op in self._ops.values() for body in op.graphs.values()]
+        bodies = [body for op in self._with_bodies.values() for body in op.graphs.values()]
         return any(name in body._tensors or body._used_below(name) for body in bodies)
 
     # ---- order ---------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def main() -> int:
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models", help="whole-model corpora")
     parser.add_argument("--work", type=Path, default=WORK, help="downloads, kept answers and figures")
     asked = parser.parse_args()
-    shares = asked.share or ["named", "found", "held-out", "fresh", "models"]
+    shares = asked.share or ["named", "found", "held-out", "fresh", "coreml", "models"]
     if asked.step == "page":
         PAGE.write_text(page(asked.work), encoding="utf-8")
         return 0
@@ -143,17 +143,22 @@ def unpack(archive: Path, folder: Path) -> None:
         place.write_bytes(data)
 
 
+def wanted(name: str) -> bool:
+    """Whether a file of an archive is a model, or a part of one."""
+    return name.endswith(WANTED) or (".mlpackage/" in name and not name.endswith("/"))
+
+
 def members(archive: Path) -> Iterator[tuple[str, bytes]]:
     """Models in an archive, and what lies beside an ONNX model as its data."""
     if archive.suffix == ".whl":
         with zipfile.ZipFile(archive) as wheel:
             for name in wheel.namelist():
-                if name.endswith(WANTED):
+                if wanted(name):
                     yield name, wheel.read(name)
         return
     with tarfile.open(archive) as packed:
         for item in packed:
-            stream = packed.extractfile(item) if item.name.endswith(WANTED) else None
+            stream = packed.extractfile(item) if wanted(item.name) else None
             if stream is not None:
                 yield item.name, stream.read()
 
