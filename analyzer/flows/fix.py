@@ -202,7 +202,7 @@ class _Fixing:
         self.asked = Asked(model.graph, self.predict)
         self.files: dict[str, tuple[Model, Coverage]] = {}
         """By digest, what was read back of written files, and the prediction for each."""
-        self.before = self.asked()
+        self.before = self.ask()
         self.fewest = fewest_partitions(model.graph, self.before)
         self.bar = fitness(self.before)
         """What the written file may not be worse than."""
@@ -222,7 +222,7 @@ class _Fixing:
             self.inline()
             not_written = self.freeze() if self.sizes or _derivable(self.model) else ""
             if not not_written:
-                done = plan(self.model.graph, rewrites, self.asked, self.prove)
+                done = plan(self.model.graph, rewrites, self.ask, self.prove)
                 self.steps += done.steps
                 passed = list(done.passed)
             after, digest = self.before, ""
@@ -234,6 +234,12 @@ class _Fixing:
             difference(self.lines, listing(self.model.graph)), digest, not_written, self.worse,
             self.optimize, self.prover.problem, fewest=self.fewest,
         )  # fmt: skip
+
+    def ask(self) -> Coverage:
+        """The prediction for the model as it is now, once for each of its states."""
+        if self.asked.graph is not self.model.graph:
+            self.asked = Asked(self.model.graph, self.predict)
+        return self.asked()
 
     def predict(self, graph: Graph) -> Coverage:
         """The prediction that every step is judged by, for the model as it is now."""
@@ -321,7 +327,7 @@ class _Fixing:
         except RuntimeFailure:  # without the reference runtime there is no shape inference
             edits = {}
         self.model = self.prover.model = flat
-        coverage = self.check(flat)
+        coverage = self.ask()
         if fitness(coverage) >= self.bar:
             self.model = self.prover.model = self.stored
             return
@@ -359,7 +365,7 @@ class _Fixing:
                 Step("infer-shapes", "", Promise.BIT_EXACT, (), False, error.message, first, first, failed)
             )
             return ""
-        coverage = self.asked()
+        coverage = self.ask()
         after = score(coverage)
         change = f"{first.text} -> {after.text}"
         if not self.sizes and (not frozen.edits or after >= first):
