@@ -96,7 +96,7 @@ def _levels(graph: Graph, verdicts: Mapping[str, Verdict]) -> set[int]:
         level, inside = max(ran, default=(0, False))
         verdict = verdicts.get(op.id)
         if verdict is Verdict.ACCELERATED:
-            here = max((own if taken else own + 1 for own, taken in ran), default=1)
+            here = max((own if joined else own + 1 for own, joined in ran), default=1)
             found.add(here)
             state = (here, True)
         else:

@@ -433,7 +433,11 @@ def causes(pairs: list[Row]) -> Iterator[str]:
 def cells(row: Row) -> str:
     """A pair's line of the table."""
     rewrites = row.get("rewrites", {})
-    names = [f"{name} {count}" if count > 1 else name for name, count in rewrites.items() if name != "freeze"]
+    names = [
+        f"`{name}` {count}" if count > 1 else f"`{name}`"
+        for name, count in rewrites.items()
+        if name != "freeze"
+    ]
     more = f", {len(names) - 5} more" if len(names) > 5 else ""
     values = (
         safe(row["model"]),
