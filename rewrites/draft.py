@@ -141,7 +141,9 @@ class Draft:
         self.graph.replace(old, self.ops, self.tensors.values())
 
     def _name(self, type: str) -> str:
-        return f"{self.like.label}/{type}" if not self.ops else f"{self.like.label}/{type}_{len(self.ops)}"
+        """Given once, as that of a tensor: ONNX Runtime loads no file with two nodes of one name."""
+        count = f"_{len(self.ops)}" if self.ops else ""
+        return self.graph.fresh(f"{self.like.label}/{type}{count}")
 
     def _version(self, type: str, domain: str) -> int:
         return (

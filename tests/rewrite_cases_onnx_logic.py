@@ -51,6 +51,8 @@ APPLIES: dict[str, dict[str, str | Case]] = {
     "log-by-root": {
         "sum": """g (float[2,3] x) => (float[2,3] y) <float e={1e-6}> {
             s = Mul(x, x) p = Add(s, e) y = Log(p) }""",
+        "exponentials": """g (float[2,3] x) => (float[2,1] y) <int64[1] a={1}> {
+            m = ReduceMax<axes=[1]>(x) d = Sub(x, m) e = Exp(d) s = ReduceSum(e, a) y = Log(s) }""",
         "limit": """g (float[2,3] x) => (float[2,3] y) <float e={1e-30}> {
             p = Clip(x, e) y = Log(p) }""",
         "large": """g (float[2,3] x) => (float[2,3] y) <float e={1e-9}, float k={2.5}> {

@@ -114,3 +114,13 @@ def test_erf_by_tanh_is_as_close_as_its_title_says() -> None:
         found = ort(model).run(None, {"x": values})[0]
         worst = max(worst, float(np.abs(found - np.vectorize(math.erf)(values)).max()))
     assert 1e-4 < worst < 4e-4
+
+
+def test_rewrites_one_after_the_other_give_each_node_a_name() -> None:
+    data = onnx_bytes("g (bool[2,3] x) => (bool[2,1,3] y) <int64[1] a={1}> { y = Unsqueeze(x, a) }")
+    model = from_bytes(data)
+    run(model.graph, [rewrite("bools-as-integers")])
+    run(model.graph, [rewrite("moves-as-wide-numbers")])
+    names = [op.name for op in model.graph.ops()]
+    assert [op.type for op in model.graph.ops()].count("Cast") == 4 and len(set(names)) == len(names)
+    agrees(data, model, "bit-exact")

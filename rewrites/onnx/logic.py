@@ -260,7 +260,7 @@ class LogByRoot(Parts):
         """float32, behind a sum with, or a limit of, more than 0: of 0 the correction is NaN."""
         if floating(graph, op) != "float32" or graph.opsets.get("", 1) < 7:
             return "it is not on float32, or the operator set is below 7"
-        source = writer(graph, op.inputs[0], "Add", "Clip", "Max")
+        source = writer(graph, op.inputs[0], "Add", "Clip", "Max", "ReduceSum")
         least = None if source is None else _least(graph, source)
         return None if least is not None and least > 0 else "its input is not kept above 0"
 
@@ -279,11 +279,21 @@ class LogByRoot(Parts):
 
 def _least(graph: Graph, op: Operator) -> float | None:
     """The stored number that is added, or below which nothing passes."""
+    if op.type == "ReduceSum":
+        return 1.0 if _of_exponentials(graph, op) else None
     names: Sequence[str | None] = op.inputs[1:2] if op.type == "Clip" else op.inputs
     if op.type == "Clip" and "min" in op.attrs:
         return float(op.attrs["min"])
     stored = [array for array in (array_of(graph, name) for name in names) if array is not None]
     return float(min(array.min() for array in stored)) if stored and all(a.size for a in stored) else None
+
+
+def _of_exponentials(graph: Graph, op: Operator) -> bool:
+    """Whether exp(x - max(x)) is summed, of which one is 1."""
+    grown = writer(graph, op.inputs[0], "Exp")
+    moved = writer(graph, grown.inputs[0], "Sub") if grown is not None else None
+    most = writer(graph, moved.inputs[1], "ReduceMax") if moved is not None else None
+    return moved is not None and most is not None and most.inputs[0] == moved.inputs[0]
 
 
 class WithoutNanGuard(Rewrite[Operator]):

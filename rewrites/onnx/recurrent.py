@@ -241,12 +241,12 @@ class _Step:
             return self.lstm(x, hidden, cell)
         if self.found.kind == "GRU":
             return self.gru(x, hidden), None
-        name = x if hidden is None else binary(self.draft, "Add", x, self.times(hidden, 0, 1))
+        name = x if hidden is None else self.less(x, self.times(hidden, 0, 1))
         return self.act(0, name), None
 
     def lstm(self, x: str, hidden: str | None, cell: str | None) -> tuple[str, str]:
         """Gates in the order input, output, forget, cell."""
-        total = x if hidden is None else self.add(x, self.times(hidden, 0, 4))
+        total = x if hidden is None else self.less(x, self.times(hidden, 0, 4))
         i, o, f, c = _parts(self.draft, total, 1, [self.found.hidden] * 4)
         new = self.mul(self.act(0, i), self.act(1, c))
         if cell is not None:
@@ -259,23 +259,27 @@ class _Step:
         update, reset, own = _parts(self.draft, x, 1, [each] * 3)
         if hidden is not None:
             pair = _parts(self.draft, self.times(hidden, 0, 2), 1, [each] * 2)
-            update, reset = self.add(update, pair[0]), self.add(reset, pair[1])
+            update, reset = self.less(update, pair[0]), self.less(reset, pair[1])
         update, reset = self.act(0, update), self.act(0, reset)
         if after:
             bias = self.constant("reset bias", self.way.recurrent_bias[2 * each :])
-            inner = bias if hidden is None else self.add(self.times(hidden, 2, 3), bias)
+            inner = bias if hidden is None else self.less(bias, self.times(hidden, 2, 3))
             total = self.add(own, self.mul(reset, inner))
         else:
-            total = own if hidden is None else self.add(own, self.times(self.mul(reset, hidden), 2, 3))
+            total = own if hidden is None else self.less(own, self.times(self.mul(reset, hidden), 2, 3))
         new = self.act(1, total)
         kept = binary(self.draft, "Sub", self.constant("one", 1.0), update)
         fresh = self.mul(kept, new)
         return fresh if hidden is None else self.add(fresh, self.mul(update, hidden))
 
     def times(self, hidden: str, first: int, last: int) -> str:
-        """The hidden state times the recurrent weights of some gates."""
+        """The hidden state times the negated recurrent weights of some gates.
+
+        What is subtracted stays MatMul; of a sum ONNX Runtime makes Gemm, whose addend some providers want
+        stored.
+        """
         each = self.found.hidden
-        values = self.way.recurrent[:, first * each : last * each]
+        values = -self.way.recurrent[:, first * each : last * each]
         weights = self.constant(f"recurrent weights {first}", values)
         if self.found.quantized:
             hidden = rounded(self.draft, hidden)
@@ -296,6 +300,10 @@ class _Step:
     def add(self, one: str, other: str) -> str:
         """A sum."""
         return binary(self.draft, "Add", one, other)
+
+    def less(self, one: str, other: str) -> str:
+        """A difference."""
+        return binary(self.draft, "Sub", one, other)
 
     def mul(self, one: str, other: str) -> str:
         """A product."""
