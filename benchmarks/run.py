@@ -11,6 +11,7 @@ import multiprocessing
 import os
 import platform
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -249,6 +250,70 @@ def many_targets(bench: Bench) -> list[Row]:
     return rows
 
 
+FORMS = (
+    "text", "sarif", "github", "gitlab", "junit", "rdjson", "markdown", "csv", "model-explorer", "mermaid",
+    "dot", "html",
+)  # fmt: skip
+
+
+def importing(bench: Bench) -> list[Row]:
+    """What ``import accelint`` adds to the start of Python."""
+    python = str(bench.python)
+    commands = {"nothing": [python, "-c", "pass"], "accelint": [python, "-c", "import accelint"]}
+    costs = bench.interleaved(commands, 21)
+    added = statistics.median(
+        after.wall - before.wall for before, after in zip(costs["nothing"], costs["accelint"], strict=True)
+    )
+    return [at_most("`import accelint`: time added to `python -c pass`", added * 1000, 60, " ms")]
+
+
+def forms(bench: Bench) -> list[Row]:
+    """A cold check in every form beside the same check as JSON: a form costs what it writes."""
+    model = bench.folder / "vision.onnx"
+    nodes = made("vision", model, 30)
+    commands = {"json": bench.check(model, TARGET)}
+    for form in FORMS:
+        command = [form if word == "json" else word for word in commands["json"]]
+        commands[form] = command
+    costs = bench.interleaved(commands)
+    return [
+        at_most(
+            f"cold check of {nodes} nodes (vision), {form} / json", ratio(costs, form, "json", "cpu"), 1.25
+        )
+        for form in FORMS
+    ]
+
+
+def opening(bench: Bench) -> list[Row]:
+    """A report of 20,000 operators in headless Chromium: opened, its graph drawn, its table of operators
+    shown.
+    """
+    from playwright.sync_api import sync_playwright
+
+    model, page = bench.folder / "large.onnx", bench.folder / "report.html"
+    operators = made("transformer", model, 2000)
+    words = [str(model), "-t", "onnxruntime/coreml:mlprogram", "-f", "html", "-o", str(page)]
+    bench.cost(bench.run("check", *words, "--fail-on", "never"))
+    spans = []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        for _ in range(5):
+            view = browser.new_page()
+            start = time.perf_counter()
+            view.goto(page.as_uri())
+            view.wait_for_selector("html[data-ready=yes]")
+            view.click("#tab-graph")
+            view.wait_for_selector(".graph g[role=button]")
+            view.click("#tab-operators")
+            view.wait_for_selector(".row:not(.head)")
+            spans.append(time.perf_counter() - start)
+            view.close()
+        browser.close()
+    size = page.stat().st_size / 1e6
+    name = f"HTML of {operators} operators, {size:.1f} MB: opened, graph and table drawn (Chromium)"
+    return [at_most(name, statistics.median(spans), 3.0, " s")]
+
+
 def default_level(bench: Bench) -> list[Row]:
     """Checks at ONNX Runtime's default optimization level: what its passes do to graphs and to weights."""
     rows = []
@@ -270,6 +335,9 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "large_graphs": large_graphs,
     "many_targets": many_targets,
     "default_level": default_level,
+    "importing": importing,
+    "forms": forms,
+    "opening": opening,
 }
 
 

@@ -8,6 +8,7 @@ the user's own, or calibrated by a measurement; they are named wherever a time i
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -168,14 +169,24 @@ def _compared(times: Mapping[str, float], alone: float, constants: Constants) ->
     ratio = alone / whole if whole else float("inf")
     most = max(times, key=lambda name: times[name])
     if ratio >= CLOSE:
-        choice, why = ACCELERATOR, f"about {ratio:.1f} times as fast as the CPU alone"
+        choice, why = ACCELERATOR, f"about {_times(ratio)} times as fast as the CPU alone"
     elif ratio > 1 / CLOSE:
         choice, why = EQUAL, "about as fast as the CPU alone: measure both (accelint verify --latency)"
     else:
         choice = CPU
-        why = f"about {1 / ratio:.1f} times as slow as the CPU alone, most of it {_TAKES[most]}"
+        why = f"about {_times(1 / ratio)} times as slow as the CPU alone, most of it {_TAKES[most]}"
     parts = {name: value * 1000 for name, value in times.items()}
     return Estimate(choice, why, whole * 1000, alone * 1000, parts, constants)
+
+
+def _times(ratio: float) -> str:
+    """A ratio with the two digits that a model of assumptions can have: ``1.3``, ``30``, ``170,000``."""
+    if ratio < 9.95:
+        return f"{ratio:.1f}"
+    if math.isinf(ratio):
+        return "infinitely many"
+    digits = math.floor(math.log10(ratio)) - 1
+    return f"{round(ratio / 10**digits) * 10**digits:,.0f}"
 
 
 _TAKES = {

@@ -34,12 +34,19 @@ def _worth(target: Mapping[str, Any]) -> Iterator[str]:
         return
     times = ""
     if found["cpu_ms"] is not None:
-        times = f" ({found['accelerator_ms']:.3g} ms against {found['cpu_ms']:.3g} ms)"
+        times = f" ({_span(found['accelerator_ms'])} against {_span(found['cpu_ms'])})"
     yield f"is it worth it: {CHOICES[found['choice']]}: {clean(found['why'])}{times}"
     if times:
-        parts = ", ".join(f"{name} {value:.3g} ms" for name, value in found["parts_ms"].items())
+        parts = ", ".join(f"{name} {_span(value)}" for name, value in found["parts_ms"].items())
         yield f"  estimated: {parts}"
         yield f"  constants: {clean(found['constants']['basis'])}"
+
+
+def _span(ms: float) -> str:
+    """A time for people: ``0.75 ms``, ``4.4 µs``, ``under 0.1 µs``."""
+    if ms == 0 or ms >= 0.1:
+        return f"{ms:.3g} ms"
+    return f"{ms * 1000:.2g} µs" if ms >= 1e-4 else "under 0.1 µs"
 
 
 def _fix_first(target: Mapping[str, Any]) -> Iterator[str]:
