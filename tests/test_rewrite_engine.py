@@ -87,7 +87,10 @@ def test_every_rewrite_declares_itself() -> None:
     for item in found:
         assert item.id == item.id.lower().replace("_", "-") and len(item.title) > 20 and item.root
         assert (
-            item.dialect in ("onnx", "tflite") and item.__doc__ and item.match.__doc__ and item.apply.__doc__
+            item.dialect in ("mil", "onnx", "tflite")
+            and item.__doc__
+            and item.match.__doc__
+            and item.apply.__doc__
         )
 
 
@@ -237,5 +240,5 @@ def test_rewrites_are_found_by_their_folders_and_ordered_by_what_they_declare() 
         if item.__module__.startswith("accelint.rewrites.") and not inspect.isabstract(item):
             made.add(item)
     assert {item for item in made if hasattr(item, "id")} == listed
-    assert set(families()) == {item.dialect for item in found} == {"onnx", "tflite"}
+    assert set(families()) == {item.dialect for item in found} == {"mil", "onnx", "tflite"}
     assert ordered(reversed(found)) == found

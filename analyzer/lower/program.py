@@ -49,6 +49,15 @@ def write(model: Model, path: Path, keep: Sequence[str]) -> None:
     _store(Writer().model(model.graph, keep), path)
 
 
+def partial(model: Model) -> Any:
+    """The ONNX model with the operators that can be written, for inference: the others
+    compute nothing.
+    """
+    writer = Writer()
+    body, constants = writer.model(model.graph, (), whole=False)
+    return _assembled(body, constants)
+
+
 class Writer:
     """Writes one program."""
 
@@ -64,7 +73,7 @@ class Writer:
         self.reserved: set[str] = set()
         """Names that results of the main graph keep."""
 
-    def model(self, graph: Graph, keep: Sequence[str]) -> tuple[Any, dict[str, Any]]:
+    def model(self, graph: Graph, keep: Sequence[str], *, whole: bool = True) -> tuple[Any, dict[str, Any]]:
         """The ONNX graph of a function, and its constants. Outputs are in order those of the function and
         what is kept; one that is an input has another name. Raises NotCoveredError.
         """
@@ -88,7 +97,7 @@ class Writer:
         self.emitter.used.update(wanted)
         self.reserved = wanted
         names = self.block(graph, names)
-        if self.missing:
+        if self.missing and whole:
             raise _not_covered(self.missing)
         outputs = []
         for name in dict.fromkeys((*graph.outputs, *keep)):
@@ -231,19 +240,25 @@ def _not_covered(missing: Mapping[str, str]) -> NotCoveredError:
 def _store(parts: Any, path: Path) -> None:
     """Write graph and constants; beyond ``EXTERNAL`` bytes the constants go into a file beside the model."""
     import onnx
-    from onnx import helper, numpy_helper
 
     body, constants = parts
-    body.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
-    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="accelint")
-    model.ir_version = 10
-    model.doc_string = LABEL
+    model = _assembled(body, constants)
     if sum(array.nbytes for array in constants.values()) > EXTERNAL:
         onnx.save_model(
             model, path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=4096
         )
         return
     path.write_bytes(model.SerializeToString())
+
+
+def _assembled(body: Any, constants: Mapping[str, Any]) -> Any:
+    from onnx import helper, numpy_helper
+
+    body.initializer.extend(numpy_helper.from_array(array, name) for name, array in constants.items())
+    model = helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="accelint")
+    model.ir_version = 10
+    model.doc_string = LABEL
+    return model
 
 
 def covered(types: Iterable[str]) -> list[str]:

@@ -126,7 +126,7 @@ _REDUCED = {"update": "none", "add": "add", "mul": "mul", "max": "max", "min": "
 
 def _mode(call: Call, default: str = "add") -> tuple[str, str]:
     """ONNX's reduction and the name of the updates; "sub" adds what is negated."""
-    mode, updates = call.attr("mode", default), call["updates"]
+    mode, updates = call.attr("mode", default), call.wide("updates")
     if mode == "sub":
         return "add", call.emit.op("Neg", updates)
     if mode == "div" and call.dtype("data").startswith("float"):
@@ -139,14 +139,15 @@ def _mode(call: Call, default: str = "add") -> tuple[str, str]:
 def _scatter_along(call: Call) -> None:
     reduction, updates = _mode(call)
     axis = int(call.attr("axis", 0))
-    call.done(
-        "ScatterElements", call["data"], call.indices("indices"), updates, axis=axis, reduction=reduction
-    )
+    places = call.indices("indices")
+    made = call.emit.op("ScatterElements", call.wide("data"), places, updates, axis=axis, reduction=reduction)
+    call.narrow(made, call.dtype("data"))
 
 
 def _scatter_nd(call: Call) -> None:
     reduction, updates = _mode(call)
-    call.done("ScatterND", call["data"], call.indices("indices"), updates, reduction=reduction)
+    made = call.emit.op("ScatterND", call.wide("data"), call.indices("indices"), updates, reduction=reduction)
+    call.narrow(made, call.dtype("data"))
 
 
 def _scatter(call: Call) -> None:
@@ -158,11 +159,12 @@ def _scatter(call: Call) -> None:
         if axis:
             raise NotCoveredError("scatter with indices of several dimensions along an inner axis")
         indices = emit.unsqueeze(call.indices("indices"), [-1])
-        call.done("ScatterND", call["data"], indices, updates, reduction=reduction)
-        return
+        made = emit.op("ScatterND", call.wide("data"), indices, updates, reduction=reduction)
+        return call.narrow(made, call.dtype("data"))
     shaped = emit.reshape(call.indices("indices"), [-1 if at == axis else 1 for at in range(rank)])
     spread = emit.op("Expand", shaped, emit.op("Shape", updates))
-    call.done("ScatterElements", call["data"], spread, updates, axis=axis, reduction=reduction)
+    made = emit.op("ScatterElements", call.wide("data"), spread, updates, axis=axis, reduction=reduction)
+    return call.narrow(made, call.dtype("data"))
 
 
 def _range(call: Call) -> None:

@@ -1,0 +1,1 @@
+"""Rewrites of ML Programs (Core ML)."""
