@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from ...analyzer.formats.coreml.schema import operators
 from ...analyzer.ir.graph import Graph, Operator
 from ..engine import Miss, Promise, Rewrite
 from .operands import MilDraft, given, result, scalar, shape_of
@@ -77,13 +78,9 @@ class NamedOutput(Rewrite[Operator]):
         "An output that is an input of the function becomes that input plus 0, under a name of its own"
     )
     dialect: ClassVar[str] = "mil"
-    root: ClassVar[tuple[str, ...]] = ()
+    root: ClassVar[tuple[str, ...]] = tuple(operators())
     parity: ClassVar[Promise] = Promise.CONTRACT
     answers: ClassVar[tuple[str, ...]] = ("output-that-is-an-input",)
-
-    def speaks_of(self, op: Operator) -> bool:
-        """Any operator: the finding is of the function."""
-        return True
 
     def match(self, graph: Graph, op: Operator) -> Operator | Miss:
         """An output of the function is an input, of floats."""
