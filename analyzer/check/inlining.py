@@ -35,7 +35,8 @@ def lifted(
     one comes from.
 
     An operator of a body that only inlining made is counted with the call, and so is a call that vanished.
-    One that is still there has its own verdict, whatever became of those that an optimizer put beside it.
+    One that is still there has its own verdict, whatever became of those that an optimizer put beside it; the
+    first operator of a body has the id of its call, and is not it.
     ``gone`` names, by operator of ``model``, passes of an optimizer that took it away, and the operators of
     the coverage that compute its results now: it goes as they do.
     """
@@ -43,8 +44,16 @@ def lifted(
     shares: dict[str, list[OperatorVerdict]] = {}
     for item in coverage.operators:
         shares.setdefault(origins.get(item.id, item.id), []).append(item)
+    bodies = {"::".join(key.split("::")[:2]) for key in model.functions}
     operators = tuple(
-        _of_call(op, shares.get(op.id, []), gone.get(op.id, ()), by_id, origins)
+        _of_call(
+            op,
+            shares.get(op.id, []),
+            gone.get(op.id, ()),
+            by_id,
+            origins,
+            call=f"{op.domain}::{op.type}" in bodies,
+        )
         for _, op in model.operators()
     )
     findings = _of_calls(coverage, model, origins, chosen)
@@ -80,11 +89,13 @@ def _of_call(
     gone: Sequence[tuple[str, str]],
     by_id: Mapping[str, OperatorVerdict],
     origins: Mapping[str, str],
+    *,
+    call: bool = False,
 ) -> OperatorVerdict:
     from ...rules.subjects import operator_key
     from .coverage import OperatorVerdict
 
-    own = [share for share in shares if share.id == op.id]
+    own = [] if call else [share for share in shares if share.id == op.id]
     hosts = [] if own else [by_id[into] for _, into in gone if into in by_id]
     verdicts = {share.verdict for share in own or (*shares, *hosts)} or {Verdict.FOLDED}
     macs = [share.macs for share in shares]

@@ -75,9 +75,9 @@ class Types:
                 found = self._inferred[data]
             else:
                 found = self._inferred[data] = self._infer(info.name, info.type)
-            if found is None or (found[1] is None and info.name in types):
+            dtype, before = types.get(info.name, ("unknown", None))
+            if found is None or (found[1] is None and dtype != "unknown"):
                 continue
-            before = types.get(info.name, ("unknown", None))[1]
             if before is None or not all(isinstance(dim, int) for dim in before):
                 types[info.name] = found
 
