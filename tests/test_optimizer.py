@@ -39,7 +39,46 @@ PADS = np.array([0, 0, 1, 1, 0, 0, 1, 1])
 CONV = "g (float[1,2,8,8] x) => (float[1,3,6,6] y) { a=Conv(x,K) "
 TOWARDS = """g (float[N,M,4] x) => (float[A,B,C] y, int64[3] z) { r=Relu(x) t=Transpose<perm=[1,0,2]>(r)
  c=Neg(t) """
+FOCUS = """g (float[N,3,8,8] x) => (float[N,12,4,4] y) { a=Slice(x,s00,e,hw,st) b=Slice(x,s10,e,hw,st)
+ c=Slice(x,s01,e,hw,st) d=Slice(x,s11,e,hw,st) """
+EVERY_OTHER = {
+    "s00": np.array([0, 0]), "s01": np.array([0, 1]), "s10": np.array([1, 0]), "s11": np.array([1, 1]),
+    "e": np.array([8, (1 << 63) - 1]), "hw": np.array([2, -1]), "st": np.array([2, 2]),
+}  # fmt: skip
+ROWS_FIRST = """g (float[1,3,8,8] x) => (float[1,12,4,4] y) { r=Slice(x,zero,e,h,two) q=Slice(x,one,e,h,two)
+ a=Slice(r,zero,e,w,two) b=Slice(q,zero,e,w,two) c=Slice(r,one,e,w,two) d=Slice(q,one,e,w,two)
+ t=Concat<axis=1>(a,b,c,d) y=Relu(t) }"""
 CASES = {
+    "every other row and column": (FOCUS + "t=Concat<axis=1>(a,b,c,d) y=Relu(t) }", EVERY_OTHER),
+    "in the order of SpaceToDepth": (FOCUS + "t=Concat<axis=-3>(a,c,b,d) y=Relu(t) }", EVERY_OTHER),
+    "every other, unknown channels": (
+        (FOCUS + "t=Concat<axis=1>(a,b,c,d) y=Relu(t) }").replace("[N,3,8,8]", "[N,C,8,8]"),
+        EVERY_OTHER,
+    ),
+    "one twice": (FOCUS + "t=Concat<axis=1>(a,b,c,c) y=Relu(t) }", EVERY_OTHER),
+    "along another axis": (
+        (FOCUS + "t=Concat<axis=0>(a,b,c,d) y=Relu(t) }").replace("[N,12,4,4]", "[M,3,4,4]"),
+        EVERY_OTHER,
+    ),
+    "not to the end": (
+        FOCUS.replace("[N,12,4,4]", "[N,12,3,4]") + "t=Concat<axis=1>(a,b,c,d) y=Relu(t) }",
+        {**EVERY_OTHER, "e": np.array([6, 8])},
+    ),
+    "a slice that others read": (
+        FOCUS.replace(") {", ", float[N,3,4,4] z) {") + "t=Concat<axis=1>(a,b,c,d) y=Relu(t) z=Neg(a) }",
+        EVERY_OTHER,
+    ),
+    "rows first": (
+        ROWS_FIRST,
+        {
+            "zero": np.array([0]),
+            "one": np.array([1]),
+            "two": np.array([2]),
+            "e": np.array([8]),
+            "h": np.array([2]),
+            "w": np.array([3]),
+        },
+    ),
     "a whole shape": ("g (float[2,3] x) => (int64[2] y) { s=Shape(x) y=Abs(s) }", {}),
     "a part of a dynamic shape": ("g (float[N,3] x) => (int64 y) { s=Shape(x) y=Gather(s,one) }", SIZES),
     "size": ("g (float[2,3] x) => (int64 y) { s=Size(x) y=Abs(s) }", {}),
@@ -313,6 +352,7 @@ OLDER = [
     ),
     ("not and where", "1.24.4", ["Not", "Where"]),
     ("nonzero", "1.26.0", ["Add"]),
+    ("every other row and column", "1.24.4", ["Slice", "Slice", "Slice", "Slice", "Concat", "Relu"]),
 ]
 """Probes whose answers other releases gave: what they leave (``tools/derive/ort_passes.py``)."""
 

@@ -3,8 +3,8 @@
 Source: onnxruntime/core/optimizer/graph_transformer_utils.cc (``GenerateTransformers``, Level1) for what
 runs in which order, core/session/inference_session.cc for the rounds.
 
-Not modelled: LabelEncoderFusion, whose operators no accelerator runs, SliceConcatToSpaceToDepthFusion, and
-what only an application switches on (FreeDimensionOverride, CastChainElimination).
+Not modelled: LabelEncoderFusion, whose operators no accelerator runs, and what only an application switches
+on (FreeDimensionOverride, CastChainElimination).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from ..policies.tables import STANDARD, Tables
 from .board import Board, Fate, Log
 from .passes.combine import combine
 from .passes.eliminate import eliminate
+from .passes.focus import fuse_focus
 from .passes.fold import Kernel, fold
 from .passes.merge import merge, share
 from .passes.norms import fuse_norms
@@ -120,7 +121,7 @@ def run(board: Board, kernel: Kernel, *, patient: bool = False) -> None:
 
 
 _FUSIONS = (
-    fuse_products, fuse_reshapes, fuse_norms, propagate, quantize_weights, unshare,
+    fuse_products, fuse_reshapes, fuse_focus, fuse_norms, propagate, quantize_weights, unshare,
     dequantize_scalars,
 )  # fmt: skip
 
