@@ -142,10 +142,12 @@ def _reshape(graph: Graph, op: Operator) -> Shape:
         (before[axis] if axis < len(before) else None) if size == 0 else None if size < 0 else size
         for axis, size in enumerate(wanted)
     ]
-    whole = [size for size in sizes if isinstance(size, int)]
-    static = shape is not None and all(isinstance(size, int) for size in shape)
-    if -1 in wanted and static and len(whole) == len(sizes) - 1 and prod(whole):
-        sizes[wanted.index(-1)] = prod(int(size or 0) for size in before) // prod(whole)
+    rest = [size for size in sizes if isinstance(size, int)]
+    known = [size for size in before if isinstance(size, int)]
+    divisor: int = prod(rest)
+    if -1 in wanted and len(known) == len(before) > 0 and len(rest) == len(sizes) - 1 and divisor:
+        elements: int = prod(known)
+        sizes[wanted.index(-1)] = elements // divisor
     return tuple(sizes)
 
 
