@@ -68,6 +68,8 @@ class Board:
         self.bodies: dict[str, dict[str, Board]] = {}
         self.shared: dict[str, str] = {}
         """By name of a small constant, the first that is equal to it."""
+        self.ages: dict[str, int] = {}
+        """By id of an operator that a pass made, when: ONNX Runtime counts it behind all others."""
         self._ops: dict[str, Operator] = {}
         self._mixed = False
         """Whether an operator was put in that may have to stand further ahead."""
@@ -132,6 +134,11 @@ class Board:
     def readers(self, name: str | None) -> list[Operator]:
         """The operators that read a tensor, once each; those whose bodies do so among them."""
         return [self._ops[id] for id in self._readers.get(name or "", ())]
+
+    def waits_for(self, op: Operator) -> list[str]:
+        """Ids of the operators that write what an operator, or a body of its own, reads."""
+        makers = {self._makers[name]: None for name in self._reads.get(op.id, ()) if name in self._makers}
+        return [id for id in makers if self._ops[id].type != "Constant"]
 
     def edges(self, op: Operator) -> int:
         """How often the results of an operator are read."""
@@ -238,6 +245,8 @@ class Board:
         """Change fields of an operator other than its id; returns the new one."""
         new = replace(op, **changes)
         self.log.edits += 1
+        if new.type != op.type:
+            self.ages[op.id] = self.log.edits
         self._mixed = self._mixed or "inputs" in changes
         self._unlink(op)
         self._ops[op.id] = new
@@ -252,6 +261,7 @@ class Board:
     def put(self, op: Operator) -> None:
         """One more operator; its tensors are there. It stands in front of what reads its results."""
         self.log.edits += 1
+        self.ages[op.id] = self.log.edits
         self._mixed = True
         self._ops[op.id] = op
         self._link(op)

@@ -13,6 +13,7 @@ from collections.abc import Hashable, Set
 from typing import Any
 
 from ...ir.graph import Constant, Operator
+from ...policies.onnxruntime.order import depth_first
 from ..board import Board
 
 
@@ -27,24 +28,46 @@ def share(board: Board) -> None:
 
 
 def merge(board: Board) -> None:
-    """One walk over a graph: a later operator goes, its readers read the results of the first."""
-    known: dict[Hashable, Operator] = {}
+    """One walk over a graph: of operators that compute the same one stays, the first in the order in which
+    ONNX Runtime goes through a graph, and the readers of the others read its results. An operator that gives
+    an output of the graph stays as well.
+    """
+    for alike in _equal(board):
+        if any(board.gives_output(op) for op in alike):
+            place = {id: index for index, id in enumerate(_order(board))}
+            alike.sort(key=lambda op: place[op.id])
+        first = alike[0]
+        for op in alike[1:]:
+            for old, new in zip(op.outputs, first.outputs, strict=True):
+                if old and new and old not in board.outputs:
+                    board.redirect(old, new)
+            op = board.get(op.id) or op
+            if not board.gives_output(op):
+                board.drop(op, "CommonSubexpressionElimination", first.id)
+
+
+def _equal(board: Board) -> list[list[Operator]]:
+    """Operators that compute the same, those of which there are several."""
+    found: dict[Hashable, list[Operator]] = {}
     same: dict[str, str] = {}
     own = board.types("own")
     for op in board.ops():
         if op.domain not in ("", "com.microsoft") or op.type in own or op.graphs:
             continue
-        op = board.get(op.id) or op
-        key = _key(board, op, same)
-        first = known.setdefault(key, op)
-        if first is op or board.gives_output(op) or (board.gives_output(first) and not board.edges(first)):
-            continue  # a result that nothing but the graph's caller reads stays by itself
-        board.remove(op, "CommonSubexpressionElimination", first.id)
-        for old, new in zip(op.outputs, first.outputs, strict=True):
-            if old and new:
-                board.redirect(old, new)
-                board.tensors.pop(old, None)
-                same[old] = new
+        alike = found.setdefault(_key(board, op, same), [])
+        alike.append(op)
+        first = alike[0]
+        if first is not op:
+            same.update((old, new) for old, new in zip(op.outputs, first.outputs, strict=True) if old and new)
+    return [alike for alike in found.values() if len(alike) > 1]
+
+
+def _order(board: Board) -> list[str]:
+    """Ids in the order of ONNX Runtime's ``GraphViewer``."""
+    ops = [op for op in board.ops() if op.type != "Constant"]
+    ops.sort(key=lambda op: board.ages.get(op.id, 0))
+    index = {op.id: place for place, op in enumerate(ops)}
+    return depth_first({op.id: sorted(board.waits_for(op), key=index.__getitem__) for op in ops})
 
 
 def _key(board: Board, op: Operator, same: dict[str, str]) -> Hashable:

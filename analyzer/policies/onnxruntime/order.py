@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...ir.graph import Graph, Operator
 from ...ir.match import writers
@@ -14,9 +14,13 @@ def topological(graph: Graph) -> list[str]:
     """
     ops = list(graph.ops())
     index = {op.id: place for place, op in enumerate(ops)}
-    before = {op.id: _before(graph, op, index) for op in ops}
+    return depth_first({op.id: _before(graph, op, index) for op in ops})
+
+
+def depth_first(before: Mapping[str, Sequence[str]]) -> list[str]:
+    """The same of operators by id, each with those that it waits for; both in the order of the file."""
     read = {writer for found in before.values() for writer in found}
-    stack = [(op.id, False) for op in ops if op.id not in read]
+    stack = [(id, False) for id in before if id not in read]
     seen: set[str] = set()
     order: list[str] = []
     while stack:
