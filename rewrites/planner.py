@@ -36,6 +36,8 @@ class Score:
     """How well a model fits a target; smaller is better, the first difference decides."""
 
     rejected: int
+    nothing: int
+    """Whether no operator is accelerated: fewer findings are no gain then."""
     findings: int
     dropped: int
     wrong: int
@@ -73,6 +75,7 @@ def score(coverage: Coverage) -> Score:
     crossing = float("inf") if None in sizes else float(sum(size or 0 for size in sizes))
     return Score(
         rejected=int(coverage.verdict == "rejected"),
+        nothing=int(coverage.verdict == "none"),
         findings=len(real) - dropped,
         dropped=dropped,
         wrong=sum(1 for item in coverage.findings if item.code == WRONG and item.operator in accelerated),
@@ -155,6 +158,17 @@ Prover = Callable[[Promise], Proof]
 """Compares the model as it is now with the original, within what the weakest kept promise allows."""
 
 
+Veto = Callable[[], str]
+"""What speaks against the graph as it is now, from those that the planner does not improve it for; empty
+where nothing does.
+"""
+
+
+def no_veto() -> str:
+    """The veto of a target alone."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One rewrite that was tried: where, whether it was kept, why, and its proof."""
@@ -168,6 +182,8 @@ class Step:
     before: Score
     after: Score
     proof: Proof | None = None
+    target: str = ""
+    """The target that it was made for, where there are several."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +221,7 @@ def plan(
     first: Sequence[AnyRewrite] | None = None,
     *,
     brief: bool = False,
+    veto: Veto = no_veto,
 ) -> Plan:
     """Improve the graph for the target behind ``check``, in place; every step that does not help or is not
     proved is undone.
@@ -213,19 +230,19 @@ def plan(
     one grows first. When they are still lost in the end, everything is undone and done again with steps that
     lose none. A graph with an operator that does not fit its schema is left alone. ``first``: the only ones
     that the stored operators are asked about; all repair what these make. ``brief``: one
-    round, no place by itself.
+    round, no place by itself. ``veto``: has a word about every step.
     """
     unfit = misfits(graph.walk())
     if unfit:
         return Plan(passed=[Passed("fix", id, words) for id, words in unfit.items()])
     state = graph.state()
-    free = _Planner(graph, rewrites, check, prove, first, guard_macs=False, brief=brief)
+    free = _Planner(graph, rewrites, check, prove, first, guard_macs=False, brief=brief, veto=veto)
     start = score(free.coverage)
     done = free.plan()
     if not loses_macs(start, score(free.coverage)):
         return done
     graph.restore(state)
-    return _Planner(graph, rewrites, check, prove, first, guard_macs=True, brief=brief).plan()
+    return _Planner(graph, rewrites, check, prove, first, guard_macs=True, brief=brief, veto=veto).plan()
 
 
 def tidy(graph: Graph, rewrites: Iterable[AnyRewrite]) -> dict[str, int]:
@@ -263,8 +280,10 @@ class _Planner:
         *,
         guard_macs: bool,
         brief: bool,
+        veto: Veto,
     ) -> None:
         self.graph = graph
+        self.veto = veto
         self.guard_macs = guard_macs
         self.all = tuple(rewrites)
         self.asked = tuple(item for item in rewrites if item.answers)
@@ -397,6 +416,7 @@ class _Planner:
         """
         before, after = score(self.coverage), score(coverage)
         promise = weakest(self.promise, parity)
+        objection = objection or self.veto()
         proof = None if objection else self.prove(promise)
         if proof is not None and not proof.accepted:
             objection = proof.text

@@ -205,7 +205,7 @@ def test_a_rejected_edit_is_a_miss_with_the_reason() -> None:
 
 
 def test_scores_are_compared_in_order() -> None:
-    base = Score(0, 5, 2, 0, 3, 100.0, -50)
+    base = Score(0, 0, 5, 2, 0, 3, 100.0, -50)
     assert replace(base, findings=4, partitions=9) < base < replace(base, rejected=1, findings=0)
     assert objection_to(base, base) == "it does not improve the placement"
     assert "fewer MACs" in objection_to(

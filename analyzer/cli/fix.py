@@ -17,6 +17,7 @@ from .sources import Python, exported, exporting, say
 
 if TYPE_CHECKING:
     from ...rewrites.planner import Step
+    from ..check.coverage import Coverage
     from ..flows.fix import FixResult
 
 
@@ -44,7 +45,14 @@ def register(app: typer.Typer) -> None:
 
 def fix(
     model: Annotated[Path, typer.Argument(help="An ONNX or TFLite model, or package.module:NAME.")],
-    target: Annotated[str, typer.Option("--target", "-t", help="The target that the model is fixed for.")],
+    target: Annotated[
+        list[str],
+        typer.Option(
+            "--target",
+            "-t",
+            help="The target that the model is fixed for; several: one file, worse for none.",
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Where the fixed model goes; never over the input.")
     ] = None,
@@ -89,11 +97,11 @@ def fix(
     if output is None and not diff and not as_json:
         raise UsageError("fix needs -o OUT for the fixed model, or --diff or --json to show what it would do")
     keep_inputs([output], [model, pack])
-    packs = targets.chosen([target], pack)
+    packs = {word: targets.chosen([word], pack) for word in target}
     read, origin = loaded(model, exporting([model], python))
     say(origin)
-    chosen = targets.one(target, packs, read.dialect)
-    with busy(f"fixing {model.name} for {chosen.target}"):
+    chosen, *further = [targets.one(word, packs[word], read.dialect) for word in packs]
+    with busy(f"fixing {model.name} for {', '.join(item.target for item in (chosen, *further))}"):
         result = apply(
             read,
             chosen,
@@ -101,6 +109,7 @@ def fix(
             fix_level.value,
             unproved=unproved,
             optimize=asked_level(optimize, optimizer),
+            further=further,
         )
     if result.not_written:
         output = None
@@ -127,7 +136,7 @@ def _exit_code(result: "FixResult") -> int:
     """5 where something could not be proved, 1 where nothing of the model is accelerated in the end."""
     if result.not_written:
         return 1 if result.worse else 5
-    if any(_waits(step) for step in result.steps):
+    if any(_waits(step) for step in result.steps) or any(item.differs for item in result.targets):
         return 5
     from ...rules.verdict import NOTHING
 
@@ -145,14 +154,23 @@ def _show(result: "FixResult", output: Path | None, detail: Detail, *, diff: boo
     if detail is not Detail.BRIEF:
         _show_steps(result, 3 if detail is Detail.USUAL else None)
         _show_left(result, 3 if detail is Detail.USUAL else None)
-    before, after = result.scores
-    typer.echo(f"{result.after.target}: {before.text} -> {after.text}")
-    shares = [
-        f"{coverage.verdict} {percent(coverage.by_operators)}" for coverage in (result.before, result.after)
-    ]
-    typer.echo(f"coverage: {' -> '.join(shares)} of operators")
+    for before, after in [(item.before, item.after) for item in result.targets] or [
+        (result.before, result.after)
+    ]:
+        _show_target(before, after)
+    for item in result.targets:
+        if item.ran:
+            typer.echo(f"{item.target} ran: {clean_lines(item.ran)}")
     if output is not None:
         typer.echo(f"written: {output}" + ("" if result.changed else " (nothing was changed)"))
+
+
+def _show_target(before: "Coverage", after: "Coverage") -> None:
+    from ...rewrites.planner import score
+
+    typer.echo(f"{after.target}: {score(before).text} -> {score(after).text}")
+    shares = [f"{coverage.verdict} {percent(coverage.by_operators)}" for coverage in (before, after)]
+    typer.echo(f"coverage: {' -> '.join(shares)} of operators")
 
 
 def _show_steps(result: "FixResult", named: int | None) -> None:
@@ -163,7 +181,8 @@ def _show_steps(result: "FixResult", named: int | None) -> None:
         mark = "kept  " if step.kept else "undone"
         more = ", ..." if named is not None and len(step.places) > named else ""
         places = f" at {clean(', '.join(step.places[:named]))}{more}" if step.rewrite != "freeze" else ""
-        typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{places}: {clean(step.title)}")
+        whose = f" for {step.target}" if step.target else ""
+        typer.echo(f"{mark} {step.rewrite} [{step.parity.value}]{whose}{places}: {clean(step.title)}")
         typer.echo(f"       {clean(step.reason)}")
         if step.proof is not None:
             typer.echo(f"       {clean(step.proof.text)}")

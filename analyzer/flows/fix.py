@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...rewrites.freeze import Frozen, freeze
-from ...rewrites.planner import Asked, Passed, Proof, Score, Step, plan, promise_of, score, tidy
+from ...rewrites.planner import Passed, Proof, Score, Step, Veto, no_veto, plan, promise_of, score, tidy
 from ...rewrites.promise import Promise, weakest
 from ...rewrites.registry import allowed, shape_inference
-from ..check.prepared import Prepared
 from ..errors import AccelintError, InternalError, RuntimeFailure, UsageError
 from ..files import atomic, is_stream, sha256
 from ..formats import emit, load
@@ -23,6 +22,7 @@ from ..processes.scratch import temporary
 from ..proof.reference import Prover, state
 from .left import Left, fewest_partitions, left
 from .optimized import DEFAULT, OF_ORT, OFF, check_at, leveled
+from .several import PASSES, Outcome, View, fitness, ran, worse
 
 if TYPE_CHECKING:
     from ...rules.pack import Chosen
@@ -57,6 +57,8 @@ class FixResult:
     """Which rewrites were allowed."""
     fewest: int = 0
     """The fewest partitions that the operators which stay on the CPU leave."""
+    targets: tuple[Outcome, ...] = ()
+    """What was done for each of several targets, ``before`` and ``after`` being of the first."""
 
     @property
     def left(self) -> tuple[Left, ...]:
@@ -100,6 +102,7 @@ class FixResult:
                     "kept": step.kept,
                     "reason": step.reason,
                     "proof": None if step.proof is None else step.proof.text,
+                    **({"target": step.target} if self.targets else {}),
                 }
                 for step in self.steps
             ],
@@ -112,16 +115,8 @@ class FixResult:
                 "after": len(self.after.partitions),
                 "fewest": self.fewest,
             },
-            "left": [
-                {
-                    "operator": item.operator,
-                    "rule": item.rule,
-                    "message": item.message,
-                    "rewrite": item.rewrite or None,
-                    "reason": item.reason,
-                }
-                for item in self.left
-            ],
+            "left": [item.to_json() for item in self.left],
+            **({"targets": [item.to_json() for item in self.targets]} if self.targets else {}),
         }
 
 
@@ -133,6 +128,7 @@ def fix(
     *,
     unproved: bool = False,
     optimize: str | None = None,
+    further: Sequence[Chosen] = (),
 ) -> FixResult:
     """Change the model, in place, so that more of it runs on the target.
 
@@ -144,16 +140,18 @@ def fix(
         unproved: keep steps that could not be compared; those whose numbers differ are never kept.
         optimize: ONNX Runtime's optimization level, as ``check_at`` takes it: every step is judged by what
             becomes of the model at that level, and its numbers are compared as stored and at that level.
+        further: more targets of the dialect: the file is improved for each and worse for none.
 
     Raises UsageError for a target of another dialect, or without optimization levels where one is given, for
     a level or a name in ``sizes`` that does not exist, or contradicting sizes; RuntimeFailure, with the
     command that brings it, when the reference runtime is not here and ``unproved`` is not set.
     """
-    if model.dialect != chosen.pack.dialect:
-        raise UsageError(
-            f"{chosen.target} takes {chosen.pack.dialect} models and {model.path} is "
-            f"{model.dialect}: convert it first"
-        )
+    for item in (chosen, *further):
+        if model.dialect != item.pack.dialect:
+            raise UsageError(
+                f"{item.target} takes {item.pack.dialect} models and {model.path} is "
+                f"{model.dialect}: convert it first"
+            )
     if model.format == "ort":
         raise UsageError(f"{model.path} is in ONNX Runtime's own format: {OF_ORT}")
     if optimize is not None and not leveled(chosen):
@@ -162,7 +160,8 @@ def fix(
         )
     rewrites = allowed(model.dialect, level)
     _need_reference(model, unproved=unproved)
-    result = _Fixing(model, chosen, sizes, unproved=unproved, optimize=optimize).result(rewrites)
+    fixing = _Fixing(model, (chosen, *further), sizes, unproved=unproved, optimize=optimize)
+    result = fixing.result(rewrites, level)
     return replace(result, level=level)
 
 
@@ -178,78 +177,110 @@ def _need_reference(model: Model, *, unproved: bool) -> None:
 
 FREEZE = "freeze"
 """The step that the user asks for."""
-_RANK = {"full": 0, "partial": 1, "unknown": 2, "none": 2, "rejected": 3}
-
-
-def fitness(coverage: Coverage) -> tuple[int, Score]:
-    """How well a model fits a target, smaller is better: its verdict, then the planner's score."""
-    return _RANK[coverage.verdict], score(coverage)
 
 
 class _Fixing:
     """One fix in progress."""
 
     def __init__(
-        self, model: Model, chosen: Chosen, sizes: Sequence[str], *, unproved: bool, optimize: str | None
+        self,
+        model: Model,
+        targets: Sequence[Chosen],
+        sizes: Sequence[str],
+        *,
+        unproved: bool,
+        optimize: str | None,
     ) -> None:
         self.model = model
-        self.chosen = chosen
         self.optimize = optimize
         self.sizes = sizes
         self.unproved = unproved
         self.lines = listing(model.graph)
         self.start = model.graph.state()
-        self.asked = Asked(model.graph, self.predict)
+        self.views = [View(model, chosen, optimize) for chosen in targets]
         self.files: dict[str, tuple[Model, Coverage]] = {}
         """By digest, what was read back of written files, and the prediction for each."""
-        self.before = self.ask()
-        self.fewest = fewest_partitions(model.graph, self.before)
+        self.before = self.views[0].before
         self.bar = fitness(self.before)
         """What the written file may not be worse than."""
         self.floor = Promise.ROUNDING if sizes else Promise.BIT_EXACT
         """The most that is asked of a proof: in other sizes a runtime may take other kernels."""
-        loaded = leveled(chosen) and optimize != OFF
+        loaded = any(map(leveled, targets)) and optimize != OFF
         self.prover = Prover(model, self.look, loaded=DEFAULT if loaded else None)
         self.steps: list[Step] = []
         self.frozen: Frozen | None = None
         self.worse = False
         self.stored = model
 
-    def result(self, rewrites: Sequence[Any]) -> FixResult:
+    def result(self, rewrites: Sequence[Any], level: str) -> FixResult:
         """Freeze, plan, and take the word of the file that comes out."""
         passed: list[Passed] = []
         with self.prover:
             self.inline()
             not_written = self.freeze() if self.sizes or _derivable(self.model) else ""
             if not not_written:
-                done = plan(self.model.graph, rewrites, self.ask, self.prove)
-                self.steps += done.steps
-                passed = list(done.passed)
+                passed = self.plans(rewrites)
             after, digest = self.before, ""
+            outcomes = [
+                Outcome(view.chosen.target, view.before, view.before, view.fewest) for view in self.views
+            ]
             if any(step.kept for step in self.steps):
                 with temporary("fix-") as folder:
-                    after, digest, not_written = self.settle(folder)
+                    outcomes, digest, not_written = self.settle(folder, outcomes)
+            after = outcomes[0].after
+        told = [
+            replace(item, left=left(item.after, self.steps, passed, self.model.dialect, level))
+            for item in outcomes
+        ]
         return FixResult(
             self.model, self.before, after, tuple(self.steps), tuple(passed), self.frozen,
             difference(self.lines, listing(self.model.graph)), digest, not_written, self.worse,
-            self.optimize, self.prover.problem, fewest=self.fewest,
+            self.optimize, self.prover.problem, fewest=outcomes[0].fewest,
+            targets=tuple(told) if len(told) > 1 else (),
         )  # fmt: skip
 
-    def ask(self) -> Coverage:
-        """The prediction for the model as it is now, once for each of its states."""
-        if self.asked.graph is not self.model.graph:
-            self.asked = Asked(self.model.graph, self.predict)
-        return self.asked()
+    def plans(self, rewrites: Sequence[Any]) -> list[Passed]:
+        """Plan for every target in turn, no step making it worse for another; what did not apply."""
+        passed: dict[Passed, None] = {}
+        for _ in range(PASSES if len(self.views) > 1 else 1):
+            count = 0
+            for view in self.views:
+                done = plan(
+                    self.model.graph,
+                    rewrites,
+                    lambda view=view: view.ask(self.model),  # type: ignore[misc]
+                    self.prove,
+                    veto=self.veto(view),
+                )
+                target = view.chosen.target if len(self.views) > 1 else ""
+                self.steps += [replace(step, target=target) for step in done.steps]
+                passed.update(dict.fromkeys(done.passed))
+                count += len(done.kept)
+            if not count:
+                break
+        return list(passed)
 
-    def predict(self, graph: Graph) -> Coverage:
-        """The prediction that every step is judged by, for the model as it is now."""
-        return check_at(Prepared(self.model, edited=True), self.chosen, self.optimize)
+    def veto(self, view: View) -> Veto:
+        """What the other targets say about a step for one: none may fit worse than before its turn."""
+        bars = [(other, other.ask(self.model)) for other in self.views if other is not view]
+
+        def told() -> str:
+            for other, before in bars:
+                if words := worse(other.chosen.target, before, other.ask(self.model)):
+                    return words
+            return ""
+
+        return told if bars else no_veto
+
+    def ask(self) -> Coverage:
+        """The first target's prediction for the model as it is now."""
+        return self.views[0].ask(self.model)
 
     def written(self, file: Path, digest: str) -> tuple[Model, Coverage]:
         """A written file, read back, and the prediction for it; the same bytes are read once."""
         if digest not in self.files:
             model = load(file)
-            self.files = {digest: (model, check_at(Prepared(model), self.chosen, self.optimize))}
+            self.files = {digest: (model, self.views[0].stored(model))}
         return self.files[digest]
 
     def prove(self, promise: Promise) -> Proof:
@@ -267,34 +298,47 @@ class _Fixing:
             return ""
         return f"the written file is worse: {coverage.verdict}, {score(coverage).text}"
 
-    def settle(self, folder: Path) -> tuple[Coverage, str, str]:
-        """Write the result, read it back, check and prove that file: its coverage, its digest, and what
-        speaks against it. Everything is undone when something does.
+    def settle(self, folder: Path, before: list[Outcome]) -> tuple[list[Outcome], str, str]:
+        """Write the result, read it back, check and prove that file: what it is for each target, its digest,
+        and what speaks against it. Everything is undone when something does.
         """
         file = folder / f"fixed{self.model.path.suffix}"
         try:
             emit(self.model, file)
             digest = sha256(file)
             written, after = self.written(file, digest)
-            against = self.against(file, after, digest)
+            found = [after, *(view.stored(written) for view in self.views[1:])]
+            against = self.against(file, found, digest)
         except AccelintError as error:
-            after, digest, against = self.before, "", f"the result cannot be used: {error.message}"
+            against = f"the result cannot be used: {error.message}"
         if not against:
-            self.fewest = fewest_partitions(written.graph, after)
-            return after, digest, ""
+            return self.outcomes(file, written, found), digest, ""
         asked = f"--freeze {' '.join(self.sizes)}: " if self.sizes else ""
         self.undo(against)
-        return self.before, "", f"{asked}{against}" if asked else ""
+        return before, "", f"{asked}{against}" if asked else ""
 
-    def against(self, file: Path, after: Coverage, digest: str) -> str:
+    def outcomes(self, file: Path, written: Model, found: Sequence[Coverage]) -> list[Outcome]:
+        """What the file is for each target; where there are several, what their runtimes say of it."""
+        rows = []
+        for view, after in zip(self.views, found, strict=True):
+            fewest = fewest_partitions(written.graph, after)
+            row = Outcome(view.chosen.target, view.before, after, fewest)
+            if len(found) > 1:
+                words, differs = ran(file, self.stored.path, view.chosen, after, self.sizes)
+                row = replace(row, ran=words, differs=differs)
+            rows.append(row)
+        return rows
+
+    def against(self, file: Path, found: Sequence[Coverage], digest: str) -> str:
         """Why the written file is not to be kept; empty when it is."""
-        self.worse = fitness(after) > fitness(self.before)
-        if self.worse:
-            before = f"{self.before.verdict}, {score(self.before).text}"
-            return f"the model would be worse: {before} -> {after.verdict}, {score(after).text}"
+        for view, after in zip(self.views, found, strict=True):
+            name = view.chosen.target if len(found) > 1 else "the model"
+            if words := worse(name, view.before, after):
+                self.worse = True
+                return words
         if digest == self.prover.proved:
             return ""
-        self.bar = fitness(after)
+        self.bar = fitness(found[0])
         promise = self.floor
         for step in self.steps:
             counts = step.kept and step.rewrite != FREEZE

@@ -32,6 +32,16 @@ class Left:
     rewrite: str
     reason: str
 
+    def to_json(self) -> dict[str, str | None]:
+        """A row of ``left``."""
+        return {
+            "operator": self.operator,
+            "rule": self.rule,
+            "message": self.message,
+            "rewrite": self.rewrite or None,
+            "reason": self.reason,
+        }
+
 
 def left(
     after: Coverage, steps: Iterable[Step], passed: Iterable[Passed], dialect: str, level: str
