@@ -33,6 +33,10 @@ def calling(net: Net, type: str, inputs: list[str], shapes: list[Any], **graphs:
     return names
 
 
+def binary(type: str, dtype: str = "float32") -> Build:
+    return lambda net: net.op(type, [net.input(name, (2, 3), dtype) for name in "xy"], (2, 3), dtype)
+
+
 def loop(most: int = 3, *, computed: bool = False, tangled: bool = False, grows: bool = False) -> Build:
     """x = tanh(x @ w) + step, a few times, with a counter."""
 
@@ -195,7 +199,41 @@ def stored_product(*, computed: bool = False, activation: str = "NONE", output: 
     return build
 
 
+def composite(*, tangled: bool = False, bare: bool = False, after: Any = (2, 4)) -> Build:
+    """A normalization with a weight of its own."""
+
+    def body(net: Net) -> tuple[str, ...]:
+        x, scale = net.input("v", (2, 4)), net.input("s", (4,))
+        squared = net.op("MUL", [x, x], (2, 4))
+        mean = net.op("MEAN", [squared, net.const([1], "int32")], (2, 1), keep_dims=True)
+        root = net.op("RSQRT", [net.op("ADD", [mean, net.const([1e-3])], (2, 1))], (2, 1))
+        y = net.op("MUL", [net.op("MUL", [x, root], (2, 4)), scale], (2, 4))
+        if tangled:
+            inner = part("inner", lambda other: (other.input("a", (2, 4)),))
+            y = calling(net, "STABLEHLO_COMPOSITE", [y], [(2, 4)], decomposition=inner)[0]
+        return (y,)
+
+    def build(net: Net) -> str:
+        operands = [net.input("x", (2, 4)), net.const([1, 2, 3, 4])]
+        names = net.ops(
+            "STABLEHLO_COMPOSITE",
+            operands[:1] if bare else [*operands],
+            [after],
+            name="example.norm",
+            version=1,
+            composite_attributes=b"",
+        )
+        net.graph.update(net.graph.ops()[-1], graphs={"decomposition": part("norm", body)})
+        return names[0]
+
+    return build
+
+
 APPLIES: dict[str, dict[str, Build]] = {
+    "composite-inlined": {"norm": composite()},
+    "stablehlo-to-builtin": {
+        type.lower(): binary(f"STABLEHLO_{type}") for type in ("ADD", "MULTIPLY", "MAXIMUM", "MINIMUM")
+    },
     "fully-connected-of-constants": {"rows": stored_product()},
     "while-unrolled": {"three": loop(), "once": loop(1), "never": passed_through},
     "if-to-select": {"two sides": choice()},
@@ -245,6 +283,12 @@ APPLIES: dict[str, dict[str, Build]] = {
 }
 
 NEAR: dict[str, tuple[tuple[Build, str], ...]] = {
+    "composite-inlined": (
+        (composite(bare=True), "no decomposition"),
+        (composite(tangled=True), "calls others"),
+        (composite(after=(None, 4)), "not all known"),
+    ),
+    "stablehlo-to-builtin": ((binary("STABLEHLO_ADD", "float16"), "on float16"),),
     "fully-connected-of-constants": (
         (stored_product(computed=True), "computed when the model runs"),
         (stored_product(activation="RELU"), "has an activation"),
