@@ -178,6 +178,10 @@ APPLIES: dict[str, dict[str, str | Case]] = {
     "depth-to-space-by-depth": {
         "two": window('DepthToSpace<blocksize=2,mode="CRD">(x)', "1,3,4,6", before="1,12,2,3"),
     },
+    "gather-scalar-as-list": {
+        "stored": "g (int64[2,3] x) => (int64[2] y) <int64 i={-1}> { y = Gather<axis=1>(x, i) }",
+        "computed": "g (float[2,3,5] x, int64 i) => (float[2,5] y) { y = Gather<axis=-2>(x, i) }",
+    },
     "moves-on-views": {
         "slice": """g (float[2,3,2,4,5] x) => (float[2,3,1,4,3] y) <int64[2] s={1,3}, int64[2] e={2,-6},
             int64[2] a={2,4}, int64[2] t={1,-1}> { y = Slice(x, s, e, a, t) }""".replace("{2,-6}", "{2,0}"),
@@ -347,6 +351,10 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
             window('DepthToSpace<blocksize=2,mode="CRD">(x)', "N,3,4,6", before="N,12,2,3"),
             "not all known",
         ),
+    ),
+    "gather-scalar-as-list": (
+        ("g (float[2,3] x, int64[1] i) => (float[2,1] y) { y = Gather<axis=1>(x, i) }", "no scalar"),
+        ("g (float[N,3] x, int64 i) => (float[N] y) { y = Gather<axis=1>(x, i) }", "not all known"),
     ),
     "moves-on-views": (
         ("g (float[2,3] x) => (float[3] y) <int64 i={1}> { y = Gather(x, i) }", "at most four"),

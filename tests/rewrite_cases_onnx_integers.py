@@ -61,7 +61,14 @@ def pairs(dtype: str, zero: str, axis: str = "") -> str:
     q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z) }}"""
 
 
+STATED = ',activations=["Sigmoid","Tanh","Tanh"]'
 APPLIES: dict[str, dict[str, str | Case]] = {
+    "default-activations": {
+        "lstm": recurrent("LSTM", STATED),
+        "gru of both directions": recurrent(
+            "GRU", BOTH + ',activations=["Sigmoid","Tanh","Sigmoid","Tanh"]', count=2
+        ),
+    },
     "recurrent-unrolled": {
         "lstm": recurrent("LSTM", outputs=("y", "h", "c")),
         "lstm with states": recurrent("LSTM", inputs=', "", h0, c0', more=STATES, outputs=("y", "h", "c")),
@@ -146,6 +153,11 @@ APPLIES: dict[str, dict[str, str | Case]] = {
 }
 
 NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
+    "default-activations": (
+        (recurrent("LSTM"), "states no activations"),
+        (recurrent("LSTM", ',activations=["Sigmoid","Relu","Tanh"]'), "Sigmoid, Relu, Tanh"),
+        (recurrent("LSTM", STATED + ",activation_alpha=[0.5]"), "have parameters"),
+    ),
     "recurrent-unrolled": (
         (recurrent("LSTM").replace("float", "double"), "not on float32"),
         (recurrent("LSTM", steps="N"), "not all known"),

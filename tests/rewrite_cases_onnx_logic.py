@@ -42,6 +42,14 @@ APPLIES: dict[str, dict[str, str | Case]] = {
             g = Gather(w, i) y = Cast<to=1>(g) }""",
         "concat": "g (bool[2,3] x) => (bool[4,3] y) <bool[2,3] c={1,0,0,1,1,0}> { y = Concat<axis=0>(x, c) }",
     },
+    "integers-as-int64": {
+        **{
+            type.lower(): f"""g (int32[2,3] x) => (int32[2,3] y) <int32[3] v={{2147483647,-2147483648,3}}> {{
+            y = {type}(x, v) }}"""
+            for type in ("Add", "Sub", "Mul", "Max")
+        },
+        "reduction": """g (int32[2,3] x) => (int32[2,1] y) <int64[1] a={1}> { y = ReduceSum(x, a) }""",
+    },
     "concat-without-empty-operands": {
         "one is left": """g (float[2,3] x) => (float[2,3] y) <float[0,3] e> {
             c = Concat<axis=0>(e, x) y = Neg(c) }""",
@@ -83,6 +91,7 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
             "moves float32",
         ),
     ),
+    "integers-as-int64": (("g (int64[2] x) => (int64[2] y) { y = Add(x, x) }", "not on int32"),),
     "concat-without-empty-operands": (
         ("g (float[2,3] x) => (float[4,3] y) { y = Concat<axis=0>(x, x) }", "has elements"),
         ("g (float[2,3] x) => (float[0,3] y) <float[0,3] e> { y = Concat<axis=0>(e, e) }", "no operand"),

@@ -22,6 +22,7 @@ def infer_onnx(model: Model) -> None:
 
     proto = Builder(model).model()
     _forget_open(proto.graph)
+    _forget_negative(proto.graph)
     inferred, _, _ = infer_missing(proto, proto.SerializeToString())
     todo: list[tuple[Graph, Any]] = [(model.graph, inferred.graph)]
     while todo:
@@ -62,6 +63,16 @@ def _forget_open(graph: Any) -> None:
     copies = [type(info).FromString(info.SerializeToString()) for info in closed]
     del graph.value_info[:]
     graph.value_info.extend(copies)
+
+
+def _forget_negative(graph: Any) -> None:
+    """Clear sizes below 0 of results, which some exporters write for unknown ones: inference would keep
+    them as known.
+    """
+    for info in graph.output:
+        for dim in info.type.tensor_type.shape.dim if info.type.HasField("tensor_type") else ():
+            if dim.HasField("dim_value") and dim.dim_value < 0:
+                dim.Clear()
 
 
 def _is_closed(info: Any) -> bool:

@@ -196,6 +196,33 @@ class MovesAsWide(Rewrite[Carried]):
         draft.commit((op,))
 
 
+class IntegersAs64(Rewrite[Operator]):
+    """Arithmetic on int32 becomes arithmetic on int64, cut to 32 bits behind it."""
+
+    id: ClassVar[str] = "integers-as-int64"
+    title: ClassVar[str] = "Add, Sub, Mul, Max and reductions of int32 become those of int64, between casts"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("Add", "Sub", "Mul", "Max", "ReduceSum", "ReduceMax", "ReduceMin")
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("ACL301", "dtype-ml-program")
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """int32, of which the lowest bits of a sum or product are the same in 64 bits."""
+        source = graph.find(op.inputs[0] or "")
+        return op if source is not None and source.dtype == "int32" else Miss("it is not on int32")
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """Axes of a reduction are int64 already."""
+        draft = Draft(graph, found)
+        one = found.type.startswith("Reduce")
+        values = [cast(draft, name or "", "int64") for name in found.inputs[: 1 if one else None]]
+        result = graph.tensor(found.outputs[0] or "")
+        inputs = (*values, *found.inputs[len(values) :])
+        name = draft.value(found.type, inputs, "int64", result.shape, dict(found.attrs))
+        draft.value("Cast", (name,), "int32", result.shape, {"to": CODES["int32"]}, to=result.name)
+        draft.commit((found,))
+
+
 def _feeds_gather(graph: Graph, op: Operator) -> bool:
     return any(reader.type == "Gather" for reader in graph.consumers(op.outputs[0] or ""))
 
@@ -330,6 +357,7 @@ REWRITES = (
     LogicAsNumbers(),
     WhereOfIntegers(),
     MovesAsWide(),
+    IntegersAs64(),
     EmptyOperands(),
     LogByRoot(),
     WithoutNanGuard(),

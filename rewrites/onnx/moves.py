@@ -291,6 +291,38 @@ class DepthByRows(Rewrite[Operator]):
         draft.commit((found,))
 
 
+class GatherByList(Rewrite[Operator]):
+    """Gather by a scalar becomes Gather by a list of one, and Squeeze."""
+
+    id: ClassVar[str] = "gather-scalar-as-list"
+    title: ClassVar[str] = "Gather by a scalar becomes Gather by a list of one, and Reshape"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("Gather",)
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("gather-int64-by-a-scalar", "gather-one-of-dynamic-shape")
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """A scalar, and known sizes with an axis to leave."""
+        indices, shape = (sizes(graph.find(name or "")) for name in (op.inputs[1], op.inputs[0]))
+        if indices != ():
+            return Miss("its indices are no scalar")
+        known = shape is not None and sizes(graph.find(op.outputs[0] or "")) is not None
+        return op if known else Miss("its sizes are not all known")
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """The axis stays until it is reshaped."""
+        draft, name = Draft(graph, found), found.inputs[0] or ""
+        shape = list(sizes(draft.find(name)) or ())
+        shape[int(found.attrs.get("axis", 0))] = 1
+        listed = reshape(draft, found.inputs[1] or "", (1,))
+        dtype = draft.find(name).dtype
+        picked = draft.value("Gather", (name, listed), dtype, tuple(shape), dict(found.attrs))
+        after = sizes(draft.find(found.outputs[0] or "")) or ()
+        target = integers(draft, after, "shape")
+        draft.value("Reshape", (picked, target), dtype, after, to=found.outputs[0])
+        draft.commit((found,))
+
+
 @dataclass(frozen=True, slots=True)
 class Along:
     """An operator on many dimensions that works along some: the view of its data, and the axes in it."""
@@ -420,5 +452,6 @@ REWRITES = (
     ExpandByTile(),
     RepeatByConcat(),
     DepthByRows(),
+    GatherByList(),
     MovesOnViews(),
 )

@@ -26,6 +26,7 @@ LARGEST = 1 << 26
 RANGES = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535), "int16": (-32768, 32767)}
 QUANTIZED = (
     "ACL201", "ACL301", "ACL302", "quantized-dtype", "scale-per-channel", "scale-computed", "quantize-to",
+    "node-unit-not-supported", "dequantizes-plain-integers",
 )  # fmt: skip
 
 
@@ -157,7 +158,10 @@ class DequantizedBeforeMoves(Rewrite[Behind]):
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = MOVES
     parity: ClassVar[Promise] = Promise.BIT_EXACT
-    answers: ClassVar[tuple[str, ...]] = ("ACL301", "uint8-from-outside", "gather-dtype", "dtype")
+    answers: ClassVar[tuple[str, ...]] = (
+        "ACL301", "uint8-from-outside", "gather-dtype", "dtype", "dequantizes-plain-integers",
+        "node-unit-not-supported",
+    )  # fmt: skip
 
     def match(self, graph: Graph, op: Operator) -> Behind | Miss:
         """Integers of one scale, read by nothing else."""
@@ -306,7 +310,7 @@ class PairsAsFloat(Rewrite[Pair]):
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("QuantizeLinear",)
     parity: ClassVar[Promise] = Promise.ROUNDING
-    answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL301", "ACL302")
+    answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL301", "ACL302", "quantization-at-the-edge")
 
     def match(self, graph: Graph, op: Operator) -> Pair | Miss:
         """One stored scale a tensor, which every reader has too."""

@@ -70,7 +70,12 @@ class UnrollRecurrent(Rewrite[Recurrent]):
     dialect: ClassVar[str] = "onnx"
     root: ClassVar[tuple[str, ...]] = ("LSTM", "GRU", "RNN", "DynamicQuantizeLSTM")
     parity: ClassVar[Promise] = Promise.ROUNDING
-    answers: ClassVar[tuple[str, ...]] = ("ACL201", "ACL204", "lstm-dynamic-states-fail-to-compile")
+    answers: ClassVar[tuple[str, ...]] = (
+        "ACL201",
+        "ACL204",
+        "lstm-activations",
+        "lstm-dynamic-states-fail-to-compile",
+    )
 
     def speaks_of(self, op: Operator) -> bool:
         """One of them is Microsoft's own."""
@@ -349,4 +354,32 @@ def _stacked(draft: Draft, found: Recurrent, states: list[str]) -> str:
     return reshape(draft, name, (found.steps, 1, found.batch, found.hidden))
 
 
-REWRITES = (UnrollRecurrent(),)
+class DefaultActivations(Rewrite[Operator]):
+    """Activations that are the default ones are left out."""
+
+    id: ClassVar[str] = "default-activations"
+    title: ClassVar[str] = "LSTM and GRU whose activations are stated and the default ones state none"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("LSTM", "GRU", "RNN")
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("lstm-activations", "ACL501")
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """The names of the defaults, for each direction, without parameters of their own."""
+        asked = [str(name).capitalize() for name in op.attrs.get("activations") or ()]
+        if not asked:
+            return Miss("it states no activations")
+        default = list(DEFAULTS[op.type])
+        if asked not in (default, default * 2):
+            return Miss(f"its activations are {', '.join(asked)}")
+        tuned = op.attrs.get("activation_alpha") or op.attrs.get("activation_beta")
+        return Miss("its activations have parameters") if tuned else op
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """Without the attribute."""
+        draft = Draft(graph, found)
+        draft.keep(found, attrs={key: value for key, value in found.attrs.items() if key != "activations"})
+        draft.commit((found,))
+
+
+REWRITES = (DefaultActivations(), UnrollRecurrent())
