@@ -4,11 +4,15 @@ member and limit is decisive.
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
+import onnx.defs
 import pytest
+from accelint.analyzer import policies
 from accelint.analyzer.errors import PackError
+from accelint.analyzer.ir.dtypes import BITS
 from accelint.analyzer.ir.graph import Graph
 from accelint.analyzer.optimizer.examples import WAYS
 from accelint.analyzer.policies import policy_of
@@ -210,3 +214,41 @@ def test_lists_and_limits_that_packs_name_are_tables(target: str, key: str, name
 def test_a_list_that_is_no_table_is_wrong() -> None:
     with pytest.raises(PackError, match="no table is named 'alone-nnap': did you mean alone-nnapi"):
         policy_of("onnxruntime/compile").partition(from_line("a = Relu(x)"), {"a"}, {"lone": "alone-nnap"})
+
+
+# ---- what is left in code --------------------------------------------------------------------
+
+OPERATORS = {schema.name for schema in onnx.defs.get_all_schemas()}
+DTYPES = set(BITS) - {"bool"}
+KEPT = {
+    "optimizer/level1.py": 1,  # whose sizes no shape tells: whether shapes are worth inferring again
+    "optimizer/likes.py": 3,  # the shapes that ONNX defines: tests/test_folded_values.py
+    "optimizer/passes/norms.py": 1,  # types of a pattern, looked for before it is matched
+    "optimizer/passes/qdq.py": 1,  # the names of the pair
+    "optimizer/passes/reshapes.py": 1,  # an expression: sizes of one element that are divided or multiplied
+    "optimizer/values.py": 3,  # what may be large, and element types that ONNX defines
+    "policies/onnxruntime/fusions.py": 3,  # operators of patterns, and element types of indices
+    "policies/onnxruntime/layout.py": 1,  # the names of the pair
+    "policies/openvino/ranks.py": 1,  # axes that ONNX defines
+    "check/fingerprints.py": 1,  # element types of sizes
+}
+"""How many lists of operators or element types a module has, and why they are no tables of a runtime."""
+
+
+def test_lists_of_operators_are_tables() -> None:
+    """A list that is fitted to a runtime has a source and examples: it stands in no code."""
+    root = Path(policies.__file__).parents[1]
+    found: dict[str, int] = {}
+    for part in ("optimizer", "partitioners", "policies", "check"):
+        for file in sorted((root / part).rglob("*.py")):
+            lists = [node for node in ast.walk(ast.parse(file.read_text())) if _lists_operators(node)]
+            if lists:
+                found[file.relative_to(root).as_posix()] = len(lists)
+    assert found == KEPT
+
+
+def _lists_operators(node: ast.AST) -> bool:
+    if not isinstance(node, ast.Tuple | ast.List | ast.Set):
+        return False
+    words = {item.value for item in node.elts if isinstance(item, ast.Constant)}
+    return len(words & OPERATORS) > 1 or len(words & DTYPES) > 1

@@ -12,7 +12,7 @@ from ..errors import GraphError
 from ..formats.onnx.proto import DTYPES
 from ..ir.dtypes import BITS
 from ..ir.graph import Constant, Operator
-from ..policies.folded_values import value_of
+from ..policies.folded_values import NATIVE, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,9 +27,6 @@ shapes.
 """
 _DEEPEST = 50
 """Results that may stand on each other before one is computed: Python calls are not to be nested deeper."""
-_EXACT = (
-    frozenset(BITS) - {"bfloat16"} - {name for name in BITS if BITS[name] < 8 or name.startswith("float8")}
-)
 
 
 def known(dtype: str, shape: tuple[int, ...]) -> bool:
@@ -86,7 +83,7 @@ def now(op: Operator, inputs: Sequence[Constant | None]) -> list[Constant]:
         return [quick]
     if op.type in ("ConstantOfShape", "Expand", "Tile", "Range") and _promised(op, inputs) > MOST:
         raise GraphError(f"{op.type} gives more than {MOST} elements")
-    if any(item is not None and item.dtype not in _EXACT for item in inputs):
+    if any(item is not None and item.dtype not in NATIVE for item in inputs):
         raise GraphError(f"{op.type} on elements that numpy has not")
     if op.type == "GatherElements":
         return [_constant(_gathered(op, *(item.read() for item in inputs if item is not None)))]

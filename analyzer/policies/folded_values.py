@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..ir.dtypes import BITS, STORED_AS
 from ..ir.graph import Constant, Operator
 
 if TYPE_CHECKING:
@@ -13,8 +14,9 @@ if TYPE_CHECKING:
     from ..ir.graph import Shape
 
 MOST = 256
-"""Elements beyond which a value is not followed."""
-_PLAIN = {"float32", "float64", "int32", "int64", "bool"}
+"""Elements beyond which a value is not followed: a bound of the cost here, which no runtime has."""
+NATIVE = frozenset(BITS) - STORED_AS.keys() - {name for name in BITS if BITS[name] < 8}
+"""Element types that numpy has: no value of another is followed."""
 
 
 def value_of(op: Operator, inputs: Sequence[Constant | None], shape: Shape, dtype: str) -> Constant | None:
@@ -23,7 +25,7 @@ def value_of(op: Operator, inputs: Sequence[Constant | None], shape: Shape, dtyp
 
     None where the operator is none of those that shapes are computed with, or the value is large.
     """
-    if dtype not in _PLAIN or op.domain not in ("", "ai.onnx"):
+    if dtype not in NATIVE or op.domain not in ("", "ai.onnx"):
         return None
     work = _operators().get(op.type)
     if work is None:
@@ -41,7 +43,7 @@ def value_of(op: Operator, inputs: Sequence[Constant | None], shape: Shape, dtyp
 
 
 def _small(constant: Constant) -> NDArray[Any]:
-    if constant.dtype not in _PLAIN or constant.elements > MOST:
+    if constant.dtype not in NATIVE or constant.elements > MOST:
         raise ValueError("not a value that is followed")
     return constant.read()
 

@@ -50,10 +50,12 @@ class Folding(WithTables, Alternating):
         """
         known: set[str] = set()
         sizes: dict[str, Shape] = {}
+        measures = self.tables[_BOOK].kinds("measures")
         for op in graph.ops():
             if not op.inputs or op.type == "Constant" or op.graphs or not self._computable(op):
                 continue
-            if _static(graph, op, sizes) or all(_known(graph, name, known) for name in op.inputs if name):
+            static = _static(graph, op, sizes, measures)
+            if static or all(_known(graph, name, known) for name in op.inputs if name):
                 known.update(name for name in op.outputs if name)
                 yield op
 
@@ -72,16 +74,17 @@ def _known(graph: Graph, name: str, known: set[str]) -> bool:
     return name in known or graph.constant(name) is not None
 
 
-def _static(graph: Graph, op: Operator, sizes: dict[str, Shape]) -> bool:
+def _static(graph: Graph, op: Operator, sizes: dict[str, Shape], measures: Mapping[str, str]) -> bool:
     """Whether an operator tells sizes that are known: of a whole shape, of a slice of one, or a rank.
 
     ``sizes`` collects shapes that are known in part, by the tensors that hold them.
     """
     tensor = graph.find(op.inputs[0]) if op.inputs[0] else None
-    if op.type in ("Shape", "Size", "Rank", "ShapeN") and tensor is not None and tensor.shape is not None:
+    kind = measures.get(op.type)
+    if kind is not None and tensor is not None and tensor.shape is not None:
         if op.type == "Shape":
             sizes.update((name, tensor.shape) for name in op.outputs if name)
-        return op.type == "Rank" or all(_whole(graph, name) for name in op.inputs)
+        return kind == "rank" or all(_whole(graph, name) for name in op.inputs)
     if op.type == "StridedSlice" and op.inputs[0] in sizes:
         return all(isinstance(dim, int) for dim in _sliced(graph, op, sizes[op.inputs[0]]))
     return False

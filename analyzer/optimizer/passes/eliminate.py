@@ -19,10 +19,9 @@ def eliminate(board: Board) -> None:
     """One walk over a graph."""
     for stored in board.ops():
         op = board.get(stored.id)
-        no_op = _NO_OPS.get(op.type) if op is not None and op.domain == "" else None
-        if op is None or no_op is None or not op.inputs or not op.inputs[0]:
+        if op is None or op.domain != "" or not op.inputs or not op.inputs[0]:
             continue
-        name, test = no_op
+        name, test = _NO_OPS.get(op.type, _OF_NUMBERS)
         if removable(board, op) and test(board, op):
             bypass(board, op, name)
         elif op.type == "Identity":
@@ -114,18 +113,26 @@ def _shape_alone(board: Board, op: Operator) -> bool:
 
 
 def _neutral(board: Board, op: Operator) -> bool:
-    """Adds or subtracts one stored 0, multiplies with or divides by one stored 1."""
+    """One operand is a single stored number that leaves the other as it is."""
+    kind = board.book.kinds("neutral").get(op.type)
     stored = [board.constant(name) for name in op.inputs]
-    if len(stored) != 2 or (stored[0] is None) == (stored[1] is None):
+    if kind is None or len(stored) != 2 or (stored[0] is None) == (stored[1] is None):
         return False
     place = 0 if stored[0] is not None else 1
     value, other = stored[place], board.shape(op.inputs[1 - place])
     if value is None or value.elements != 1 or other is None or len(value.shape) > len(other):
         return False
-    if place == 0 and op.type in ("Sub", "Div"):
-        return False
-    number = board.number(op.inputs[place])
-    return number is not None and number == (0 if op.type in ("Add", "Sub") else 1)
+    wanted, places = _NEUTRAL[kind]
+    return place in places and board.number(op.inputs[place]) == wanted
+
+
+_NEUTRAL = {
+    "either-zero": (0, (0, 1)),
+    "second-zero": (0, (1,)),
+    "either-one": (1, (0, 1)),
+    "second-one": (1, (1,)),
+}
+"""The number and the places where it is neutral, by the kinds of the table."""
 
 
 _NO_OPS: Mapping[str, tuple[str, Callable[[Board, Operator], bool]]] = {
@@ -134,8 +141,5 @@ _NO_OPS: Mapping[str, tuple[str, Callable[[Board, Operator], bool]]] = {
     "Dropout": ("EliminateDropout", _inference),
     "Expand": ("ExpandElimination", _same_size),
     "Cast": ("CastElimination", lambda board, op: _same_type(board, op) or _shape_alone(board, op)),
-    "Add": ("NoopElimination", _neutral),
-    "Sub": ("NoopElimination", _neutral),
-    "Mul": ("NoopElimination", _neutral),
-    "Div": ("NoopElimination", _neutral),
 }
+_OF_NUMBERS = ("NoopElimination", _neutral)

@@ -36,8 +36,9 @@ def _keeps_zeros(op: Operator) -> bool:
 
 def _fuse_row(board: Board, first: Operator) -> None:
     row = [first]
-    while (after := board.sole(row[-1], "Reshape", "Squeeze", "Unsqueeze")) is not None:
-        if after.inputs[0] != row[-1].outputs[0] or _keeps_zeros(after):
+    types = board.types("reshapes")
+    while (after := board.sole(row[-1])) is not None:
+        if after.type not in types or after.inputs[0] != row[-1].outputs[0] or _keeps_zeros(after):
             break
         row.append(after)
     sizes = [board.sizes(op.outputs[0]) for op in row]

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ...ir.graph import Graph, Operator
+from ...ir.match import Scope, op
 from ..tables import STANDARD, Book, Tables
 
 _BOOK = "onnxruntime/layout"
@@ -35,24 +36,22 @@ def leaves_its_unit(graph: Graph, op: Operator, tables: Tables = STANDARD) -> bo
     A transpose of the model in three dimensions, which cancels with none that the layout change makes, moves
     past the pair behind it.
     """
-    quantize = graph.producer(op.inputs[0])
-    if (
-        op.type != "DequantizeLinear"
-        or quantize is None
-        or quantize.type != "QuantizeLinear"
-        or len(graph.consumers(op.inputs[0])) != 1
-    ):
-        return False
+    match = UNIT_BEHIND_A_TRANSPOSE.match(graph, op)
+    moved = None if match is None else graph.find(match.op("moved").outputs[0] or "")
     book = tables[_BOOK]
-    transpose, moved = graph.producer(quantize.inputs[0]), graph.find(quantize.inputs[0] or "")
-    if (
-        transpose is None
-        or transpose.type != "Transpose"
-        or moved is None
-        or len(moved.shape or ()) != book.limit("moved-rank")
-    ):
+    if moved is None or len(moved.shape or ()) != book.limit("moved-rank"):
         return False
     return _changes_layouts(graph, book)
+
+
+def _feeds_one(scope: Scope, op: Operator) -> bool:
+    return len(scope.graph.consumers(op.outputs[0])) == 1
+
+
+UNIT_BEHIND_A_TRANSPOSE = op(
+    "DequantizeLinear", op("QuantizeLinear", op("Transpose", name="moved"), where=_feeds_one)
+)
+"""A pair that a transpose moves past."""
 
 
 def _changes_layouts(graph: Graph, book: Book) -> bool:

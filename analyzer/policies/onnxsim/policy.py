@@ -13,7 +13,7 @@ from ...ir.facts import Facts
 from ...ir.graph import Constant, Graph, Operator, Shape, Tensor
 from ...ir.view import edited
 from ..alternating import Alternating
-from ..folded_values import MOST, value_of
+from ..folded_values import MOST, NATIVE, value_of
 from ..tables import Book, WithTables
 from .fusions import seen_fused
 
@@ -48,6 +48,7 @@ class Ahead:
         self.dequantizes = book.types("dequantizes")
         self.kept_types = book.types("not-folded") | self.dequantizes
         self.domains = book.types("folded-domains")
+        self.measures = book.types("measures")
         self.done: set[str] = set()
         self.known: dict[str, Constant] = {}
         self.kept: set[str] = set()
@@ -89,7 +90,7 @@ class Ahead:
         """What is left of an operator: nothing when it is computed, unless an input has to get in."""
         if op.id not in self.done:
             return op if self.kept.isdisjoint(op.outputs) else replace(op, outputs=())
-        reads_input = op.type in ("Shape", "Size") and op.inputs[0] in self.graph.inputs
+        reads_input = op.type in self.measures and op.inputs[0] in self.graph.inputs
         return replace(op, type="Shape", outputs=()) if reads_input else None
 
     def _is_ahead(self, op: Operator) -> bool:
@@ -107,7 +108,7 @@ class Ahead:
 
     def _static(self, op: Operator) -> Shape:
         """The shape of what a Shape or a Size reads, when it is fixed."""
-        if op.type not in ("Shape", "Size") or not op.inputs[0]:
+        if op.type not in self.measures or not op.inputs[0]:
             return None
         tensor = self._find(op.inputs[0])
         return tensor.shape if tensor is not None and tensor.static else None
@@ -151,7 +152,7 @@ class Ahead:
 
 
 def _may_be_read(value: Constant) -> bool:
-    return value.dtype in ("int32", "int64", "float32", "bool") and value.elements <= MOST
+    return value.dtype in NATIVE and value.elements <= MOST
 
 
 POLICIES = {"": OnnxSim}

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 from ...ir.graph import Graph, Operator
-from ...ir.match import Scope, alone, constant, op, value
+from ...ir.match import Pattern, Scope, alone, constant, op, value
 from ..base import Dropped
 from ..tables import Book, Tables
 from .ranks import evaluated, state_of_open_batch, unknown_rank
@@ -141,7 +142,7 @@ def _scales_or_moves(graph: Graph, op: Operator, book: Book) -> bool:
         return bool(op.attrs.get("mode", "nearest") == "nearest" and mode != "align_corners")
     if op.type == "BatchNormalization":
         return all(_stored(graph, name) for name in op.inputs[1:])
-    if op.type in ("Min", "Max") and len(op.inputs) == 1:
+    if len(op.inputs) == 1 and op.type in book.types("moves-one"):
         return True
     if op.type == "MaxPool" and any(step != 1 for step in op.attrs.get("dilations", ())):
         return False
@@ -182,23 +183,17 @@ def _dynamic_boxes(graph: Graph, op: Operator, inside: Set[str], book: Book) -> 
 
 
 def _quantized_twice(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
-    """Measured: a Concat, a pair of QuantizeLinear and DequantizeLinear, and another QuantizeLinear, past
-    what is optimized away.
-    """
+    """Measured, also with operators that OpenVINO optimizes away between any two of them."""
     if op.type != "QuantizeLinear":
         return False
-    real = _past_nothing(graph, op.inputs[0], inside, book)
-    stored = (
-        _writer(graph, real.inputs[0], inside)
-        if real is not None and real.type == "DequantizeLinear"
-        else None
-    )
-    whole = (
-        _past_nothing(graph, stored.inputs[0], inside, book)
-        if stored is not None and stored.type == "QuantizeLinear"
-        else None
-    )
-    return whole is not None and whole.type == "Concat"
+    return _twice(book).match(_Simplified(graph, inside, book), op) is not None
+
+
+@cache
+def _twice(book: Book) -> Pattern:
+    """What is quantized, dequantized and quantized again."""
+    joined = op(tuple(book.types("quantized-twice")))
+    return op("QuantizeLinear", op("DequantizeLinear", op("QuantizeLinear", joined)))
 
 
 def _pads_shared(graph: Graph, op: Operator, inside: Set[str], book: Book) -> bool:
@@ -253,14 +248,6 @@ def _is_other(graph: Graph, name: str | None) -> bool:
 def _writer(graph: Graph, name: str | None, inside: Set[str]) -> Operator | None:
     writer = graph.producer(name)
     return writer if writer is not None and writer.id in inside else None
-
-
-def _past_nothing(graph: Graph, name: str | None, inside: Set[str], book: Book) -> Operator | None:
-    """The operator that computes a tensor, past those that give what they read."""
-    writer = _writer(graph, name, inside)
-    while writer is not None and (kept := _unchanged(graph, writer, book)) is not None:
-        writer = _writer(graph, kept, inside)
-    return writer
 
 
 def _unchanged(graph: Graph, op: Operator, book: Book) -> str | None:
@@ -335,6 +322,22 @@ class _Inside(Scope):
     def producer(self, name: str | None) -> Operator | None:
         """The operator of the partition that computes a value."""
         return _writer(self.graph, name, self.inside)
+
+
+@dataclass(frozen=True)
+class _Simplified(_Inside):
+    """The same without operators that give what they read."""
+
+    book: Book
+
+    def real(self, name: str | None) -> str | None:
+        """The value behind those operators."""
+        while (writer := self.producer(name)) is not None:
+            kept = _unchanged(self.graph, writer, self.book)
+            if kept is None:
+                return name
+            name = kept
+        return name
 
 
 _SPLIT = alone("Reshape", value("data"), constant(), name="split")

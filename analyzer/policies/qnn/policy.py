@@ -207,7 +207,7 @@ def _plain_before(graph: Graph, supported: Set[str], tables: Tables) -> dict[str
     and what is in it under a name stays. The writer need not be supported for that.
     """
     found, book = units(graph, tables), tables[_BOOK]
-    plain = book.types("built-plain")
+    plain = book.kinds("built-plain")
     apart: dict[str, Dropped] = {}
     for op in graph.ops():
         if op.type != "DequantizeLinear" or op.id not in supported:
@@ -215,7 +215,7 @@ def _plain_before(graph: Graph, supported: Set[str], tables: Tables) -> dict[str
         writer = graph.producer(op.inputs[0] or "")
         if writer is None or writer.type not in plain or writer.id in found or not _known(graph, writer):
             continue
-        if writer.type in ("Max", "Min") and len(writer.inputs) == 1:
+        if plain[writer.type] == "of-several" and len(writer.inputs) == 1:
             continue
         unit = found.get(op.id)
         apart[op.id if unit is None else unit.target.id] = book.dropped("dequantizes-plain-integers")
