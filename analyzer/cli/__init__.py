@@ -25,6 +25,7 @@ COMMANDS = {
     "releases": "releases",
     "recommend": "recommend",
     "diff": "diff",
+    "contract": "contract",
     "baseline": "decided",
     "config": "decided",
     "conform": "conform",

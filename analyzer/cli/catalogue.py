@@ -169,7 +169,7 @@ def schema(
         str,
         typer.Argument(
             help="Of which JSON: report (check, verify), releases, recommend, fix, conform, targets, rules, "
-            "runtimes, baseline, diff, config."
+            "runtimes, baseline, diff, contract, contract-check, config."
         ),
     ] = "report",
 ) -> None:

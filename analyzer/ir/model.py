@@ -10,6 +10,8 @@ from typing import Any
 
 from .graph import Graph, Operator
 
+OWN = "accelint."
+"""How the properties begin that accelint itself keeps in a file; writers carry them."""
 HASHED_UP_TO = 64 * 1024 * 1024
 
 

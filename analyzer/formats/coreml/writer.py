@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import UsageError
 from ...files import atomic
+from ...ir.model import OWN
 from .edit import Snapshot, edit_block, same, set_type
 from .mil import specialization_name
 from .reader import Stored, parts
@@ -95,10 +96,12 @@ def _write_spec(spec: Any, stored: Stored, draft: Path) -> None:
 def _edited(model: Model, stored: Stored, weights: NewWeights | None) -> Any:
     """A copy of the specification with the graphs' edits, None when there are none."""
     changed = [name for name, graph in model.graphs.items() if not same(graph, stored.original[name])]
-    if not changed:
+    properties = _own_properties(model, stored)
+    if not changed and not properties:
         return None
     spec = type(stored.spec)()
     spec.CopyFrom(stored.spec)
+    spec.description.metadata.userDefined.update(properties)
     places = parts(spec, "")
     for name in changed:
         if name not in places:
@@ -113,6 +116,13 @@ def _edited(model: Model, stored: Stored, weights: NewWeights | None) -> Any:
         else:
             _edit_network(part, graph, original)
     return spec
+
+
+def _own_properties(model: Model, stored: Stored) -> dict[str, str]:
+    """accelint's own properties that the file does not have so."""
+    kept = stored.spec.description.metadata.userDefined
+    properties = model.metadata.get("properties", {})
+    return {key: text for key, text in properties.items() if key.startswith(OWN) and kept.get(key) != text}
 
 
 def _check_interface(graph: Graph, original: Snapshot) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError
 from ...ir.dtypes import BITS
+from ...ir.model import OWN
 from ..wire import KEEP, Span
 from .attributes import GRAPH, GRAPHS, fill_attribute, kind_of, name_types
 from .functions import function_key
@@ -70,6 +71,7 @@ class Builder:
         if not proto.graph.name:
             proto.graph.name = self.source.graph.name
         self.functions(proto)
+        _set_properties(proto, self.source.metadata.get("properties", {}))
         return proto
 
     def functions(self, proto: Any) -> None:
@@ -319,6 +321,15 @@ class Builder:
             infos.append(info)
         del target[:]
         target.extend(infos)
+
+
+def _set_properties(proto: Any, properties: Mapping[str, str]) -> None:
+    """Carry the properties that are accelint's own; all others stay as they are stored."""
+    for key, value in properties.items():
+        if key.startswith(OWN):
+            entry = next((item for item in proto.metadata_props if item.key == key), None)
+            entry = proto.metadata_props.add(key=key) if entry is None else entry
+            entry.value = value
 
 
 def _ir_version(opset: int) -> int:
