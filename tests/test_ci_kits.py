@@ -51,6 +51,7 @@ def tool(tmp_path: Path) -> Path:
         ("check-jsonschema", "--builtin-schema", "vendor.github-actions", "action.yml"),
         ("check-jsonschema", "--builtin-schema", "vendor.gitlab-ci", "ci/gitlab.yml"),
         ("pre-commit", "validate-manifest", ".pre-commit-hooks.yaml"),
+        ("hadolint", "ci/Dockerfile"),
     ],
     ids=lambda words: words[-1],
 )

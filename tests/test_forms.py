@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -12,6 +13,8 @@ import pytest
 from cli import ROOT, accelint, report
 from forms_checks import CONSUMERS, FORMS, annotations, causes_of, validate, written
 from forms_models import HOSTILE, big, hostile
+
+import accelint as accelint_api
 
 FIXTURES = ROOT / "fixtures"
 QNN, GPU, ANE = "onnxruntime/qnn:sm8650", "litert/gpu", "coreml/ane:m4"
@@ -31,6 +34,42 @@ def test_of_fixtures(name: str, tmp_path: Path) -> None:
     targets, model = SOME[name]
     written(tmp_path, FIXTURES / model, "-t", targets)
     validate(tmp_path)
+
+
+TARGETS = {
+    ".onnx": [QNN, "onnxruntime/coreml", "onnxruntime/cpu"],
+    ".tflite": [GPU, "litert/nnapi", "litert/cpu"],
+    ".mlpackage": ["coreml/ane"],
+    ".mlmodel": ["coreml/ane"],
+}
+EVERY = [
+    path.relative_to(FIXTURES).as_posix()
+    for path in sorted(FIXTURES.rglob("*"))
+    if path.suffix in TARGETS and not any(parent.suffix == ".mlpackage" for parent in path.parents)
+]
+TENSORFLOW = (
+    "control_flow", "convnet", "convnet.keras", "convnet_frozen.pb", "signatures", "tf1", "tf1_frozen.pb",
+)  # fmt: skip
+
+
+def validated(model: Path, targets: list[str], folder: Path) -> None:
+    """Every form of a check, by the functions that the command line calls."""
+    found = accelint_api.check(model, targets, keep_errors=True)
+    for form in FORMS:
+        (folder / f"report.{form}").write_text(found.render(form), encoding="utf-8")
+    validate(folder)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_form_of_every_fixture(name: str, tmp_path: Path) -> None:
+    validated(FIXTURES / name, TARGETS[Path(name).suffix], tmp_path)
+
+
+@pytest.mark.tensorflow
+@pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs the extra [tensorflow]")
+@pytest.mark.parametrize("name", TENSORFLOW)
+def test_every_form_of_every_tensorflow_fixture(name: str, tmp_path: Path) -> None:
+    validated(FIXTURES / "tf" / name, ["litert/builtins"], tmp_path)
 
 
 def test_of_several_models_of_which_one_cannot_be_read(tmp_path: Path) -> None:
