@@ -89,6 +89,13 @@ APPLIES: dict[str, dict[str, str | Case]] = {
         "quotient": "g (float16[3] x) => (float16[3] y) <float16[3] a, float16[3] b> { p = "
         "Abs(a) m = Div(b, p) y = Mul(x, m) }",
     },
+    "fold-rounded-constants": {
+        "position code": """g (float[1,4] x) => (float[1,4] y) <float[1,4] o={1,1,1,1}, int64 a={1},
+            float t={100}, float[4] d={0,0,0.5,0.5}> { c = CumSum(o, a) p = Pow(t, d) q = Div(c, p)
+            s = Sin(q) y = Add(x, s) }""",
+        "resize": """g (float[1,1,4,4] x) => (float[1,1,4,4] y) <float[1,1,2,2] w={1,2,3,4},
+            float[4] k={1,1,2,2}> { r = Resize<mode="linear">(w, "", k) y = Add(x, r) }""",
+    },
     "inline-constant-if": {
         "then": """g (float[3] x) => (float[3] z) <bool c={1}> {
         y = If (c) <then_branch = t () => (float[3] a) { a = Neg(x) }, else_branch = e () => (float[3] b) {
@@ -260,6 +267,10 @@ MISSES: dict[str, tuple[str | Case, str]] = {
     "fold-half-constants": (
         "g (float[3] x) => (float[3] y) <float[1] a={2}> { s = Sqrt(a) y = Mul(x, s) }",
         "output of the graph",
+    ),
+    "fold-rounded-constants": (
+        "g (float16[3] x) => (float16[3] y) <float16[3] a> { s = Sin(a) y = Mul(x, s) }",
+        "not on float32",
     ),
     "inline-constant-if": (
         """g (bool c, float[3] x) => (float[3] y) {

@@ -178,6 +178,10 @@ APPLIES: dict[str, dict[str, str | Case]] = {
     "depth-to-space-by-depth": {
         "two": window('DepthToSpace<blocksize=2,mode="CRD">(x)', "1,3,4,6", before="1,12,2,3"),
     },
+    "flatten-to-reshape": {
+        "second axis": one("Flatten(x)", after="float[2,15] y"),
+        "last axis": one("Flatten<axis=-1>(x)", after="float[6,5] y"),
+    },
     "gather-scalar-as-list": {
         "stored": "g (int64[2,3] x) => (int64[2] y) <int64 i={-1}> { y = Gather<axis=1>(x, i) }",
         "computed": "g (float[2,3,5] x, int64 i) => (float[2,5] y) { y = Gather<axis=-2>(x, i) }",
@@ -351,6 +355,10 @@ NEAR: dict[str, tuple[tuple[str | Case, str], ...]] = {
             window('DepthToSpace<blocksize=2,mode="CRD">(x)', "N,3,4,6", before="N,12,2,3"),
             "not all known",
         ),
+    ),
+    "flatten-to-reshape": (
+        (one("Flatten(x)", "float[N,3,5] x", "float[N,15] y"), "not all known"),
+        (one("Flatten(x)", "float[2,0,5] x", "float[2,0] y"), "no elements"),
     ),
     "gather-scalar-as-list": (
         ("g (float[2,3] x, int64[1] i) => (float[2,1] y) { y = Gather<axis=1>(x, i) }", "no scalar"),

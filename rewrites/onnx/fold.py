@@ -162,6 +162,45 @@ class FoldHalves(FoldConstants):
     half: ClassVar[bool] = True
 
 
+ROUNDED = (
+    "Sin", "Cos", "Tan", "Exp", "Log", "Pow", "Tanh", "Sigmoid", "Erf", "Reciprocal", "Softmax", "CumSum",
+    "ReduceSum", "ReduceMean", "ReduceProd", "ReduceL2", "Sum", "Mean", "MatMul", "Resize", "Atan",
+    "Softplus",
+)  # fmt: skip
+MOST_ROUNDED = 1 << 18
+"""Elements of a result: onnx's reference evaluates element by element here and there."""
+
+
+class FoldRounded(FoldConstants):
+    """What runtimes compute with rounding of their own from constants, as position codes, becomes its
+    result.
+    """
+
+    id: ClassVar[str] = "fold-rounded-constants"
+    title: ClassVar[str] = "Sines, powers, sums and resizes of constants become their result"
+    root: ClassVar[tuple[str, ...]] = ROUNDED
+    parity: ClassVar[Promise] = Promise.ROUNDING
+    after: ClassVar[tuple[str, ...]] = ("fold-half-constants",)
+    answers: ClassVar[tuple[str, ...]] = (
+        "ACL201",
+        "ACL501",
+        "ACL502",
+        "ACL503",
+        "ACL505",
+        "ACL701",
+        "ACL702",
+    )
+
+    def objection(self, graph: Graph, found: Known) -> str | None:
+        """Halves, which round after each step, and size."""
+        if not found.holds("float32", "float64"):
+            return "it is not on float32"
+        results = [tensor.elements for tensor in graph.output_tensors(found.op) if tensor is not None]
+        if any(count is None or count > MOST_ROUNDED for count in results):
+            return f"its result has more than {MOST_ROUNDED} elements, or of an unknown number"
+        return None
+
+
 def _promised(graph: Graph, op: Operator, constants: tuple[Constant | None, ...]) -> list[int]:
     """Bytes of each result, as far as they can be told before it is computed."""
     sizes = [tensor.nbytes for tensor in graph.output_tensors(op) if tensor is not None]
@@ -401,4 +440,4 @@ class InlineBranch(Rewrite[Operator]):
         draft.commit((found,))
 
 
-REWRITES = (FoldShape(), FoldPartOfShape(), FoldConstants(), FoldHalves(), InlineBranch())
+REWRITES = (FoldShape(), FoldPartOfShape(), FoldConstants(), FoldHalves(), FoldRounded(), InlineBranch())

@@ -323,6 +323,32 @@ class GatherByList(Rewrite[Operator]):
         draft.commit((found,))
 
 
+class FlattenByReshape(Rewrite[Operator]):
+    """Flatten becomes Reshape."""
+
+    id: ClassVar[str] = "flatten-to-reshape"
+    title: ClassVar[str] = "Flatten of a tensor with known sizes becomes Reshape"
+    dialect: ClassVar[str] = "onnx"
+    root: ClassVar[tuple[str, ...]] = ("Flatten",)
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("ACL201", "neural-network-only", "ACL301")
+
+    def match(self, graph: Graph, op: Operator) -> Operator | Miss:
+        """Known sizes, none of them 0: Reshape takes that for the size of its input."""
+        after = sizes(graph.find(op.outputs[0] or ""))
+        if after is None:
+            return Miss("its sizes are not all known")
+        return Miss("it has no elements") if 0 in after else op
+
+    def apply(self, graph: Graph, found: Operator) -> None:
+        """The sizes of the result."""
+        draft, source = Draft(graph, found), graph.tensor(found.inputs[0] or "")
+        after = sizes(graph.tensor(found.outputs[0] or "")) or ()
+        target = integers(draft, after, "shape")
+        draft.value("Reshape", (source.name, target), source.dtype, after, to=found.outputs[0])
+        draft.commit((found,))
+
+
 @dataclass(frozen=True, slots=True)
 class Along:
     """An operator on many dimensions that works along some: the view of its data, and the axes in it."""
@@ -453,5 +479,6 @@ REWRITES = (
     RepeatByConcat(),
     DepthByRows(),
     GatherByList(),
+    FlattenByReshape(),
     MovesOnViews(),
 )
