@@ -35,6 +35,14 @@ class Optimize(str, Enum):
     FP16 = "fp16"
     DYNAMIC = "dynamic"
     INT8 = "int8"
+    INT16X8 = "int16x8"
+
+
+class Precision(str, Enum):
+    """In what a Core ML model computes."""
+
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
 
 
 def register(app: typer.Typer) -> None:
@@ -211,15 +219,19 @@ def clean_lines(text: str) -> str:
     return "\n".join(line(part) for part in text.split("\n"))
 
 
+_PRECISIONS = {Precision.FLOAT16: "fp16", Precision.FLOAT32: "none", None: None}
 _UNCALIBRATED = (
-    "warning: the ranges of int8 were measured on random numbers, so that the accuracy means nothing: "
-    "give samples of your data with --calibration FILE.npz"
+    "warning: the ranges of integers were measured on random numbers, so that the accuracy means nothing: "
+    "give samples of your data with --calibrate FILE.npz"
 )
 
 
 def convert(
     model: Annotated[
-        Path, typer.Argument(help="A SavedModel folder, a GraphDef, a .keras file, or package.module:NAME.")
+        Path,
+        typer.Argument(
+            help="An ONNX model, a SavedModel folder, a GraphDef, a .keras file, or package.module:NAME."
+        ),
     ],
     to: Annotated[str, typer.Option("--to", help="The format: tflite or mlpackage (Core ML).")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Where the converted model goes.")],
@@ -233,13 +245,22 @@ def convert(
     optimize: Annotated[
         Optimize | None,
         typer.Option(
-            help="fp16 or dynamic: smaller weights; int8: everything in int8. By default as the converter "
-            "does: none for tflite, fp16 for mlpackage."
+            help="fp16 or dynamic: smaller weights; int8, int16x8: everything in integers. By default as the "
+            "converter does: none for tflite, fp16 for mlpackage."
         ),
+    ] = None,
+    precision: Annotated[
+        Precision | None,
+        typer.Option(help="What a Core ML model computes in: float16 unless float32 is asked for."),
     ] = None,
     calibration: Annotated[
         Path | None,
-        typer.Option(help="For int8: an .npz with samples by input name, stacked on a new first axis."),
+        typer.Option(
+            "--calibrate",
+            "--calibration",
+            help="For int8 and int16x8: an .npz with samples by input name, stacked on a new first axis, or "
+            "a folder of .npz files with a sample each.",
+        ),
     ] = None,
     python: Python = None,
     quiet: Quiet = False,
@@ -253,15 +274,18 @@ def convert(
     from ..errors import AccelintError, UsageError
 
     detail = detail_of(quiet, verbose)
-    if calibration is not None and not calibration.is_file():
+    if calibration is not None and not calibration.exists():
         raise UsageError(f"{calibration}: no such file: give an .npz with samples by input name")
+    if precision is not None and to != "mlpackage":
+        raise UsageError("--precision is of Core ML models: give --optimize for tflite")
+    asked = optimize.value if optimize else _PRECISIONS.get(precision)
     usual = next((road.DEFAULTS.optimize for road in roads() if to == road.FORMAT), Options().optimize)
     with busy(f"converting {model.name} to {to}"):
         stored, _folder = exported(model, exporting([model], python))
         wanted = Options(
             batch=batch,
             select_tf_ops=select_tf_ops,
-            optimize=optimize.value if optimize else usual,
+            optimize=asked or usual,  # type: ignore[arg-type]
             data=calibration,
         )
         try:
@@ -273,7 +297,7 @@ def convert(
         for blocker in made.blockers:
             typer.echo(f"accelint: {clean_lines(blocker.text)}", err=True)
         raise typer.Exit(1)
-    if optimize is Optimize.INT8 and calibration is None:
+    if optimize in (Optimize.INT8, Optimize.INT16X8) and calibration is None:
         typer.echo(f"accelint: {_UNCALIBRATED}", err=True)
     counts = ", ".join(f"{count} {how}" for how, count in made.op_map.counts().items()) if made.op_map else ""
     if detail is Detail.BRIEF:

@@ -26,14 +26,23 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
     from dataclasses import replace
 
     from ..files import atomic
-    from .roads import formats, roads
+    from ..processes.job import Scratch
+    from .roads import formats, roads, to_format
+    from .samples import gathered
 
     if to not in formats():
         raise UsageError(f"no conversion to {to!r}: choose one of {', '.join(formats())}")
-    road = next(road for road in roads() if to == road.FORMAT)
+    dialect = _dialect(path)
+    road = to_format(dialect, to)
+    if road is None:
+        sources = ", ".join(sorted({item.SOURCE for item in roads() if to == item.FORMAT}))
+        raise UsageError(f"{path} is {dialect}: what is converted to {to} is {sources}")
     if path.is_dir() and output.resolve().is_relative_to(path.resolve()):
         raise UsageError(f"{output} is part of the input: give another output path")
     made: Converted | None = None
+    folder = Scratch("accelint-samples-")
+    if options is not None and options.data is not None:
+        options = replace(options, data=gathered(options.data, folder.path / "samples.npz"))
     try:
         with atomic(output, source=path, folder=road.FOLDER) as draft:
             made = road.convert(path, options)
@@ -44,6 +53,13 @@ def convert(path: str | Path, to: str, output: str | Path, options: Options | No
         assert made is not None
         return made
     return replace(made, path=output)
+
+
+def _dialect(path: Path) -> str:
+    """What a model is written in."""
+    from ..formats import load
+
+    return load(path).dialect
 
 
 def _copy(made: Path, draft: Path) -> None:

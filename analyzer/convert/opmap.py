@@ -33,7 +33,7 @@ class Origin:
 
     nodes: tuple[str, ...]
     how: str
-    """``name``, ``output``, ``input``, ``inserted`` or ``unmapped``."""
+    """``name``, ``output``, ``input``, ``inserted``, ``position`` or ``unmapped``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,62 @@ def spelled_map(source: Graph, converted: Model) -> OpMap:
         node = next((found for name in op.outputs if name and (found := _respelled(name, spelled))), None)
         origins[op.id] = Origin((node,), "name") if node else Origin((), "unmapped")
     return OpMap(origins, _absorbed(source, origins), sources)
+
+
+def written_map(source: Graph, converted: Model) -> OpMap:
+    """Map the operators of a converted model to those of an ONNX model, by the names of what these write
+    and their own.
+
+    Converters keep one or the other, spelled as their format wants it, behind the calls that they are in.
+    """
+    sources = {op.name: op for _, op in source.walk()}
+    spelled = {_spelled(name): name for name in reversed(sources)}
+    spelled |= {_spelled(out): op.name for _, op in source.walk() for out in op.outputs if out}
+    origins: dict[str, Origin] = {}
+    for _, op in converted.operators():
+        names = [re.sub(r"__\d+(?=$|_cast)", "", name) for name in op.outputs if name]
+        parts = [part for name in names for part in (*name.split(";"), *re.split("[;/]", name))]
+        node = next((found for part in parts if (found := _respelled(_spelled(part), spelled))), None)
+        origins[op.id] = Origin((node,), "name") if node else Origin((), "unmapped")
+    _paired(source, converted, origins)
+    return OpMap(origins, _absorbed(source, origins), sources)
+
+
+_KINDS = {
+    "Conv": ("conv", "CONV_2D", "DEPTHWISE_CONV_2D", "CONV_3D"),
+    "ConvTranspose": ("conv_transpose", "TRANSPOSE_CONV"),
+    "MatMul": ("matmul", "BATCH_MATMUL", "FULLY_CONNECTED"),
+    "Gemm": ("linear", "FULLY_CONNECTED"),
+    "Softmax": ("softmax", "SOFTMAX"),
+    "MaxPool": ("max_pool", "MAX_POOL_2D"),
+    "AveragePool": ("avg_pool", "AVERAGE_POOL_2D"),
+    "LayerNormalization": ("layer_norm",),
+    "Concat": ("concat", "CONCATENATION"),
+    "Resize": (
+        "resize",
+        "resize_bilinear",
+        "resize_nearest_neighbor",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+    ),
+    "Gather": ("gather", "GATHER"),
+    "TopK": ("topk", "TOPK_V2"),
+    "CumSum": ("cumsum", "CUMSUM"),
+}
+"""What an ONNX operator is in other dialects, where one becomes one."""
+
+
+def _paired(source: Graph, converted: Model, origins: dict[str, Origin]) -> None:
+    """Operators of a type of which both have as many are the same ones, in order, where names do not tell."""
+    ops = [op for _, op in converted.operators()]
+    for kind, others in _KINDS.items():
+        mine = [op for op in source.ops() if op.type == kind]
+        theirs = [op for op in ops if op.type in others]
+        if len(mine) != len(theirs):
+            continue
+        for one, other in zip(mine, theirs, strict=True):
+            if origins[other.id].how == "unmapped":
+                origins[other.id] = Origin((one.name,), "position")
 
 
 def _spelled(name: str) -> str:

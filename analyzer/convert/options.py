@@ -11,8 +11,8 @@ from typing import Literal
 from ..errors import UsageError
 from ..ir.graph import Graph, Shape
 
-Optimize = Literal["none", "fp16", "dynamic", "int8"]
-OPTIMIZATIONS: tuple[Optimize, ...] = ("none", "fp16", "dynamic", "int8")
+Optimize = Literal["none", "fp16", "dynamic", "int8", "int16x8"]
+OPTIMIZATIONS: tuple[Optimize, ...] = ("none", "fp16", "dynamic", "int8", "int16x8")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,8 @@ class Options:
         batch: size of the first dimension of every input that leaves it open.
         select_tf_ops: let the runtime fall back to TensorFlow kernels (LiteRT's Select TF ops).
         allow_custom_ops: keep operators that only the application defines.
-        optimize: weights as float16 (``fp16``) or int8 (``dynamic``), or everything in int8 (``int8``).
+        optimize: weights as float16 (``fp16``) or int8 (``dynamic``), or everything in int8 (``int8``), or
+        in int8 with activations in int16 (``int16x8``).
         deployment: the oldest system that a Core ML model has to run on (``iOS15`` ... ``iOS18``,
         ``macOS15``).
         data: an ``.npz`` with calibration samples by input name, stacked on a new first axis;

@@ -2,7 +2,8 @@
 
 A road declares ``SOURCE`` and ``TARGET`` (dialects), ``FORMAT`` and ``FOLDER`` (how the result is stored),
 ``TITLE`` (what the vendor calls the converter), ``DEFAULTS`` (options that convert as the vendor does when
-nothing is asked for) and ``convert(source, options) -> Converted``.
+nothing is asked for) and ``convert(source, options) -> Converted``; one whose converter has an environment
+of its own declares ``ready()`` as well, without which ``check`` does not convert.
 """
 
 from __future__ import annotations
@@ -24,8 +25,20 @@ def roads() -> tuple[Any, ...]:
 
 
 def between(source: str, target: str) -> Any | None:
-    """The road from one dialect to another, None when there is none."""
-    return next((road for road in roads() if (source, target) == (road.SOURCE, road.TARGET)), None)
+    """The road from one dialect to another, None when there is none, or its converter's environment is not
+    here.
+    """
+    found = (road for road in roads() if (source, target) == (road.SOURCE, road.TARGET))
+    return next((road for road in found if getattr(road, "ready", _always)()), None)
+
+
+def to_format(source: str, form: str) -> Any | None:
+    """The road from a dialect to a format, whether its converter is here or not."""
+    return next((road for road in roads() if (source, form) == (road.SOURCE, road.FORMAT)), None)
+
+
+def _always() -> bool:
+    return True
 
 
 def formats() -> tuple[str, ...]:

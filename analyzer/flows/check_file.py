@@ -236,7 +236,9 @@ def of_converted(model: Model, conversion: Conversion, chosen: Chosen) -> Covera
         for op in coverage.operators
     }
     operators = tuple(_renamed(op, names[op.id], sources[op.id]) for op in coverage.operators)
-    findings = _of_sources(prepared.model, coverage, names, sources, chosen)
+    findings = _of_sources(
+        prepared.model, coverage, names, sources, chosen, _ORIGINS.get(model.dialect, model.dialect)
+    )
     unmapped = len(made.op_map.unmapped)
     notes = (
         f"converted by {_converter(model, chosen, made)}: operators are those of the "
@@ -277,22 +279,28 @@ def _of_sources(
     names: Mapping[str, str],
     sources: Mapping[str, Operator | None],
     chosen: Chosen,
+    origin: str,
 ) -> tuple[Finding, ...]:
-    """The findings told of the TensorFlow nodes; where one could be traced, the fingerprint is made of it."""
+    """The findings told of the source's operators; where one is traced, the fingerprint is made of it."""
     ids = {item.operator for item in coverage.findings}
     places: dict[str, Place] = {op.id: (graph, op) for graph, op in made.operators() if op.id in ids}
     places |= {id: (None, source) for id in ids if (source := sources[id]) is not None}
     types = {op.id: op.type for op in coverage.operators}
-    findings = [_told(item, names[item.operator], sources[item.operator]) for item in coverage.findings]
+    findings = [
+        _told(item, names[item.operator], sources[item.operator], origin) for item in coverage.findings
+    ]
     found = [places.get(item.operator) for item in findings]
     return marked(findings, found, chosen.target, chosen.pack, [types[item.operator] for item in findings])
 
 
-def _told(finding: Finding, name: str, source: Operator | None) -> Finding:
+_ORIGINS = {"tf": "TensorFlow", "onnx": "ONNX"}
+
+
+def _told(finding: Finding, name: str, source: Operator | None, origin: str) -> Finding:
     if source is None:
         return finding
     where = f", {source.source.code}" if source.source.code else ""
-    message = f"{finding.message} (TensorFlow {source.type} {name!r}{where})"
+    message = f"{finding.message} ({origin} {source.type} {name!r}{where})"
     return replace(finding, message=message)
 
 
@@ -308,7 +316,7 @@ def _not_convertible(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     for blocker in made.blockers:
         op = by_id.get(blocker.operator or "")
         rows.setdefault(op.id if op else "", []).append(len(findings))
-        findings.append(_blocker(blocker, op, made, chosen))
+        findings.append(_blocker(blocker, op, made, _title(model.dialect, chosen)))
         places.append((None, op or Operator("", blocker.type, name=blocker.node)))
     operators = tuple(
         OperatorVerdict(
@@ -328,7 +336,7 @@ def _not_convertible(model: Model, made: Converted, chosen: Chosen) -> Coverage:
     )
 
 
-def _blocker(blocker: Blocker, op: Operator | None, made: Converted, chosen: Chosen) -> Finding:
+def _blocker(blocker: Blocker, op: Operator | None, made: Converted, title: str) -> Finding:
     return Finding(
         code="ACL801",
         rule=f"not-convertible-{blocker.needs}",
@@ -336,7 +344,7 @@ def _blocker(blocker: Blocker, op: Operator | None, made: Converted, chosen: Cho
         operator=op.id if op else made.signature,
         message=blocker.text,
         seen=blocker.type,
-        limit=f"operators that {_title('tf', chosen)}'s converter knows",
+        limit=f"operators that {title}'s converter knows",
         evidence="measured",
         source=" ".join(f"{name} {version}" for name, version in made.versions.items()),
         effect="rejected",

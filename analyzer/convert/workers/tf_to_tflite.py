@@ -176,8 +176,9 @@ def _configure(tf: Any, converter: Any, request: dict[str, Any]) -> None:
         converter.optimizations = [tf.lite.Optimize.DEFAULT]
     if optimize == "fp16":
         converter.target_spec.supported_types = [tf.float16]
-    if optimize == "int8":
-        ops[0] = sets.TFLITE_BUILTINS_INT8
+    if optimize in ("int8", "int16x8"):
+        int16 = sets.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8
+        ops[0] = sets.TFLITE_BUILTINS_INT8 if optimize == "int8" else int16
         converter.representative_dataset = lambda: _samples(tf, request)
     converter.target_spec.supported_ops = ops
 

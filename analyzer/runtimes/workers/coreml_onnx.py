@@ -36,11 +36,15 @@ class OnnxSimWorker:
             model = self.onnx.load(str(request.model))
             nodes = mark(request.model).nodes if request.placement else []
         except Exception as error:
-            return Answer("refused", reason=f"onnx: {_words(error)}")
+            return Answer("refused", reason=f"onnx: {words(error)}")
         try:
-            self.convert(self._simplified(model), minimum_deployment_target=self.target)
+            made = self.convert(
+                self._simplified(model), minimum_deployment_target=self.target, **self._asked(request)
+            )
         except Exception as error:  # onnxsim raises RuntimeError, coremltools nearly everything
-            return Answer("refused", reason=_words(error))
+            return Answer("refused", reason=words(error))
+        if "output" in request.options:
+            made.save(str(request.options["output"]))
         placement = tuple(
             Placed(
                 node.index,
@@ -53,6 +57,15 @@ class OnnxSimWorker:
         )
         return Answer("ok", placement=placement, notes={"minimum_deployment_target": self.target})
 
+    def _asked(self, request: Request) -> dict[str, Any]:
+        """The precision, where one is asked for."""
+        found = request.options.get("precision")
+        if found is None:
+            return {}
+        import coremltools
+
+        return {"compute_precision": getattr(coremltools.precision, str(found).upper())}
+
     def _simplified(self, model: Any) -> Any:
         """What the command line converts: the simplified model, or the model itself when onnxsim cannot
         simplify it.
@@ -64,10 +77,13 @@ class OnnxSimWorker:
         return simple
 
 
-def _words(error: Exception) -> str:
+def words(error: BaseException) -> str:
+    """An error's type and message on one line."""
     return f"{type(error).__name__}: {' '.join(str(error).split())}"[:2000]
 
 
 def open(name: str, folder: Path) -> OnnxSimWorker:
-    """A worker for ``coreml/convertible-onnx:<ios15|ios16|ios17|ios18>``."""
+    """A worker for ``coreml/convertible-onnx:<ios15|ios16|ios17|ios18>``, or to convert for
+    ``coreml/onnxsim``.
+    """
     return OnnxSimWorker(name, folder)
