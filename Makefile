@@ -40,7 +40,7 @@ vscode: $(STAMP) ## Bring VS Code as it runs in a browser (npm, 780 MB), in whic
 demo: $(STAMP) ## The tool's main job on real models: check, fix, verify
 	$(BIN)/python fixtures/demo.py
 
-exporters: $(STAMP) ## Build environments with PyTorch and JAX, from which tests export models; without them those tests are skipped
+exporters: $(STAMP) ## Build environments with PyTorch and JAX, from which tests export models, and with Model Explorer; without them those tests are skipped
 	@$(BIN)/python tools/dev/exporters.py
 
 test: $(STAMP) runtimes consumers ## Run the test suite
