@@ -62,7 +62,7 @@ def address(model: Path, data: Path, folder: Path) -> tuple[subprocess.Popen[byt
 def test_the_page_shows_every_nodes_verdict(browser: Any, name: str, tmp_path: Path) -> None:
     data = tmp_path / "data.json"
     accelint("check", ROOT / "fixtures" / name, "-t", MODELS[name], "-f", "model-explorer", "-o", data)
-    [(graph, told)] = json.loads(data.read_text()).items()
+    [(_, told)] = json.loads(data.read_text()).items()
     server, url = address(ROOT / "fixtures" / name, data, tmp_path)
     try:
         page = browser.new_page(viewport={"width": 1400, "height": 2400})

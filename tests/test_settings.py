@@ -20,6 +20,7 @@ from cli import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from onnx import TensorProto, helper
 
 ENCODER = ROOT / "fixtures" / "demo" / "encoder.onnx"
 QNN, NNAPI = "onnxruntime/qnn:sm8650", "onnxruntime/nnapi"
@@ -555,3 +556,18 @@ def test_sizes_of_the_configuration_are_those_that_verify_feeds(project: Path) -
     assert json.loads(given.stdout)["models"][0]["targets"][0]["parity"] == configured["parity"]
     made_up = json.loads(run(project, *args).stdout)["models"][0]["targets"][0]
     assert made_up["parity"] != configured["parity"]
+
+
+def test_plurals_agree_with_the_number(tmp_path: Path) -> None:
+    """One operator, one partition: in the report and in the difference."""
+    one = helper.make_node("Relu", ["x"], ["y"], name="relu")
+    ends = [[helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, 4])] for name in ("x", "y")]
+    model = helper.make_model(
+        helper.make_graph([one], "g", *ends), opset_imports=[helper.make_opsetid("", 17)]
+    )
+    model.ir_version = 9
+    onnx.save(model, tmp_path / "one.onnx")
+    told = run(tmp_path, "check", "one.onnx", "--isolated", "-t", "onnxruntime/nnapi").stdout
+    assert told.splitlines()[0].endswith("onnx · 1 operator")
+    changed = run(tmp_path, "diff", "one.onnx", "one.onnx", "--isolated", "-t", "onnxruntime/nnapi").stdout
+    assert ", 1 partition, 0 new findings" in changed

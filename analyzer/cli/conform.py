@@ -10,7 +10,7 @@ import typer
 
 from ..errors import InternalError, ModelError, RuntimeFailure, UsageError
 from ..report.commands import command
-from ..words import percent
+from ..words import counted, percent
 from .check import Level, PackFile, keep_inputs
 from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
@@ -276,8 +276,9 @@ def _facts(chosen: "Chosen", version: str, seed: int, limit: int | None) -> dict
 def _print(name: str, run: dict[str, Any], detail: Detail) -> None:
     models = ", ".join(f"{count} {status}" for status, count in sorted(run["models"].items()))
     typer.echo(
-        f"{name}: {sum(run['models'].values())} models ({models}), "
-        f"{run['operators']} operators: agreement {percent(run['agreement'], 2)}, false accelerated "
+        f"{name}: {counted(sum(run['models'].values()), 'model')} ({models}), "
+        f"{counted(run['operators'], 'operator')}: agreement {percent(run['agreement'], 2)}, "
+        "false accelerated "
         f"{percent(run['false_accelerated'], 2)}, "
         f"unknown {percent(run['unknown'], 2)}, unmapped {run['unmapped']}; rejections predicted "
         f"{run['refusals']['refused_predicted']} of "

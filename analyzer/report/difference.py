@@ -169,7 +169,10 @@ def summary(target: Row) -> str:
         parts.insert(0, _moved(*target["runtimes"]))
     old, new = target["coverage"]["operators"]
     parts.append(f"{_moved(percent(old, 1), percent(new, 1))} of operators")
-    parts.append(f"{_moved(*target['partitions'])} partitions")
+    before, after = target["partitions"]
+    parts.append(
+        counted(after, "partition") if before == after else f"{before} -> {counted(after, 'partition')}"
+    )
     found = Counter({word: len(target[word]) for word in ("new", "fixed")})
     parts.append(
         f"{counted(found['new'], 'new finding')}, {found['fixed']} fixed, {target['kept']} as before"

@@ -85,7 +85,9 @@ def _model(console: _Page, model: Mapping[str, Any]) -> None:
         console.print(Text("  " + clean(model["error"]["message"])))
         return
     console.print(
-        Text.assemble((clean(model["path"]), "bold"), f"  {model['format']} · {model['operators']} operators")
+        Text.assemble(
+            (clean(model["path"]), "bold"), f"  {model['format']} · {counted(model['operators'], 'operator')}"
+        )
     )
     for target in model["targets"]:
         _target(console, model, target)
