@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
+from math import prod
+
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
+from ..subjects import Reach
 from . import holds_if, predicate
 
 
@@ -49,3 +53,26 @@ def gives_tensors(graph: Graph, op: Operator, context: Context) -> Outcome:
     types = [tensor.dtype for tensor in graph.output_tensors(op) if tensor is not None]
     strange = [name for name in types if name.startswith(("sequence", "optional"))]
     return holds_if(not strange, ", ".join(strange) or "tensors", "tensors")
+
+
+@predicate("webgpu_shares_own_dimensions", Reach.LOCAL)
+def webgpu_shares_own_dimensions(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """The trailing dimensions that the kernel joins are those that both operands have.
+
+    It counts what is equal from the last on, a missing dimension as 1, where the last is no multiple of 4 and
+    what it has counted is. Source: ``CountSharedTrailingDimensions`` of binary_elementwise_broadcast_utils.h.
+    """
+    shapes = [tensor.shape for name in op.inputs[:2] if name and (tensor := graph.find(name)) is not None]
+    sizes = [tuple(dim for dim in shape or (None,) if isinstance(dim, int)) for shape in shapes]
+    known = len(shapes) == 2 and all(
+        len(size) == len(shape or ()) for size, shape in zip(sizes, shapes, strict=True)
+    )
+    if not known or not all(sizes) or sizes[0] == sizes[1] or any(size[-1] % 4 == 0 for size in sizes):
+        return HOLDS
+    shorter, longer = sorted(sizes, key=len)
+    padded = (1,) * (len(longer) - len(shorter)) + shorter
+    shared = tuple(
+        takewhile(lambda pair: pair[0] == pair[1], zip(reversed(padded), reversed(longer), strict=True))
+    )
+    fits = len(shared) <= len(shorter) or prod(first for first, _ in shared) % 4 != 0
+    return holds_if(fits, f"{list(shorter)} beside {list(longer)}", "ones in front are supported")

@@ -96,6 +96,14 @@ def _runtime(target: str) -> tuple[str, dict[str, Any]]:
     return name, {} if name == target else {"gpu_only": True}
 
 
+def _installed(name: str) -> Chosen:
+    """The target in the release that answers, where the pack has data for it."""
+    try:
+        return choose(f"{name}@{version(name).rpartition(' ')[2]}")
+    except AccelintError:
+        return choose(name)
+
+
 def version(target: str) -> str:
     """Package and version of the runtime behind a target."""
     from accelint.analyzer.runtimes.catalog import identity
@@ -110,7 +118,7 @@ def rows(target: str, options: argparse.Namespace) -> Iterator[Row]:
     from accelint.analyzer.conform.corpora import GENERATED, SEEDED
 
     name, extra = _runtime(target)
-    chosen = choose(name)
+    chosen = _installed(name)
     dialect = chosen.pack.dialect
     ops = frozenset(options.ops.split(",")) if options.ops else None
     options.cache.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,8 @@ from .proto import pb
 
 MOST_BYTES = 1 << 18
 """Of a model without its weights, all of whose shapes are stored: nothing else asks onnx about it."""
+_INITIALIZERS_ALONE = 4
+"""From this IR version on onnx knows initializers that are no inputs; ONNX Runtime knows them always."""
 _PLACE = re.compile(r"\(op_type:\s*([^,()]+), node name:\s*([^)]*)\):")
 _PREFIX = re.compile(r"^(\[\w+\]\s*|Inference error\(s\):\s*)*")
 _NO_FAULT = re.compile(r"existing shape|expected to have type but instead is null")
@@ -32,6 +34,7 @@ def faults(data: bytes) -> dict[str, str]:
     """
     proto = pb().ModelProto.FromString(data)
     _prepared(proto.graph, "main")
+    proto.ir_version = max(proto.ir_version, _INITIALIZERS_ALONE)
     bare = bytes(proto.SerializeToString())
     adapted, replaced = with_stand_ins(bare) or (bare, [])
     found = _told(adapted, strict=True)
