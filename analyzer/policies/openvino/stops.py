@@ -92,8 +92,11 @@ def _to_four_bits(graph: Graph, op: Operator, inside: Set[str], book: Book) -> b
     """A result in 4 bits that is computed from 4 bits read from outside by more than moving and scaling
     ("unsupported src_prc: i4").
     """
+    result = graph.find(op.outputs[0] or "")
     if op.type != "QuantizeLinear" or not _four_bits(graph, op.outputs[0], book):
         return False
+    if result is not None and result.shape is not None and not result.static:
+        return False  # kernels of dynamic shapes are made when the model runs
     todo: list[tuple[str | None, bool]] = [(op.inputs[0], False)]
     seen = set(todo)
     while todo:
