@@ -4,6 +4,7 @@ temporary folder.
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from accelint.analyzer import processes
 from accelint.analyzer.errors import RuntimeFailure, UsageError, WorkerKilled
 from accelint.analyzer.processes import job, memory, scratch
 from accelint.analyzer.processes.process import complete
@@ -268,3 +270,20 @@ def test_inputs_of_unlimited_size_are_not_made(tmp_path: Path) -> None:
     result = accelint("verify", small, "--target", TARGET, "--memory", "1G")
     assert result.returncode == 2, result.stderr
     assert "at most 128 MB" in result.stderr
+
+
+def test_one_module_starts_processes() -> None:
+    """Every other asks it, so that limits and endings are the same for all; what runs by path in an
+    interpreter of its own cannot.
+    """
+    root = Path(processes.__file__).parents[2]
+    starts = {"subprocess", "multiprocessing"}
+    found = {
+        file.relative_to(root).as_posix()
+        for part in ("analyzer", "rules", "rewrites")
+        for file in (root / part).rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Import) and any(item.name.partition(".")[0] in starts for item in node.names)
+    }
+
+    assert found == {"analyzer/processes/process.py"}

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .check import MaybeTargets, Models, PackFile, checked, write_text
+from .check import MaybeTargets, Models, PackFile
+from .entries import checked
 from .limits import Memory, seconds
+from .outputs import write_text
 from .settings import ConfigFile, Isolated, decided, models_of, settings, targets_of
 
 if TYPE_CHECKING:

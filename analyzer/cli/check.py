@@ -1,19 +1,18 @@
 """``accelint check``."""
 
-import sys
 from enum import Enum
-from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
-from ..errors import InternalError, ModelError
-from . import debug, sources
+from . import sources
 from .decisions import Assume, FixFirst, Matrix, Order, SaveUnsupported, Worth, wishes
 from .detail import detail
+from .entries import all_entries, draws, exit_code, packs_of, say_skipped
 from .limits import Memory
+from .outputs import keep_inputs, write_report
 from .settings import (
     BaselineFile,
     ConfigFile,
@@ -29,15 +28,7 @@ from .settings import (
 from .sources import ExportTimeout, ExportTo, Python
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from ...rules.pack import Chosen
-    from ..check.coverage import Entry
-    from ..flows.check_file import Also
-    from ..settings import Settings
-    from ..settings.decided import Decided
     from ..settings.gates import Gates
-    from ..source.export import Exporting
     from .outputs import Sink
 
 Models = Annotated[
@@ -253,7 +244,7 @@ def check(
     asked_level = level(optimize, optimizer, optimized=optimized) or held.values.get("optimize")
     also = wishes(fix_first, worth, held.costs, assume, save_unsupported)
     preview = preview or bool(held.values.get("preview"))
-    entries = _all(
+    entries = all_entries(
         files, words, pack, asked_level, jobs,
         preview=preview, drawn=draws(places), also=also, exporting=exporting,
     )  # fmt: skip
@@ -269,50 +260,9 @@ def check(
         arrange(entries, sort.value)
     write_report(entries, places)
     if not quiet:
-        _say_skipped(entries, len(_packs(words, pack, preview)))
+        say_skipped(entries, len(packs_of(words, pack, preview)))
     failed = say(holds, entries, quiet=quiet)
     raise typer.Exit(exit_code(entries, holds, failed))
-
-
-def checked(
-    models: list[str],
-    target: tuple[str, ...],
-    pack: Path | None,
-    held: "Settings",
-    outputs: "Sequence[Path]",
-    optimize: str | None = None,
-    exporting: "Exporting | None" = None,
-) -> "list[Entry]":
-    """The models checked as ``check`` does it, for commands that say something else of them."""
-    from .models import paths
-
-    files = paths(models)
-    keep_inputs(outputs, [*files, pack])
-    preview = bool(held.values.get("preview"))
-    asked = optimize or held.values.get("optimize")
-    entries = _all(files, target, pack, asked, preview=preview, exporting=exporting)
-    sources.say_printed(entries)
-    return entries
-
-
-def _all(
-    files: "Sequence[Path]",
-    target: tuple[str, ...],
-    pack: Path | None,
-    optimize: str | None,
-    jobs: int = 1,
-    *,
-    preview: bool = False,
-    drawn: bool = False,
-    also: "Also | None" = None,
-    exporting: "Exporting | None" = None,
-) -> "list[Entry]":
-    found = _entries(
-        files, target, pack, optimize, jobs, preview=preview, drawn=drawn, also=also, exporting=exporting
-    )
-    entries = list(found)
-    _nothing_fits(entries)
-    return entries
 
 
 def gates(
@@ -334,108 +284,6 @@ def gates(
         require_full or None,
         fail_on and fail_on.value,
     )
-
-
-def _entries(
-    models: "Sequence[Path]",
-    target: tuple[str, ...],
-    pack: Path | None,
-    optimize: str | None,
-    jobs: int,
-    *,
-    preview: bool = False,
-    drawn: bool = False,
-    also: "Also | None" = None,
-    exporting: "Exporting | None" = None,
-) -> "Iterator[Entry]":
-    """The models checked, in order; in processes of their own where there are several and ``jobs`` allows."""
-    import os
-
-    work = partial(
-        _checked,
-        target=target,
-        pack=pack,
-        optimize=optimize,
-        preview=preview,
-        drawn=drawn,
-        also=also,
-        exporting=exporting,
-    )
-    count = min(jobs or os.cpu_count() or 1, len(models))
-    if count < 2:
-        yield from map(work, models)
-        return
-    from ..check.coverage import Entry
-    from ..errors import AccelintError, RuntimeFailure, WorkerKilled
-    from ..processes.spread import Ended, spread
-
-    for path, answer in zip(models, spread(work, models, count), strict=True):
-        if isinstance(answer, Ended):
-            kind = WorkerKilled if answer.end.outside else RuntimeFailure
-            advice = f": {answer.end.advice}" if answer.end.advice else ""
-            answer = Entry(path, error=kind(f"{path}: {answer} while the model was checked{advice}"))
-        if isinstance(answer, AccelintError) or not isinstance(answer, Entry):
-            raise answer
-        yield answer
-
-
-@cache
-def _packs(target: tuple[str, ...], pack: Path | None, preview: bool) -> "list[Chosen]":
-    """Chosen once a process: a pack keeps what it found out about equal operators."""
-    from ..flows.targets import chosen
-
-    return chosen(target, pack, preview=preview)
-
-
-def draws(places: "Sequence[Sink]") -> bool:
-    """Whether a form is asked for that draws how the data flows through the partitions."""
-    from ..report import known
-
-    return any(getattr(known(form), "DRAWS", False) for form, _ in places)
-
-
-def _checked(
-    path: Path,
-    target: tuple[str, ...],
-    pack: Path | None,
-    optimize: str | None,
-    *,
-    preview: bool = False,
-    drawn: bool = False,
-    also: "Also | None" = None,
-    exporting: "Exporting | None" = None,
-) -> "Entry":
-    """One model's entry without the model, whose graph is not needed any more."""
-    from ..flows.check_file import check_file
-
-    packs = _packs(target, pack, preview)
-    entry = check_file(path, packs, optimize=optimize, flow=drawn, also=also, exporting=exporting)
-    entry.model = None
-    return entry
-
-
-def _nothing_fits(entries: "list[Entry]") -> None:
-    """Raise UsageError when no model could be checked for any target, because of the dialects alone."""
-    from ..errors import UsageError
-
-    if any(entry.coverages or entry.failures or entry.error for entry in entries):
-        return
-    for entry in entries:
-        for target, why in entry.skipped.items():
-            raise UsageError(f"{target} {why}")
-
-
-def _say_skipped(entries: "list[Entry]", asked: int) -> None:
-    """One line a model for the targets that it was not checked for."""
-    for entry in entries:
-        for target, error in entry.failures.items():
-            typer.echo(f"accelint: {entry.path}: not checked for {target}: {error.message}", err=True)
-        if entry.skipped and entry.about is not None:
-            names = ", ".join(entry.skipped) if len(entry.skipped) < asked else "any target"
-            typer.echo(
-                f"accelint: {entry.path}: not checked for {names}: the model is {entry.about.dialect}",
-                err=True,
-            )
 
 
 def share(text: str | None) -> float | None:
@@ -464,56 +312,3 @@ def report_places(
     text = "matrix" if matrix else ("brief", "text", "full")[detail(quiet, verbose)]
     named = [text if form == "text" else form for form in forms or ["text"]]
     return sinks(named, files or [], context.meta.get("accelint.order", ""))
-
-
-def keep_inputs(outputs: "Iterable[Path | None]", inputs: "Iterable[Path | None]") -> None:
-    """Raise UsageError before any work is done when an output is one of the inputs."""
-    from ..files import protect
-    from ..formats.onnx.external import data_files
-
-    protect([path for path in outputs if path], [path for path in inputs if path], data_files)
-
-
-def write_text(output: Path, text: str) -> None:
-    """Write a file atomically."""
-    from ..files import atomic
-
-    with atomic(output) as draft:
-        draft.write_text(text, encoding="utf-8")
-
-
-def write_report(entries: "list[Entry]", places: "Sequence[Sink]") -> None:
-    """Render each report and print it, or write it to its file atomically."""
-    from accelint import __version__
-
-    from ..files import atomic
-    from ..report import render
-
-    for entry in entries:
-        debug.show(entry.error)
-    for form, output in places:
-        chunks = render(entries, __version__, form)
-        if output is None:
-            write = getattr(sys.stdout, "write_form", sys.stdout.write)
-            for chunk in chunks:
-                write(chunk)
-            continue
-        with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
-            stream.writelines(chunks)
-
-
-def exit_code(entries: "list[Entry]", holds: "Decided", gate_missed: bool) -> int:
-    """70 for an internal error, 3 when a model cannot be read; 1 for findings that count, for a model of
-    which nothing is accelerated (unless by design, or nothing is to fail) and for a missed gate; else 0.
-    """
-    errors = [entry.error for entry in entries if entry.error is not None]
-    errors += [error for entry in entries for error in entry.failures.values()]
-    if errors:
-        return max((error.exit_code for error in errors), key=_weight)
-    failed = any(holds.failed(coverage) for entry in entries for coverage in entry.coverages)
-    return int(gate_missed or failed)
-
-
-def _weight(code: int) -> tuple[bool, bool, int]:
-    """Which of several errors tells most: a defect of accelint, then a model that cannot be read."""
-    return code == InternalError.exit_code, code == ModelError.exit_code, code

@@ -11,10 +11,11 @@ import typer
 from ..errors import InternalError, ModelError, RuntimeFailure, UsageError
 from ..report.commands import command
 from ..words import counted, percent
-from .check import Level, PackFile, keep_inputs
+from .check import Level, PackFile
 from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
 from .limits import Memory, seconds
+from .outputs import keep_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..words import counted
-from .check import MaybeTargets, Models, PackFile, write_text
+from .check import MaybeTargets, Models, PackFile
 from .detail import Detail, Quiet, Verbose, detail
 from .limits import Memory
+from .outputs import write_text
 from .settings import ConfigFile, Isolated, decided, models_of, settings, targets_of
 from .sources import Python, exporting
 
@@ -220,7 +221,7 @@ def _checked(
     python: Path | None,
 ) -> "list[Entry]":
     """The models of the call, checked. Raises the error of a model that cannot be."""
-    from .check import checked
+    from .entries import checked
 
     named = models_of(models, held)
     how = exporting(map(Path, named), python)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from .check import LevelOption, PackFile, checked, level
+from .check import LevelOption, PackFile, level
 from .detail import Detail, Quiet, Verbose, detail
+from .entries import checked
 from .limits import Memory
 from .settings import ConfigFile, Isolated, settings, targets_of
 from .sources import Python, exporting

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..words import percent
-from .check import LevelOption, Optimizer, OptimizerOption, PackFile, keep_inputs
+from .check import LevelOption, Optimizer, OptimizerOption, PackFile
 from .check import level as asked_level
 from .detail import Detail, Quiet, Verbose
 from .detail import detail as detail_of
 from .limits import Memory
+from .outputs import keep_inputs
 from .progress import busy
 from .sources import Python, exported, exporting, say
 

@@ -1,9 +1,17 @@
 """Where reports go: several forms in one run, each to a file or one of them to standard output."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from . import debug
+
+if TYPE_CHECKING:
+    from ..check.coverage import Entry
 
 STDOUT = "-"
 Sink = tuple[str, Path | None]
@@ -70,3 +78,39 @@ def order(arguments: Sequence[str]) -> str:
         name = argument.partition("=")[0] if argument.startswith("--") else argument[:2]
         found += marks.get(name, "")
     return found
+
+
+def keep_inputs(outputs: Iterable[Path | None], inputs: Iterable[Path | None]) -> None:
+    """Raise UsageError before any work is done when an output is one of the inputs."""
+    from ..files import protect
+    from ..formats.onnx.external import data_files
+
+    protect([path for path in outputs if path], [path for path in inputs if path], data_files)
+
+
+def write_text(output: Path, text: str) -> None:
+    """Write a file atomically."""
+    from ..files import atomic
+
+    with atomic(output) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+def write_report(entries: list[Entry], places: Sequence[Sink]) -> None:
+    """Render each report and print it, or write it to its file atomically."""
+    from accelint import __version__
+
+    from ..files import atomic
+    from ..report import render
+
+    for entry in entries:
+        debug.show(entry.error)
+    for form, output in places:
+        chunks = render(entries, __version__, form)
+        if output is None:
+            write = getattr(sys.stdout, "write_form", sys.stdout.write)
+            for chunk in chunks:
+                write(chunk)
+            continue
+        with atomic(output) as draft, draft.open("w", encoding="utf-8") as stream:
+            stream.writelines(chunks)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import debug
-from .check import FailOn, LevelOption, Targets, exit_code, level
+from .check import FailOn, LevelOption, Targets, level
 from .detail import Detail, Verbose
 from .detail import detail as detail_of
+from .entries import exit_code
 from .limits import Memory
 from .settings import failing_on
 from .sources import Python, exporting, say_printed

@@ -17,18 +17,16 @@ from .check import (
     Quiet,
     Reporting,
     Verbose,
-    draws,
-    exit_code,
-    keep_inputs,
     level,
     report_places,
-    write_report,
 )
 from .detail import Detail
 from .detail import Quiet as Short
 from .detail import Verbose as Long
 from .detail import detail as detail_of
+from .entries import draws, exit_code
 from .limits import Memory, seconds
+from .outputs import keep_inputs, write_report
 from .progress import busy
 from .settings import failing_on, settings
 from .sources import Python, exporting, say_printed

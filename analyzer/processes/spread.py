@@ -6,22 +6,18 @@ Answers come in the items' order, and where a process ends that is the answer of
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
-import os
-import signal
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import memory as memories
 from . import scratch
-from .process import End, end_all
+from .process import End, Forked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from multiprocessing.connection import Connection
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_START = "fork" if sys.platform == "linux" else "spawn"
-"""Forking is free here: the process has one thread when it spreads, and what it has imported is shared."""
 
 
 class Ended(Exception):
@@ -36,34 +32,14 @@ class _Hand(Generic[Item, Result]):
     """One process and the index of the item that it is at."""
 
     def __init__(self, work: Callable[[Item], Result], memory: int) -> None:
-        context: Any = multiprocessing.get_context(_START)
-        self._killed_by_system = memories.killed_by_system()
-        self.ours, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(work, theirs, os.getpid(), memory), daemon=True)
-        self.process.start()
-        theirs.close()
+        self.process = Forked(_serve, work, memory)
         self.at: int | None = None
 
     def give(self, index: int, item: Item) -> None:
         """Let it work; one that has ended is met when its answer is read."""
         self.at = index
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            self.ours.send(item)
-
-    def stop(self) -> None:
-        """Kill it and what it started; harmless when it has ended."""
-        if self.process.is_alive() and self.process.pid is not None:
-            end_all(self.process.pid, left=True)
-        self.process.kill()
-        self.process.join()
-        self.ours.close()
-
-    def ending(self) -> End:
-        """How it ended by itself."""
-        self.process.join(0.5)
-        code = self.process.exitcode
-        self.stop()
-        return End.of(code or 0, here=code is None, killed_before=self._killed_by_system)
+            self.process.pipe.send(item)
 
 
 def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> Iterator[Result | Exception]:
@@ -86,14 +62,14 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
             for hand in _ready(hands):
                 assert hand.at is not None
                 try:
-                    done[hand.at] = hand.ours.recv()
+                    done[hand.at] = hand.process.pipe.recv()
                 except (EOFError, OSError):
-                    done[hand.at] = Ended(hand.ending())
+                    done[hand.at] = Ended(hand.process.ended())
                     hands.remove(hand)
                     continue
                 index = next(todo, None)
                 if index is None:
-                    hand.stop()
+                    hand.process.close()
                     hands.remove(hand)
                 else:
                     hand.give(index, items[index])
@@ -102,22 +78,18 @@ def spread(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -> 
                 told += 1
     finally:
         for hand in hands:
-            hand.stop()
+            hand.process.close()
 
 
 def _ready(hands: Sequence[_Hand[Item, Result]]) -> list[_Hand[Item, Result]]:
-    by_pipe = {id(hand.ours): hand for hand in hands}
-    return [by_pipe[id(pipe)] for pipe in wait([hand.ours for hand in hands])]
+    from multiprocessing.connection import wait
+
+    by_pipe = {id(hand.process.pipe): hand for hand in hands}
+    return [by_pipe[id(pipe)] for pipe in wait([hand.process.pipe for hand in hands])]
 
 
-def _serve(work: Callable[[Item], Result], pipe: Connection, parent: int, memory: int) -> None:
+def _serve(pipe: Connection, work: Callable[[Item], Result], memory: int) -> None:
     """Answer items until the pipe ends or the parent goes."""
-    from .worker import die_with_parent
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its processes itself
-    if hasattr(os, "setpgid"):
-        os.setpgid(0, 0)  # what it starts goes with it
-    die_with_parent(parent)
     memories.set_limit(memory)
     memories.bound()
     answer: Result | Exception
