@@ -178,6 +178,7 @@ APPLIES: dict[str, dict[str, Program]] = {
         "few windows": ({"x": half(2, 9, 3)}, lambda x: mb.sliding_windows(x=x, axis=1, size=4, stride=3)),
         "few positions": ({"x": half(2, 3, 9)}, lambda x: mb.sliding_windows(x=x, axis=2, size=3, stride=1)),
     },
+    "flatten-to-reshape-mil": {"flatten": ({"x": half(2, 3, 4)}, lambda x: mb.flatten2d(x=x, axis=1))},
     "mod-parts": {"mod": ({"x": half(2, 3), "y": half(3) + H(3)}, lambda x, y: mb.mod(x=x, y=y))},
     "function-parts": {
         op: ({"x": half(2, 7) * H(0.4)}, lambda x, op=op: getattr(mb, op)(x=x))

@@ -155,3 +155,31 @@ def test_large_new_weights_go_to_the_weight_file(tmp_path: Path) -> None:
         if tensor.const is not None and tensor.shape == (64, 300)
     ]
     np.testing.assert_array_equal(weight.const.read(), rows.astype(np.float16))
+
+
+def test_new_values_leave_the_names_of_stored_configurations(session: Session, tmp_path: Path) -> None:
+    """A stored ``pad`` of a convolution may be called as the widths of the pad before its parts."""
+    from accelint.analyzer.formats.coreml.schema import message
+    from coremltools.converters.mil import Builder as mb
+
+    weight = np.linspace(-1, 1, 2 * 2 * 20, dtype=np.float16).reshape(2, 2, 1, 20)
+    program = {"x": np.zeros((1, 2, 3, 30), np.float16)}
+    before = package(
+        (program, lambda x: mb.conv(x=x, weight=weight, pad_type="same", name="stem")),
+        tmp_path / "a.mlpackage",
+    )
+    file = before / "Data/com.apple.CoreML/model.mlmodel"
+    spec = message("Model").FromString(file.read_bytes())
+    [block] = spec.mlProgram.functions["main"].block_specializations.values()
+    for op in block.operations:
+        for argument in op.inputs.values():
+            for binding in argument.arguments:
+                binding.name = binding.name.replace("stem_pad_0", "stem_pad")
+        if op.type == "const":
+            op.outputs[0].name = op.outputs[0].name.replace("stem_pad_0", "stem_pad")
+    file.write_bytes(spec.SerializeToString())
+    model = load(before)
+    run(model.graph, [rewrite("split-large-kernels")])
+    emit(model, tmp_path / "b.mlpackage")
+    loads(tmp_path / "b.mlpackage")
+    agrees(session, before, tmp_path / "b.mlpackage", model.graph, Promise.ROUNDING, tmp_path)

@@ -333,7 +333,22 @@ class PReluParts(MilParts):
         return binary(draft, "add", unary(draft, "relu", x), binary(draft, "mul", low, factor))
 
 
+class FlattenAsReshape(MilParts):
+    """flatten2d and reshape_like become reshape."""
+
+    id: ClassVar[str] = "flatten-to-reshape-mil"
+    title: ClassVar[str] = "flatten2d and reshape_like of known sizes become reshape"
+    root: ClassVar[tuple[str, ...]] = ("flatten2d", "reshape_like")
+    parity: ClassVar[Promise] = Promise.BIT_EXACT
+    answers: ClassVar[tuple[str, ...]] = ("shape-operator-not-measured",)
+
+    def build(self, draft: MilDraft, x: str, op: Operator) -> str:
+        """The sizes are those of the result."""
+        return reshape(draft, x, shape_of(draft.graph, result(op)) or ())
+
+
 REWRITES = (
+    FlattenAsReshape(),
     ModParts(),
     FunctionParts(),
     ProductOfSlices(),

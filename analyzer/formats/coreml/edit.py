@@ -81,6 +81,10 @@ class _Edit:
     consts: dict[str, Any]
     names: set[str]
     weights: NewWeights | None = None
+    written: dict[str, str] = field(default_factory=dict)
+    """What new values are called where the block has a constant of that name, which no graph shows: one
+    that is a configuration.
+    """
     emitted: list[Any] = field(default_factory=list)
     present: set[str] = field(default_factory=set)
 
@@ -97,8 +101,9 @@ class _Edit:
         if name in self.present:
             return
         operation = self.consts.get(name)
-        tensor = self.graph.tensors.get(name)
-        stored = self.original.tensors.get(name)
+        own = next((own for own, alias in self.written.items() if alias == name), name)
+        tensor = None if name in self.written else self.graph.tensors.get(own)
+        stored = self.original.tensors.get(own)
         if (
             tensor is not None
             and tensor.const is not None
@@ -127,6 +132,8 @@ def edit_block(block: Any, graph: Graph, original: Snapshot, weights: NewWeights
     consts = {op.outputs[0].name: op for op in stored if op.type == "const"}
     names = {value.name for inner in walk_blocks(block) for op in inner.operations for value in op.outputs}
     edit = _Edit(graph, original, consts, names | set(graph.tensors) | set(original.tensors), weights)
+    hidden = names - set(original.tensors)
+    edit.written = {name: edit.fresh(name) for name in graph.tensors if name in hidden}
     read_before = references(stored) | set(block.outputs)
     position = 0
     for op in graph.ops():
@@ -136,9 +143,10 @@ def edit_block(block: Any, graph: Graph, original: Snapshot, weights: NewWeights
             position = max(position, index)
         edit.emit(_changed(edit, op, stored[index]) if index is not None else _built(edit, op))
     _constants_until(edit, stored[position:])
-    for name in graph.outputs:
+    outputs = [edit.written.get(name, name) for name in graph.outputs]
+    for name in outputs:
         edit.need(name)
-    read = references(edit.emitted) | set(graph.outputs)
+    read = references(edit.emitted) | set(outputs)
     kept = [
         op
         for op in edit.emitted
@@ -147,7 +155,7 @@ def edit_block(block: Any, graph: Graph, original: Snapshot, weights: NewWeights
     copies = [_copy(operation) for operation in kept]
     del block.operations[:]
     block.operations.extend(copies)
-    block.outputs[:] = list(graph.outputs)
+    block.outputs[:] = outputs
 
 
 def _constants_until(edit: _Edit, operations: Sequence[Any]) -> None:
@@ -188,7 +196,7 @@ def _changed(edit: _Edit, op: Operator, stored: Any) -> Any:
     if op.name != original.name:
         stored.attributes.pop("name", None)
         _text(stored.attributes["name"], op.name)
-    _bind_inputs(op, original, stored)
+    _bind_inputs(edit, op, original, stored)
     for key in sorted({*op.attrs, *original.attrs} - {"input_names"}):
         if op.attrs.get(key) != original.attrs.get(key):
             _bind_attribute(edit, op, key, stored)
@@ -219,7 +227,7 @@ def _input_names(op: Operator) -> tuple[str, ...]:
     return names
 
 
-def _bind_inputs(op: Operator, original: Operator, stored: Any) -> None:
+def _bind_inputs(edit: _Edit, op: Operator, original: Operator, stored: Any) -> None:
     now, before = _arguments(op), _arguments(original)
     for key in before.keys() - now.keys():
         stored.inputs.pop(key, None)
@@ -227,7 +235,7 @@ def _bind_inputs(op: Operator, original: Operator, stored: Any) -> None:
     for key, names in now.items():
         if names != before.get(key):
             stored.attributes.pop(key, None)
-            _bind(stored, key, names)
+            _bind(stored, key, [edit.written.get(name, name) for name in names])
 
 
 def _bind(operation: Any, key: str, names: Iterable[str]) -> None:
@@ -256,7 +264,7 @@ def _set_outputs(edit: _Edit, op: Operator, operation: Any) -> None:
         if index < len(operation.outputs) and edit.original.tensors.get(tensor.name) is tensor:
             continue
         value = operation.outputs[index] if index < len(operation.outputs) else operation.outputs.add()
-        value.name = tensor.name
+        value.name = edit.written.get(tensor.name, tensor.name)
         set_type(value.type, tensor)
 
 
@@ -270,13 +278,13 @@ def _built(edit: _Edit, op: Operator) -> Any:
     operation = message("MILSpec.Operation")(type=op.type)
     _text(operation.attributes["name"], op.label)
     for key, names in _arguments(op).items():
-        _bind(operation, key, names)
+        _bind(operation, key, [edit.written.get(name, name) for name in names])
     for key in op.attrs:
         if key != "input_names":
             _bind_attribute(edit, op, key, operation)
     for name in op.outputs:
         tensor = edit.graph.tensor(name or "")
-        value = operation.outputs.add(name=tensor.name)
+        value = operation.outputs.add(name=edit.written.get(tensor.name, tensor.name))
         set_type(value.type, tensor)
     return operation
 
