@@ -61,15 +61,17 @@ def page(found: list[dict[str, Any]]) -> str:
     """The page."""
     whole = sum(1 for row in found if row["after"] == "full")
     counts = Counter(row["after"] for row in found)
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts.most_common())
     lines = [
         "# Repair of single operators of ML Programs",
         "",
         "By `python tools/conformance/mil_repair.py`: the cases of the measured sweep (`coreml_ane.md`) that",
-        f"a Neural Engine (`{TARGET}`) does not run whole by prediction, and what `accelint fix` makes of them.",
+        f"a Neural Engine (`{TARGET}`) does not run whole by prediction, and what `accelint fix` makes of",
+        "them.",
         "Each change that was kept is proved by the reference evaluation "
         f"(onnxruntime {version('onnxruntime')}), not by Core ML. {date.today().isoformat()}.",
         "",
-        f"**{whole} of {len(found)} end whole** ({', '.join(f'{count} {kind}' for kind, count in counts.most_common())}).",
+        f"**{whole} of {len(found)} end whole** ({kinds}).",
         "",
         "| case | before | after | kept | what is left |",
         "|---|---|---|---|---|",
