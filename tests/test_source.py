@@ -210,8 +210,9 @@ def test_every_command_of_a_model_takes_code(project: Path) -> None:
     assert history.returncode in (0, 1), history.stderr
     assert "pack.net:build" in history.stdout
     made = accelint("convert", "pack.net:build", "--to", "tflite", "-o", "m.tflite", cwd=project)
-    assert made.returncode == 2
-    assert made.stderr.splitlines()[-1].startswith("accelint: pack.net:build: onnx models are not converted")
+    assert made.stderr.startswith("imported\nbuilding\n")
+    assert made.returncode in (0, 4), made.stderr  # the converter may not be here
+    assert (project / "m.tflite").exists() == (made.returncode == 0)
     gone = accelint("recommend", "pack.net:bild", cwd=project)
     assert (gone.returncode, gone.stderr.count("pack.net has no 'bild'")) == (3, 1)
 
