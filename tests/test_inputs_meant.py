@@ -9,6 +9,7 @@ import onnx
 import onnx.parser
 import pytest
 from accelint.analyzer.formats import load
+from accelint.analyzer.runtimes.inputs import for_graph
 from accelint.analyzer.runtimes.meaning import meant
 from cli import accelint, report
 from onnx import TensorProto, helper
@@ -96,3 +97,40 @@ def test_what_a_name_says(given: str, value: int | None, tmp_path: Path) -> None
     text = f"g (float[2, 80, 300] x, {given}) => (float[2, 80, 300] y) {{ y = Relu(x) }}"
     found = meant(load(saved(tmp_path / "m.onnx", text)).graph, name)
     assert (None if found is None else found[0]) == value
+
+
+MASKED = """g (float[1, 6] x, int64[1, 6] attention_mask) => (float[1, 6] y)
+  <float[1] inf = {{-3.4e38}}, float[1] one = {{1}}> {{
+    f = Cast <to = 1> (attention_mask)
+    {}
+    s = Add (x, away)
+    y = {} (s)
+  }}"""
+LATER = "gone = Sub (one, f)\n    away = Mul (gone, inf)"
+
+
+def test_a_mask_is_ones_and_then_zeros(tmp_path: Path) -> None:
+    """Numbers up to three would let a softmax see masks beyond float32."""
+    graph = load(saved(tmp_path / "m.onnx", MASKED.format(LATER, "Softmax <axis = -1>"))).graph
+    for seed in range(8):
+        mask = for_graph(graph, seed=seed)["attention_mask"][0].tolist()
+        assert mask[0] == 1 and mask == sorted(mask, reverse=True) and set(mask) <= {0, 1}
+    assert for_graph(graph, boundary=True)["attention_mask"].min() == 1
+
+
+def test_inputs_of_which_the_reference_computes_nan_are_replaced(tmp_path: Path) -> None:
+    """The logarithm of a negative number says nothing about a target; that values were replaced is said."""
+    model = saved(tmp_path / "m.onnx", "g (float[16] x) => (float[16] y) { y = Log (x) }")
+    found = report("verify", model, "-t", CPU, code=0)["models"][0]["targets"][0]["parity"]
+    assert found["ok"] and "replaced since the reference computed NaN" in found["inputs"]
+    own = tmp_path / "in.npz"
+    np.savez(own, x=np.arange(-1, 15, dtype=np.float32))
+    kept = report("verify", model, "-t", CPU, "--inputs", own, code=0)["models"][0]["targets"][0]["parity"]
+    assert kept["inputs"] == str(own)
+
+
+def test_fix_says_that_inputs_were_replaced(tmp_path: Path) -> None:
+    text = "g (float[1, 16] x) => (float[1, 16] y) { a = Log (x) b = Identity (a) y = Neg (b) }"
+    model = saved(tmp_path / "m.onnx", text)
+    result = accelint("fix", model, "-t", "onnxruntime/nnapi", "-o", tmp_path / "out.onnx")
+    assert "of them replaced since the original computed NaN" in result.stdout, result.stdout

@@ -273,3 +273,16 @@ def test_the_result_is_plain_json() -> None:
     data = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert data["agrees"] is True
     assert data["outputs"][0]["sqnr"] == "inf"
+
+
+def test_what_the_reference_kernels_differ_by_is_allowed_twice() -> None:
+    """Kernels that disagree by two steps with each other may be four apart from a third; five is a fault."""
+    right = np.arange(-60, 60, dtype=np.int8)
+    for steps, agrees in ((4, True), (5, False)):
+        found = compare({"y": right}, {"y": right + np.int8(steps)}, "rounding", "int8", spread={"y": 2.0})
+        assert found.agrees == agrees
+    assert not compare({"y": right}, {"y": right + np.int8(4)}, "rounding", "int8").agrees
+    floats = np.linspace(-1, 1, 64, dtype=np.float32)
+    for away, agrees in ((0.15, True), (0.4, False)):
+        other = floats + np.where(np.arange(64) == 7, np.float32(away), np.float32(0))
+        assert compare({"y": floats}, {"y": other}, "rounding", "int8", spread={"y": 0.06}).agrees == agrees

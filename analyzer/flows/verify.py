@@ -16,9 +16,9 @@ from ..ir.model import Model
 from ..processes.scratch import temporary
 from ..proof.agreement import compare_placement
 from ..proof.drift import stale_data
-from ..proof.feeds import Feed, feeds, renamed
+from ..proof.feeds import Feed, feeds, has_nan, milder, renamed
 from ..proof.phases import phase_of
-from ..proof.reference import Reference
+from ..proof.reference import Reference, computes_integers
 from ..runtimes import Answer, Request, Session, catalog
 
 if TYPE_CHECKING:
@@ -209,10 +209,12 @@ class _Against:
         from .check_file import loaded
 
         self.own = model
+        self.options = options
         self.model = model if options.against is None else loaded(options.against, options.exporting)[0]
         self.contract = input_changes(self.model.graph, model.graph) if options.against is not None else ()
         self.allowed = options.promise == "contract"
         self.runtime = Reference(self.model.dialect, timeout=options.timeout)
+        self.integers = computes_integers(self.model.graph)
 
     @property
     def session(self) -> Session:
@@ -225,6 +227,23 @@ class _Against:
             return self.runtime.outputs(self.model.path, renamed(feed, self.own, self.model))
         except UsageError as error:
             return error.message
+
+    def meaningful(self, feed: Feed) -> tuple[Feed, dict[str, NDArray[Any]] | str]:
+        """A set of inputs with what the reference computes of it; values that were made up are replaced where
+        the result is NaN.
+        """
+        first = self.outputs(feed)
+        if isinstance(first, str) or not has_nan(first):
+            return feed, first
+        for other in milder(feed, self.own, self.options.seed, self.options.sizes):
+            found = self.outputs(other)
+            if not isinstance(found, str) and not has_nan(found):
+                return other, found
+        return feed, first
+
+    def spread(self, feed: Feed, outputs: Mapping[str, NDArray[Any]]) -> dict[str, float]:
+        """By output, what the reference's own kernels differ by; nothing where that is not known."""
+        return self.runtime.spread(self.model.path, renamed(feed, self.own, self.model), outputs)
 
     def hold(self, compared: Compared) -> Compared:
         """With what changed in the inputs, which is a change of the contract like one of the outputs."""
@@ -257,13 +276,13 @@ def verify(model: Model, chosen: Chosen, coverage: Coverage, options: Options) -
         session = stack.enter_context(Session(chosen.target, timeout=options.timeout))
         reference = _Against(model, options)
         stack.enter_context(reference.session)
-        right = reference.outputs(sets[0]) if options.parity else {}
+        sets[0], right = reference.meaningful(sets[0]) if options.parity else (sets[0], {})
         _hold_sizes(model, right, sets[0], options)
         answer = _asked(session, model, sets[0], options, first=True)
         compared: list[Compared] = []
         for index, feed in enumerate(sets if options.parity else ()):
+            feed, wanted = (feed, right) if index == 0 else reference.meaningful(feed)
             given = answer if index == 0 else _asked(session, model, feed, options)
-            wanted = right if index == 0 else reference.outputs(feed)
             compared += _compared(feed, wanted, given, reference, chosen, options)
         first = _first_divergence(model, session, reference, compared, chosen, options)
         timed = _timed(session, model, sets[0], reference, answer, options)
@@ -356,7 +375,11 @@ def _compared(
     options: Options,
 ) -> list[Compared]:
     """The numbers beside the reference's, and beside those that came with the inputs."""
-    rows = [reference.hold(_parity(feed, right, answer, chosen, options))]
+    row = _parity(feed, right, answer, chosen, options, integers=reference.integers)
+    if row.differs and options.bounds is None and not isinstance(right, str) and reference.integers:
+        spread = reference.spread(feed, right)
+        row = _parity(feed, right, answer, chosen, options, spread=spread, integers=True) if spread else row
+    rows = [reference.hold(row)]
     if feed.golden is None:
         return rows
     golden = dict(feed.golden)
@@ -373,8 +396,13 @@ def _parity(
     chosen: Chosen,
     options: Options,
     only: Container[str] | None = None,
+    spread: Mapping[str, float] | None = None,
+    *,
+    integers: bool = False,
 ) -> Compared:
-    """``only``: the outputs that there is something for."""
+    """``only``: the outputs that there is something for; ``spread``: by output, what the reference's own
+    kernels differ by.
+    """
     if not answer.ok:
         return Compared(feed, skipped=f"the runtime gave no outputs ({answer.status}): {answer.reason}")
     if isinstance(right, str):
@@ -386,9 +414,10 @@ def _parity(
         return Compared(feed, skipped=words)
     from ..proof.parity import compare
 
-    precision = PRECISION.get(chosen.pack.precision, "fp32")
+    precision = "int8" if integers else PRECISION.get(chosen.pack.precision, "fp32")
     found = {name: array for name, array in answer.tensors().items() if only is None or name in only}
-    return Compared(feed, compare(right, found, options.promise, precision, bounds=options.bounds))
+    parity = compare(right, found, options.promise, precision, bounds=options.bounds, spread=spread)
+    return Compared(feed, parity)
 
 
 def _open(feed: Feed, options: Options) -> str:

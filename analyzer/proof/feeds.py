@@ -5,7 +5,7 @@ arrays a run.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,8 @@ class Feed:
     golden: Mapping[str, NDArray[Any]] | None = None
     open: tuple[str, ...] = ()
     """Symbolic dimensions whose sizes were made up."""
+    kind: str = ""
+    """``random`` or ``boundary`` where the values were made up."""
 
 
 def feeds(
@@ -54,12 +56,37 @@ def feeds(
     from ..runtimes import tensors
 
     _known(model, sizes or {})
-    made = (item for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
+    made = ((name, item) for name in inputs or (RANDOM,) for item in _arrays(model, name, seed, sizes or {}))
     open_ = tuple(dynamic_sizes(model))
     return [
-        Feed(label, tensors.write(folder / f"inputs-{index}.npz", arrays), golden or None, open_)
-        for index, (label, arrays, golden) in enumerate(made)
+        Feed(
+            label,
+            tensors.write(folder / f"inputs-{index}.npz", arrays),
+            golden or None,
+            open_,
+            name if name in (RANDOM, BOUNDARY) else "",
+        )
+        for index, (name, (label, arrays, golden)) in enumerate(made)
     ]
+
+
+def has_nan(outputs: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether a result is no number."""
+    import numpy as np
+
+    return any(array.dtype.kind == "f" and bool(np.isnan(array).any()) for array in outputs.values())
+
+
+def milder(feed: Feed, model: Model, seed: int, sizes: Mapping[str, int]) -> Iterator[Feed]:
+    """Other values in place of those that were made up, ever milder; none in place of a user's own."""
+    from ..runtimes import inputs, tensors
+
+    for step in range(1, inputs.MILDEST + 1) if feed.kind else ():
+        boundary = feed.kind == BOUNDARY
+        arrays = inputs.for_graph(model.graph, seed=seed, boundary=boundary, sizes=sizes, milder=step)
+        path = tensors.write(feed.path.with_name(f"milder-{step}-{feed.path.name}"), arrays)
+        label = f"{feed.label}, replaced since the reference computed NaN"
+        yield replace(feed, label=label, path=path)
 
 
 Arrays = dict[str, Any]

@@ -51,6 +51,10 @@ class Tolerance:
     ulp: int | None = None
     integers: int = 0
     top1: float = 0.0
+    spread: float = 0.0
+    """Largest difference between two sets of the reference's own kernels, absolute: twice as much is allowed
+    on top.
+    """
 
 
 TOLERANCES: Mapping[tuple[str, str], Tolerance] = {
@@ -210,6 +214,7 @@ def compare(
     *,
     bounds: Tolerance | None = None,
     rename: Mapping[str, str] | None = None,
+    spread: Mapping[str, float] | None = None,
 ) -> Parity:
     """Compare two runs output by output.
 
@@ -220,6 +225,7 @@ def compare(
         precision: one of ``PRECISIONS``.
         bounds: the user's tolerance in place of the promise's.
         rename: other name by reference name, where the interface was renamed on purpose.
+        spread: by output, what the reference's own kernels differ by (``Tolerance.spread``).
 
     Outputs are paired by name; where names changed, by position when the number of outputs is the same. A
     changed name, order, dtype or shape is a contract change: an error unless the promise is ``contract``.
@@ -231,7 +237,8 @@ def compare(
     for mine, theirs in pairs:
         left, right = np.asarray(reference[mine]), np.asarray(other[theirs])
         contract += _interface(mine, left, right)
-        differences.append(_difference(mine, left, right, limits, reshape=allowed))
+        own = replace(limits, spread=(spread or {}).get(mine, limits.spread))
+        differences.append(_difference(mine, left, right, own, reshape=allowed))
     return Parity(promise, precision, limits, tuple(differences), tuple(contract), allowed)
 
 
@@ -328,8 +335,11 @@ def _problems(found: Difference, left: NDArray[Any], right: NDArray[Any], limits
     worst = _beyond(left, right, limits)
     if worst is not None:
         problems.append(worst)
-    if found.sqnr is not None and found.sqnr < limits.sqnr and limits.sqnr != float("inf"):
-        problems.append(f"signal-to-noise ratio {found.sqnr:.1f} dB, at least {limits.sqnr:g} wanted")
+    wanted = limits.sqnr
+    if limits.spread and wanted != float("inf"):
+        wanted = min(wanted, _sqnr(_wide(left), _wide(left) + 2 * limits.spread))
+    if found.sqnr is not None and found.sqnr < wanted and wanted != float("inf"):
+        problems.append(f"signal-to-noise ratio {found.sqnr:.1f} dB, at least {wanted:.3g} wanted")
     if found.top1 is not None and found.top1 < limits.top1:
         problems.append(f"best class agrees in {found.top1:.1%} of rows, at least {limits.top1:.0%} wanted")
     return problems
@@ -337,6 +347,7 @@ def _problems(found: Difference, left: NDArray[Any], right: NDArray[Any], limits
 
 def _integer_problems(left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> list[str]:
     allowed = limits.integers if left.dtype.kind in "iu" and left.dtype.itemsize <= 2 else 0
+    allowed = max(allowed, int(2 * limits.spread))
     error = np.abs(_wide(right) - _wide(left))
     wrong = int(np.sum(error > allowed))
     return (
@@ -352,6 +363,7 @@ def _beyond(left: NDArray[Any], right: NDArray[Any], limits: Tolerance) -> str |
     a, b = np.where(both, a, 0), np.where(both, b, 0)
     error = np.abs(b - a)
     allowed = limits.absolute * float(np.abs(a).max(initial=0.0)) + limits.relative * np.abs(a)
+    allowed = allowed + 2 * limits.spread
     wrong = error > allowed
     count = int(wrong.sum())
     if not count:
@@ -431,6 +443,7 @@ def _classes(
     rows = np.arange(len(a))
     best, found = a.argmax(1), b.argmax(1)
     slack = 2 * (limits.absolute * np.abs(a).max(1) + limits.relative * np.abs(a[rows, best]))
+    slack = slack + 4 * limits.spread
     same = (best == found) | (a[rows, best] - a[rows, found] <= slack)
     five = [
         set(np.argsort(-x, kind="stable")[:5]) == set(np.argsort(-y, kind="stable")[:5])

@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import UsageError
 from ..processes import memory
-from .meaning import meant
+from .meaning import is_mask, meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +99,12 @@ def _integers(dtype: str, limits: Range | None) -> tuple[int, int]:
 
 
 def for_graph(
-    graph: Graph, *, seed: int = 0, boundary: bool = False, sizes: Mapping[str, int] | None = None
+    graph: Graph,
+    *,
+    seed: int = 0,
+    boundary: bool = False,
+    sizes: Mapping[str, int] | None = None,
+    milder: int = 0,
 ) -> dict[str, NDArray[Any]]:
     """One array per input of the graph.
 
@@ -109,6 +114,8 @@ def for_graph(
         seed: of the random values.
         boundary: the ends of each range instead of random values: lowest, highest, zero, and for floats tiny
         and large ones, in turn.
+        milder: how far the values are chosen so that more models compute numbers of them, up to ``MILDEST``:
+            1 masks of ones, 2 also floats above zero, 3 masks and other integers of zeros.
         sizes: of symbolic dimensions by name, of unnamed ones as ``input[axis]`` or all together as ``""``;
         others are 1.
 
@@ -117,10 +124,41 @@ def for_graph(
     """
     make = _boundary if boundary else draw
     shapes = _shapes(graph, sizes or {})
-    return {
-        name: make(name, graph.tensor(name).dtype, shape, seed, limit(graph, name))
-        for name, shape in shapes.items()
-    }
+    found = {}
+    for name, shape in shapes.items():
+        dtype = graph.tensor(name).dtype
+        if is_mask(graph, name):
+            found[name] = _mask(
+                name, dtype, shape, seed, ones=boundary or milder in (1, 2), zeros=milder == 3
+            )
+        else:
+            found[name] = make(name, dtype, shape, seed, _mild(dtype, limit(graph, name), milder))
+    return found
+
+
+MILDEST = 3
+
+
+def _mild(dtype: str, limits: Range | None, milder: int) -> Range | None:
+    if limits is not None or milder < 2 or dtype in _NARROW or dtype in ("bool", "string", "str"):
+        return limits
+    if dtype.startswith(("float", "bfloat")):
+        return Range(0.125, _FLOAT, "above zero")
+    return Range(0, 0, "zero") if milder == MILDEST and "int" in dtype else None
+
+
+def _mask(name: str, dtype: str, shape: Sequence[int], seed: int, *, ones: bool, zeros: bool) -> NDArray[Any]:
+    """As of padded sequences: along the last axis ones and then zeros, one at least; boundaries and milder
+    inputs have ones, or zeros, alone.
+    """
+    found = np.full(tuple(shape), 0 if zeros else 1, np.dtype(_NUMPY.get(dtype, dtype)))
+    if ones or zeros or not shape or shape[-1] < 2:
+        return found
+    rows = found.reshape(-1, shape[-1])
+    rng = np.random.default_rng([seed, zlib.crc32(name.encode("utf-8", "surrogatepass"))])
+    for row, length in zip(rows, rng.integers(1, shape[-1], len(rows), endpoint=True), strict=True):
+        row[length:] = 0
+    return found
 
 
 def _shapes(graph: Graph, sizes: Mapping[str, int]) -> dict[str, list[int]]:

@@ -45,6 +45,18 @@ def _meant(graph: Graph, name: str) -> tuple[int, str] | None:
     return None if size is None else (size, "a length")
 
 
+_MASKS = {"mask", "masks", "attentionmask"}
+
+
+def is_mask(graph: Graph, name: str) -> bool:
+    """Whether integers of an input say which positions count, by its name: ones and zeros alone mean
+    something.
+    """
+    dtype = graph.tensor(name).dtype
+    integers = dtype in ("int32", "int64", "bool", "uint8", "int8")
+    return integers and bool(_words(name) & _MASKS)
+
+
 def _single(tensor: Tensor) -> bool:
     return tensor.shape is not None and all(dim == 1 or not isinstance(dim, int) for dim in tensor.shape)
 

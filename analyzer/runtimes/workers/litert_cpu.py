@@ -37,14 +37,17 @@ class CpuWorker:
         self.asked += 1
         kept = tuple(request.options.get("keep", ()))
         resolver = self.module.OpResolverType
+        plain = (
+            resolver.BUILTIN_REF
+            if request.options.get("kernels") == "reference"
+            else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
         model = exposed(request.model, kept, self.folder) if self.delegate else request.model
         try:
             interpreter = self.module.Interpreter(
                 model_path=str(model),
                 num_threads=int(request.options.get("threads", 1)),
-                experimental_op_resolver_type=resolver.AUTO
-                if self.delegate
-                else resolver.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+                experimental_op_resolver_type=resolver.AUTO if self.delegate else plain,
                 experimental_preserve_all_tensors=bool(kept) and not self.delegate,
             )
             feeds = _feeds(interpreter, request)
