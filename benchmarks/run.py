@@ -250,6 +250,27 @@ def many_targets(bench: Bench) -> list[Row]:
     return rows
 
 
+ONNXSIM = "onnxsim==0.8.1"
+
+
+def fixing(bench: Bench) -> list[Row]:
+    """A fix for NNAPI with its proofs, four of ten operators changed, beside onnxsim on the same file."""
+    peer = bench.folder / "onnxsim"
+    for command in ((sys.executable, "-m", "venv"), (str(peer / "bin" / "pip"), "install", "-q", ONNXSIM)):
+        subprocess.run([*command, str(peer)] if command[-1] == "venv" else command, check=True)
+    rows = []
+    for blocks, bound in ((30, 1.5), (500, 4.0)):
+        model, out = bench.folder / f"fixed{blocks}.onnx", str(bench.folder / "out.onnx")
+        nodes = made("transformer", model, blocks)
+        commands = {
+            "fix": bench.run("fix", str(model), "--target", "onnxruntime/nnapi", "-q", "-o", out),
+            "onnxsim": [str(peer / "bin" / "onnxsim"), str(model), out],
+        }
+        costs = bench.interleaved(commands, 3)
+        rows.append(at_most(f"fix of {nodes} operators / {ONNXSIM}", ratio(costs, "fix", "onnxsim"), bound))
+    return rows
+
+
 FORMS = (
     "text", "sarif", "github", "gitlab", "junit", "rdjson", "markdown", "csv", "model-explorer", "mermaid",
     "dot", "html",
@@ -338,6 +359,7 @@ BENCHMARKS: dict[str, Callable[[Bench], list[Row]]] = {
     "importing": importing,
     "forms": forms,
     "opening": opening,
+    "fixing": fixing,
 }
 
 

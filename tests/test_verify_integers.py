@@ -1,4 +1,4 @@
-"""verify of integer models: a few steps of the quantization between kernels are no difference of the model."""
+"""verify of integer models: a few steps of the quantization between kernels are no difference."""
 
 from __future__ import annotations
 
