@@ -238,7 +238,10 @@ def one(file: Path, target: str) -> Row:
     if target in INTEGERS_ONLY and not integers(model.graph):
         return {**row, "floats": True}
     if len(coverage.operators) > MOST:
-        return {**row, "problem": f"{counted(len(coverage.operators), 'operator')}: not asked about"}
+        return {
+            **row,
+            "problem": f"{counted(len(coverage.operators), 'operator')}: too many to be fixed here",
+        }
     sizes = freezes(model, file, ROOT / ".work")
     try:
         result = fix(model, chosen, sizes)
