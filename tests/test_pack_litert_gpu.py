@@ -163,3 +163,16 @@ def test_noted_miscomputes_are_wrong_on_the_device(
             assert answer.status == "ok", answer.reason
             answers.append(next(iter(answer.tensors().values())))
     assert float(np.abs(answers[0] - answers[1]).max()) > 0.1
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float16", "none"), ("float32", "full")])
+def test_a_table_is_read_in_its_stored_dtype(dtype: str, expected: str, tmp_path: Path) -> None:
+    """A float16 table goes to GATHER without its DEQUANTIZE: "Input / output dtype mismatch"."""
+    net = Net()
+    table = net.const(np.ones((10, 4), dtype), dtype)
+    if dtype == "float16":
+        table = net.op("DEQUANTIZE", [table], (10, 4))
+    rows = net.op("GATHER", [table, net.input("i", (3,), "int32")], (3, 4), axis=0)
+    file = tmp_path / "m.tflite"
+    file.write_bytes(tflite_to_bytes(net.model(rows)))
+    assert report("check", file, "--target", "litert/gpu")["models"][0]["targets"][0]["verdict"] == expected

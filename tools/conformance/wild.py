@@ -77,14 +77,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("step", choices=("fetch", "ask", "page"))
     parser.add_argument(
-        "--share", action="append", help="named, found, held-out, fresh or models; default: all"
+        "--share", action="append", help="named, found, held-out, fresh, later or models; default: all"
     )
     parser.add_argument("--target", action="append", help="default: every one")
     parser.add_argument("--only", default="*", help="pattern of package/model")
     parser.add_argument("--models", type=Path, default=ROOT / ".work" / "models", help="whole-model corpora")
     parser.add_argument("--work", type=Path, default=WORK, help="downloads, kept answers and figures")
     asked = parser.parse_args()
-    shares = asked.share or ["named", "found", "held-out", "fresh", "coreml", "models"]
+    shares = asked.share or ["named", "found", "held-out", "fresh", "later", "coreml", "models"]
     if asked.step == "page":
         PAGE.write_text(page(asked.work), encoding="utf-8")
         return 0
