@@ -17,6 +17,8 @@ from accelint.analyzer.runtimes import Request, Session
 from accelint.analyzer.runtimes.vulkan import icd
 from accelint.rules.cases import build
 from accelint.rules.registry import choose
+from cli import report
+from rewrite_models import Net, tflite_to_bytes
 
 TARGET = "litert/gpu"
 vulkan = [

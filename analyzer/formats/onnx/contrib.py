@@ -40,6 +40,20 @@ STAND_INS: Mapping[str, tuple[str, Sequence[int]]] = {
     "QLinearGlobalAveragePool": ("GlobalAveragePool", (0,)),
 }
 """The standard operator whose first result has the same shape and dtype, and the inputs that it reads."""
+BLOCKED = "com.microsoft.nchwc"
+"""What ONNX Runtime's highest optimization level makes of convolutions for its CPU kernels, with channels in
+blocks: in models that it saved. Their shapes are those of the standard operators.
+"""
+BLOCKED_STAND_INS: Mapping[str, tuple[str, Sequence[int]]] = {
+    "AveragePool": ("AveragePool", (0,)),
+    "Conv": ("Conv", (0, 1, 2)),
+    "GlobalAveragePool": ("GlobalAveragePool", (0,)),
+    "GlobalMaxPool": ("GlobalMaxPool", (0,)),
+    "MaxPool": ("MaxPool", (0,)),
+    "ReorderInput": ("Identity", (0,)),
+}
+_UNBLOCKED = "ReorderOutput"
+"""Back to plain channels, whose number is an attribute."""
 _NEAR = "SimplifiedLayerNormalization"
 """Microsoft's, and written in the standard domain."""
 _TURNED: Mapping[str, tuple[str, str, Sequence[int]]] = {
@@ -70,14 +84,19 @@ def with_stand_ins(data: bytes) -> tuple[bytes, list[tuple[int, Any]]] | None:
     replaced = []
     opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
     for index, node in enumerate(proto.graph.node):
-        if node.op_type == _NEAR or (
-            node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)
-        ):
+        if _replaceable(node):
             replaced.append((index, pb().NodeProto.FromString(node.SerializeToString())))
             _stand_in(proto.graph, node)
             if opset < _OPSET and node.domain == "":
                 _in_a_function(proto, node, index)
     return (bytes(proto.SerializeToString()), replaced) if replaced else None
+
+
+def _replaceable(node: Any) -> bool:
+    if node.domain == BLOCKED:
+        return node.op_type in BLOCKED_STAND_INS or node.op_type == _UNBLOCKED
+    ours = node.domain == DOMAIN and node.op_type in (*STAND_INS, *_TURNED, *_COLUMNS)
+    return ours or node.op_type == _NEAR
 
 
 def restored(data: bytes, replaced: list[tuple[int, Any]]) -> bytes:
@@ -125,7 +144,9 @@ def _second_results(graph: Any, node: Any) -> None:
 
 def _stand_in(graph: Any, node: Any) -> None:
     attributes = {attribute.name: attribute.i for attribute in node.attribute}
-    if node.op_type in _TURNED:
+    if node.domain == BLOCKED:
+        _plain(graph, node, attributes)
+    elif node.op_type in _TURNED:
         _product(graph, node, attributes)
     elif node.op_type in _COLUMNS:
         matrix = graph.value_info.add(name=f"{_MADE}{node.output[0]}")
@@ -139,6 +160,20 @@ def _stand_in(graph: Any, node: Any) -> None:
         if kind == "Gather":
             del node.output[1:]
         _become(node, kind, inputs, keep=kind not in ("Identity", "Gather"))
+
+
+def _plain(graph: Any, node: Any, attributes: Mapping[str, int]) -> None:
+    """An operator on blocked channels; the way back is a convolution to as many channels, by one element."""
+    if node.op_type in BLOCKED_STAND_INS:
+        kind, places = BLOCKED_STAND_INS[node.op_type]
+        inputs = [node.input[place] for place in places if place < len(node.input)]
+        _become(node, kind, inputs, keep=kind != "Identity")
+        return
+    filters = graph.value_info.add(name=f"{_MADE}{node.output[0]}")
+    filters.type.tensor_type.elem_type = 1
+    for size in (attributes.get("channels", 0), None, 1, 1):
+        filters.type.tensor_type.shape.dim.add(**({} if size is None else {"dim_value": size}))
+    _become(node, "Conv", [node.input[0], filters.name], keep=False)
 
 
 def _in_a_function(proto: Any, node: Any, index: int) -> None:
