@@ -117,7 +117,8 @@ def test_the_list_of_packages_is_whole(tmp_path: Path) -> None:
     finally:
         sys.path.remove(str(TOOL.parent))
     listed = wild.packages(tmp_path)
-    assert {item.share for item in listed} == {"named", "found", "held-out", "fresh"}
+    shares = {"named", "found", "held-out", "fresh", "later", "coreml"}
+    assert {item.share for item in listed} == shares
     assert len({item.name for item in listed}) == len(listed)
     assert {item.client for item in listed} == {"pip", "npm"}
 
