@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import onnx
 import pytest
 from accelint.analyzer.errors import GraphError, ModelError
+from accelint.analyzer.formats.onnx.attribute_kinds import KINDS
 from accelint.analyzer.formats.onnx.reader import from_bytes
 from accelint.analyzer.formats.wire import encode, tag
+from cli import report
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
@@ -600,3 +602,31 @@ def test_changed_fields_give_a_model_or_a_model_error(data: bytes, count: int, d
 def test_random_bytes_give_a_model_error(data: bytes) -> None:
     with pytest.raises(ModelError):
         from_bytes(b"\x08\x08" + data)
+
+
+def test_the_types_of_attributes_are_those_of_the_schemas() -> None:
+    told: dict[str, set[int]] = {}
+    for found in onnx.defs.get_all_schemas_with_history():
+        if found.domain == "":
+            for name, attribute in found.attributes.items():
+                told.setdefault(name, set()).add(attribute.type.value)
+    single = {name: kinds.pop() for name, kinds in told.items() if len(kinds) == 1}
+    assert {name: kind for name, kind in single.items() if name not in ("bias", "scale")} == KINDS
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute", "value"),
+    [("Softmax", "axis", "x"), ("Softmax", "axis", [1]), ("Elu", "alpha", 1), ("Transpose", "perm", "ab")],
+)
+def test_an_attribute_of_another_type_is_a_model_that_does_not_load(
+    kind: str, attribute: str, value: object, tmp_path: Path
+) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    found = model(helper.make_node(kind, ["x"], ["y"], **{attribute: value}))
+    found.graph.output.append(helper.make_tensor_value_info("y", 1, None))
+    found.ir_version = 8
+    onnx.save(found, tmp_path / "m.onnx")
+    with pytest.raises(Exception, match="invalid model"):
+        onnxruntime.InferenceSession(tmp_path / "m.onnx")
+    target = report("check", tmp_path / "m.onnx", "--target", "onnxruntime/cpu")["models"][0]["targets"][0]
+    assert (target["verdict"], target["phase"]) == ("rejected", "load")

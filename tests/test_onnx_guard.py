@@ -195,3 +195,13 @@ def test_a_size_below_zero_does_not_end_the_process(tmp_path: Path) -> None:
     onnx.save(stated, tmp_path / "stated.onnx")
     result = accelint("check", tmp_path, "--target", QNN, timeout=60)
     assert result.returncode in (0, 1, 3), result.stderr
+
+
+@pytest.mark.parametrize("target", ["coreml/convertible-onnx", "coreml/ane", "onnxruntime/cpu"])
+def test_the_equation_that_hung_is_asked_of_no_single_operator_either(target: str, tmp_path: Path) -> None:
+    path = tmp_path / "einsum.onnx"
+    found = einsum("ij,ij..")
+    found.opset_import[0].version = 61
+    onnx.save(found, path)
+    result = accelint("check", path, "--target", target, timeout=30)
+    assert result.returncode in (0, 1, 2), result.stderr

@@ -6,12 +6,13 @@ strings like ``sequence(float32)``, a parameter of the enclosing function is a `
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import index
 from typing import TYPE_CHECKING, Any
 
 from ...errors import GraphError
 from ...ir.graph import Constant
+from .attribute_kinds import KINDS
 from .proto import text
 from .types import store_type, type_of
 
@@ -24,6 +25,10 @@ FLOAT, INT, STRING, TENSOR, GRAPH, FLOATS, INTS, STRINGS, TENSORS, GRAPHS, SPARS
     range(1, 15)
 )
 """``AttributeProto.AttributeType``, in the order of the enum."""
+_WORDS = dict(zip(range(1, 15), (
+    "float", "int", "string", "tensor", "graph", "floats", "ints", "strings", "tensors", "graphs",
+    "sparse_tensor", "sparse_tensors", "type_proto", "type_protos",
+), strict=True))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +48,20 @@ def _text(data: bytes) -> str | bytes:
 
 @dataclass(slots=True)
 class Attributes:
-    """Reads the attributes of the nodes of one model."""
+    """Reads the attributes of the nodes of one model.
+
+    Attributes:
+        wrong: what is of another type than ONNX says and was left out, by the operator's id.
+    """
 
     values: Values
+    wrong: dict[str, str] = field(default_factory=dict)
 
     def read(self, node: Any, op_id: str, ir_version: int) -> tuple[dict[str, Any], dict[str, Any]]:
         """The attributes of a node, and the GraphProtos of its bodies, each by name. Raises ModelError."""
         attrs: dict[str, Any] = {}
         bodies: dict[str, Any] = {}
+        standard = node.domain in ("", "ai.onnx")
         for proto in node.attribute:
             name, kind = text(proto.name), proto.type
             if not name or name in attrs or name in bodies:
@@ -58,6 +69,9 @@ class Attributes:
                 raise self.values.error(f"operator {op_id} ({node.op_type}) has {problem}")
             if kind == 0:
                 kind = _guess(proto) if ir_version < 2 else 0
+            if kind and standard and KINDS.get(name, kind) != kind:
+                self.wrong[op_id] = f"{node.op_type}: the attribute {name!r} is no {_WORDS[KINDS[name]]}"
+                continue  # no rule or rewrite meets a text where a number stands
             if proto.ref_attr_name:
                 attrs[name] = Parameter(text(proto.ref_attr_name), kind)
             elif kind == INT:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import guard
 from .attributes import fill_attribute, kind_of
-from .proto import NUMBERS, native, pb
+from .proto import NUMBERS, pb
 from .types import store_type
 
 if TYPE_CHECKING:
@@ -24,42 +25,49 @@ def infer_outputs(
     if op.graphs or any(tensor.dtype not in NUMBERS for tensor in inputs.values()):
         return {}
     try:
-        schema = native().defs.get_schema(op.type, op.version, op.domain)
-        types = {name: _type(tensor) for name, tensor in inputs.items()}
-        data = {name: _tensor(name, value) for name, value in values.items()}
-        found = schema._infer_node_outputs(_node(op), types, data, {}, dict(opsets), 10)
+        model = _model(op, inputs, values, opsets)
+        data = guard.infer_shapes(model.SerializeToString(), values=False, proto=model)
     except Exception:  # the extension raises classes of its own, RuntimeError among them
         return {}
-    return {name: shape for name, data in found.items() if (shape := _shape(data)) is not None}
+    found = pb().ModelProto.FromString(data).graph.output
+    return {info.name: shape for info in found if (shape := _shape(info.type)) is not None}
 
 
-def _node(op: Operator) -> bytes:
+def _model(
+    op: Operator, inputs: Mapping[str, Tensor], values: Mapping[str, Constant], opsets: Mapping[str, int]
+) -> Any:
+    """The operator alone: inference of a whole model is what ``guard`` keeps within bounds."""
+    model = pb().ModelProto(ir_version=8)
+    for domain, version in {**opsets, op.domain: op.version}.items():
+        model.opset_import.add(domain=domain, version=version)
+    graph = model.graph
+    graph.name = "g"
+    graph.node.append(_node(op))
+    for name, tensor in inputs.items():
+        info = graph.input.add(name=name)
+        store_type(info.type, tensor.dtype, tensor.shape)
+    graph.initializer.extend(_tensor(name, value) for name, value in values.items())
+    graph.output.extend(pb().ValueInfoProto(name=name) for name in op.outputs if name)
+    return model
+
+
+def _node(op: Operator) -> Any:
     node = pb().NodeProto(op_type=op.type, domain=op.domain, name=op.id)
     node.input.extend(name or "" for name in op.inputs)
     node.output.extend(name or "" for name in op.outputs)
     for name, value in op.attrs.items():
         attribute = node.attribute.add()
         attribute.name = name
-        fill_attribute(attribute, value, kind_of(value), _tensor_proto)
-    return bytes(node.SerializeToString())
+        fill_attribute(attribute, value, kind_of(value), _tensor)
+    return node
 
 
-def _type(tensor: Tensor) -> bytes:
-    proto = pb().TypeProto()
-    store_type(proto, tensor.dtype, tensor.shape)
-    return bytes(proto.SerializeToString())
-
-
-def _tensor(name: str, value: Constant) -> bytes:
-    return bytes(_tensor_proto(name, value).SerializeToString())
-
-
-def _tensor_proto(name: str, value: Constant) -> Any:
+def _tensor(name: str, value: Constant) -> Any:
     return pb().TensorProto(name=name, data_type=NUMBERS[value.dtype], dims=value.shape, raw_data=value.raw())
 
 
-def _shape(data: bytes) -> Shape:
-    kind = pb().TypeProto.FromString(data).tensor_type
+def _shape(proto: Any) -> Shape:
+    kind = proto.tensor_type
     if not kind.HasField("shape"):
         return None
     return tuple(dim.dim_value if dim.HasField("dim_value") else None for dim in kind.shape.dim)

@@ -108,7 +108,9 @@ class _Reader:
         if not problem:
             note_plain_shapes(graph, proto, self.types.of_graph)
         forget_stale(graph)
-        graph.facts = replace(graph.facts, ir_version=self.ir_version, faults=wrong)
+        graph.facts = replace(
+            graph.facts, ir_version=self.ir_version, faults={**wrong, **self.attributes.wrong}
+        )
         functions: dict[str, Graph] = {}
         for index, function in enumerate(proto.functions):
             body = Graph(
