@@ -177,6 +177,8 @@ def main() -> int:
         *(totals(target, found) for target, found in results.items()),
         *(line for target, found in results.items() for line in section(target, found)),
     ]
+    notes = PAGE.parent / "notes" / PAGE.name
+    lines += ["", notes.read_text(encoding="utf-8").rstrip()] if notes.is_file() else []
     options.page.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return 0
 
