@@ -120,6 +120,8 @@ def add_tensor(graph: Graph, name: str, text: str) -> str | None:
     shape = _shape(match["dims"])
     const = _constant(match["dtype"], shape, match["values"]) if "const" in flags else None
     attrs: dict[str, Any] = {"is_variable": True} if "variable" in flags else {}
+    if "external" in flags:
+        attrs["external"] = True
     if "sparse" in flags:
         attrs["sparsity"] = {"traversal_order": ()}
     attrs |= _flexible(flags, shape)

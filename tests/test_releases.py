@@ -105,7 +105,7 @@ def test_a_release_without_rules_of_its_own_names_whose_answer_it_is(tmp_path: P
 
 def test_one_release_with_data_is_said_to_be_the_only_one(tmp_path: Path) -> None:
     path = model(tmp_path / "m.onnx", "Relu", 17)
-    text = accelint("releases", path, "--target", "onnxruntime/nnapi").stdout
+    text = accelint("releases", path, "--target", "coreml/convertible-onnx").stdout
     assert "1 release with data" in text
     assert "no other release has data" in text
     assert "no other release has data" not in accelint("releases", path, "--target", CPU).stdout

@@ -82,8 +82,8 @@ def release_of(chosen: Chosen) -> str:
     empty where that is not told.
     """
     pack = chosen.pack
-    if pack.host.startswith(f"{HOST}@"):
-        return pack.host.partition("@")[2]
+    if pack.host.partition("@")[0] == HOST:
+        return pack.host_release(chosen.version)
     return chosen.version if pack.runtime.startswith("onnxruntime") else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...analyzer.ir.graph import Graph, Operator
 from ..conditions import HOLDS, Context, Outcome
+from ..versions import version_key
 from . import holds_if, predicate
 from .coreml_ep import dims, numbers
 from .coreml_ep_resize import divides
@@ -117,9 +118,18 @@ def scale_known(graph: Graph, op: Operator, context: Context) -> Outcome:
     return HOLDS
 
 
+@predicate("nnapi_reshape_without_product")
+def reshape_without_product(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """Not every reader of the result is a product, so that the Reshape is not left out."""
+    readers = graph.consumers(op.outputs[0])
+    products = [reader for reader in readers if reader.type in ("Gemm", "MatMul")]
+    left_out = bool(products) and len(products) == len(readers) and op.outputs[0] not in graph.outputs
+    return holds_if(not left_out, "read by products alone", "another reader")
+
+
 @predicate("nnapi_resize")
 def resize(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """Only the two spatial axes change; a reduction divides the size."""
+    """Only the two spatial axes change; a reduction divides the size, which 1.19 is the first to ask."""
     data, scales, sizes = dims(graph, op, 0), numbers(graph, op, 2), numbers(graph, op, 3)
     if (
         data is None
@@ -139,8 +149,10 @@ def resize(graph: Graph, op: Operator, context: Context) -> Outcome:
         )
     spatial = (2, 3) if scales[1] == 1 else (1, 2)
     rest = [scales[axis] for axis in range(4) if axis not in spatial]
-    fits = all(scales[axis] >= 1 for axis in spatial) or all(
-        divides(scales[axis], data[axis]) for axis in spatial
+    fits = (
+        version_key(context.version) < (1, 19)
+        or all(scales[axis] >= 1 for axis in spatial)
+        or all(divides(scales[axis], data[axis]) for axis in spatial)
     )
     return holds_if(
         all(scale == 1 for scale in rest) and fits,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...analyzer.ir.graph import Graph, Operator
-from ..conditions import HOLDS, Context, Outcome
+from ..conditions import Context, Outcome
 from ..pack import version_key
 from ..subjects import Reach
 from . import holds_if, predicate
@@ -28,12 +28,14 @@ Asked of the packages by models of one Identity (``tools/derive/ort_loads.py``):
 
 @predicate("ort_operator_set", Reach.LOCAL)
 def operator_set(graph: Graph, op: Operator, context: Context) -> Outcome:
-    """The release knows the operator set."""
+    """The release knows the operator set: the operator's, and of an operator of another domain the standard
+    one that its file names.
+    """
     _, standard, learning, _ = limits(context)
-    newest = {"": standard, "ai.onnx": standard, "ai.onnx.ml": learning}.get(op.domain)
-    if newest is None:
-        return HOLDS
-    return holds_if(op.version <= newest, f"operator set {op.version}", f"{newest} or older")
+    if op.domain == "ai.onnx.ml":
+        return holds_if(op.version <= learning, f"operator set {op.version}", f"{learning} or older")
+    own = op.version if op.domain in ("", "ai.onnx") else graph.opsets.get("", 0)
+    return holds_if(own <= standard, f"operator set {own}", f"{standard} or older")
 
 
 @predicate("ort_ir_version", Reach.LOCAL)
@@ -41,6 +43,17 @@ def ir_version(graph: Graph, op: Operator, context: Context) -> Outcome:
     """The release reads files of that IR version."""
     newest, own = limits(context)[3], graph.facts.ir_version
     return holds_if(own <= newest, f"IR version {own}", f"{newest} or older")
+
+
+@predicate("ort_value_in_the_file")
+def value_in_the_file(graph: Graph, op: Operator, context: Context) -> Outcome:
+    """No stored operand lies in a file beside the model's.
+
+    Source: onnxruntime, ``HasExternalInitializer`` in base_op_builder.cc of the NNAPI and CoreML providers.
+    """
+    found = (graph.find(name) for name in op.inputs if name)
+    outside = [tensor.name for tensor in found if tensor is not None and tensor.attrs.get("external")]
+    return holds_if(not outside, f"{', '.join(outside)} outside the file", "values in the file")
 
 
 def limits(context: Context) -> tuple[str, int, int, int]:

@@ -14,7 +14,7 @@ from typing import Any
 from ...errors import GraphError, ModelError
 from ...ir.graph import Graph, Operator, Source, Tensor
 from ...ir.model import Model
-from ...ir.payloads import NOTHING
+from ...ir.payloads import NOTHING, Constant
 from ..wire import Span
 from .attributes import Attributes
 from .carried import note_plain_shapes
@@ -207,9 +207,13 @@ class _Reader:
             if not name:
                 raise GraphError(f"an initializer of graph {graph.name!r} has no name")
             if name not in overridable:
-                attrs = {"sparse": True} if name in sparse else NOTHING
+                attrs = {"sparse": True} if name in sparse else self.place(const)
                 graph.add_tensor(Tensor(name, const.dtype, const.shape, const, attrs=attrs))
         return [name for name in interface if name in overridable or name not in constants]
+
+    def place(self, const: Constant) -> Mapping[str, Any]:
+        """What is noted of a value that is stored beside the model's file."""
+        return NOTHING if const.file in (None, self.values.file) else {"external": True}
 
     def add(self, graph: Graph, name: str, types: dict[str, Type], attrs: Mapping[str, Any]) -> None:
         if not name:

@@ -68,8 +68,11 @@ class Types:
         return self.values.error(f"tensor {name!r} has {problem}")
 
     def _complete(self, types: dict[str, Type], proto: Any) -> None:
-        """Take inferred types where the stored ones leave something open."""
-        for info in (*proto.value_info, *proto.output):
+        """Take inferred types where the stored ones leave something open; of inputs, which only a body may
+        leave without a type, where there is none.
+        """
+        untyped = [info for info in proto.input if types.get(info.name, ("unknown",))[0] == "unknown"]
+        for info in (*untyped, *proto.value_info, *proto.output):
             data = info.type.SerializeToString()
             if data in self._inferred:
                 found = self._inferred[data]
