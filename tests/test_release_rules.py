@@ -51,7 +51,7 @@ def verdicts(path: Path, *targets: str) -> list[str]:
     return [answer(path, target)["verdict"] for target in targets]
 
 
-def refused(path: Path, *, optimize: bool = True) -> str:
+def failure(path: Path, *, optimize: bool = True) -> str:
     """What the installed ONNX Runtime says when it does not load the model; empty when it does."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
@@ -74,7 +74,7 @@ def test_an_attribute_of_a_later_release_fails_to_load(tmp_path: Path) -> None:
     )
     node.attribute.append(helper.make_attribute(attribute, 1.0))
     path = saved(tmp_path / "m.onnx", [node])
-    assert f"Unrecognized attribute: {attribute}" in refused(path)
+    assert f"Unrecognized attribute: {attribute}" in failure(path)
 
     def rules(release: str) -> set[str]:
         return {item["rule"] for item in answer(path, f"{CPU}@{release}")["findings"]}
@@ -107,9 +107,9 @@ def test_a_float16_cast_between_operators_in_float32(tmp_path: Path, kind: str, 
     old, new = (answer(path, f"{CPU}@{release}", *level) for release in ("1.30.0", "1.31.0"))
     assert (old["verdict"], old["phase"], new["verdict"]) == ("rejected", "load", "full")
     if INSTALLED >= (1, 31):
-        assert not refused(path, optimize=optimize)
+        assert not failure(path, optimize=optimize)
     else:
-        assert "InsertedPrecisionFreeCast" in refused(path, optimize=optimize)
+        assert "InsertedPrecisionFreeCast" in failure(path, optimize=optimize)
 
 
 def test_a_float16_cast_beside_a_float16_kernel_loads(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_float16_cast_beside_a_float16_kernel_loads(tmp_path: Path) -> None:
     ]
     path = saved(tmp_path / "m.onnx", nodes, kind=HALF)
     assert verdicts(path, f"{CPU}@1.30.0") == ["full"]
-    assert not refused(path)
+    assert not failure(path)
 
 
 def test_the_standard_operator_set_counts_where_no_operator_is_of_it(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_the_standard_operator_set_counts_where_no_operator_is_of_it(tmp_path: P
     assert verdicts(path, f"{CPU}@1.16.3", f"{CPU}@1.17.0") == ["rejected", "full"]
     newest = saved(tmp_path / "n.onnx", [node], opset=60, shape=(4,))
     assert verdicts(newest, CPU) == ["rejected"]
-    assert "official released onnx opset" in refused(newest)
+    assert "official released onnx opset" in failure(newest)
 
 
 def test_a_body_without_types_has_those_of_its_operands(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_body_without_types_has_those_of_its_operands(tmp_path: Path) -> None:
     stored.graph.initializer.append(numpy_helper.from_array(np.zeros(1, np.int64), "zero"))
     onnx.save(stored, path)
     assert verdicts(path, CPU) == ["full"]
-    assert not refused(path)
+    assert not failure(path)
 
 
 def test_what_the_mobile_providers_took_up_later(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_values_beside_the_file_before_1_23(tmp_path: Path, target: str) -> None
     assert verdicts(path, f"{target}@1.22.1", f"{target}@1.23.0") == ["none", "full"]
 
 
-def test_an_unknown_release_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
+def test_an_unknown_release_is_an_error_with_those_that_are_known(tmp_path: Path) -> None:
     path = saved(tmp_path / "m.onnx", [helper.make_node("Relu", ["x"], ["y"])])
     for target, unknown in ((CPU, "1.33.0"), (NNAPI, "1.15.1"), ("onnxruntime/qnn", "2.3.0")):
         result = accelint("check", path, "--target", f"{target}@{unknown}")

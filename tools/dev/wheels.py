@@ -20,13 +20,18 @@ def packages(*pinned: str) -> list[Path]:
     return [_package(*item.split("==")) for item in pinned]
 
 
-def _package(name: str, release: str) -> Path:
+def whole(pinned: str) -> Path:
+    """The folder that holds a pinned package and all that it depends on. Raises as ``packages`` does."""
+    return _package(*pinned.split("=="), depends=True)
+
+
+def _package(name: str, release: str, *, depends: bool = False) -> Path:
     folder = HOME / name / release
     if folder.is_dir():
         return folder
     unfinished = folder.with_name(f"{release}.part")
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     pip += ["--no-compile", "--only-binary=:all:", "--target", str(unfinished)]
-    subprocess.run([*pip, f"{name}=={release}"], check=True)
+    subprocess.run([*pip, *(() if depends else ("--no-deps",)), f"{name}=={release}"], check=True)
     unfinished.rename(folder)
     return folder
