@@ -2,8 +2,8 @@
 
     python tools/derive/converter_releases.py tensorflow|coremltools [RELEASE ...]
 
-Each release is installed with what it needs below .work/releases and asked, in a process of its own, about the
-table's call of every operator that converts and about each element type of it that converts
+Each release is installed with what it needs below .work/releases and asked, in a process of its own, about
+the table's call of every operator that converts and about each element type of it that converts
 (``tf_convertible.tsv``, ``coreml_convertible.tsv``). Answers are kept below .work/releases, so an interrupted
 run goes on. Writes ``tf_releases.tsv`` or ``coreml_releases.tsv`` beside this file: operator, element type,
 the answer of the newest release, and by release what was answered otherwise.
@@ -93,7 +93,7 @@ def main() -> None:
         questions.write_text(json.dumps([text for _, _, text, _ in calls]), encoding="utf-8")
         told[release] = _answers(name, release, questions)
         others = sum(call[3] != answer for call, answer in zip(calls, told[release], strict=True))
-        print(f"{name} {release}: {others} of {len(calls)} answers are others than those of {converter.newest}")
+        print(f"{name} {release}: {others} of {len(calls)} answers differ from {converter.newest}")
     lines = [f"# what {name} {', '.join(told)} answer otherwise than {converter.newest}"]
     for place, (op, kind, _, answer) in enumerate(calls):
         other = [f"{release}={found[place]}" for release, found in told.items() if found[place] != answer]
