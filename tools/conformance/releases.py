@@ -239,8 +239,8 @@ Asked: at least {ASKED:.1%} of the operators of the generated corpora right. A r
 has no data: `check` refuses it. IR versions are lowered to what a release of ONNX Runtime reads.
 *calls* are those that the newest converter converts, an operator and element type each
 (`tools/conformance/converter_figures.py`). What begins or ends does so at the first release that was found to
-differ: a release between two that were asked has the answer of the older one. StringNormalizer of ONNX Runtime
-before 1.27 asks the machine for the locale en_US.UTF-8, which the one asked here lacks.
+differ: a release between two that were asked has the answer of the older one. StringNormalizer of ONNX
+Runtime before 1.27 asks the machine for the locale en_US.UTF-8, which the one asked here lacks.
 """
 COLUMNS = (
     *("release", "date", "corpus", "models", "operators", "right", "falsely accelerated"),
