@@ -317,6 +317,7 @@ class Chosen:
     def __init__(self, pack: Pack, variant: str, version: str, *, preview: bool = False) -> None:
         self.pack = pack
         self.preview = preview
+        self.by_name = True
         self.variant = variant
         self.version = version
         self.context = Context(
@@ -348,6 +349,11 @@ class Chosen:
         fewer.rules = tuple(rule for rule in fewer.rules if rule.name not in names)
         fewer.known |= types
         return fewer
+
+    def called(self, *, by_name: bool) -> Chosen:
+        """The same; ``by_name``: a user gave its name, and not that of a family with others in it."""
+        self.by_name = by_name
+        return self
 
     def previewed(self) -> Chosen:
         """The same with the rules in preview."""

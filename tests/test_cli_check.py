@@ -111,7 +111,7 @@ def test_partition_gate(static: Path) -> None:
         (["--target", "onnxruntime/qnn:sm8651"], "did you mean onnxruntime/qnn:sm8650"),
         (["--target", QNN, "--min-coverage", "lots"], "write 95%"),
         (["--target", QNN, "--format", "yaml"], "there are brief, csv, dot, full"),
-        (["--target", "litert/gpu"], "takes tflite models"),
+        (["--target", "litert/builtins"], "takes tf models"),
         (["--target", QNN, "--pack", "nowhere.toml"], "pack"),
     ],
 )

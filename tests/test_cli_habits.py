@@ -131,10 +131,10 @@ def test_every_known_name_means_targets_that_exist_and_has_its_source() -> None:
     assert all(note["url"] and note["says"] for note in table["source"].values())
 
 
-def test_a_call_where_nothing_fits_is_wrong_usage(static: Path) -> None:
-    result = accelint("check", static, "--target", "litert/gpu,litert/xnnpack")
+def test_a_call_where_nothing_fits_is_wrong_usage() -> None:
+    result = accelint("check", TFLITE, "--target", "onnxruntime/cpu,onnxruntime/webgpu")
     assert result.returncode == 2
-    assert "takes tflite models" in result.stderr
+    assert "takes onnx models" in result.stderr
     assert result.stdout == ""
 
 

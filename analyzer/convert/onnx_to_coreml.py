@@ -12,6 +12,7 @@ from .tf_to_tflite import Converted
 SOURCE, TARGET, FORMAT, FOLDER = "onnx", "mil", "mlpackage", True
 TITLE = "onnxsim"
 RUNTIME = "coreml/onnxsim"
+BY_NAME = True
 DEFAULTS = Options(optimize="fp16")
 """float16 is all that the Neural Engine computes in, and what coremltools writes when nothing is asked
 for.

@@ -13,6 +13,7 @@ from .tf_to_tflite import Converted
 SOURCE, TARGET, FORMAT, FOLDER = "onnx", "tflite", "tflite", False
 TITLE = "onnx2tf"
 RUNTIME = "litert/onnx2tf"
+BY_NAME = True
 DEFAULTS = Options()
 
 

@@ -3,7 +3,8 @@
 A road declares ``SOURCE`` and ``TARGET`` (dialects), ``FORMAT`` and ``FOLDER`` (how the result is stored),
 ``TITLE`` (what the vendor calls the converter), ``DEFAULTS`` (options that convert as the vendor does when
 nothing is asked for) and ``convert(source, options) -> Converted``; one whose converter has an environment
-of its own declares ``ready()`` as well, without which ``check`` does not convert.
+of its own declares ``ready()`` as well, without which ``check`` does not convert. ``BY_NAME``: ``check``
+converts for a target that is named and not for all of a family, since the model has targets of its own.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def _base(name: str) -> str:
     return name.partition("@")[0].partition(":")[0]
 
 
-def chosen(words: Iterable[str], pack: Path | None = None, *, preview: bool = False) -> list[Chosen]:
+def chosen(words: Sequence[str], pack: Path | None = None, *, preview: bool = False) -> list[Chosen]:
     """The packs of every target that the words mean, each once; ``pack`` is the user's own for one of them.
     ``preview``: with their rules in preview.
 
@@ -53,7 +53,17 @@ def chosen(words: Iterable[str], pack: Path | None = None, *, preview: bool = Fa
         choose(found[0], pack)  # says whose pack it is
     packs = [choose(name, pack if _base(name) == own else None) for name in found]
     each = {(item.target, item.version): item for item in packs}.values()
-    return [item.previewed() if preview else item for item in each]
+    by_name = _by_name(words, own)
+    return [
+        (item.previewed() if preview else item).called(by_name=item.target in by_name or len(found) == 1)
+        for item in each
+    ]
+
+
+def _by_name(words: Iterable[str], own: str) -> set[str]:
+    """Targets that a word means alone, and not with others of its family."""
+    means = [_meant(part.strip(), own) for word in words for part in word.split(",") if part.strip()]
+    return {choose(found[0]).target for found in means if len(found) == 1 and _base(found[0]) != own}
 
 
 def one(word: str, packs: Sequence[Chosen], dialect: str) -> Chosen:
@@ -113,7 +123,8 @@ def takes(item: Chosen, dialect: str) -> bool:
         return True
     from ..convert.roads import between
 
-    return between(dialect, item.pack.dialect) is not None
+    road = between(dialect, item.pack.dialect)
+    return road is not None and (item.by_name or not getattr(road, "BY_NAME", False))
 
 
 def fitting(
