@@ -119,10 +119,10 @@ def test_a_network_is_answered_for_the_releases_of_its_own_pack() -> None:
 
 def test_a_target_that_takes_no_such_model_is_said(tmp_path: Path) -> None:
     path = model(tmp_path / "m.onnx", "Relu", 17)
-    result = accelint("releases", path, "--target", f"{CPU},litert/gpu")
+    result = accelint("releases", path, "--target", f"{CPU},litert/builtins")
     assert result.returncode == 0
-    assert "not checked for litert/gpu" in result.stderr
-    assert accelint("releases", path, "--target", f"{CPU},litert/gpu", "--quiet").stderr == ""
+    assert "not checked for litert/builtins" in result.stderr
+    assert accelint("releases", path, "--target", f"{CPU},litert/builtins", "--quiet").stderr == ""
 
 
 def test_exit_codes(bitcast: Path, tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_exit_codes(bitcast: Path, tmp_path: Path) -> None:
     assert code(bitcast, "--target", CPU) == 1
     assert code(bitcast, "--target", CPU, "--fail-on", "never") == 0
     assert code(bitcast, "--target", f"{CPU}@1.25.0") == 2
-    assert code(bitcast, "--target", "litert/gpu") == 2
+    assert code(bitcast, "--target", "litert/builtins") == 2
     assert code(tmp_path / "none.onnx", "--target", CPU) == 3
 
 
