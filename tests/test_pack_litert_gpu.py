@@ -94,6 +94,16 @@ def test_a_crash_rule_does_not_speak_where_the_operator_stays_on_the_cpu() -> No
     assert verdict(case)[0] == "fallback"
 
 
+def test_an_operator_that_stays_on_the_cpu_does_not_crash_a_model_that_fails_for_another_reason() -> None:
+    """An output without elements fails the run on any device; only what the delegate parses can crash it."""
+    empty = {"type": "ADD", "in": ["int64[0,4]", "int64[0,4]"], "out": ["int64[0,4]"]}
+    assert verdict(empty)[0] == "rejected"
+    rules = verdict(empty)[1]
+    assert "output-without-elements" in rules and "empty-result-crash" not in rules
+    parsed = {"type": "ABS", "in": ["float32[0,4]"], "out": ["float32[0,4]"]}
+    assert verdict(parsed)[1] >= {"output-without-elements", "empty-result-crash"}
+
+
 # ---- against the runtime ----------------------------------------------------------------------
 
 

@@ -60,6 +60,8 @@ def test_the_answer_is_the_one_that_is_known(case: dict[str, Any]) -> None:
         assert any(case["says"] in text for text in words), words
     if case.get("no_fix"):
         assert not [item for item in findings if item["fix"]], findings
+    if "fixes" in case:
+        assert {item["fix"] for item in findings if item["fix"]} == set(case["fixes"]), findings
 
 
 REPAIRED = [
@@ -96,3 +98,17 @@ def test_what_can_be_repaired_is(
     level = [item for item in options if item in ("--optimize", "off")]
     again = accelint("check", fixed, "--target", target, *level, "--format", "json")
     assert json.loads(again.stdout)["models"][0]["targets"][0]["verdict"] == "full"
+
+
+def test_lookups_in_batches_are_repaired_as_far_as_the_proof_goes(tmp_path: Path) -> None:
+    """Lookups by int64 positions in batches go to the GPU as lookups of rows; casts to int64 stay."""
+    fixed = tmp_path / "c21_yolo_post.tflite"
+    done = accelint("fix", HOME / "tflite" / fixed.name, "--target", "litert/gpu", "-o", fixed, "--json")
+    told = json.loads(done.stdout)
+    (step,) = (item for item in told["steps"] if item["rewrite"] == "gather-in-batches")
+    assert step["kept"] and len(step["places"]) == 3, told
+    assert step["proof"].startswith("proved: largest difference 0 "), step
+    again = accelint("check", fixed, "--target", "litert/gpu", "--format", "json")
+    target = json.loads(again.stdout)["models"][0]["targets"][0]
+    rules = {item["rule"] for item in target["findings"]}
+    assert not rules & {"indices-not-1d", "gathered-by-int64"}, rules

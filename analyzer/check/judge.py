@@ -86,8 +86,12 @@ def _concluded(op: Operator, chosen: Chosen, answered: list[Answered]) -> _Concl
     if operator_key(op) not in chosen.known and not rejected:
         failing = [item for item in answered if item[2].answer is Answer.FAILS]
         return _conclusion(op, Verdict(chosen.pack.default), failing, listed=bool(failing))
-    verdict = Verdict.REJECTED if rejected else _weigh(answered)
-    return _conclusion(op, verdict, [item for item in answered if _bears(item[1], item[2], verdict)])
+    own = _weigh(answered)
+    verdict = Verdict.REJECTED if rejected else own
+    bearing = [item for item in answered if _bears(item[1], item[2], verdict)]
+    if own is Verdict.FALLBACK:  # the model is rejected for another reason than what the accelerator refuses
+        bearing = [item for item in bearing if _bears(item[1], item[2], own)]
+    return _conclusion(op, verdict, bearing)
 
 
 def _conclusion(

@@ -26,7 +26,7 @@ from ..flows.optimized import OFF, check_at
 from ..formats import load
 from ..processes.scratch import temporary
 from ..proof.agreement import comparable_partitions
-from ..proof.phases import phase_of
+from ..proof.phases import RUNNING, phase_of
 from ..runtimes import Request, Session
 from ..runtimes.answers import MERGED
 from ..runtimes.catalog import reference
@@ -125,6 +125,9 @@ class Asks(Protocol):
     def ask(self, digest: str, path: Path, name: str = "") -> dict[str, Any]:
         """The answer about one model file."""
 
+    def run(self, digest: str, path: Path) -> Mapping[str, Any]:
+        """What a run of a loaded model changes in its answer: only a run tells whether one fails."""
+
     def close(self) -> None:
         """Nothing will be asked any more."""
 
@@ -178,6 +181,23 @@ class Asker:
         if answer.status not in ("missing", "failed", "garbage", "killed"):
             self.answers.put(digest, row)
         return row
+
+    def run(self, digest: str, path: Path) -> Mapping[str, Any]:
+        """The status and the words of a run that failed; nothing of one that did not. Kept like answers."""
+        key = f"{digest} run"
+        row = self.answers.get(key)
+        if row is None:
+            request = self.request(path)
+            options = {"seed": 0, **request.options}
+            answer = self._session(self.target).ask(
+                replace(request, outputs=True, placement=False, options=options)
+            )
+            row = {"status": answer.status, "reason": (answer.reason or answer.signal or "")[:400]}
+            if answer.ok or answer.status in FAILED or answer.reason.startswith(RUNNING):
+                self.answers.put(key, row)
+        if row["status"] == "failed" and row["reason"].startswith(RUNNING):
+            return {"status": "refused", "reason": row["reason"], "phase": "run"}
+        return {key: row[key] for key in ("status", "reason")} if row["status"] in FAILED else {}
 
     def request(self, path: Path) -> Request:
         """What is asked about a model."""
@@ -296,7 +316,10 @@ def _one(chosen: Chosen, item: Item, asker: Asks, folder: Path, optimize: str) -
 
 def _judged(chosen: Chosen, item: Item, path: Path, digest: str, asker: Asks, optimize: str) -> Outcome:
     coverage = check_at(load(path), chosen, optimize)
-    return compare(item.name, coverage, asker.ask(digest, path, item.name))
+    row = asker.ask(digest, path, item.name)
+    if coverage.phase == "run" and row["status"] == "ok":
+        row = {**row, **asker.run(digest, path)}
+    return compare(item.name, coverage, row)
 
 
 def verdict_of(row: Mapping[str, Any]) -> str:
@@ -319,7 +342,10 @@ def compare(name: str, coverage: Coverage, row: Mapping[str, Any]) -> Outcome:
         coverage.verdict,
         reason=row["reason"],
         partitions=(comparable_partitions(coverage, (id for id, *_ in row["placement"])), row["partitions"]),
-        phases=(coverage.phase, phase_of(coverage.target, row["status"], row["reason"])),
+        phases=(
+            coverage.phase,
+            row.get("phase") or phase_of(coverage.target, row["status"], row["reason"]),
+        ),
     )
     if row["status"] == "ok" and row.get("accepted") and coverage.phase in ("compile", "run"):
         outcome.status = "not compiled"  # what was recorded ends with the provider's acceptance
