@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+import onnxruntime as ort
 import pytest
 from accelint.analyzer.check.run import check
 from accelint.analyzer.conform.corpora.onnx.corpus import Case, InvalidCase, cases
@@ -46,7 +48,6 @@ PLACED = [
     "Conv/axis1/float32/qdq-int8-channel",
     "ConvTranspose/1d-g1-dilations[2,2]/float32",
     "MaxPool/2d-dilations[2,2]-k2/float32",
-    "GlobalAveragePool/rank2-4-attrs0/float32",
     "GridSample/cubic-zeros-0/float32",
     "BatchNormalization/base-computed/float32",
     "LayerNormalization/base/float32",
@@ -104,6 +105,27 @@ def test_operators_go_where_the_provider_puts_them(name: str, session: Session, 
     assert real
     assert {op.id: op.verdict.value for op in coverage.operators if op.id in real} == real
     assert len(coverage.partitions) == answer.partitions
+
+
+def test_what_the_provider_leaves_to_a_kernel_that_fails_is_rejected(
+    session: Session, tmp_path: Path
+) -> None:
+    """The session is created with the operator on the CPU, whose kernel rejects two dimensions in the run."""
+    data = model("GlobalAveragePool/rank2-4-attrs0/float32")
+    path = tmp_path / "case.onnx"
+    path.write_bytes(data)
+    answer = session.ask(Request(path))
+    assert answer.ok, answer.reason
+    assert [(item.id, item.device) for item in answer.placement] == [("main/0", "cpu")]
+    coverage = check(from_bytes(data), choose("onnxruntime/qnn:sm8650"))
+    assert [op.verdict.value for op in coverage.operators] == ["rejected"]
+    assert coverage.phase == "run"
+    own, of_the_host = coverage.findings
+    assert (own.code, own.rule, own.effect) == ("ACL401", "pool-rank-under-3", "fallback")
+    assert "does not run it: rank 2 of input 0" in of_the_host.message
+    loaded = ort.InferenceSession(data, providers=["CPUExecutionProvider"])
+    with pytest.raises(Exception, match="Input dimension cannot be less than 3"):
+        loaded.run(None, {"x0": np.ones((4, 8), np.float32)})
 
 
 @pytest.mark.parametrize("name", REJECTED)

@@ -336,6 +336,8 @@ class _Check:
         title, phase = host.pack.title, rejection.phase or host.pack.phase
         fails = "session creation fails" if host.pack.dialect == "onnx" else f"the model fails to {phase}"
         words = f"it falls back to {title}, which does not support it, and {fails}: {rejection.message}"
+        if phase == "run":
+            words = f"it falls back to {title}, which takes it and does not run it: {rejection.message}"
         if not left:
             words = f"{fails}, since {title} prepare every operator first: {rejection.message}"
         self._reject(op, Dropped("ACL703", "not-supported-by-the-host", words, phase))

@@ -20,7 +20,8 @@ def types_declared(graph: Graph, op: Operator, context: Context) -> Outcome:
     """Every input has a dtype that the schema of Microsoft's operator allows, and those of one type parameter
     the same.
 
-    Operators without a schema, and tensors of an unknown dtype, are not judged. Source:
+    Operators without a schema, and tensors of an unknown dtype, are not judged; nor is an input that a
+    provider sees quantized: in the file it is the float result of a DequantizeLinear. Source:
     ``Graph::InferAndVerifyTypeMatch``.
     """
     table = _table()
@@ -29,7 +30,7 @@ def types_declared(graph: Graph, op: Operator, context: Context) -> Outcome:
     for place, name in enumerate(op.inputs):
         parameter, dtypes = _parameter(table, parameters, op, place)
         tensor = graph.find(name) if name else None
-        if tensor is None or tensor.dtype == "unknown" or dtypes is None:
+        if tensor is None or tensor.dtype == "unknown" or dtypes is None or tensor.quant is not None:
             continue
         if tensor.dtype not in dtypes:
             return holds_if(False, f"input {place} in {tensor.dtype}", ", ".join(dtypes))
