@@ -40,6 +40,9 @@ WRONG = {
     "a missing attribute": model("Concat", [(FLOAT, [2]), (FLOAT, [2])], (FLOAT, [4])),
     "an output in another dtype": model("Relu", [(FLOAT, [2])], (HALF, [2])),
     "an operator of a later set": model("Mish", [(FLOAT, [2])], (FLOAT, [2])),
+    "an operand too many before it was in the standard": model(
+        "MeanVarianceNormalization", [(FLOAT, [1, 4, 4, 4]), (FLOAT, [4])], (FLOAT, None), opset=7
+    ),
     "a dtype of no schema of Microsoft's": model(
         "FusedMatMul", [(TensorProto.INT32, [2, 3]), (TensorProto.INT32, [3, 2])],
         (TensorProto.INT32, [2, 2]), domain="com.microsoft",
@@ -50,8 +53,14 @@ RIGHT = {
     "products of operands of two ranks": model(
         "FusedMatMul", [(FLOAT, [2, 3, 4]), (FLOAT, [4, 5])], (FLOAT, [2, 3, 5]), domain="com.microsoft"
     ),
-    "normalization before it was in the standard": model(
+    "an activation before it was in the standard": model(
         "ThresholdedRelu", [(FLOAT, [2])], (FLOAT, [2]), opset=9
+    ),
+    "moments before they were in the standard": model(
+        "MeanVarianceNormalization", [(FLOAT, [1, 4, 4, 4])], (FLOAT, None), opset=7
+    ),
+    "normalization before it was in the standard": model(
+        "LayerNormalization", [(FLOAT, [1, 4, 4, 4]), (FLOAT, [4])], (FLOAT, None), opset=7
     ),
     "shapes that are symbols": model("MatMul", [(FLOAT, ["n", "k"]), (FLOAT, [4, 5])], (FLOAT, None)),
 }

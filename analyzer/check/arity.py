@@ -55,18 +55,13 @@ def misfits(operators: Iterable[tuple[Graph, Operator]]) -> dict[str, str]:
     return found
 
 
-_KEPT = frozenset({"LayerNormalization", "MeanVarianceNormalization", "ThresholdedRelu"})
-"""Types that ONNX Runtime knows in operator sets in which the standard has none of them."""
-
-
 def _onnx(op: Operator) -> str:
     rows = _table("onnx").get(f"{'' if op.domain == 'ai.onnx' else op.domain}:{op.type}", ())
     if not rows:
         return ""
     row = next((row for row in reversed(rows) if row[0] <= op.version), None)
-    if row is None and op.type not in _KEPT:
+    if row is None:
         return f"{op.type} is in operator set {rows[0][0]} and later, not in {op.version}"
-    row = row or rows[0]
     _, fewest, most, fewest_out, most_out, single = row
     for index, (name, needed) in enumerate(zip(op.inputs, single, strict=False)):
         if name is None and needed == "1":

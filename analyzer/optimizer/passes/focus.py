@@ -38,7 +38,7 @@ def _fuse(board: Board, concat: Operator) -> None:
         return
     source = found[0].inputs[0]
     shape = board.shape(source)
-    if shape is None or len(shape) != 4 or board.dtype(source) not in ("float32", "float64"):
+    if shape is None or len(shape) != 4 or board.dtype(source) not in board.types("focus-dtypes"):
         return
     if concat.attrs.get("axis") not in (1, -3) or any(board.sole(item) is not concat for item in found):
         return
