@@ -140,7 +140,11 @@ def test_commands_are_about_the_model_that_stays(project: Path) -> None:
     def commands(*words: str) -> dict[str, str]:
         done = accelint("check", *words, "-t", "litert/gpu,onnxruntime/coreml", "-f", "json", cwd=project)
         [model] = json.loads(done.stdout)["models"]
-        return model["targets"][0].get("commands", {})
+        converted, own = model["targets"]
+        assert (converted["target"], converted["verdict"]) == ("litert/gpu", "full")
+        assert "commands" not in converted
+        assert own["target"] == "onnxruntime/coreml:mlprogram"
+        return own.get("commands", {})
 
     (project / "cum.py").write_text(
         "from pack.net import helper, TensorProto, save_model\n"
