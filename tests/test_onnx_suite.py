@@ -76,9 +76,26 @@ def test_every_model_is_built_again_from_equal_operators(suite: list[onnx_suite.
         model = from_bytes(case.data)
         for graph in (model.graph, *model.functions.values()):
             touch(graph)
-        if not same_nodes(onnx.ModelProto.FromString(to_bytes(model)), onnx.ModelProto.FromString(case.data)):
+        stored = onnx.ModelProto.FromString(case.data)
+        built = onnx.ModelProto.FromString(to_bytes(model))
+        forget_added_types(built.graph, stored.graph)
+        if not same_nodes(built, stored):
             wrong.append(case.name)
     assert not wrong
+
+
+def forget_added_types(built: onnx.GraphProto, stored: onnx.GraphProto) -> None:
+    """Values of a body that the file gives no type are written with the one that is known by then."""
+    for new, old in zip(built.node, stored.node, strict=False):
+        bodies = {item.name: item.g for item in old.attribute if item.HasField("g")}
+        for item in new.attribute:
+            if item.name in bodies:
+                body = bodies[item.name]
+                forget_added_types(item.g, body)
+                for mine, theirs in ((item.g.input, body.input), (item.g.output, body.output)):
+                    for info, other in zip(mine, theirs, strict=False):
+                        if not other.HasField("type"):
+                            info.ClearField("type")
 
 
 def plain(value: Any) -> Any:
