@@ -221,9 +221,7 @@ class PadOuterAxes(Rewrite[Padding]):
 
 
 class PadWithValue(Rewrite[Padding]):
-    """Padding with a number other than zero: what lies inside is moved by it, padded with zeros, and moved
-    back.
-    """
+    """Padding with a number other than zero becomes parts of that number beside the values."""
 
     id: ClassVar[str] = "pad-with-a-value"
     title: ClassVar[str] = (

@@ -247,7 +247,7 @@ def one(file: Path, target: str) -> Row:
         result = fix(model, chosen, sizes)
     except AccelintError as error:
         if not sizes:
-            return {**row, "problem": error.message[:200]}
+            return {**row, "problem": _without_folder(error.message)[:200]}
         model, _, chosen = before(file, target)
         result, sizes = fix(model, chosen), []
     row |= {"frozen": sizes, "after": told(result.after), "parity": parity(result)}
@@ -255,11 +255,18 @@ def one(file: Path, target: str) -> Row:
     row["left"] = left(result)
     row["fewest"] = result.fewest
     row["refused"] = [
-        [step.rewrite, step.reason[:160]] for step in result.steps if not step.kept and step.proof is not None
+        [step.rewrite, _without_folder(step.reason)[:160]]
+        for step in result.steps
+        if not step.kept and step.proof is not None
     ]
     if result.not_written:
-        row["problem"] = result.not_written[:200]
+        row["problem"] = _without_folder(result.not_written)[:200]
     return row
+
+
+def _without_folder(words: str) -> str:
+    """A runtime's words without the folder of this checkout."""
+    return words.replace(f"{ROOT}/", "")
 
 
 def made(step: Any) -> Iterator[str]:
