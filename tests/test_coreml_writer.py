@@ -140,6 +140,24 @@ def test_network_layers_can_be_changed_and_removed(tmp_path: Path) -> None:
     assert again.op("main/3").attrs["weights"].raw() == graph.op("main/4").attrs["weights"].raw()
 
 
+@pytest.mark.parametrize("name", ["conv_net.mlpackage", "network.mlmodel"])
+def test_a_result_that_another_operator_gives_now(name: str, tmp_path: Path) -> None:
+    """The last operator is left out, and the one before gives what it gave."""
+    model = load(FIXTURES / name)
+    graph = model.graph
+    last = graph.producer(graph.outputs[0])
+    assert last is not None
+    before = graph.producer(last.inputs[0])
+    assert before is not None
+    result = last.outputs[0]
+    graph.replace((last, before), (replace(before, outputs=(result,)),))
+    emit(model, tmp_path / name)
+    again = load(tmp_path / name).graph
+    producer = again.producer(result)
+    assert producer is not None
+    assert (producer.type, again.outputs) == (before.type, graph.outputs)
+
+
 def test_a_new_network_layer_is_rejected_and_nothing_is_written(tmp_path: Path) -> None:
     model = load(FIXTURES / "network.mlmodel")
     model.graph.add_tensor(Tensor("extra"))

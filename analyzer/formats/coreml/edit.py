@@ -261,8 +261,9 @@ def _bind_attribute(edit: _Edit, op: Operator, key: str, operation: Any) -> None
 def _set_outputs(edit: _Edit, op: Operator, operation: Any) -> None:
     for index, name in enumerate(op.outputs):
         tensor = edit.graph.tensor(name or "")
-        if index < len(operation.outputs) and edit.original.tensors.get(tensor.name) is tensor:
-            continue
+        stored = operation.outputs[index].name if index < len(operation.outputs) else ""
+        if stored == tensor.name and edit.original.tensors.get(tensor.name) is tensor:
+            continue  # a value that another operator made before is no value of this one yet
         value = operation.outputs[index] if index < len(operation.outputs) else operation.outputs.add()
         value.name = edit.written.get(tensor.name, tensor.name)
         set_type(value.type, tensor)

@@ -185,6 +185,8 @@ def _edit_network(net: Any, graph: Graph, original: Snapshot) -> None:
 
 def _edit_layer(layer: Any, op: Operator, before: Operator) -> None:
     layer.input[:] = [(name or "").partition("#")[0] for name in op.inputs]
+    if op.outputs != before.outputs:
+        layer.output[:] = [(name or "").partition("#")[0] for name in op.outputs]
     parameters = getattr(layer, op.type)
     for key in sorted({*op.attrs, *before.attrs}):
         value = op.attrs.get(key)
